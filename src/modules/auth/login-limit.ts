@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto'
+import type { Services } from '../../context.js'
+import { TooManyRequests } from '../../problem.js'
+
+/** Failed logins of one address; after that it has to wait, whoever tries. A correct password in between costs nothing. */
+const LIMIT = { quota: 10, windowSeconds: 900 }
+
+const keyOf = (email: string): string =>
+  `login:${createHash('sha256').update(email.toLowerCase()).digest('base64url').slice(0, 22)}`
+
+/** @throws TooManyRequests after too many failures */
+export function assertLoginAllowed({ limiter }: Services, email: string): void {
+  const decision = limiter.take(keyOf(email), { ...LIMIT, cost: 0 })
+  if (decision.remaining === 0) throw new TooManyRequests(decision.resetSeconds)
+}
+
+export function countFailedLogin({ limiter }: Services, email: string): void {
+  limiter.take(keyOf(email), LIMIT)
+}

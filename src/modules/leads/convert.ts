@@ -1,0 +1,133 @@
+import type { components } from '../../../generated/types.js'
+import type { Scope } from '../../context.js'
+import type { Executor } from '../../db/database.js'
+import { type Conflict, InvalidRequest, problem } from '../../problem.js'
+import { ifMatchHolds } from '../../records/conditional.js'
+import { get } from '../../records/read.js'
+import type { RecordMeta, RecordType } from '../../records/record-type.js'
+import { DuplicateValue, describeDuplicate, insert, lock, save } from '../../records/write.js'
+import { accounts } from '../accounts/repository.js'
+import { contacts } from '../contacts/repository.js'
+import { opportunities } from '../opportunities/repository.js'
+import { leads } from './repository.js'
+
+type Lead = components['schemas']['Lead']
+type Result = components['schemas']['LeadConversionResult']
+type Wanted = components['schemas']['LeadConversion']
+
+/** Carries the result of a dry run out of the transaction that it undoes. */
+class DryRun extends Error {
+  readonly result: Result
+
+  constructor(result: Result) {
+    super('dry run')
+    this.result = result
+  }
+}
+
+/**
+ * Makes an account, a contact and, if asked, an opportunity out of a lead, or links it to existing ones, in one transaction.
+ *
+ * @param dryRun do it all, answer with the result, and undo it
+ */
+export async function convertLead(scope: Scope, leadId: string, wanted: Wanted, dryRun: boolean, ifMatch?: string) {
+  try {
+    return await scope.db.transaction(async (tx) => {
+      const lead = await lock(scope, tx, leads, { id: leadId, permission: 'leads:convert' })
+      if (!lead) return problem(404, 'not_found')
+      if (!ifMatchHolds(ifMatch, lead.version)) return problem(412, 'version_mismatch')
+      if (lead.convertedAt) return problem(409, 'already_converted', { conflicts: conversionsOf(lead) })
+      const result = await convert({ ...scope, db: tx }, tx, lead, wanted)
+      if (dryRun) throw new DryRun({ ...result, dryRun })
+      return { status: 200 as const, body: result }
+    })
+  } catch (error) {
+    if (error instanceof DryRun) return { status: 200 as const, body: error.result }
+    if (error instanceof DuplicateValue) return describeDuplicate(scope, error)
+    throw error
+  }
+}
+
+async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): Promise<Result> {
+  const { ownerId, teamId } = lead
+  const account = wanted.accountId
+    ? await existing(scope, accounts, wanted.accountId, '/accountId')
+    : await created(scope, tx, accounts, {
+        ownerId,
+        teamId,
+        name: lead.companyName ?? lead.name,
+        website: lead.website,
+        industry: lead.industry,
+        numberOfEmployees: lead.numberOfEmployees,
+        annualRevenue: lead.annualRevenue,
+        billingAddress: lead.address,
+        source: lead.source,
+      })
+  const contact = wanted.contactId
+    ? await existing(scope, contacts, wanted.contactId, '/contactId')
+    : await created(scope, tx, contacts, {
+        ownerId,
+        teamId,
+        accountId: account.record.id,
+        firstName: lead.firstName,
+        lastName: lead.lastName ?? lead.name,
+        title: lead.title,
+        email: lead.email,
+        phone: lead.phone,
+        mobilePhone: lead.mobilePhone,
+        mailingAddress: lead.address,
+        source: lead.source,
+        doNotCall: lead.doNotCall,
+        emailOptOut: lead.emailOptOut,
+      })
+  const opportunity = wanted.opportunity
+    ? await created(scope, tx, opportunities, {
+        ...wanted.opportunity,
+        ownerId,
+        teamId,
+        accountId: account.record.id,
+        primaryContactId: contact.record.id,
+        source: lead.source,
+        originLeadId: lead.id,
+      })
+    : null
+  const converted = await save(scope, tx, leads, 'converted', lead, {
+    ...lead,
+    status: 'converted',
+    convertedAt: scope.clock().toISOString(),
+    convertedAccountId: account.record.id,
+    convertedContactId: contact.record.id,
+    convertedOpportunityId: opportunity?.record.id ?? null,
+  })
+  return { dryRun: false, lead: converted, account, contact, opportunity }
+}
+
+async function created<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: RecordType<Resource, never>,
+  input: Parameters<typeof insert<Resource>>[3],
+) {
+  return { outcome: 'created' as const, record: await insert(scope, tx, type, input) }
+}
+
+/** @throws InvalidRequest when the caller cannot see such a record */
+async function existing<Resource extends RecordMeta>(
+  scope: Scope,
+  type: RecordType<Resource, never>,
+  id: string,
+  pointer: string,
+) {
+  const found = await get(scope, type, id)
+  if (found.status !== 200) {
+    throw new InvalidRequest({ pointer, code: 'missing_reference', message: 'must be the id of an existing resource' })
+  }
+  return { outcome: 'existing' as const, record: found.body }
+}
+
+const conversionsOf = (lead: Lead): Conflict[] =>
+  [
+    { object: 'account', id: lead.convertedAccountId, matchedOn: ['convertedAccountId'] },
+    { object: 'contact', id: lead.convertedContactId, matchedOn: ['convertedContactId'] },
+    { object: 'opportunity', id: lead.convertedOpportunityId, matchedOn: ['convertedOpportunityId'] },
+  ].filter((conflict): conflict is Conflict => conflict.id !== null)

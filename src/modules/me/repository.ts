@@ -1,0 +1,65 @@
+import { eq, sql } from 'drizzle-orm'
+import { type Permission, rolePermissions } from '../../../generated/operations.js'
+import type { components } from '../../../generated/types.js'
+import type { Context } from '../../context.js'
+import { StaleClaim } from '../../db/errors.js'
+import { parameter, query, statement } from '../../db/statement.js'
+import { crmUsers } from '../../db/table.js'
+import { assertTimeZone } from '../../records/fields.js'
+import { mergePatch } from '../../records/merge-patch.js'
+import { findCaller } from '../auth/repository.js'
+
+type Me = components['schemas']['Me']
+
+const setProfile = statement(
+  'me.update',
+  query
+    .update(crmUsers)
+    .set({
+      firstName: sql`${parameter('firstName')}`,
+      lastName: sql`${parameter('lastName')}`,
+      language: sql`${parameter('language')}`,
+      timeZone: sql`${parameter('timeZone')}`,
+      updatedAt: sql`${parameter('now')}`,
+    })
+    .where(eq(crmUsers.id, parameter('userId'))),
+)
+
+// The profile is read as the person, outside the tenant; the session has to be verified all the same.
+const stillThere = statement('me.verify', sql`select 1`)
+
+/** The caller, their organizations, and what they may do in the one of the credential. */
+export async function describeCaller(context: Context): Promise<Me> {
+  const { db, principal } = context.scope
+  await db.run(stillThere())
+  const { user, organizations } = await findCaller(context, principal.userId)
+  const organization = organizations.find(({ id }) => id === principal.organizationId)
+  if (!organization) throw new StaleClaim('the membership has ended')
+  const { passwordHash: _, ...profile } = user
+  const permissions = Object.entries(rolePermissions[principal.role])
+  return {
+    user: profile,
+    organization,
+    organizations,
+    permissions: permissions.map(([permission, level]) => ({ permission: permission as Permission, level })),
+  }
+}
+
+/** Applies a merge patch to the caller's profile. */
+export async function updateProfile(context: Context, patch: components['schemas']['MeUpdate']): Promise<void> {
+  if (patch.timeZone) assertTimeZone(patch.timeZone, '/timeZone')
+  const { db, principal, clock } = context.scope
+  await db.run(stillThere())
+  const { user } = await findCaller(context, principal.userId)
+  const { firstName, lastName, language, timeZone } = mergePatch(user, patch)
+  await context.database.as({ kind: 'identity', userId: principal.userId }).run(
+    setProfile({
+      userId: principal.userId,
+      firstName,
+      lastName,
+      language,
+      timeZone,
+      now: clock().toISOString(),
+    }),
+  )
+}

@@ -1,0 +1,218 @@
+import { isNull, type SQL, sql } from 'drizzle-orm'
+import type { AnyPgColumn, PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import type { Level, Permission } from '../../generated/operations.js'
+import type { components } from '../../generated/types.js'
+import type { Scope } from '../context.js'
+import type { Executor } from '../db/database.js'
+import type { Statement } from '../db/statement.js'
+import { crmMemberships, crmTeams } from '../db/table.js'
+import { column, type Field, instantField, keyOf, type Row, reference, type Target } from './fields.js'
+import { within } from './scope.js'
+
+/** The properties that every record has. */
+export type RecordMeta = Pick<
+  components['schemas']['Account'],
+  | 'id'
+  | 'version'
+  | 'ownerId'
+  | 'teamId'
+  | 'tags'
+  | 'customFields'
+  | 'createdAt'
+  | 'createdBy'
+  | 'updatedAt'
+  | 'updatedBy'
+  | 'deletedAt'
+>
+
+type Holds<Data> = AnyPgColumn<{ data: Data; notNull: true }>
+type MayHold<Data> = AnyPgColumn<{ data: Data; notNull: false }>
+
+/** A table with `recordColumns`. */
+type RecordTable = PgTable & {
+  organizationId: Holds<string>
+  id: Holds<string>
+  version: Holds<number>
+  ownerId: Holds<string>
+  teamId: MayHold<string>
+  tags: Holds<string[]>
+  customFields: Holds<Record<string, unknown>>
+  createdAt: Holds<string>
+  createdByType: Holds<'user' | 'system'>
+  createdById: MayHold<string>
+  updatedAt: Holds<string>
+  updatedByType: Holds<'user' | 'system'>
+  updatedById: MayHold<string>
+  deletedAt: MayHold<string>
+}
+
+/** How a list sorts by a property: the indexed expression, its SQL type, and its value in a row. */
+export type SortKey = { expression: SQL | AnyPgColumn; sqlType: string; value: (row: Row) => unknown }
+
+/** A column that lists sort by. */
+export const sortBy = (of: PgColumn): SortKey => ({
+  expression: of,
+  sqlType: of.getSQLType(),
+  value: (row) => row[keyOf(of)],
+})
+
+/** A nullable column that lists sort by; records without a value count as `missing`, the smallest. */
+export const sortByOptional = (of: PgColumn, expression: SQL, missing: string | number): SortKey => ({
+  expression,
+  sqlType: of.getSQLType(),
+  value: (row) => row[keyOf(of)] ?? missing,
+})
+
+/** The properties of `Resource` that are the record's own, beside those that every record has. */
+type Own<Resource extends RecordMeta> = Omit<Resource, keyof RecordMeta>
+
+export type RecordDefinition<Resource extends RecordMeta, Unique extends string> = {
+  /** The singular name, as in event types and conflicts. */
+  object: string
+  /** The plural name, as in permissions. */
+  plural: 'accounts' | 'contacts' | 'leads' | 'opportunities'
+  /** The path of the collection. */
+  path: string
+  table: RecordTable
+  fields: { [Name in keyof Own<Resource>]: Field<Resource[Name]> }
+  /** The values of properties that are absent at creation; null unless given. */
+  defaults: Partial<Resource>
+  sorts: Record<string, SortKey>
+  /** Properties that are unique among live records, with the column that the unique index is on. */
+  unique: Record<Unique, PgColumn>
+  /** Sets the properties that follow from others. */
+  compute?(next: Resource): Partial<Resource>
+  /** Like `compute`, when that takes a look at other rows; the change then runs in a transaction. */
+  resolve?(tx: Executor, scope: Scope, next: Resource, before: Resource | undefined): Promise<Partial<Resource>>
+}
+
+/** What can be read and listed. */
+export type Readable<Resource> = {
+  /** The plural name, as in permissions and metrics. */
+  plural: 'accounts' | 'contacts' | 'leads' | 'opportunities' | 'users'
+  /** The table, or the join. */
+  from: SQL
+  id: PgColumn
+  columns: readonly PgColumn[]
+  fields: Record<string, Field<unknown>>
+  sorts: Record<string, SortKey>
+  /** The rows that a caller with this level of the read permission sees. */
+  visible(level: Level): SQL
+  toResource(row: Row): Resource
+  /** Compiles a statement on first use and keeps it; `shape` names everything that its text depends on. */
+  prepared<Result>(shape: string, compile: () => Statement<Result>): Statement<Result>
+}
+
+/** All that the engine knows of one kind of record. */
+export type RecordType<Resource extends RecordMeta, Unique extends string = never> = Readable<Resource> &
+  Pick<
+    RecordDefinition<Resource, never>,
+    'object' | 'plural' | 'path' | 'table' | 'defaults' | 'compute' | 'resolve'
+  > & {
+    /** Properties that are unique among live records. */
+    unique: Record<Unique, PgColumn>
+    toRow(resource: Resource): Row
+    permission(action: 'read' | 'create' | 'update' | 'delete'): Permission
+  }
+
+const member: Target = {
+  table: () => crmMemberships,
+  id: () => crmMemberships.userId,
+  condition: () => sql`${crmMemberships.status} = 'active'`,
+}
+
+const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
+
+/** The properties that every record has, and their columns. */
+function metaFields(t: RecordTable): { [Name in keyof RecordMeta]: Field<RecordMeta[Name]> } {
+  return {
+    id: column(t.id),
+    version: column(t.version),
+    createdAt: instantField(t.createdAt),
+    createdBy: actor(t.createdByType, t.createdById),
+    updatedAt: instantField(t.updatedAt),
+    updatedBy: actor(t.updatedByType, t.updatedById),
+    deletedAt: instantField(t.deletedAt),
+    ownerId: reference(t.ownerId, member),
+    teamId: reference(t.teamId, team),
+    tags: column(t.tags),
+    customFields: column(t.customFields),
+  }
+}
+
+function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas']['Actor']> {
+  const [typeKey, idKey] = [keyOf(type), keyOf(id)]
+  return {
+    columns: [type, id],
+    read: (row) => ({ type: row[typeKey] as 'user', id: row[idKey] as string | null }),
+    write: (value, row) => {
+      row[typeKey] = value.type
+      row[idKey] = value.id
+    },
+  }
+}
+
+/** Declares what can be read and listed, without being a record. */
+export function defineReadable<Resource>(
+  definition: Pick<Readable<Resource>, 'plural' | 'from' | 'id' | 'visible' | 'sorts'> & {
+    fields: { [Name in keyof Resource]: Field<Resource[Name]> }
+  },
+): Readable<Resource> {
+  const fields = definition.fields as Record<string, Field<unknown>>
+  const entries = Object.entries(fields)
+  const statements = new Map<string, Statement<unknown>>()
+  return {
+    ...definition,
+    fields,
+    columns: entries.flatMap(([, field]) => field.columns),
+    toResource(row) {
+      const resource: Record<string, unknown> = {}
+      for (const [name, field] of entries) resource[name] = field.read(row)
+      return resource as Resource
+    },
+    prepared<Result>(shape: string, compile: () => Statement<Result>) {
+      const known = statements.get(shape) ?? compile()
+      statements.set(shape, known)
+      return known as Statement<Result>
+    },
+  }
+}
+
+/** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
+export function defineRecord<Resource extends RecordMeta>() {
+  return <Unique extends keyof Own<Resource> & string = never>(
+    definition: RecordDefinition<Resource, Unique>,
+  ): RecordType<Resource, Unique> => {
+    const { table, plural } = definition
+    const readable = defineReadable<Resource>({
+      plural,
+      from: sql`${table}`,
+      id: table.id,
+      visible: (level) => sql`${within(table, level)} and ${isNull(table.deletedAt)}`,
+      sorts: { createdAt: sortBy(table.createdAt), updatedAt: sortBy(table.updatedAt), ...definition.sorts },
+      fields: { ...metaFields(table), ...definition.fields } as { [Name in keyof Resource]: Field<Resource[Name]> },
+    })
+    return {
+      ...readable,
+      ...definition,
+      fields: readable.fields,
+      sorts: readable.sorts,
+      toRow(resource) {
+        const row: Row = {}
+        for (const [name, field] of Object.entries(readable.fields)) {
+          field.write(resource[name as keyof Resource], row, `/${name}`)
+        }
+        return row
+      },
+      permission: (action) => `${plural}:${action}`,
+    }
+  }
+}
+
+/** A reference to a live record that the caller may read. */
+export const recordTarget = (table: () => RecordTable, permission: Permission): Target => ({
+  table,
+  id: () => table().id,
+  permission,
+  condition: () => isNull(table().deletedAt),
+})

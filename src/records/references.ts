@@ -1,0 +1,76 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { Scope } from '../context.js'
+import { parameter, statement } from '../db/statement.js'
+import { type Fault, InvalidRequest } from '../problem.js'
+import type { Target } from './fields.js'
+import type { Readable } from './record-type.js'
+import { levelOf, sameOrganization, within } from './scope.js'
+
+/** Which columns of a row point where, and whether the caller may see what is there. */
+export type References = {
+  /** Names everything that the SQL depends on. */
+  shape: string
+  names: readonly string[]
+  /** `exists (...)` for each name; a null id passes. */
+  checks: readonly SQL[]
+}
+
+const parameterOf = (name: string): string => `reference_${name}`
+
+/** The checks for some of the properties that are references. */
+export function references(
+  scope: Scope,
+  type: Pick<Readable<unknown>, 'fields'>,
+  names: readonly string[] = Object.keys(type.fields),
+): References {
+  const targets = names.flatMap((name) => {
+    const target = type.fields[name]?.target
+    return target ? [{ name, target, level: target.permission && levelOf(scope, target.permission) }] : []
+  })
+  return {
+    shape: targets.map(({ name, level }) => `${name}:${level}`).join(),
+    names: targets.map(({ name }) => name),
+    checks: targets.map(({ name, target, level }) => check(name, target, level)),
+  }
+}
+
+function check(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
+  const table = target.table() as unknown as Parameters<typeof within>[0]
+  const reachable = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
+  const id = sql`${parameter(parameterOf(name))}::uuid`
+  const condition = target.condition ? sql` and ${target.condition()}` : sql``
+  return sql`(${id} is null or exists (select from ${target.table()} where ${reachable} and ${target.id() as AnyPgColumn} = ${id}${condition}))`
+}
+
+/** The parameters of the checks: the id behind each name, or null for what need not be checked. */
+export function referenceParameters({ names }: References, ids: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [parameterOf(name), ids[name] ?? null]))
+}
+
+/** A statement that tells for each reference whether the caller may see its target. */
+export const compileChecks = (name: string, { names, checks }: References) =>
+  statement<Record<string, boolean>>(
+    name,
+    sql`select ${sql.join(
+      checks.map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
+      sql`, `,
+    )}`,
+  )
+
+/**
+ * Complains about references to nothing, or to what the caller may not see: the two look the same.
+ * @throws InvalidRequest
+ */
+export function assertReferences({ names }: References, found: Record<string, unknown>, prefix = ''): void {
+  const faults = names
+    .filter((name) => found[name] === false)
+    .map(
+      (name): Fault => ({
+        pointer: `${prefix}/${name}`,
+        code: 'missing_reference',
+        message: 'must be the id of an existing resource',
+      }),
+    )
+  if (faults.length > 0) throw new InvalidRequest(...faults)
+}

@@ -1,0 +1,111 @@
+import { type SQL, sql } from 'drizzle-orm'
+import {
+  type AnyPgColumn,
+  bigint,
+  foreignKey,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import { instant, json, organizationId, tenantPolicy } from '../db/columns.js'
+import { crmMemberships, crmTeams } from '../db/table.js'
+
+/** The columns that every record table has. */
+export const recordColumns = () => ({
+  organizationId: organizationId(),
+  id: uuid('id').notNull(),
+  version: integer('version').notNull(),
+  ownerId: uuid('owner_id').notNull(),
+  teamId: uuid('team_id'),
+  tags: json<string[]>('tags').notNull(),
+  customFields: json<Record<string, unknown>>('custom_fields').notNull(),
+  createdAt: instant('created_at').notNull(),
+  createdByType: text('created_by_type', { enum: ['user', 'system'] }).notNull(),
+  createdById: uuid('created_by_id'),
+  updatedAt: instant('updated_at').notNull(),
+  updatedByType: text('updated_by_type', { enum: ['user', 'system'] }).notNull(),
+  updatedById: uuid('updated_by_id'),
+  deletedAt: instant('deleted_at'),
+})
+
+type RecordTable = Record<keyof ReturnType<typeof recordColumns>, AnyPgColumn>
+
+const live = sql`deleted_at is null`
+
+/**
+ * The keys, indexes and the row policy that every record table has.
+ *
+ * @param name the table
+ * @param t its columns
+ * @param sorts further columns to sort by; ascending indexes serve both directions
+ * @param filters columns that lists filter by; each is followed by the default order
+ */
+export const recordConstraints = (
+  name: string,
+  t: RecordTable,
+  { sorts = {}, filters = {} }: { sorts?: Record<string, AnyPgColumn | SQL>; filters?: Record<string, AnyPgColumn> },
+) => [
+  primaryKey({ columns: [t.organizationId, t.id] }),
+  foreignKey({
+    name: `${name}_owner_fk`,
+    columns: [t.organizationId, t.ownerId],
+    foreignColumns: [crmMemberships.organizationId, crmMemberships.userId],
+  }),
+  foreignKey({
+    name: `${name}_team_fk`,
+    columns: [t.organizationId, t.teamId],
+    foreignColumns: [crmTeams.organizationId, crmTeams.id],
+  }),
+  ...Object.entries({ created_at: t.createdAt, updated_at: t.updatedAt, ...sorts }).map(([key, column]) =>
+    index(`${name}_${key}_idx`).on(t.organizationId, column, t.id).where(live),
+  ),
+  ...Object.entries({ owner_id: t.ownerId, team_id: t.teamId, ...filters }).map(([key, column]) =>
+    index(`${name}_${key}_idx`).on(t.organizationId, column, t.createdAt, t.id).where(live),
+  ),
+  tenantPolicy(name),
+]
+
+/** A unique value among the live records of a tenant; a deleted record frees it. */
+export const uniqueWhileLive = (name: string, t: { organizationId: AnyPgColumn }, column: AnyPgColumn) =>
+  uniqueIndex(name).on(t.organizationId, column).where(live)
+
+/** A reference within the tenant. */
+export const referenceWithin = (
+  name: string,
+  from: [AnyPgColumn, AnyPgColumn],
+  to: { organizationId: AnyPgColumn; id: AnyPgColumn },
+) => foreignKey({ name, columns: from, foreignColumns: [to.organizationId, to.id] })
+
+/** Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to. */
+export const crmEvents = pgTable(
+  'crm_events',
+  {
+    organizationId: organizationId(),
+    id: uuid('id').notNull(),
+    /** Orders the feed, which publishes a row once no older transaction can still commit. */
+    transactionId: bigint('transaction_id', { mode: 'bigint' })
+      .notNull()
+      .default(sql`(pg_current_xact_id()::text)::bigint`),
+    type: text('type').notNull(),
+    object: text('object').notNull(),
+    recordId: uuid('record_id').notNull(),
+    version: integer('version').notNull(),
+    actorType: text('actor_type').notNull(),
+    actorId: uuid('actor_id'),
+    cause: text('cause').notNull(),
+    requestId: text('request_id').notNull(),
+    /** `{ field: { from, to } }`, in the form of the contract. */
+    changes: json<Record<string, { from: unknown; to: unknown }>>('changes').notNull(),
+    occurredAt: instant('occurred_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organizationId, t.id] }),
+    index('crm_events_record_idx').on(t.organizationId, t.recordId, t.id),
+    index('crm_events_feed_idx').on(t.organizationId, t.transactionId, t.id),
+    tenantPolicy('crm_events'),
+  ],
+)

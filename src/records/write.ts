@@ -1,0 +1,407 @@
+import { isDeepStrictEqual } from 'node:util'
+import { is, type SQL, sql } from 'drizzle-orm'
+import { type PgColumn, PgJsonb } from 'drizzle-orm/pg-core'
+import { v7 as uuidv7 } from 'uuid'
+import type { Level, Permission } from '../../generated/operations.js'
+import type { Scope } from '../context.js'
+import type { Executor } from '../db/database.js'
+import { violatedUnique } from '../db/errors.js'
+import { parameter, statement } from '../db/statement.js'
+import { type Conflict, Forbidden, problem } from '../problem.js'
+import { etagOf, ifMatchHolds } from './conditional.js'
+import { assertCustomFields } from './custom-fields.js'
+import { keyOf, type Row } from './fields.js'
+import { mergePatch } from './merge-patch.js'
+import { columnsOf } from './read.js'
+import type { RecordMeta, RecordType } from './record-type.js'
+import { assertReferences, type References, referenceParameters, references } from './references.js'
+import { reaches, requireLevel, sameOrganization, scopeParameters, within } from './scope.js'
+import { crmEvents } from './table.js'
+
+/** A record as a caller may send it: the writable properties only. */
+export type Input<Resource> = { [Name in keyof Resource]?: Resource[Name] | undefined }
+
+type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
+
+/** The 409 of a record type that has unique properties; the contract of the others does not know one. */
+type Duplicate<Unique> = [Unique] extends [never] ? never : ReturnType<typeof duplicate>
+
+const duplicate = (names: readonly string[], conflicts: Conflict[]) =>
+  problem(409, 'duplicate_value', {
+    errors: names.map((name) => ({ pointer: `/${name}`, code: 'duplicate_value', message: 'must be unique' })),
+    ...(conflicts.length > 0 && { conflicts }),
+  })
+
+/** Thrown inside a change whose record would take a value that another live record has. */
+export class DuplicateValue extends Error {
+  override name = 'DuplicateValue'
+  readonly type: AnyType<RecordMeta>
+  readonly row: Row
+
+  constructor(type: AnyType<RecordMeta>, row: Row) {
+    super(`duplicate value in ${type.plural}`)
+    this.type = type
+    this.row = row
+  }
+}
+
+/** Creates a record, with its event, in one statement. */
+export async function create<Resource extends RecordMeta, Unique extends never>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  input: Input<Resource>,
+) {
+  try {
+    const record = type.resolve
+      ? await scope.db.transaction((tx) => insert(scope, tx, type, input))
+      : await insert(scope, scope.db, type, input)
+    return {
+      status: 201 as const,
+      headers: { ETag: etagOf(record), Location: `${type.path}/${record.id}` },
+      body: record,
+    }
+  } catch (error) {
+    if (error instanceof DuplicateValue) return (await describeDuplicate(scope, error)) as Duplicate<Unique>
+    throw error
+  }
+}
+
+/**
+ * The part of `create` that works inside a transaction of the caller.
+ * @throws DuplicateValue, InvalidRequest
+ */
+export async function insert<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  input: Input<Resource>,
+): Promise<Resource> {
+  requireLevel(scope, type.permission('create'))
+  const now = scope.clock().toISOString()
+  const actor = { type: 'user' as const, id: scope.principal.userId }
+  const blank = Object.fromEntries(Object.keys(type.fields).map((name) => [name, null]))
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
+  const record = {
+    ...blank,
+    ownerId: scope.principal.userId,
+    tags: [],
+    customFields: {},
+    ...type.defaults,
+    ...given,
+    id: uuidv7(),
+    version: 1,
+    createdAt: now,
+    createdBy: actor,
+    updatedAt: now,
+    updatedBy: actor,
+    deletedAt: null,
+  } as unknown as Resource
+  await derive(scope, db, type, record, undefined)
+  assertCustomFields(record.customFields)
+  const row = type.toRow(record)
+  const stored = type.toResource(row)
+
+  const pointed = references(scope, type)
+  const write = type.prepared(`insert ${pointed.shape}`, () =>
+    statement<Written>(`${type.plural}.create`, insertQuery(type, pointed)),
+  )
+  const [written] = await db.run(
+    write({
+      ...scopeParameters(scope),
+      ...rowParameters(type, row),
+      ...referenceParameters(pointed, row),
+      ...eventParameters(scope, type, 'created', stored, changesBetween(type, undefined, stored)),
+    }),
+  )
+  assertReferences(pointed, written ?? {})
+  if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+  return stored
+}
+
+/** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
+export const update = <Resource extends RecordMeta, Unique extends never>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  id: string,
+  patch: Input<Resource>,
+  ifMatch?: string,
+) =>
+  change(
+    scope,
+    type,
+    { id, ifMatch, permission: type.permission('update'), event: 'updated' },
+    (before) => mergePatch(before, patch) as Resource,
+  )
+
+/** Moves a record to the recycle bin. */
+export async function remove<Resource extends RecordMeta>(
+  scope: Scope,
+  type: RecordType<Resource, never>,
+  id: string,
+  ifMatch?: string,
+) {
+  const reply = await change(
+    scope,
+    type,
+    { id, ifMatch, permission: type.permission('delete'), event: 'deleted' },
+    (before) => ({
+      ...before,
+      deletedAt: scope.clock().toISOString(),
+    }),
+  )
+  return reply.status === 200 ? { status: 204 as const } : reply
+}
+
+/** Brings a record back from the recycle bin; a live one stays as it is. */
+export const restore = <Resource extends RecordMeta, Unique extends never>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  id: string,
+  ifMatch?: string,
+) =>
+  change(
+    scope,
+    type,
+    { id, ifMatch, permission: type.permission('delete'), event: 'restored', deleted: true },
+    (before) => ({
+      ...before,
+      deletedAt: null,
+    }),
+  )
+
+type Change = {
+  id: string
+  ifMatch?: string | undefined
+  permission: Permission
+  /** The verb of the event type. */
+  event: string
+  /** Also reaches records in the recycle bin. */
+  deleted?: boolean
+}
+
+/** Reads a record, edits it and writes it back with its event, in one transaction that holds the row. */
+export async function change<Resource extends RecordMeta, Unique extends never>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  wanted: Change,
+  edit: (before: Resource) => Resource,
+) {
+  try {
+    return await scope.db.transaction(async (tx) => {
+      const before = await lock(scope, tx, type, wanted)
+      if (!before) return problem(404, 'not_found')
+      if (!ifMatchHolds(wanted.ifMatch, before.version)) return problem(412, 'version_mismatch')
+      const after = await save(scope, tx, type, wanted.event, before, edit(before))
+      return { status: 200 as const, headers: { ETag: etagOf(after) }, body: after }
+    })
+  } catch (error) {
+    if (error instanceof DuplicateValue) return (await describeDuplicate(scope, error)) as Duplicate<Unique>
+    throw error
+  }
+}
+
+/**
+ * The record as it is now, held against other writers until the transaction ends; undefined when the caller cannot see it.
+ * @throws Forbidden when the caller sees it, but the permission does not reach it
+ */
+export async function lock<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  { id, permission, deleted = false }: Pick<Change, 'id' | 'permission' | 'deleted'>,
+): Promise<Resource | undefined> {
+  const allowed: Level = requireLevel(scope, permission)
+  const visible = requireLevel(scope, type.permission('read'))
+  const find = type.prepared(`lock ${visible} ${deleted}`, () => {
+    const live = deleted ? sql`true` : sql`deleted_at is null`
+    return statement<Row>(
+      `${type.plural}.lock`,
+      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, visible)} and id = ${parameter('id')} and ${live} for update`,
+    )
+  })
+  const [row] = await tx.run(find({ ...scopeParameters(scope), id }))
+  if (!row) return undefined
+  const record = type.toResource(row)
+  if (!reaches(scope, allowed, record)) throw new Forbidden(`${permission} does not reach this record`)
+  return record
+}
+
+/**
+ * Writes an edited record and its event in one statement; answers with what is stored then.
+ * @throws DuplicateValue, InvalidRequest
+ */
+export async function save<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  event: string,
+  before: Resource,
+  edited: Resource,
+): Promise<Resource> {
+  const next = { ...edited }
+  await derive(scope, tx, type, next, before)
+  assertCustomFields(next.customFields)
+  const changes = changesBetween(type, before, type.toResource(type.toRow(next)))
+  if (Object.keys(changes).length === 0 && next.deletedAt === before.deletedAt) return before
+  next.version = before.version + 1
+  next.updatedAt = scope.clock().toISOString()
+  next.updatedBy = { type: 'user', id: scope.principal.userId }
+  const row = type.toRow(next)
+  const stored = type.toResource(row)
+
+  const pointed = references(scope, type)
+  // A reference that stays is not checked again: its target may have been deleted since.
+  const moved = Object.fromEntries(pointed.names.map((name) => [name, name in changes ? row[name] : null]))
+  const write = type.prepared(`update ${pointed.shape}`, () =>
+    statement<Written>(`${type.plural}.update`, updateQuery(type, pointed)),
+  )
+  const bound = write({
+    ...scopeParameters(scope),
+    ...rowParameters(type, row),
+    ...referenceParameters(pointed, moved),
+    ...eventParameters(scope, type, event, stored, changes),
+  })
+  try {
+    const [written] = await tx.run(bound)
+    assertReferences(pointed, written ?? {})
+    if (!written?.written) throw new Error(`${type.object} ${stored.id} was not written`)
+    return stored
+  } catch (error) {
+    if (violatedUnique(error)) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+    throw error
+  }
+}
+
+async function derive<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  next: Resource,
+  before: Resource | undefined,
+): Promise<void> {
+  if (type.resolve) Object.assign(next, await type.resolve(db, scope, next, before))
+  if (type.compute) Object.assign(next, type.compute(next))
+}
+
+type Changes = Record<string, { from: unknown; to: unknown }>
+
+const BOOKKEEPING = new Set(['id', 'version', 'createdAt', 'createdBy', 'updatedAt', 'updatedBy', 'deletedAt'])
+
+/** What differs, property by property; of a new record, what it has. */
+function changesBetween<Resource extends RecordMeta>(
+  type: AnyType<Resource>,
+  before: Resource | undefined,
+  after: Resource,
+): Changes {
+  const changes: Changes = {}
+  for (const name of Object.keys(type.fields)) {
+    if (BOOKKEEPING.has(name)) continue
+    const from = before?.[name as keyof Resource] ?? null
+    const to = after[name as keyof Resource] ?? null
+    if (!isDeepStrictEqual(from, to)) changes[name] = { from, to }
+  }
+  return changes
+}
+
+type Written = { written: boolean } & Record<string, boolean>
+
+const typed = (column: PgColumn): SQL => sql`${parameter(keyOf(column))}::${sql.raw(column.getSQLType())}`
+
+/** The values of a row as the driver wants them; JSON null is kept apart from SQL null. */
+function rowParameters(type: AnyType<RecordMeta>, row: Row): Record<string, unknown> {
+  return Object.fromEntries(
+    type.columns.map((column) => {
+      const key = keyOf(column)
+      const value = row[key] ?? null
+      return [key, is(column, PgJsonb) && value !== null ? JSON.stringify(value) : value]
+    }),
+  )
+}
+
+function insertQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Written> {
+  const names = sql.join([sql`organization_id`, ...type.columns.map((column) => sql.identifier(column.name))], sql`, `)
+  const values = sql.join([sql`${parameter('scopeOrganizationId')}::uuid`, ...type.columns.map(typed)], sql`, `)
+  return withEvent(
+    pointed,
+    sql`insert into ${type.table} (${names}) select ${values} from pointed where ${allOf(pointed)} on conflict do nothing returning organization_id, id, version`,
+  )
+}
+
+function updateQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Written> {
+  const assignments = type.columns
+    .filter((column) => !['id', 'created_at', 'created_by_type', 'created_by_id'].includes(column.name))
+    .map((column) => sql`${sql.identifier(column.name)} = ${typed(column)}`)
+  return withEvent(
+    pointed,
+    sql`update ${type.table} set ${sql.join(assignments, sql`, `)} from pointed where ${sameOrganization(type.table)} and ${type.table.id} = ${parameter('id')} and ${allOf(pointed)} returning ${type.table.organizationId}, ${type.table.id}, ${type.table.version}`,
+  )
+}
+
+const allOf = ({ names }: References): SQL =>
+  names.length === 0
+    ? sql`true`
+    : sql.join(
+        names.map((name) => sql`pointed.${sql.identifier(name)}`),
+        sql` and `,
+      )
+
+/** A write and its event as one statement, so that neither is ever there without the other. */
+function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
+  const found =
+    names.length === 0
+      ? sql`true as "none"`
+      : sql.join(
+          checks.map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
+          sql`, `,
+        )
+  return sql`with pointed as materialized (select ${found}), written as (${write}), event as (
+    insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
+    select written.organization_id, ${parameter('eventId')}::uuid, ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
+      'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, ${parameter('eventChanges')}::jsonb, ${parameter('eventAt')}::timestamptz
+    from written)
+  select exists (select from written) as written, pointed.* from pointed`
+}
+
+function eventParameters(
+  scope: Scope,
+  type: AnyType<RecordMeta>,
+  verb: string,
+  record: RecordMeta,
+  changes: Changes,
+): Record<string, unknown> {
+  return {
+    eventId: uuidv7(),
+    eventType: `${type.object}.${verb}`,
+    eventObject: type.object,
+    eventCause: scope.cause,
+    eventRequestId: scope.requestId,
+    eventChanges: JSON.stringify(changes),
+    eventAt: record.updatedAt,
+  }
+}
+
+/** Names the live records that already have the values; those that the caller cannot see stay unnamed. */
+export async function describeDuplicate(scope: Scope, { type, row }: DuplicateValue) {
+  const level = requireLevel(scope, type.permission('read'))
+  const taken: string[] = []
+  const conflicts: Conflict[] = []
+  for (const [name, uniqueColumn] of Object.entries<PgColumn>(type.unique)) {
+    const field = type.fields[name]
+    const value = row[name] ?? null
+    if (!field?.match || value === null) continue
+    const find = type.prepared(`duplicate ${level} ${name}`, () =>
+      statement<{ id: string; visible: boolean }>(
+        `${type.plural}.duplicates`,
+        sql`select id, (${within(type.table, level)}) as visible from ${type.table} where ${sameOrganization(type.table)} and ${uniqueColumn} = ${parameter('value')} and deleted_at is null and id <> ${parameter('id')}`,
+      ),
+    )
+    const holders = await scope.db.run(
+      find({ ...scopeParameters(scope), value: field.match.encode(value), id: row['id'] }),
+    )
+    for (const { id, visible } of holders) {
+      taken.push(name)
+      if (visible) conflicts.push({ object: type.object, id, matchedOn: [name] })
+    }
+  }
+  return duplicate(taken, conflicts)
+}
