@@ -10,7 +10,8 @@ import { createAuthenticator } from './http/authenticate.js'
 import { answer, answerParserErrors, registerErrors } from './http/errors.js'
 import { parseJson } from './http/json.js'
 import { type MetricsOptions, registerMetrics } from './http/metrics.js'
-import { mountContract } from './http/mount.js'
+import { mountContract, send } from './http/mount.js'
+import { unavailable } from './http/problems.js'
 import { createSharedCache, type SharedCache } from './http/snapshot-cache.js'
 import type { KeyRing } from './modules/auth/keys.js'
 import { ACCESS_TOKEN_SECONDS } from './modules/auth/repository.js'
@@ -21,6 +22,8 @@ export type AppOptions = {
   log: Logger
   metrics: MetricsOptions
   snapshots?: SharedCache<Principal>
+  /** Sheds load while the event loop is this late; 0 never does. */
+  maxEventLoopDelayMs?: number
   /** Runs before the routes are there, so that its hooks see them all. */
   extend?: (app: FastifyInstance) => void
 }
@@ -32,7 +35,14 @@ const BODY_LIMIT = 1024 * 1024
 
 /** Builds the HTTP application; `main.ts` and every test start it the same way. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { keys, log, metrics, extend, snapshots = createSharedCache<Principal>(undefined) } = options
+  const {
+    keys,
+    log,
+    metrics,
+    extend,
+    snapshots = createSharedCache<Principal>(undefined),
+    maxEventLoopDelayMs = 2_000,
+  } = options
   const { config, database, clock } = options.services
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
@@ -104,9 +114,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     maxAge: 600,
   })
   await app.register(underPressure, {
-    maxEventLoopDelay: 2_000,
-    retryAfter: 2,
-    exposeStatusRoute: false,
+    maxEventLoopDelay: maxEventLoopDelayMs,
+    // The health of the service is asked for most urgently when it is under pressure.
+    pressureHandler: (request, reply) => {
+      if (request.routeOptions.config.operationId === 'getHealth') return
+      send(request, reply, unavailable())
+    },
   })
   await app.register(jwt, {
     // The plugin passes the request first and the decoded token second; its types know the token only.

@@ -2,9 +2,9 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { buildApp } from './app.js'
+import { type AppOptions, buildApp } from './app.js'
 import { type Config, loadConfig, resolveSecret, StartupError } from './config.js'
-import type { Principal } from './context.js'
+import type { Principal, SharedServices } from './context.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.js'
 import { migrate } from './db/migrate.js'
 import { createSharedCache } from './http/snapshot-cache.js'
@@ -26,19 +26,28 @@ async function main(): Promise<void> {
     if (embedded) opened.push(() => embedded.stop())
     const resources = openResources(config, databaseUrl, secret, log, 'zenith-api')
     opened.push(() => resources.close())
-    const app = await buildApp({
-      services: resources.services,
-      keys: resources.keys,
-      log,
-      metrics: { queries: resources.queries, queueCounts: () => resources.producer.counts() },
-      snapshots: createSharedCache<Principal>(resources.redis),
-    })
+    const build = (services: Partial<SharedServices> = {}, more: Partial<AppOptions> = {}) =>
+      buildApp({
+        ...more,
+        services: { ...resources.services, ...services },
+        keys: resources.keys,
+        log,
+        metrics: { queries: resources.queries, queueCounts: () => resources.producer.counts() },
+        snapshots: createSharedCache<Principal>(resources.redis),
+      })
+    if (values.demo) {
+      const { fillDemo } = await import('./demo.js')
+      await fillDemo(
+        (clock) => build({ clock, config: { ...config, rateLimitPerMinute: 0 } }, { maxEventLoopDelayMs: 0 }),
+        log,
+      )
+    }
+    const app = await build()
     if (embedded) {
       const worker = runJobs(config, databaseUrl, resources, log)
       opened.push(() => worker.close())
     }
     opened.push(() => app.close())
-    if (values.demo) await (await import('./demo.js')).fillDemo(app, log)
     await listen(app, config)
     if (embedded) welcome(config)
     log.info({ address: app.listeningOrigin }, 'ready')

@@ -48,24 +48,27 @@ export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Logger {
  */
 export async function prepareDatabase(config: Config, databaseUrl: string, log: Logger): Promise<string> {
   const production = config.environment === 'production'
-  try {
-    if (!production && config.databaseMigrationUrl) {
-      const applied = await migrate(config.databaseMigrationUrl)
-      if (applied.length > 0) log.info({ applied }, 'migrated')
-    }
-    if (!(await schemaIsCurrent(databaseUrl))) {
+  if (!(await schemaIsCurrent(databaseUrl))) {
+    if (production || !config.databaseMigrationUrl) {
       throw new StartupError(
         'The database lacks migrations of this release: run `npm run db:migrate` with DATABASE_MIGRATION_URL',
       )
     }
-    if (production) await assertSafeAppRole(databaseUrl)
-    return databaseUrl
+    log.info({ applied: await migrateAsOwner(config.databaseMigrationUrl) }, 'migrated')
+  }
+  if (production) await assertSafeAppRole(databaseUrl)
+  return databaseUrl
+}
+
+async function migrateAsOwner(url: string): Promise<readonly string[]> {
+  try {
+    return await migrate(url)
   } catch (error) {
     if (error instanceof StartupError) throw error
-    const { code, message } = error as Error & { code?: string }
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
     throw new StartupError(
-      `The database in DATABASE_URL cannot be used (${code ?? message}): check host, name, user and password`,
-      { cause: error },
+      `The database cannot be migrated (${cause.message}): set DATABASE_MIGRATION_URL to the role that owns its schema`,
+      { cause },
     )
   }
 }

@@ -82,6 +82,8 @@ export async function createHarness(env: Record<string, string> = {}): Promise<H
     keys: resources.keys,
     log,
     metrics: { queries: resources.queries, queueCounts: async () => undefined },
+    // Test machines are busy; shedding has a test of its own.
+    maxEventLoopDelayMs: 0,
     extend: (instance) => watchContract(instance, sightings, violations),
   })
   await app.ready()
