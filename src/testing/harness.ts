@@ -7,6 +7,7 @@ import type { Role } from '../../generated/operations.js'
 import { buildApp } from '../app.js'
 import { type Config, loadConfig } from '../config.js'
 import type { Database, Executor } from '../db/database.js'
+import { createSharedCache } from '../http/snapshot-cache.js'
 import { openResources, type Resources } from '../process.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 import { type Sighting, watchContract } from './watcher.js'
@@ -82,6 +83,7 @@ export async function createHarness(env: Record<string, string> = {}): Promise<H
     keys: resources.keys,
     log,
     metrics: { queries: resources.queries, queueCounts: async () => undefined },
+    snapshots: createSharedCache(opened.redis),
     // Test machines are busy; shedding has a test of its own.
     maxEventLoopDelayMs: 0,
     extend: (instance) => watchContract(instance, sightings, violations),
