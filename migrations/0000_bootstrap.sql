@@ -5,6 +5,7 @@ GRANT USAGE ON SCHEMA app TO zenith_app;
 --> statement-breakpoint
 -- Puts a verified principal on the connection. The session must live, the membership must be active and still have the rights
 -- ("version") that the caller was authorised with; otherwise the connection is left without a tenant and sees nothing.
+-- Null when that could not be found out, for example because of a lock: an error would bring back the claim of the request before.
 CREATE FUNCTION app.enter(organization uuid, person uuid, session uuid, rights integer, local boolean) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -20,6 +21,10 @@ BEGIN
   END IF;
   PERFORM set_config('app.organization_id', '', local);
   RETURN false;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+  PERFORM set_config('app.organization_id', '', local), set_config('app.user_id', '', local),
+    set_config('app.email', '', local), set_config('app.maintenance', '', local);
+  RETURN NULL;
 END $$;
 --> statement-breakpoint
 -- Run by every migration run: forces row-level security on every table with a policy, refuses a tenant table without one,

@@ -1,12 +1,13 @@
-import cors from '@fastify/cors'
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import jwt from '@fastify/jwt'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
 import type { Principal, Services, SharedServices } from './context.js'
 import { createAuthenticator } from './http/authenticate.js'
+import { registerDocs } from './http/docs.js'
 import { answer, answerParserErrors, registerErrors } from './http/errors.js'
 import { parseJson } from './http/json.js'
 import { type MetricsOptions, registerMetrics } from './http/metrics.js'
@@ -100,18 +101,24 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     frameguard: { action: 'deny' },
   })
   await app.register(cors, {
-    origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
-    exposedHeaders: [
-      'ETag',
-      'Link',
-      'Location',
-      'RateLimit',
-      'RateLimit-Policy',
-      'Retry-After',
-      'X-Request-Id',
-      'Idempotency-Replayed',
-    ],
-    maxAge: 600,
+    delegator: (request: FastifyRequest, done: (error: Error | null, options: FastifyCorsOptions) => void) =>
+      done(null, {
+        origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
+        methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        exposedHeaders: [
+          'ETag',
+          'Link',
+          'Location',
+          'RateLimit',
+          'RateLimit-Policy',
+          'Retry-After',
+          'X-Request-Id',
+          'Idempotency-Replayed',
+        ],
+        maxAge: 600,
+        // Any other OPTIONS request is a method like another, and gets its 405.
+        preflight: request.headers.origin !== undefined && 'access-control-request-method' in request.headers,
+      }),
   })
   await app.register(underPressure, {
     maxEventLoopDelay: maxEventLoopDelayMs,
@@ -123,7 +130,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   await app.register(jwt, {
     // The plugin passes the request first and the decoded token second; its types know the token only.
-    secret: async (...[, token]: unknown[]) => (await keys.verifying((token as DecodedToken).header.kid)) ?? '',
+    secret: async (...[, token]: unknown[]) => {
+      const key = await keys.verifying((token as DecodedToken).header.kid)
+      // Without a key the plugin would look for another one.
+      if (!key) throw Object.assign(new Error('signed with an unknown key'), { statusCode: 401 })
+      return key
+    },
     decode: { complete: true },
     sign: { algorithm: 'EdDSA', iss: ISSUER, aud: ISSUER, expiresIn: ACCESS_TOKEN_SECONDS },
     verify: {
@@ -142,6 +154,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     },
   }
   await mountContract(app, { services, authenticator: createAuthenticator(database, snapshots, clock) })
+  await registerDocs(app)
   return app
 }
 

@@ -17,6 +17,7 @@ describe('complete', () => {
     expect(Object.keys(repliesOf(fixture({ '/widgets': { post: operation('createWidget') } })))).toEqual([
       '204',
       '400',
+      '401',
       '406',
       '429',
       '500',
@@ -24,7 +25,7 @@ describe('complete', () => {
     ])
   })
 
-  it('adds 401 to what needs a caller, 403 to what needs a scope, 413 and 415 to what takes a body', () => {
+  it('adds 403 to what needs a scope, 413 and 415 to what takes a body', () => {
     const signedIn = operation('createWidget', { security: [{ bearerAuth: [] }], requestBody: json({}) })
     const scoped = operation('createWidget', { security: [{ bearerAuth: ['widgets:create'] }] })
     expect(Object.keys(repliesOf(fixture({ '/widgets': { post: signedIn } })))).toEqual([
@@ -107,6 +108,6 @@ describe('complete', () => {
       idempotent: true,
       public: true,
     })
-    expect(facts?.replies.map(({ status }) => status)).toEqual([201, 400, 406, 409, 422, 429, 500, 503])
+    expect(facts?.replies.map(({ status }) => status)).toEqual([201, 400, 401, 406, 409, 422, 429, 500, 503])
   })
 })

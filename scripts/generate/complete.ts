@@ -14,22 +14,18 @@ import {
   type Schema,
 } from './document.js'
 
-const EVERY_REPLY = {
-  'X-Request-Id': 'XRequestId',
-  RateLimit: 'RateLimit',
-  'RateLimit-Policy': 'RateLimitPolicy',
-  'Access-Control-Allow-Origin': 'AccessControlAllowOrigin',
-}
-const BY_STATUS: Record<string, Record<string, string>> = {
-  401: { 'WWW-Authenticate': 'WwwAuthenticate' },
-  429: { 'Retry-After': 'RetryAfter' },
-  503: { 'Retry-After': 'RetryAfter' },
+/** Components of the same names hold them; the linters look for the names of headers there. */
+const EVERY_REPLY: readonly string[] = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin']
+const BY_STATUS: Readonly<Record<string, readonly string[]>> = {
+  401: ['WWW-Authenticate'],
+  429: ['Retry-After'],
+  503: ['Retry-After'],
 }
 
 /** Response headers that the HTTP layer sets; a handler neither sees nor sends them. */
 export const LAYER_HEADERS: ReadonlySet<string> = new Set([
-  ...Object.keys(EVERY_REPLY),
-  ...Object.values(BY_STATUS).flatMap((headers) => Object.keys(headers)),
+  ...EVERY_REPLY,
+  ...Object.values(BY_STATUS).flat(),
   'Link',
   'Idempotency-Replayed',
 ])
@@ -68,7 +64,7 @@ function addReplies(document: Document, { operation }: Located): void {
   const idempotent = hasHeader(document, operation, 'Idempotency-Key')
   const replies: [status: string, name: string, given: boolean][] = [
     ['400', 'BadRequest', true],
-    ['401', 'Unauthenticated', !isPublic(operation)],
+    ['401', 'Unauthenticated', true],
     ['403', 'Forbidden', permissionOf(operation) !== null],
     ['406', 'NotAcceptable', true],
     ['409', 'IdempotencyKeyInUse', idempotent],
@@ -135,10 +131,10 @@ function nameOf(ref: Ref): string {
 function addHeaders(document: Document, { operation }: Located): void {
   for (const [status, entry] of Object.entries(operation.responses)) {
     const reply = resolve<Reply>(document, entry)
-    for (const [header, component] of Object.entries({ ...EVERY_REPLY, ...BY_STATUS[status] })) {
-      if (document.components.headers?.[component] === undefined)
-        throw new ContractError([`components.headers.${component} is missing`])
-      reply.headers = { [header]: { $ref: `#/components/headers/${component}` }, ...reply.headers }
+    for (const header of [...EVERY_REPLY, ...(BY_STATUS[status] ?? [])]) {
+      if (document.components.headers?.[header] === undefined)
+        throw new ContractError([`components.headers.${header} is missing`])
+      reply.headers = { [header]: { $ref: `#/components/headers/${header}` }, ...reply.headers }
     }
   }
 }

@@ -11,6 +11,7 @@ import {
   type Schema,
 } from './document.js'
 import { normalize, prune } from './normalize.js'
+import { publish } from './publish.js'
 import { checkRules } from './rules.js'
 
 /** One operation with every reference resolved, as the renderers need it. */
@@ -53,7 +54,7 @@ export function readContract(bundle: Document): Contract {
   )
   const used = new Set(operations.map(({ tag }) => tag))
   return {
-    document,
+    document: publish(document),
     operations,
     tags: (document.tags ?? []).map(({ name }) => name).filter((name) => used.has(name)),
     roles: document['x-roles'] ?? {},

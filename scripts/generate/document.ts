@@ -56,6 +56,8 @@ export interface Operation {
   description?: string
   tags: string[]
   security?: Record<string, string[]>[]
+  /** The scope that the caller needs, in the published document. */
+  'x-permission'?: string
   parameters?: (Parameter | Ref)[]
   requestBody?: RequestBody | Ref
   responses: Record<string, Reply | Ref>

@@ -40,7 +40,7 @@ describe('render', () => {
         handlerStatuses: [200],
         paginated: true,
       },
-      getLiveness: { path: '/livez', public: true, permission: null, statuses: [204, 400, 406, 429, 500, 503] },
+      getLiveness: { path: '/livez', public: true, permission: null, statuses: [204, 400, 401, 406, 429, 500, 503] },
     })
     expect(rolePermissions).toEqual({ owner: { 'widgets:read': 'all' }, member: { 'widgets:read': 'team' } })
   })

@@ -1,6 +1,6 @@
-import postgres, { type ReservedSql } from 'postgres'
 import { appRole } from './columns.js'
 import { DatabaseUnavailable, StaleClaim, translate } from './errors.js'
+import { type Connection, Pool } from './pool.js'
 import type { Bound } from './statement.js'
 
 type Rows<Bounds extends readonly Bound<unknown>[]> = {
@@ -36,6 +36,10 @@ export type DatabaseOptions = {
   applicationName: string
   /** How long a statement may wait for a free connection. */
   acquireTimeoutMs?: number
+  /** How long opening a connection may take. */
+  connectTimeoutMs?: number
+  /** How long the server may stay silent before its network is taken for dead. */
+  answerTimeoutMs?: number
   /** Receives the duration of every statement, for metrics. */
   observe?: (query: string, seconds: number, failed: boolean) => void
 }
@@ -50,20 +54,13 @@ const LOCK_TIMEOUT_MS = 3_000
 
 /** Opens the pool. Connections are made on first use, so a database that is down does not stop the process. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const text = { to: 25, from: [1082, 1083, 1114, 1184, 1266, 20, 1700], serialize: String, parse: String }
-  const json = { to: 3802, from: [114, 3802], serialize: String, parse: JSON.parse }
-  const sql = postgres(options.url, {
-    max: options.poolSize,
-    // Must stay: without it the driver never hands out a connection that `reserve` had to open.
-    fetch_types: true,
-    connect_timeout: 5,
-    idle_timeout: 300,
-    max_lifetime: 3600,
-    backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1) * (0.75 + Math.random() / 2),
-    onnotice: () => undefined,
-    types: { text, json },
-    transform: { column: { from: postgres.toCamel } },
-    connection: {
+  const pool = new Pool({
+    url: options.url,
+    size: options.poolSize,
+    acquireTimeoutMs: options.acquireTimeoutMs ?? 2_000,
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    answerTimeoutMs: options.answerTimeoutMs ?? 1.5 * STATEMENT_TIMEOUT_MS,
+    parameters: {
       // Whatever role the URL logs in as, statements run as the one that row-level security holds.
       role: appRole.name,
       application_name: options.applicationName,
@@ -73,61 +70,22 @@ export function openDatabase(options: DatabaseOptions): Database {
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     },
   })
-  const permits = new Permits(options.poolSize, options.acquireTimeoutMs ?? 2_000)
   const observe = options.observe ?? (() => undefined)
   return {
-    as: (claim) => new ClaimExecutor(sql, permits, claim, observe),
-    close: () => sql.end({ timeout: 5 }),
+    as: (claim) => new ClaimExecutor(pool, claim, observe),
+    close: () => pool.close(),
   }
 }
 
 type Observe = NonNullable<DatabaseOptions['observe']>
 
-/** Counts out the connections, because the driver queues for ever when all are taken. */
-class Permits {
-  #waiting: (() => void)[] = []
-  #free: number
-  readonly #timeoutMs: number
-
-  constructor(free: number, timeoutMs: number) {
-    this.#free = free
-    this.#timeoutMs = timeoutMs
-  }
-
-  async acquire(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free -= 1
-      return
-    }
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.splice(this.#waiting.indexOf(admit), 1)
-        reject(new DatabaseUnavailable('all database connections are taken'))
-      }, this.#timeoutMs)
-      const admit = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      this.#waiting.push(admit)
-    })
-  }
-
-  release(): void {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#free += 1
-  }
-}
-
 class ClaimExecutor implements Executor {
-  readonly #sql: postgres.Sql
-  readonly #permits: Permits
+  readonly #pool: Pool
   readonly #claim: Claim
   readonly #observe: Observe
 
-  constructor(sql: postgres.Sql, permits: Permits, claim: Claim, observe: Observe) {
-    this.#sql = sql
-    this.#permits = permits
+  constructor(pool: Pool, claim: Claim, observe: Observe) {
+    this.#pool = pool
     this.#claim = claim
     this.#observe = observe
   }
@@ -150,7 +108,7 @@ class ClaimExecutor implements Executor {
 
   transaction<Result>(work: (tx: Executor) => Promise<Result>): Promise<Result> {
     return this.#connected(async (connection) => {
-      const begun = connection.unsafe('begin').execute()
+      const begun = connection.send('begin')
       const entering = enter(connection, this.#claim, true)
       const opened = Promise.all([begun, entering])
       // Whoever runs the first statement awaits this; until then a failure must not count as unhandled.
@@ -158,39 +116,33 @@ class ClaimExecutor implements Executor {
       try {
         const result = await work(new TransactionExecutor(connection, opened, this.#observe))
         await opened
-        await connection.unsafe('commit')
+        const { command } = await connection.send('commit')
+        // PostgreSQL answers the commit of a failed transaction by rolling back.
+        if (command !== 'COMMIT') throw new Error('a transaction went on after a failed statement')
         return result
       } catch (error) {
-        await connection.unsafe('rollback').catch(() => undefined)
+        await connection.send('rollback').catch(() => undefined)
         throw error
       }
     })
   }
 
-  async #connected<Result>(work: (connection: ReservedSql) => Promise<Result>): Promise<Result> {
-    await this.#permits.acquire()
+  async #connected<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     try {
-      const connection = await this.#sql.reserve()
-      try {
-        return await work(connection)
-      } finally {
-        connection.release()
-      }
+      return await this.#pool.use(work)
     } catch (error) {
       throw translate(error)
-    } finally {
-      this.#permits.release()
     }
   }
 }
 
 class TransactionExecutor implements Executor {
-  readonly #connection: ReservedSql
+  readonly #connection: Connection
   readonly #opened: Promise<unknown>
   readonly #observe: Observe
   #savepoints = 0
 
-  constructor(connection: ReservedSql, opened: Promise<unknown>, observe: Observe) {
+  constructor(connection: Connection, opened: Promise<unknown>, observe: Observe) {
     this.#connection = connection
     this.#opened = opened
     this.#observe = observe
@@ -211,13 +163,13 @@ class TransactionExecutor implements Executor {
   async transaction<Result>(work: (tx: Executor) => Promise<Result>): Promise<Result> {
     const name = `s${++this.#savepoints}`
     await this.#opened
-    await this.#connection.unsafe(`savepoint ${name}`)
+    await this.#connection.send(`savepoint ${name}`)
     try {
       const result = await work(this)
-      await this.#connection.unsafe(`release savepoint ${name}`)
+      await this.#connection.send(`release savepoint ${name}`)
       return result
     } catch (error) {
-      await this.#connection.unsafe(`rollback to savepoint ${name}`)
+      await this.#connection.send(`rollback to savepoint ${name}`)
       throw error
     }
   }
@@ -231,12 +183,11 @@ const CLAIM =
  * Puts the claim on the connection. It stays there after the request, so every checkout starts with it.
  * A principal that no longer holds leaves the connection without a tenant: what follows in the flight sees and changes nothing.
  */
-async function enter(connection: ReservedSql, claim: Claim, local: boolean): Promise<void> {
+async function enter(connection: Connection, claim: Claim, local: boolean): Promise<void> {
   if (claim.kind === 'principal') {
     const { organizationId, userId, sessionId, version } = claim
-    const [row] = await connection
-      .unsafe(ENTER, [organizationId, userId, sessionId, version, local], { prepare: true })
-      .execute()
+    const [row] = await connection.send(ENTER, [organizationId, userId, sessionId, version, local])
+    if (row?.['entered'] === null) throw new DatabaseUnavailable('the session and its rights could not be verified')
     if (!row?.['entered']) throw new StaleClaim('the session has ended or its rights have changed')
     return
   }
@@ -244,15 +195,16 @@ async function enter(connection: ReservedSql, claim: Claim, local: boolean): Pro
   const userId = claim.kind === 'maintenance' ? '' : (claim.userId ?? '')
   const email = claim.kind === 'identity' ? (claim.email ?? '') : ''
   const maintenance = claim.kind === 'maintenance' ? 'on' : ''
-  await connection.unsafe(CLAIM, [organizationId, userId, email, maintenance, local], { prepare: true }).execute()
+  await connection.send(CLAIM, [organizationId, userId, email, maintenance, local])
 }
 
-async function send(connection: ReservedSql, bound: Bound<unknown>, observe: Observe): Promise<unknown[]> {
+async function send(connection: Connection, bound: Bound<unknown>, observe: Observe): Promise<unknown[]> {
   const start = performance.now()
   let failed = true
   try {
-    const pending = connection.unsafe(bound.text, bound.values as never[], { prepare: true })
-    const rows = bound.columns ? named(await pending.values(), bound.columns) : await pending
+    const rows = bound.columns
+      ? named(await connection.sendForArrays(bound.text, bound.values), bound.columns)
+      : await connection.send(bound.text, bound.values)
     failed = false
     return rows
   } finally {

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, SchemaMigrationRequiredError } from 'bullmq'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator'
@@ -8,6 +7,7 @@ import type pg from 'pg'
 import { StartupError } from '../config.js'
 import { queueSchema } from '../jobs/queue.js'
 import { migrateJobSchema } from '../jobs/schema.js'
+import { packageRoot } from '../package-root.js'
 import { withClient } from './client.js'
 
 /** The role that serves requests: migrations grant it rights, it owns nothing. */
@@ -90,12 +90,7 @@ const roleDangers = `
                  from grouped order by rolname <> self.rolname, rolname) as reasons
     from self`
 
-/** The package's folder, seen from the sources as well as from dist/. */
-function packageRoot(from: string): string {
-  return existsSync(join(from, 'package.json')) ? from : packageRoot(dirname(from))
-}
-
-const migrationsFolder = join(packageRoot(import.meta.dirname), 'migrations')
+const migrationsFolder = join(packageRoot, 'migrations')
 const ledger = 'drizzle.__drizzle_migrations'
 
 interface Journal {

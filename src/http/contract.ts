@@ -28,7 +28,7 @@ type BodyOf<Operation> = Operation extends { requestBody: { content: infer Conte
     : undefined
 
 /** What the HTTP layer answers by itself, on whatever status a handler shares with it. */
-type LayerCode = 'idempotency_key_in_use' | 'idempotency_key_reused'
+type LayerCode = 'idempotency_key_in_use' | 'idempotency_key_reused' | 'unauthenticated'
 
 /** The HTTP layer fills in the rest of a problem. */
 type ProblemBody<Body> = Body extends { code: infer Code }

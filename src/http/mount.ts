@@ -10,7 +10,7 @@ import { InvalidRequest, problem } from '../problem.js'
 import type { Authenticator } from './authenticate.js'
 import { fingerprintOf, once } from './idempotency.js'
 import { acceptsJson, isMediaType } from './negotiation.js'
-import { isProblem, methodNotAllowed, toProblemBody, unauthenticated, type WireReply } from './problems.js'
+import { challenge, isProblem, methodNotAllowed, toProblemBody, unauthenticated, type WireReply } from './problems.js'
 import { rateLimitHeaders } from './rate-limit.js'
 import { validate } from './validation.js'
 
@@ -68,7 +68,10 @@ async function admit(
   if (!acceptsJson(request.headers.accept)) return send(request, reply, problem(406, 'not_acceptable'))
   if (!operation.public) request.principal = (await authenticator.authenticate(request)) ?? null
   if (!takeQuota(operation, request, reply, services)) return send(request, reply, problem(429, 'too_many_requests'))
-  if (!operation.public) {
+  if (operation.public) {
+    // An expired token does no harm here, and a client that always sends one must be able to refresh it.
+    if (!isBearer(request.headers.authorization ?? 'Bearer')) return send(request, reply, unauthenticated())
+  } else {
     if (!request.principal) return send(request, reply, unauthenticated())
     if (!permits(request.principal, operation)) {
       // The memory may be out of date; only the database can say no.
@@ -87,6 +90,8 @@ async function admit(
   }
   return undefined
 }
+
+const isBearer = (authorization: string): boolean => /^bearer(?: |$)/i.test(authorization)
 
 const permits = ({ role }: Principal, { permission }: OperationFacts): boolean =>
   permission === null || rolePermissions[role][permission] !== undefined
@@ -190,6 +195,7 @@ function linkNextPage(request: FastifyRequest, reply: FastifyReply, body: unknow
 /** Sends a problem. */
 export function send(request: FastifyRequest, reply: FastifyReply, result: WireReply): FastifyReply {
   if (result.headers) reply.headers(result.headers)
+  if (result.status === 401) reply.headers(challenge)
   reply.code(result.status)
   if (!isProblem(result)) return reply.send(result.body)
   return reply.type('application/problem+json; charset=utf-8').send(serializeProblem(toProblemBody(result, request.id)))

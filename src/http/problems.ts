@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
 import { problemTitles } from '../../generated/problems.js'
 import { DatabaseUnavailable } from '../db/errors.js'
@@ -10,7 +11,8 @@ type Problem = ProblemReply<number, string> & { headers?: Record<string, string>
 
 /** Completes a problem per RFC 9457. */
 export function toProblemBody({ body }: Pick<Problem, 'body'>, requestId: string): Record<string, unknown> {
-  return { type: `urn:zenith:problem:${body.code}`, title: problemTitles[body.code] ?? 'Error', ...body, requestId }
+  const title = problemTitles[body.code] ?? STATUS_CODES[body.status] ?? 'Error'
+  return { type: `urn:zenith:problem:${body.code}`, title, ...body, requestId }
 }
 
 export const isProblem = (reply: WireReply): reply is Problem =>
@@ -28,10 +30,10 @@ export const methodNotAllowed = (allow: string): Problem => ({
   headers: { allow },
 })
 
-export const unauthenticated = (): Problem => ({
-  ...problem(401, 'unauthenticated'),
-  headers: { 'www-authenticate': 'Bearer realm="zenith"' },
-})
+export const unauthenticated = (): Problem => problem(401, 'unauthenticated')
+
+/** RFC 9110, 15.5.2: every 401 names the scheme, also that of a login. */
+export const challenge = { 'www-authenticate': 'Bearer realm="zenith"' }
 
 /** The reply to an error; undefined for what nobody foresaw, which is a 500. */
 export function replyTo(error: unknown): Problem | undefined {

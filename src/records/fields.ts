@@ -23,10 +23,10 @@ export type Field<Value> = {
   readonly columns: readonly PgColumn[]
   read(row: Row): Value
   /**
-   * Puts the value into the row.
+   * Puts the value into the row. A function, not a method: so a column must hold every value that the property can have.
    * @throws InvalidRequest when the value breaks a rule that a schema cannot express
    */
-  write(value: Value, row: Row, pointer: string): void
+  write: (value: Value, row: Row, pointer: string) => void
   /** How lists compare with it: the column and the form of the value there. */
   readonly match?: { column: PgColumn; encode(value: unknown): unknown }
   readonly target?: Target
@@ -49,6 +49,12 @@ export function column<Column extends PgColumn>(of: Column): Field<ValueOf<Colum
     },
     match: { column: of, encode: (value) => value },
   }
+}
+
+/** A column without nulls behind a property that a caller may clear: `compute` or `resolve` fills it before it is written. */
+export function filled<Column extends PgColumn>(of: Column): Field<ValueOf<Column> | null> {
+  const plain = column(of)
+  return { ...plain, write: (value, row, pointer) => plain.write(value as ValueOf<Column>, row, pointer) }
 }
 
 /** An instant: PostgreSQL writes `2026-01-05 10:00:00.5+00`, RFC 3339 wants `2026-01-05T10:00:00.500Z`. */

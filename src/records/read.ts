@@ -6,6 +6,7 @@ import { problem } from '../problem.js'
 import { etagOf, ifNoneMatchHits } from './conditional.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
 import { keyOf, type Row } from './fields.js'
+import type { Only } from './only.js'
 import type { Readable, SortKey } from './record-type.js'
 import { assertReferences, compileChecks, referenceParameters, references } from './references.js'
 import { requireLevel, scopeParameters } from './scope.js'
@@ -33,14 +34,28 @@ export async function get<Resource extends { version: number }>(
     : { status: 200 as const, headers, body: record }
 }
 
-type ListQuery = { limit: number; cursor?: string; sort: readonly string[] }
+type Scalar = string | number | boolean
+type Filterable<Resource> = {
+  [Name in keyof Resource]: NonNullable<Resource[Name]> extends Scalar ? Name : never
+}[keyof Resource] &
+  string
+
+/** The query parameters of a list: what is not listed here, the compiler refuses in the contract. */
+type ListQuery<Resource, Sort extends string> = {
+  limit: number
+  cursor?: string
+  sort: readonly (Sort | `-${Sort}`)[]
+} & {
+  [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
+}
 
 /** A page of what the caller may read. Every other query parameter is a filter: `field` or `field[operator]`. */
-export async function list<Resource>(
+export async function list<Resource, Sort extends string, Query extends ListQuery<Resource, Sort>>(
   scope: Scope,
-  type: Readable<Resource>,
-  { limit, cursor, sort, ...filterQuery }: ListQuery,
+  type: Readable<Resource, Sort>,
+  query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
+  const { limit, cursor, sort, ...filterQuery } = query
   const level = requireLevel(scope, `${type.plural}:read`)
   const filters = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)

@@ -1,6 +1,6 @@
 import { isNull, type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn, PgColumn, PgTable } from 'drizzle-orm/pg-core'
-import type { Level, Permission } from '../../generated/operations.js'
+import type { Level, Permission, Tag } from '../../generated/operations.js'
 import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
@@ -63,21 +63,33 @@ export const sortByOptional = (of: PgColumn, expression: SQL, missing: string | 
   value: (row) => row[keyOf(of)] ?? missing,
 })
 
+type Action = 'read' | 'create' | 'update' | 'delete'
+
+/** The plural name of what a permission lets read. */
+type ReadableName = Permission extends infer Name ? (Name extends `${infer Plural}:read` ? Plural : never) : never
+
+/** The plural names of the records: the tags of the contract that have a permission for each action. */
+type RecordName = { [Name in Tag]: `${Name}:${Action}` extends Permission ? Name : never }[Tag]
+
 /** The properties of `Resource` that are the record's own, beside those that every record has. */
 type Own<Resource extends RecordMeta> = Omit<Resource, keyof RecordMeta>
 
-export type RecordDefinition<Resource extends RecordMeta, Unique extends string> = {
+/** How every property is kept, also one that the contract makes optional. */
+type Fields<Resource> = { [Name in keyof Resource]-?: Field<Resource[Name]> }
+
+export type RecordDefinition<Resource extends RecordMeta, Unique extends string, Sort extends string> = {
   /** The singular name, as in event types and conflicts. */
   object: string
   /** The plural name, as in permissions. */
-  plural: 'accounts' | 'contacts' | 'leads' | 'opportunities'
+  plural: RecordName
   /** The path of the collection. */
   path: string
   table: RecordTable
-  fields: { [Name in keyof Own<Resource>]: Field<Resource[Name]> }
+  fields: Fields<Own<Resource>>
   /** The values of properties that are absent at creation; null unless given. */
   defaults: Partial<Resource>
-  sorts: Record<string, SortKey>
+  /** The properties that lists sort by, beside the instants of creation and of the last change. */
+  sorts: Record<Sort, SortKey>
   /** Properties that are unique among live records, with the column that the unique index is on. */
   unique: Record<Unique, PgColumn>
   /** Sets the properties that follow from others. */
@@ -86,16 +98,16 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string>
   resolve?(tx: Executor, scope: Scope, next: Resource, before: Resource | undefined): Promise<Partial<Resource>>
 }
 
-/** What can be read and listed. */
-export type Readable<Resource> = {
+/** What can be read, and listed in the order of the properties in `Sort`. */
+export type Readable<Resource, Sort extends string = string> = {
   /** The plural name, as in permissions and metrics. */
-  plural: 'accounts' | 'contacts' | 'leads' | 'opportunities' | 'users'
+  plural: ReadableName
   /** The table, or the join. */
   from: SQL
   id: PgColumn
   columns: readonly PgColumn[]
   fields: Record<string, Field<unknown>>
-  sorts: Record<string, SortKey>
+  sorts: Record<Sort, SortKey>
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
   toResource(row: Row): Resource
@@ -104,15 +116,19 @@ export type Readable<Resource> = {
 }
 
 /** All that the engine knows of one kind of record. */
-export type RecordType<Resource extends RecordMeta, Unique extends string = never> = Readable<Resource> &
+export type RecordType<
+  Resource extends RecordMeta,
+  Unique extends string = never,
+  Sort extends string = string,
+> = Readable<Resource, Sort> &
   Pick<
-    RecordDefinition<Resource, never>,
+    RecordDefinition<Resource, never, never>,
     'object' | 'plural' | 'path' | 'table' | 'defaults' | 'compute' | 'resolve'
   > & {
     /** Properties that are unique among live records. */
     unique: Record<Unique, PgColumn>
     toRow(resource: Resource): Row
-    permission(action: 'read' | 'create' | 'update' | 'delete'): Permission
+    permission(action: Action): Permission
   }
 
 const member: Target = {
@@ -124,7 +140,7 @@ const member: Target = {
 const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
 
 /** The properties that every record has, and their columns. */
-function metaFields(t: RecordTable): { [Name in keyof RecordMeta]: Field<RecordMeta[Name]> } {
+function metaFields(t: RecordTable): Fields<RecordMeta> {
   return {
     id: column(t.id),
     version: column(t.version),
@@ -153,44 +169,46 @@ function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas'][
 }
 
 /** Declares what can be read and listed, without being a record. */
-export function defineReadable<Resource>(
-  definition: Pick<Readable<Resource>, 'plural' | 'from' | 'id' | 'visible' | 'sorts'> & {
-    fields: { [Name in keyof Resource]: Field<Resource[Name]> }
-  },
-): Readable<Resource> {
-  const fields = definition.fields as Record<string, Field<unknown>>
-  const entries = Object.entries(fields)
-  const statements = new Map<string, Statement<unknown>>()
-  return {
-    ...definition,
-    fields,
-    columns: entries.flatMap(([, field]) => field.columns),
-    toResource(row) {
-      const resource: Record<string, unknown> = {}
-      for (const [name, field] of entries) resource[name] = field.read(row)
-      return resource as Resource
+export function defineReadable<Resource>() {
+  return <Sort extends keyof Resource & string>(
+    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'sorts'> & {
+      fields: Fields<Resource>
     },
-    prepared<Result>(shape: string, compile: () => Statement<Result>) {
-      const known = statements.get(shape) ?? compile()
-      statements.set(shape, known)
-      return known as Statement<Result>
-    },
+  ): Readable<Resource, Sort> => {
+    const fields = definition.fields as Record<string, Field<unknown>>
+    const entries = Object.entries(fields)
+    const statements = new Map<string, Statement<unknown>>()
+    return {
+      ...definition,
+      fields,
+      columns: entries.flatMap(([, field]) => field.columns),
+      toResource(row) {
+        const resource: Record<string, unknown> = {}
+        for (const [name, field] of entries) resource[name] = field.read(row)
+        return resource as Resource
+      },
+      prepared<Result>(shape: string, compile: () => Statement<Result>) {
+        const known = statements.get(shape) ?? compile()
+        statements.set(shape, known)
+        return known as Statement<Result>
+      },
+    }
   }
 }
 
 /** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
 export function defineRecord<Resource extends RecordMeta>() {
-  return <Unique extends keyof Own<Resource> & string = never>(
-    definition: RecordDefinition<Resource, Unique>,
-  ): RecordType<Resource, Unique> => {
+  return <Unique extends keyof Own<Resource> & string = never, Sort extends keyof Own<Resource> & string = never>(
+    definition: RecordDefinition<Resource, Unique, Sort>,
+  ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
-    const readable = defineReadable<Resource>({
+    const readable = defineReadable<Resource>()({
       plural,
       from: sql`${table}`,
       id: table.id,
       visible: (level) => sql`${within(table, level)} and ${isNull(table.deletedAt)}`,
       sorts: { createdAt: sortBy(table.createdAt), updatedAt: sortBy(table.updatedAt), ...definition.sorts },
-      fields: { ...metaFields(table), ...definition.fields } as { [Name in keyof Resource]: Field<Resource[Name]> },
+      fields: { ...metaFields(table), ...definition.fields } as Fields<Resource>,
     })
     return {
       ...readable,

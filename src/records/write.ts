@@ -12,6 +12,7 @@ import { etagOf, ifMatchHolds } from './conditional.js'
 import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
+import type { Only } from './only.js'
 import { columnsOf } from './read.js'
 import type { RecordMeta, RecordType } from './record-type.js'
 import { assertReferences, type References, referenceParameters, references } from './references.js'
@@ -46,10 +47,10 @@ export class DuplicateValue extends Error {
 }
 
 /** Creates a record, with its event, in one statement. */
-export async function create<Resource extends RecordMeta, Unique extends never>(
+export async function create<Resource extends RecordMeta, Unique extends string, Body extends Input<Resource>>(
   scope: Scope,
   type: RecordType<Resource, Unique>,
-  input: Input<Resource>,
+  input: Only<Body, Resource>,
 ) {
   try {
     const record = type.resolve
@@ -119,18 +120,15 @@ export async function insert<Resource extends RecordMeta>(
 }
 
 /** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
-export const update = <Resource extends RecordMeta, Unique extends never>(
+export const update = <Resource extends RecordMeta, Unique extends string, Patch extends Input<Resource>>(
   scope: Scope,
   type: RecordType<Resource, Unique>,
   id: string,
-  patch: Input<Resource>,
+  patch: Only<Patch, Resource>,
   ifMatch?: string,
 ) =>
-  change(
-    scope,
-    type,
-    { id, ifMatch, permission: type.permission('update'), event: 'updated' },
-    (before) => mergePatch(before, patch) as Resource,
+  change(scope, type, { id, ifMatch, permission: type.permission('update'), event: 'updated' }, (before) =>
+    mergePatch(before, patch),
   )
 
 /** Moves a record to the recycle bin. */
@@ -153,7 +151,7 @@ export async function remove<Resource extends RecordMeta>(
 }
 
 /** Brings a record back from the recycle bin; a live one stays as it is. */
-export const restore = <Resource extends RecordMeta, Unique extends never>(
+export const restore = <Resource extends RecordMeta, Unique extends string>(
   scope: Scope,
   type: RecordType<Resource, Unique>,
   id: string,
@@ -180,7 +178,7 @@ type Change = {
 }
 
 /** Reads a record, edits it and writes it back with its event, in one transaction that holds the row. */
-export async function change<Resource extends RecordMeta, Unique extends never>(
+export async function change<Resource extends RecordMeta, Unique extends string>(
   scope: Scope,
   type: RecordType<Resource, Unique>,
   wanted: Change,

@@ -1723,7 +1723,7 @@ export interface components {
                 };
             };
         };
-        /** @description The credential is missing, expired, revoked or not valid. */
+        /** @description The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
         Unauthenticated: {
             headers: {
                 [name: string]: unknown;
@@ -1877,34 +1877,6 @@ export interface components {
                 };
             };
         };
-        /** @description The e-mail address and password do not belong together. Whether the address exists is not told. */
-        InvalidCredentials: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 401;
-                    /** @constant */
-                    code?: "invalid_credentials";
-                };
-            };
-        };
-        /** @description The refresh token is unknown, expired, revoked or was used before. Using one twice ends its whole session. */
-        InvalidRefreshToken: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 401;
-                    /** @constant */
-                    code?: "invalid_refresh_token";
-                };
-            };
-        };
         /** @description The record has another version than `If-Match` asks for. */
         PreconditionFailed: {
             headers: {
@@ -1947,20 +1919,6 @@ export interface components {
                 };
             };
         };
-        /** @description The invitation is unknown, expired, used or replaced, or the password does not belong to the account that the address already has. */
-        InvalidInvitation: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 401;
-                    /** @constant */
-                    code?: "invalid_invitation";
-                };
-            };
-        };
         /** @description A live record already has a value that must be unique; `conflicts` names it when the caller may see it. */
         DuplicateValue: {
             headers: {
@@ -1972,6 +1930,34 @@ export interface components {
                     status?: 409;
                     /** @constant */
                     code?: "duplicate_value";
+                };
+            };
+        };
+        /** @description The e-mail address and password do not belong together. Whether the address exists is not told. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
+        InvalidCredentialsOrUnauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {unknown} */
+                    code?: "invalid_credentials" | "unauthenticated";
+                };
+            };
+        };
+        /** @description The refresh token is unknown, expired, revoked or was used before. Using one twice ends its whole session. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
+        InvalidRefreshTokenOrUnauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {unknown} */
+                    code?: "invalid_refresh_token" | "unauthenticated";
                 };
             };
         };
@@ -2000,6 +1986,20 @@ export interface components {
                     status?: 409;
                     /** @enum {unknown} */
                     code?: "already_member" | "idempotency_key_in_use";
+                };
+            };
+        };
+        /** @description The invitation is unknown, expired, used or replaced, or the password does not belong to the account that the address already has. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
+        InvalidInvitationOrUnauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {unknown} */
+                    code?: "invalid_invitation" | "unauthenticated";
                 };
             };
         };
@@ -2069,17 +2069,17 @@ export interface components {
     requestBodies: never;
     headers: {
         /** @description The id of this request; taken from the request when it carries a valid one, else made by the server. Quote it when you report a problem. */
-        XRequestId: string;
+        "X-Request-Id": string;
         /** @description What is left of the quota, per draft-ietf-httpapi-ratelimit-headers; `r` requests in the next `t` seconds. Absent where limits are switched off. */
         RateLimit: string;
         /** @description The quota that applies, per draft-ietf-httpapi-ratelimit-headers; `q` requests per `w` seconds. */
-        RateLimitPolicy: string;
+        "RateLimit-Policy": string;
         /** @description The calling origin, when it is one of the configured `CORS_ORIGINS`. */
-        AccessControlAllowOrigin: string;
+        "Access-Control-Allow-Origin": string;
         /** @description Seconds to wait before the next attempt. */
-        RetryAfter: number;
+        "Retry-After": number;
         /** @description How to authenticate, per RFC 6750. */
-        WwwAuthenticate: string;
+        "WWW-Authenticate": string;
         /** @description The URL of the created resource, relative to this host. */
         Location: string;
         /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
@@ -2087,7 +2087,7 @@ export interface components {
         /** @description The next page as `rel="next"`, per RFC 8288; absent on the last page. */
         Link: string;
         /** @description `true` when this reply repeats the stored reply of an earlier request with the same `Idempotency-Key`. */
-        IdempotencyReplayed: "true";
+        "Idempotency-Replayed": "true";
     };
     pathItems: never;
 }
@@ -2118,6 +2118,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["EmailTaken"];
             413: components["responses"]["PayloadTooLarge"];
@@ -2150,7 +2151,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["InvalidCredentials"];
+            401: components["responses"]["InvalidCredentialsOrUnauthenticated"];
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -2182,7 +2183,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["InvalidRefreshToken"];
+            401: components["responses"]["InvalidRefreshTokenOrUnauthenticated"];
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -2264,6 +2265,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
@@ -2685,7 +2687,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["InvalidInvitation"];
+            401: components["responses"]["InvalidInvitationOrUnauthenticated"];
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -3820,6 +3822,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
@@ -3853,6 +3856,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];

@@ -47,7 +47,7 @@ export const handlers: AuthHandlers = {
   },
 
   changePassword: async ({ body }, context) => {
-    const { user } = await findCaller(context, context.scope.principal.userId)
+    const { user } = await findCaller(context)
     if (!(await passwordMatches(user.passwordHash, body.currentPassword))) {
       throw new InvalidRequest({
         pointer: '/currentPassword',

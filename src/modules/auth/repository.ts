@@ -2,7 +2,7 @@ import { and, asc, eq, gt, ne, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Role } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
-import type { Scope, Services } from '../../context.js'
+import type { Context, Scope, Services } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { crmMemberships, crmOrganizations, crmSessions, crmUsers } from '../../db/table.js'
@@ -133,11 +133,16 @@ export async function findUserByEmail({ database }: Services, email: string): Pr
   return user
 }
 
+// The person is read outside the tenant, where nobody asks for the session.
+const verifySession = statement('auth.verify_session', sql`select 1`)
+
 /** The caller, with the hash of their password, and all organizations that they belong to. */
-export async function findCaller(
-  { database }: Services,
-  userId: string,
-): Promise<{ user: Credentials; organizations: OrganizationSummary[] }> {
+export async function findCaller({
+  database,
+  scope,
+}: Context): Promise<{ user: Credentials; organizations: OrganizationSummary[] }> {
+  await scope.db.run(verifySession())
+  const { userId } = scope.principal
   const [[user], organizations] = await database
     .as({ kind: 'identity', userId })
     .all(findById({ userId }), findOrganizations({ userId }))

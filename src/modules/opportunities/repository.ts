@@ -5,7 +5,7 @@ import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { InvalidRequest } from '../../problem.js'
-import { column, instantField, money, reference, type Target } from '../../records/fields.js'
+import { column, filled, instantField, money, reference, type Target } from '../../records/fields.js'
 import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
 import { accountTarget } from '../accounts/repository.js'
@@ -86,7 +86,7 @@ export const opportunities = defineRecord<Opportunity>()({
     stageId: reference(t.stageId, stage),
     status: column(t.status),
     amount: money(t.amountMinor, t.amountCurrency),
-    probability: column(t.probability),
+    probability: filled(t.probability),
     expectedCloseDate: column(t.expectedCloseDate),
     stageEnteredAt: instantField(t.stageEnteredAt),
     closedAt: instantField(t.closedAt),

@@ -16,7 +16,7 @@ import { sameOrganization, scopeParameters } from '../../records/scope.js'
 type User = components['schemas']['User']
 
 /** The users of the organization: a membership, with the person behind it. */
-export const users = defineReadable<User>({
+export const users = defineReadable<User>()({
   plural: 'users',
   from: sql`${m} join ${u} on ${u.id} = ${m.userId}`,
   id: m.userId,
@@ -111,7 +111,7 @@ export const updateUser = (
   userId: string,
   patch: components['schemas']['UserUpdate'],
   ifMatch?: string,
-) => changeUser(scope, userId, ifMatch, (before) => mergePatch(before, patch) as User)
+) => changeUser(scope, userId, ifMatch, (before) => mergePatch(before, patch))
 
 /** Lets the user in no longer, from the next request on: the version that their requests claim is gone. */
 export const deactivateUser = (scope: Scope, userId: string, ifMatch?: string) =>

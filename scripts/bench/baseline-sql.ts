@@ -1,0 +1,28 @@
+/** The columns of a contact, named as in its JSON. */
+export const CONTACT_COLUMNS = `id, version, created_at as "createdAt", created_by_type as "createdByType", created_by_id as "createdById",
+  updated_at as "updatedAt", updated_by_type as "updatedByType", updated_by_id as "updatedById", deleted_at as "deletedAt",
+  owner_id as "ownerId", team_id as "teamId", tags, custom_fields as "customFields", first_name as "firstName",
+  last_name as "lastName", salutation, title, department, email, additional_emails as "additionalEmails", phone,
+  mobile_phone as "mobilePhone", account_id as "accountId", reports_to_id as "reportsToId", mailing_address as "mailingAddress",
+  birthdate, language, time_zone as "timeZone", linkedin_url as "linkedinUrl", source, do_not_call as "doNotCall",
+  email_opt_out as "emailOptOut", lifecycle_stage as "lifecycleStage", description, name`
+
+const from = `select ${CONTACT_COLUMNS} from crm_contacts where organization_id = :organization and deleted_at is null`
+const newestFirst = 'order by created_at desc, id desc limit 51'
+
+// Each connection of pgbench has a contact of its own: one for all would make them wait for each other.
+const own = 'id = (:contacts::uuid[])[:client_id + 1]'
+
+/** The statements of the hand-written server as pgbench scripts. */
+export const PGBENCH_SCRIPTS: Record<string, string> = {
+  get: `${from} and ${own};`,
+  list: `${from} ${newestFirst};`,
+  deep: `${from} and (created_at, id) < (:after_time::timestamptz, :after_id::uuid) ${newestFirst};`,
+  filtered: `${from} and lifecycle_stage = :stage ${newestFirst};`,
+  create: `insert into crm_contacts (organization_id, id, version, owner_id, tags, custom_fields, created_at, created_by_type, created_by_id,
+    updated_at, updated_by_type, updated_by_id, first_name, last_name, name, title, email, additional_emails, account_id, do_not_call, email_opt_out)
+    values (:organization, gen_random_uuid(), 1, :owner, '[]', '{}', now(), 'user', :owner, now(), 'user', :owner, 'Ada', 'Bench', 'Ada Bench',
+    'Engineer', gen_random_uuid() || '@bench.example', '[]', :account, false, false) returning ${CONTACT_COLUMNS};`,
+  patch: `update crm_contacts set title = clock_timestamp()::text, version = version + 1, updated_at = now(), updated_by_type = 'user', updated_by_id = :owner
+    where organization_id = :organization and ${own} and deleted_at is null returning ${CONTACT_COLUMNS};`,
+}

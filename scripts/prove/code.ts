@@ -1,0 +1,306 @@
+import { drift, lint, type Mutation, remove, replace, test, tsc, write } from './mutation.js'
+
+const handlers = (tag: string): string => `src/modules/${tag}/handlers.ts`
+const cases = (tag: string): string => `src/modules/${tag}/cases.ts`
+const table = (tag: string): string => `src/modules/${tag}/table.ts`
+const repository = (tag: string): string => `src/modules/${tag}/repository.ts`
+
+const RESTORE_ACCOUNT =
+  "  restoreAccount: ({ params, headers }, { scope }) => restore(scope, accounts, params.accountId, headers['if-match']),\n"
+
+/** The code changes, and the contract does not. */
+export const codeMutations: readonly Mutation[] = [
+  // Handlers
+  tsc('a handler is deleted', handlers('accounts'), replace(handlers('accounts'), RESTORE_ACCOUNT, '')),
+  tsc(
+    'a handler answers an operation that there is not',
+    handlers('accounts'),
+    replace(
+      handlers('accounts'),
+      RESTORE_ACCOUNT,
+      `${RESTORE_ACCOUNT}${RESTORE_ACCOUNT.replace('restore', 'archive')}`,
+    ),
+  ),
+  tsc(
+    'a surplus handler hides from the type of its module',
+    'generated/handlers.ts',
+    replace(
+      handlers('health'),
+      'export const handlers: HealthHandlers = {',
+      'export const handlers = {\n  getVersion: async () => ({ status: 200 as const }),',
+    ),
+    replace(handlers('health'), "import type { HealthHandlers } from '../../../generated/handlers.js'\n", ''),
+    replace(
+      handlers('health'),
+      'getHealth: async (_request, context) =>',
+      'getHealth: async (_request: unknown, context: Services) =>',
+    ),
+  ),
+  tsc('the handlers of a tag are deleted', 'generated/handlers.ts', remove(handlers('pipelines'))),
+  tsc(
+    'a handler answers with an undeclared status',
+    handlers('health'),
+    replace(handlers('health'), 'getLiveness: async () => ({ status: 200,', 'getLiveness: async () => ({ status: 202,'),
+  ),
+  tsc(
+    'a handler answers with the code of another problem',
+    handlers('auth'),
+    replace(handlers('auth'), "problem(401, 'invalid_credentials')", "problem(401, 'invalid_refresh_token')"),
+  ),
+  tsc(
+    'a handler answers with a misspelt code',
+    handlers('auth'),
+    replace(handlers('auth'), "problem(409, 'email_taken')", "problem(409, 'email_in_use')"),
+  ),
+  tsc(
+    'a handler answers with a status of the HTTP layer',
+    handlers('auth'),
+    replace(handlers('auth'), "problem(401, 'invalid_refresh_token')", "problem(401, 'unauthenticated')"),
+  ),
+  tsc(
+    'a handler answers without a body',
+    handlers('health'),
+    replace(handlers('health'), "({ status: 200, body: { status: 'up' } })", '({ status: 200 })'),
+  ),
+  tsc(
+    'a handler answers with a body where there is none',
+    handlers('auth'),
+    replace(
+      handlers('auth'),
+      'await endSession(scope)\n    return { status: 204 }',
+      'await endSession(scope)\n    return { status: 204, body: {} }',
+    ),
+  ),
+  tsc(
+    'a handler answers with a property of the wrong type',
+    handlers('pipelines'),
+    replace(handlers('pipelines'), 'await listPipelines(scope)', '[await listPipelines(scope)]'),
+  ),
+  tsc(
+    'a handler forgets a header',
+    handlers('auth'),
+    replace(handlers('auth'), "headers: { Location: '/api/v1/me' }, ", ''),
+  ),
+  tsc(
+    'a handler sends an undeclared header',
+    handlers('pipelines'),
+    replace(handlers('pipelines'), '{ status: 200, body', '{ status: 200, headers: { ETag: \'"1"\' }, body'),
+  ),
+  tsc(
+    'a handler works without the scope of the caller',
+    handlers('accounts'),
+    replace(handlers('accounts'), 'list(scope, accounts, query)', 'list(accounts, query)'),
+  ),
+  tsc(
+    'a handler of a public operation uses a scope',
+    handlers('auth'),
+    replace(
+      handlers('auth'),
+      'getJwks: async (_request, { publishedKeys })',
+      'getJwks: async (_request, { publishedKeys, scope: _ })',
+    ),
+  ),
+  tsc(
+    'a handler takes the parameter of another operation',
+    handlers('accounts'),
+    replace(handlers('accounts'), 'get(scope, accounts, params.accountId', 'get(scope, accounts, params.contactId'),
+  ),
+  tsc(
+    'a handler calls the verb of another operation',
+    handlers('contacts'),
+    replace(handlers('contacts'), 'remove(scope, contacts', 'restore(scope, contacts'),
+  ),
+  tsc(
+    'a handler works on another kind of record',
+    handlers('contacts'),
+    replace(handlers('contacts'), 'create(scope, contacts, body)', 'create(scope, accounts, body)'),
+    replace(
+      handlers('contacts'),
+      "import { contacts } from './repository.js'",
+      "import { accounts } from '../accounts/repository.js'\nimport { contacts } from './repository.js'",
+    ),
+  ),
+
+  // Tests that must be there
+  tsc(
+    'the case of a status is deleted',
+    cases('accounts'),
+    replace(cases('accounts'), '{ ...verbs.create, 409: duplicate.create }', 'verbs.create'),
+  ),
+  tsc(
+    'the case of an operation is deleted',
+    cases('contacts'),
+    replace(cases('contacts'), '  listContacts: verbs.list,\n', ''),
+  ),
+  tsc('the cases of a tag are deleted', 'generated/cases.ts', remove(cases('contacts'))),
+  tsc(
+    'a case is for a status that is not declared',
+    cases('contacts'),
+    replace(cases('contacts'), 'getContact: verbs.get', 'getContact: { ...verbs.get, 410: verbs.get[404] }'),
+  ),
+
+  // Tables
+  tsc(
+    'a column changes its type',
+    repository('accounts'),
+    replace(table('accounts'), "legalName: text('legal_name')", "legalName: integer('legal_name')"),
+  ),
+  tsc(
+    'a column can be null, its property cannot',
+    repository('accounts'),
+    replace(table('accounts'), "name: text('name').notNull()", "name: text('name')"),
+  ),
+  tsc(
+    'a column cannot be null, its property can',
+    repository('accounts'),
+    replace(table('accounts'), "industry: text('industry')", "industry: text('industry').notNull()"),
+  ),
+  tsc(
+    'a column forgets the values of its enum',
+    repository('accounts'),
+    replace(table('accounts'), "text('type').$type<NonNullable<Account['type']>>()", "text('type')"),
+  ),
+  tsc(
+    'a column is dropped',
+    repository('leads'),
+    replace(table('leads'), "    sourceDetail: text('source_detail'),\n", ''),
+  ),
+  tsc(
+    'a record table lacks the columns of every record',
+    'src/modules/accounts/',
+    replace(
+      table('accounts'),
+      '    ...recordColumns(),\n',
+      '    ...(({ ownerId: _, ...rest }) => rest)(recordColumns()),\n',
+    ),
+  ),
+  tsc(
+    'a role of the contract is missing in the database',
+    'src/',
+    replace(
+      'src/db/table.ts',
+      "enum: ['owner', 'admin', 'manager', 'member', 'read_only']",
+      "enum: ['owner', 'admin', 'manager', 'member', 'guest']",
+    ),
+  ),
+
+  // Record types and repositories
+  tsc(
+    'a record type lacks a property',
+    repository('accounts'),
+    replace(repository('accounts'), '    taxId: column(t.taxId),\n', ''),
+  ),
+  tsc(
+    'a record type leaks a column that is no property',
+    repository('contacts'),
+    replace(
+      repository('contacts'),
+      '    name: column(t.name),\n',
+      '    name: column(t.name),\n    emailKey: column(t.emailKey),\n',
+    ),
+  ),
+  tsc(
+    'a property is read from a column of another type',
+    repository('accounts'),
+    replace(repository('accounts'), 'taxId: column(t.taxId)', 'taxId: column(t.numberOfEmployees)'),
+  ),
+  tsc(
+    'money is read as a number of cents',
+    repository('accounts'),
+    replace(
+      repository('accounts'),
+      'money(t.annualRevenueMinor, t.annualRevenueCurrency)',
+      'column(t.annualRevenueMinor)',
+    ),
+  ),
+  tsc(
+    'a property defaults to a value that it cannot have',
+    repository('leads'),
+    replace(repository('leads'), "status: 'open'", "status: 'new'"),
+  ),
+  tsc(
+    'a computed property has the wrong type',
+    repository('leads'),
+    replace(repository('leads'), 'name: displayName(lead)', 'name: lead.score'),
+  ),
+  tsc(
+    'a record type can be sorted no longer by what the contract lists',
+    handlers('accounts'),
+    replace(repository('accounts'), 'sorts: { name: sortBy(t.name) }', 'sorts: {}'),
+  ),
+  tsc(
+    'a record type is sorted by a property that it lacks',
+    repository('accounts'),
+    replace(repository('accounts'), 'sorts: { name: sortBy(t.name) }', 'sorts: { title: sortBy(t.name) }'),
+  ),
+  tsc(
+    'a property becomes unique, and the contract knows no conflict',
+    handlers('leads'),
+    replace(repository('leads'), 'unique: {}', 'unique: { email: t.emailKey }'),
+  ),
+  tsc(
+    'a record type has a name that no permission has',
+    repository('accounts'),
+    replace(repository('accounts'), "plural: 'accounts'", "plural: 'companies'"),
+  ),
+  tsc(
+    'a repository asks for an unknown permission',
+    repository('pipelines'),
+    replace(repository('pipelines'), "requireLevel(scope, 'pipelines:read')", "requireLevel(scope, 'pipelines:list')"),
+  ),
+  tsc(
+    'a query reads a column less than the contract needs',
+    repository('organization'),
+    replace(repository('organization'), '  locale: t.locale,\n', ''),
+  ),
+  tsc(
+    'a mapper adds what is not in the contract',
+    repository('organization'),
+    replace(
+      repository('organization'),
+      '  createdAt: toRfc3339(row.createdAt),\n',
+      '  plan: "trial",\n  createdAt: toRfc3339(row.createdAt),\n',
+    ),
+  ),
+  tsc(
+    'a session comes without its refresh token',
+    repository('auth'),
+    replace(
+      repository('auth'),
+      "    refreshToken: services.signer.sign('refresh',",
+      "    refresh: services.signer.sign('refresh',",
+    ),
+  ),
+  test(
+    'src/testing/coverage.test.ts',
+    'an instant leaves in the form of PostgreSQL',
+    'getOrganization 200: must match format "date-time"',
+    replace(repository('organization'), '  createdAt: toRfc3339(row.createdAt),\n', ''),
+  ),
+  test(
+    'src/testing/coverage.test.ts',
+    'a write leaves no event',
+    'createAccount 201',
+    replace('src/records/write.ts', '    from written)\n', '    from written where false)\n'),
+  ),
+
+  // Generated files
+  drift(
+    'a permission is lifted in the generated table',
+    'operations.ts',
+    replace('generated/operations.ts', "permission: 'leads:convert'", 'permission: null'),
+  ),
+  drift('a generated file is deleted', 'routes.ts', remove('generated/routes.ts')),
+  drift('a file is added to the generated ones', 'extra.ts', write('generated/extra.ts', 'export {}\n')),
+
+  // Direction of imports
+  lint(
+    'the record engine imports a module',
+    'src/records/cursor.ts',
+    replace(
+      'src/records/cursor.ts',
+      "from 'node:crypto'\n",
+      "from 'node:crypto'\nimport '../modules/accounts/repository.js'\n",
+    ),
+  ),
+]

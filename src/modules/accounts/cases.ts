@@ -1,0 +1,31 @@
+import { operations } from '../../../generated/operations.js'
+import type { Cases } from '../../http/contract.js'
+import { duplicateCases, recordCases } from '../../testing/record-cases.js'
+
+const account = {
+  object: 'account',
+  table: 'crm_accounts',
+  path: operations.listAccounts.path,
+  body: {
+    name: 'Northwind Traders',
+    type: 'customer',
+    numberOfEmployees: 240,
+    annualRevenue: { amount: '12500000.00', currency: 'EUR' },
+    billingAddress: { city: 'Hamburg', countryCode: 'DE' },
+    tags: ['key account'],
+    customFields: { tier: 'gold' },
+  },
+  patch: { industry: 'Logistics', numberOfEmployees: null },
+}
+
+const verbs = recordCases(account)
+const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthWind.example')
+
+export const cases = {
+  listAccounts: verbs.list,
+  createAccount: { ...verbs.create, 409: duplicate.create },
+  getAccount: verbs.get,
+  updateAccount: { ...verbs.update, 409: duplicate.update },
+  deleteAccount: verbs.remove,
+  restoreAccount: { ...verbs.restore, 409: duplicate.restore },
+} satisfies Cases<'accounts'>

@@ -1,0 +1,23 @@
+import { operations } from '../../../generated/operations.js'
+import type { Cases } from '../../http/contract.js'
+import { duplicateCases, recordCases } from '../../testing/record-cases.js'
+
+const contact = {
+  object: 'contact',
+  table: 'crm_contacts',
+  path: operations.listContacts.path,
+  body: { firstName: 'Ada', lastName: 'Lovelace', birthdate: '1815-12-10', tags: ['speaker'], doNotCall: true },
+  patch: { title: 'Chief Technology Officer', birthdate: null },
+}
+
+const verbs = recordCases(contact)
+const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
+
+export const cases = {
+  listContacts: verbs.list,
+  createContact: { ...verbs.create, 409: duplicate.create },
+  getContact: verbs.get,
+  updateContact: { ...verbs.update, 409: duplicate.update },
+  deleteContact: verbs.remove,
+  restoreContact: { ...verbs.restore, 409: duplicate.restore },
+} satisfies Cases<'contacts'>

@@ -1,0 +1,74 @@
+import type { InjectOptions } from 'fastify'
+import { type OperationFacts, type OperationId, operations } from '../../generated/operations.js'
+import type { components } from '../../generated/types.js'
+import { invitationToken } from '../modules/users/invitations.js'
+import type { Reply, Tenant } from './case.js'
+import { type Example, operationIds, requestExamples } from './examples.js'
+import type { Harness } from './harness.js'
+
+type Session = components['schemas']['Session']
+
+/** An organization in which the examples of an operation succeed, and the request that one of them makes there. */
+export type Scene = Tenant & { request(example?: Example): InjectOptions }
+
+/**
+ * Brings about what the examples of an operation presuppose, by the examples of the operations before it: Ada has registered her
+ * organization, there is one record of the kind, it is deleted where it will be restored, Grace is invited.
+ */
+export async function setScene(harness: Harness, id: OperationId): Promise<Scene> {
+  // An address can be registered once, and every scene begins with the same registration.
+  await harness.sql.query(`update crm_users set email = id || '@example.org' where email like '%@example.com'`)
+  const scene = { organizationId: '', bearer: '', pathId: '', secrets: {} as Record<string, string> }
+
+  const request = (of: OperationId, example = requestExamples(of)[0]): InjectOptions => {
+    const { method, path, public: open }: OperationFacts = operations[of]
+    const fill = (name: string, value: unknown) => scene.secrets[name] ?? value
+    return {
+      method,
+      url: path.replace(/\{\w+\}/, scene.pathId),
+      headers: {
+        ...(!open && { authorization: `Bearer ${scene.bearer}` }),
+        ...(example && { 'content-type': example.mediaType }),
+      },
+      ...(example && { payload: JSON.stringify(example.value, fill) }),
+    }
+  }
+  const perform = async (step: OperationId): Promise<Reply> => {
+    const reply = await harness.send(request(step))
+    if (reply.statusCode >= 300) throw new Error(`${step} came to ${reply.payload}`)
+    return reply
+  }
+
+  if (id !== 'register') {
+    const { accessToken, refreshToken, organization, user } = (await perform('register')).json<Session>()
+    scene.organizationId = organization.id
+    scene.bearer = accessToken
+    scene.secrets = { refreshToken }
+    if (operations[id].path.includes('{userId}')) {
+      // Ada is spoken about, so another owner speaks: only then can she be deactivated.
+      scene.bearer = (await harness.newUser(organization.id, 'owner')).token
+      scene.pathId = user.id
+    }
+  }
+  for (const step of stepsBefore(id)) {
+    const reply = await perform(step)
+    if (reply.statusCode === 201) scene.pathId = reply.json<{ id: string }>().id
+  }
+  if (id === 'acceptInvitation') {
+    scene.secrets = { token: invitationToken(harness.resources.services, scene.organizationId, scene.pathId) }
+  }
+  return { harness, owner: { organizationId: scene.organizationId }, request: (example) => request(id, example) }
+}
+
+/** What has to happen to a record, a user or an invitation before the operation makes sense. */
+function stepsBefore(id: OperationId): OperationId[] {
+  const { path } = operations[id]
+  const at = (method: string, url: string) =>
+    operationIds.find((other) => operations[other].method === method && operations[other].path === url)
+  const steps = [
+    at('POST', path.replace(/\/(\{.*|accept$)/, '')),
+    path.endsWith('/restore') && at('DELETE', path.replace('/restore', '')),
+    path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
+  ]
+  return steps.filter((step): step is OperationId => typeof step === 'string' && step !== id)
+}
