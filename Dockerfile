@@ -28,6 +28,7 @@ ENV NODE_ENV=production
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
 COPY migrations ./migrations
+COPY generated/openapi.json generated/openapi.yaml ./generated/
 COPY --from=build /app/dist ./dist
 USER 1000:1000
 EXPOSE 3000

@@ -28,7 +28,7 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
 END $$;
 --> statement-breakpoint
 -- Run by every migration run: forces row-level security on every table with a policy, refuses a tenant table without one,
--- and gives the application's role its rights. Events can only be added.
+-- and gives the application's role its rights. Events can only be added; tenants, people and memberships stay.
 CREATE FUNCTION app.secure() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   name text;
@@ -46,4 +46,5 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.%I TO zenith_app', name);
   END LOOP;
   REVOKE UPDATE, DELETE ON public.crm_events FROM zenith_app;
+  REVOKE DELETE ON public.crm_organizations, public.crm_users, public.crm_memberships FROM zenith_app;
 END $$;

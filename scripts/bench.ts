@@ -13,12 +13,12 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createPublicKey, type JsonWebKey, randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type BenchDatabase, openBenchDatabase } from './bench/database.js'
-import { explainAll } from './bench/explain.js'
+import { explainStatements, renderExplained } from './bench/explain.js'
 import { load, quantile } from './bench/load.js'
 import { hasPgbench, pgbench } from './bench/pgbench.js'
 import { cpuOf, cpuOfFamily, memoryOf, type RunningServer, startServer } from './bench/processes.js'
@@ -26,8 +26,8 @@ import { type Contender, describe, type Measurement, type Results, writeReport }
 import {
   apiCursor,
   baselineCursor,
-  requests,
   type Requests,
+  requests,
   type Sample,
   SCENARIOS,
   type Scenario,
@@ -76,7 +76,7 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
   try {
     const zenith = await start('zenith')
     running.push(zenith)
-    environments.baseline['JWT_PUBLIC_KEY'] = await publicKeyOf(zenith.port)
+    environments.baseline.JWT_PUBLIC_KEY = await publicKeyOf(zenith.port)
     const baseline = await start('baseline')
     running.push(baseline)
     const servers = { zenith, baseline }
@@ -93,7 +93,10 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
     const first = await signIn()
     for (const scenario of scenarios) {
       for (const contender of ['zenith', 'baseline'] as const) {
-        await load({ port: servers[contender].port, connections, seconds: Math.min(seconds, 2) }, first[contender][scenario])
+        await load(
+          { port: servers[contender].port, connections, seconds: Math.min(seconds, 2) },
+          first[contender][scenario],
+        )
       }
     }
     const measurements: Measurement[] = []
@@ -121,10 +124,32 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
       }
     }
     const { version, settings } = database
-    const results: Results = { measurements, limits, starts, sample, size, connections, seconds, rounds, version, settings }
+    const results: Results = {
+      measurements,
+      limits,
+      starts,
+      sample,
+      size,
+      connections,
+      seconds,
+      rounds,
+      version,
+      settings,
+    }
     process.stdout.write(await writeReport(results, options.quick ? undefined : options.out))
   } finally {
     for (const server of running) await server.stop()
+  }
+}
+
+async function explain(database: BenchDatabase): Promise<void> {
+  const explained = await explainStatements(database, 'all')
+  const text = renderExplained(explained)
+  await mkdir(options.out, { recursive: true })
+  await writeFile(join(options.out, 'plans.md'), text)
+  process.stdout.write(text)
+  if (explained.some(({ plans }) => plans.custom.sequentialScans.length + plans.generic.sequentialScans.length > 0)) {
+    process.exitCode = 1
   }
 }
 
@@ -176,7 +201,8 @@ async function assertSameReplies(
         const [head = '', body = ''] = made[contender][scenario](0).bytes.split('\r\n\r\n')
         const [line = '', ...fields] = head.split('\r\n')
         const [method = '', path = ''] = line.split(' ')
-        const headers = fields.map((field) => field.split(': ') as [string, string])
+        const headers = fields
+          .map((field) => field.split(': ') as [string, string])
           .filter(([name]) => !['host', 'content-length'].includes(name))
         const url = `http://127.0.0.1:${servers[contender].port}${path}`
         const reply = await fetch(url, { method, headers, ...(body && { body }) })
@@ -189,13 +215,13 @@ async function assertSameReplies(
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'zenith-bench-'))
-const dataDir = resolve(process.env['DATA_DIR'] ?? '.data/bench')
-const database = await openBenchDatabase({ url: process.env['BENCH_DATABASE_URL'], dataDir, size }, log)
+const dataDir = resolve(process.env.DATA_DIR ?? '.data/bench')
+const database = await openBenchDatabase({ url: process.env.BENCH_DATABASE_URL, dataDir, size }, log)
 try {
-  if (options.explain) await explainAll(database, log)
+  if (options.explain) await explain(database)
   else await bench(database, folder)
 } finally {
-  if (!options.explain) await removeTraces(database.superuserUrl)
+  await removeTraces(database.superuserUrl)
   await database.close()
   await rm(folder, { recursive: true })
 }

@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     const counts = new Map<string, number>()
     const failures: string[] = []
     for (const [index, mutation] of mutations.entries()) {
-      const stop = await attempt(mutation, workspace, compiler).catch((e) => ({by: "codegen" as const, message: String(e)}))
+      const stop = await attempt(mutation, workspace, compiler)
       const fault = faultOf(mutation, stop)
       if (fault) failures.push(fault)
       const by = fault ? 'NOT PROVEN' : mutation.stoppedBy

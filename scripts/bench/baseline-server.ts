@@ -21,7 +21,7 @@ const env = (name: string): string => {
 }
 
 const sql = postgres(env('DATABASE_URL'), {
-  max: Number(process.env['DATABASE_POOL_SIZE'] ?? 10),
+  max: Number(process.env.DATABASE_POOL_SIZE ?? 10),
   connection: { TimeZone: 'UTC', application_name: 'bench-baseline' },
   types: {
     // Text on its way: to make a Date of every instant only to print it again would be waste.
@@ -38,8 +38,8 @@ const columns = sql.unsafe(CONTACT_COLUMNS)
 
 /** The row is the reply but for two nested objects; columns that the schema does not name are not written. */
 function toContact(row: Row): Row {
-  row['createdBy'] = { type: row['createdByType'], id: row['createdById'] }
-  row['updatedBy'] = { type: row['updatedByType'], id: row['updatedById'] }
+  row.createdBy = { type: row.createdByType, id: row.createdById }
+  row.updatedBy = { type: row.updatedByType, id: row.updatedById }
   return row
 }
 
@@ -129,7 +129,7 @@ const page = {
 }
 
 const app = Fastify({
-  loggerInstance: pino({ level: process.env['LOG_LEVEL'] ?? 'info', base: null }),
+  loggerInstance: pino({ level: process.env.LOG_LEVEL ?? 'info', base: null }),
   disableRequestLogging: true,
   genReqId: () => uuidv7(),
 })
@@ -146,7 +146,11 @@ app.addHook('onResponse', async (request, reply) => {
     milliseconds: Math.round(reply.elapsedTime * 10) / 10,
   })
 })
-app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+app.addContentTypeParser(
+  'application/merge-patch+json',
+  { parseAs: 'string' },
+  app.getDefaultJsonParser('error', 'error'),
+)
 app.setErrorHandler((error: { code?: string; statusCode?: number }, request, reply) => {
   if (error.code === '23505') return reply.code(409).send({ code: 'duplicate_value' })
   if (error.code === '23503') return reply.code(400).send({ code: 'missing_reference' })
@@ -199,15 +203,15 @@ await app.register(
         const { organizationId } = request.user as Claims
         const { limit, cursor, lifecycleStage } = request.query
         const [at = '', after = ''] = cursor ? Buffer.from(cursor, 'base64url').toString().split(' ') : []
-        const rows = await sql`select ${columns} from crm_contacts where organization_id = ${organizationId} and deleted_at is null
+        const rows =
+          await sql`select ${columns} from crm_contacts where organization_id = ${organizationId} and deleted_at is null
           ${lifecycleStage ? sql`and lifecycle_stage = ${lifecycleStage}` : sql``}
           ${cursor ? sql`and (created_at, id) < (${at}::timestamptz, ${after}::uuid)` : sql``}
           order by created_at desc, id desc limit ${limit + 1}`
         const hasMore = rows.length > limit
         const data = rows.slice(0, limit).map(toContact)
         const last = data.at(-1)
-        const nextCursor =
-          hasMore && last ? Buffer.from(`${last['createdAt']} ${last['id']}`).toString('base64url') : null
+        const nextCursor = hasMore && last ? Buffer.from(`${last.createdAt} ${last.id}`).toString('base64url') : null
         return { data, page: { nextCursor, hasMore } }
       },
     )
@@ -219,10 +223,10 @@ await app.register(
         const { organizationId, userId } = request.user as Claims
         const now = new Date().toISOString()
         const input = request.body
-        const name = [input['firstName'], input['lastName']].filter(Boolean).join(' ')
+        const name = [input.firstName, input.lastName].filter(Boolean).join(' ')
         const value = (key: string) => (input[key] ?? null) as string | null
         const json = (key: string, fallback: postgres.JSONValue | null) =>
-          input[key] === undefined ? (fallback && sql.json(fallback)) : sql.json(input[key] as postgres.JSONValue)
+          input[key] === undefined ? fallback && sql.json(fallback) : sql.json(input[key] as postgres.JSONValue)
         const [row] = await sql`
           insert into crm_contacts (organization_id, id, version, owner_id, team_id, tags, custom_fields, created_at, created_by_type,
             created_by_id, updated_at, updated_by_type, updated_by_id, first_name, last_name, name, salutation, title, department,
@@ -233,10 +237,10 @@ await app.register(
             ${value('lastName')}, ${name}, ${value('salutation')}, ${value('title')}, ${value('department')}, ${value('email')},
             ${json('additionalEmails', [])}, ${value('phone')}, ${value('mobilePhone')}, ${value('accountId')},
             ${value('reportsToId')}, ${json('mailingAddress', null)}, ${value('birthdate')}, ${value('language')},
-            ${value('timeZone')}, ${value('linkedinUrl')}, ${value('source')}, ${(input['doNotCall'] as boolean) ?? false},
-            ${(input['emailOptOut'] as boolean) ?? false}, ${value('lifecycleStage')}, ${value('description')})
+            ${value('timeZone')}, ${value('linkedinUrl')}, ${value('source')}, ${(input.doNotCall as boolean) ?? false},
+            ${(input.emailOptOut as boolean) ?? false}, ${value('lifecycleStage')}, ${value('description')})
           returning ${columns}`
-        reply.code(201).header('location', `/api/v1/contacts/${row?.['id']}`)
+        reply.code(201).header('location', `/api/v1/contacts/${row?.id}`)
         return toContact(row as Row)
       },
     )
@@ -257,7 +261,7 @@ await app.register(
             updated_by_type = 'user', updated_by_id = ${userId}
             ${
               'first_name' in changes || 'last_name' in changes
-                ? sql`, name = concat_ws(' ', ${changes['first_name'] ?? sql`first_name`}, ${changes['last_name'] ?? sql`last_name`})`
+                ? sql`, name = concat_ws(' ', ${changes.first_name ?? sql`first_name`}, ${changes.last_name ?? sql`last_name`})`
                 : sql``
             }
           where organization_id = ${organizationId} and id = ${request.params.id} and deleted_at is null

@@ -31,7 +31,9 @@ export function stackedBars({ title, series, groups }: Chart): string {
         )
         x += width
       }
-      parts.push(text(x + 6, y + BAR - 4, sum(bar.values).toLocaleString('en', { maximumFractionDigits: 0 }), 'font-size="11"'))
+      parts.push(
+        text(x + 6, y + BAR - 4, sum(bar.values).toLocaleString('en', { maximumFractionDigits: 0 }), 'font-size="11"'),
+      )
       y += BAR
     }
     y += GAP

@@ -99,7 +99,8 @@ async function useServer(superuserUrl: string): Promise<Server> {
     await createRoles(client, { owner: password, app: password })
     await client.query(`alter role zenith_owner password '${password}'; alter role zenith_app password '${password}'`)
     const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE])
-    if (!rowCount) await client.query(`create database ${DATABASE} owner zenith_owner template template0 encoding 'UTF8'`)
+    if (!rowCount)
+      await client.query(`create database ${DATABASE} owner zenith_owner template template0 encoding 'UTF8'`)
     await restrictDatabase(client, DATABASE)
   })
   const as = (username: string) => Object.assign(new URL(inDatabase(superuserUrl)), { username, password }).href
@@ -119,7 +120,8 @@ async function seedOnce(superuserUrl: string, size: Size, log: (message: string)
     const { rows } = await client.query<{ size: Size }>('select size from bench.seed')
     if (rows.length === 0) {
       const { rowCount } = await client.query('select from crm_organizations limit 1')
-      if (rowCount) throw new Error('The database for the benchmark must be its own: this one has organizations already')
+      if (rowCount)
+        throw new Error('The database for the benchmark must be its own: this one has organizations already')
     }
     return rows[0]?.size
   })

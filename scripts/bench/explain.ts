@@ -1,3 +1,392 @@
-import type { BenchDatabase } from './database.js'
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import pg from 'pg'
+import { pino } from 'pino'
+import postgres from 'postgres'
+import { buildApp } from '../../src/app.js'
+import { loadConfig } from '../../src/config.js'
+import { withClient } from '../../src/db/client.js'
+import type { Claim, Database, Executor } from '../../src/db/database.js'
+import type { Bound } from '../../src/db/statement.js'
+import { openResources } from '../../src/process.js'
+import { PASSWORD } from './seed.js'
 
-export async function explainAll(_database: BenchDatabase, _log: (message: string) => void): Promise<void> {}
+/** A statement that a request caused, and on whose behalf. */
+type Recorded = { request: string; claim: Claim; bound: Bound<unknown> }
+
+type Mode = 'custom' | 'generic'
+type Plan = { cost: number; buffers: number; milliseconds: number; sequentialScans: string[] }
+
+/** What PostgreSQL does for one kind of statement. It plans for the values at hand, or once for all values. */
+export type Explained = {
+  request: string
+  statement: string
+  text: string
+  plans: Record<Mode, Plan>
+  /** The plan that a prepared statement ends up with. */
+  chosen: Mode
+}
+
+type Urls = { superuserUrl: string; appUrl: string }
+
+/** `all`: also a rare value for each filter, and a small organization. */
+export type Extent = 'all' | 'common'
+
+/**
+ * Sends every kind of request that lists, filters and sorts, and one of most others, to the application on seeded data, and
+ * explains each kind of statement that reaches the database, as the role of the application and under the claim of the request.
+ */
+export async function explainStatements({ superuserUrl, appUrl }: Urls, extent: Extent): Promise<Explained[]> {
+  const recorded: Recorded[] = []
+  let request = ''
+  const config = loadConfig({ NODE_ENV: 'test', LOG_LEVEL: 'silent', RATE_LIMIT_PER_MINUTE: '0', DATABASE_URL: appUrl })
+  const log = pino({ level: config.logLevel })
+  const resources = openResources(config, appUrl, randomBytes(48).toString('base64'), log, 'explain')
+  const database = recording(resources.database, (claim, bound) => recorded.push({ request, claim, bound }))
+  const app = await buildApp({
+    services: { ...resources.services, database },
+    keys: resources.keys,
+    log,
+    metrics: { queries: resources.queries, queueCounts: async () => undefined },
+    maxEventLoopDelayMs: 0,
+  })
+  try {
+    const send: Send = async (caller, method, url, body) => {
+      request = `${method} ${decodeURIComponent(url).replace(/cursor=[^&]+/, 'cursor=…')} as ${caller.role}`
+      const reply = await app.inject({
+        method,
+        url,
+        headers: {
+          ...(caller.token && { authorization: `Bearer ${caller.token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { payload: JSON.stringify(body) }),
+      })
+      if (reply.statusCode >= 400 && reply.statusCode !== 409) throw new Error(`${request}: ${reply.body}`)
+      return reply.body === '' ? {} : reply.json()
+    }
+    await withClient(superuserUrl, async (client) => {
+      await client.query(`set timezone = 'UTC'`)
+      for (const caller of await signInAll(app, client, extent)) {
+        await sendLists(send, client, caller, extent)
+        if (caller.role === 'owner') await sendOthers(send, client, caller)
+      }
+    })
+  } finally {
+    await app.close()
+    await resources.close()
+  }
+  return explainEach(appUrl, recorded)
+}
+
+function recording(database: Database, note: (claim: Claim, bound: Bound<unknown>) => void): Database {
+  const watched = (claim: Claim, executor: Executor): Executor => ({
+    run: (bound) => {
+      note(claim, bound)
+      return executor.run(bound)
+    },
+    all: (...bounds) => {
+      for (const bound of bounds) note(claim, bound)
+      return executor.all(...bounds)
+    },
+    transaction: (work) => executor.transaction((tx) => work(watched(claim, tx))),
+  })
+  return { as: (claim) => watched(claim, database.as(claim)), close: () => database.close() }
+}
+
+// ---- requests
+
+type Caller = { organizationId: string; userId: string; role: string; token: string }
+type Send = (
+  caller: Caller,
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  url: string,
+  body?: unknown,
+) => Promise<Record<string, unknown>>
+
+/** In the biggest organization an owner, who sees all, and a member, who sees their team's; and the owner of a small one. */
+async function signInAll(app: FastifyInstance, client: pg.Client, extent: Extent): Promise<Caller[]> {
+  const { rows } = await client.query<{ organizationId: string; userId: string; email: string; role: string }>(
+    `with sizes as (select organization_id, row_number() over (order by count(*) desc) as place, count(*) over () as organizations
+       from crm_contacts group by 1)
+     select distinct on (place, role) organization_id as "organizationId", user_id as "userId", email, role
+       from sizes join crm_memberships m using (organization_id) join crm_users u on u.id = m.user_id
+      where status = 'active' and (place = 1 and role in ('owner', 'member') or $1 and place = organizations / 2 and role = 'owner')
+      order by place, role, u.created_at`,
+    [extent === 'all'],
+  )
+  const callers: Caller[] = []
+  for (const { email, ...caller } of rows) {
+    const reply = await app.inject({
+      method: 'POST',
+      url: `${BASE}/auth/login`,
+      payload: { email, password: PASSWORD },
+    })
+    callers.push({ ...caller, token: reply.json<{ accessToken: string }>().accessToken })
+  }
+  return callers
+}
+
+const BASE = '/api/v1'
+
+const TABLES: Record<string, string> = {
+  [`${BASE}/accounts`]: 'crm_accounts',
+  [`${BASE}/contacts`]: 'crm_contacts',
+  [`${BASE}/leads`]: 'crm_leads',
+  [`${BASE}/opportunities`]: 'crm_opportunities',
+  [`${BASE}/users`]: 'crm_memberships',
+}
+
+type Parameter = { in: string; name: string; schema: { items?: { enum?: string[] }; maxItems?: number } }
+type Contract = {
+  paths: Record<string, { get?: { parameters?: (Parameter | { $ref: string })[] } }>
+  components: { parameters: Record<string, Parameter> }
+}
+
+/** The contract's lists: how they can be sorted and filtered. */
+function lists(): { path: string; table: string; sorts: string[][]; filters: string[] }[] {
+  const file = join(import.meta.dirname, '../../generated/openapi.json')
+  const { paths, components } = JSON.parse(readFileSync(file, 'utf8')) as Contract
+  return Object.entries(TABLES).map(([path, table]) => {
+    const query = (paths[path.replace(BASE, '')]?.get?.parameters ?? [])
+      .map((each) => ('$ref' in each ? (components.parameters[each.$ref.split('/').at(-1) ?? ''] as Parameter) : each))
+      .filter((each) => each.in === 'query')
+    const sort = query.find(({ name }) => name === 'sort')?.schema
+    const terms = sort?.items?.enum ?? []
+    const field = (term: string) => term.replace(/^-/, '')
+    const pairs =
+      (sort?.maxItems ?? 1) < 2
+        ? []
+        : terms.flatMap((a) => terms.filter((b) => field(a) !== field(b)).map((b) => [a, b]))
+    return {
+      path,
+      table,
+      sorts: [...terms.map((term) => [term]), ...pairs],
+      filters: query.map(({ name }) => name).filter((name) => !['limit', 'cursor', 'sort'].includes(name)),
+    }
+  })
+}
+
+/** Every order, alone and with each filter; every pair of filters; each of them also from a cursor on. */
+async function sendLists(send: Send, client: pg.Client, caller: Caller, extent: Extent): Promise<void> {
+  for (const { path, table, sorts, filters } of lists()) {
+    const values = await filterValues(client, caller, table, filters)
+    const single = sorts.filter(({ length }) => length === 1)
+    const queries: Record<string, string>[] = sorts.map((sort) => ({ sort: sort.join(',') }))
+    for (const [name, found] of values) {
+      for (const value of extent === 'all' ? found : found.slice(0, 1))
+        for (const [sort = ''] of single) queries.push({ sort, [name]: value })
+      for (const [other, [value]] of values) {
+        if (other > name && value !== undefined && found[0] !== undefined)
+          queries.push({ [name]: found[0], [other]: value })
+      }
+    }
+    for (const query of queries) {
+      const url = (more: Record<string, string> = {}) => `${path}?${new URLSearchParams({ ...query, ...more })}`
+      const { page } = (await send(caller, 'GET', url())) as { page: { nextCursor: string | null } }
+      if (page.nextCursor) await send(caller, 'GET', url({ cursor: page.nextCursor }))
+    }
+  }
+}
+
+/** For each filter a value that many records have and one that few have; for a range, its middle. */
+async function filterValues(
+  client: pg.Client,
+  { organizationId, userId, role }: Caller,
+  table: string,
+  filters: readonly string[],
+): Promise<Map<string, string[]>> {
+  const values = new Map<string, string[]>()
+  for (const filter of filters) {
+    const [, name = '', range] = /^(\w+)(\[\w+\])?$/.exec(filter) ?? []
+    const column = name === 'email' ? 'email_key' : postgres.fromCamel(name)
+    const from = `from ${table} where organization_id = $1 and ${column} is not null`
+    // A member may filter by what a member sees.
+    const seen = role === 'member' && name.endsWith('Id') ? ` and owner_id = '${userId}'` : ''
+    const text = range
+      ? `select to_json(percentile_disc(0.5) within group (order by ${column})) #>> '{}' as value ${from}`
+      : role === 'member' && /account/i.test(name)
+        ? `select id::text as value from crm_accounts where organization_id = $1 and deleted_at is null${seen} order by id limit 1`
+        : `with found as (select ${column}::text as value, count(*) as rows ${from}${seen} group by 1)
+           (select value from found order by rows desc, value limit 1) union (select value from found order by rows, value limit 1)`
+    const { rows } = await client.query<{ value: string }>(text, [organizationId])
+    values.set(
+      filter,
+      rows.map(({ value }) => value.replace(/\+00:00$/, 'Z')),
+    )
+  }
+  return values
+}
+
+/** One request of most other kinds, with all references that there are. */
+async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promise<void> {
+  const { organizationId, userId: ownerId } = caller
+  const one = async (text: string) => (await client.query<{ id: string }>(text, [organizationId])).rows[0]?.id ?? ''
+  const any = (table: string) => one(`select id from ${table} where organization_id = $1 limit 1`)
+  const live = (table: string) =>
+    one(`select id from ${table} where organization_id = $1 and deleted_at is null limit 1`)
+  const teamId = await any('crm_teams')
+  const accountId = await live('crm_accounts')
+  const contactId = await live('crm_contacts')
+  const stageId = await any('crm_stages')
+  const unique = randomBytes(8).toString('hex')
+  const all = { ownerId, teamId, tags: ['vip'], customFields: { tier: 'gold' } }
+  const records: [string, Record<string, unknown>][] = [
+    ['accounts', { ...all, name: 'Explained', domain: `${unique}.example`, parentAccountId: accountId }],
+    ['contacts', { ...all, lastName: 'Explained', email: `${unique}@mail.example`, accountId, reportsToId: contactId }],
+    ['leads', { ...all, lastName: 'Explained', email: `${unique}@lead.example` }],
+    ['opportunities', { ...all, name: 'Explained', accountId, primaryContactId: contactId, stageId }],
+  ]
+  for (const [plural, body] of records) {
+    const path = `${BASE}/${plural}`
+    const { id } = await send(caller, 'POST', path, body)
+    // A second time: those with unique values are refused, and the holder is looked up.
+    const second = await send(caller, 'POST', path, body)
+    await send(caller, 'GET', `${path}/${id}`)
+    const { name, lastName, ...references } = body
+    await send(caller, 'PATCH', `${path}/${id}`, { ...references, teamId: null, tags: [] })
+    await send(caller, 'DELETE', `${path}/${id}`)
+    await send(caller, 'POST', `${path}/${id}/restore`)
+    if (plural === 'leads') {
+      await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
+    }
+  }
+  for (const path of ['me', 'organization', 'pipelines', `users/${ownerId}`])
+    await send(caller, 'GET', `${BASE}/${path}`)
+  await send(caller, 'PATCH', `${BASE}/users/${ownerId}`, { title: unique })
+}
+
+// ---- plans
+
+async function explainEach(appUrl: string, recorded: readonly Recorded[]): Promise<Explained[]> {
+  const explained: Explained[] = []
+  const seen = new Set<string>()
+  const client = new pg.Client({ connectionString: appUrl })
+  await client.connect()
+  try {
+    await client.query(`set timezone = 'UTC'; set statement_timeout = '30s'`)
+    const prepared = new Map<string, string>()
+    for (const { request, claim, bound } of recorded) {
+      // The same statement with the same filter values is one case; ids and times of a single record are not told apart.
+      const key = `${bound.text} ${request.replaceAll(/[0-9a-f-]{36}/g, 'id')}`
+      if (seen.has(key)) continue
+      seen.add(key)
+      const name = prepared.get(bound.text) ?? `s${prepared.size}`
+      if (!prepared.has(bound.text)) await client.query(`prepare ${name} as ${bound.text}`)
+      prepared.set(bound.text, name)
+      await client.query(claimText(client, claim))
+      const custom = await explain(client, 'custom', name, bound)
+      const generic = await explain(client, 'generic', name, bound)
+      explained.push({
+        request,
+        statement: bound.name,
+        text: bound.text,
+        plans: { custom, generic },
+        // As in choose_custom_plan() of PostgreSQL: planning anew has its price.
+        chosen: generic.cost < custom.cost + PLANNING_COST ? 'generic' : 'custom',
+      })
+    }
+  } finally {
+    await client.end()
+  }
+  return explained
+}
+
+/** 1000 × cpu_operator_cost × (relations + 1), for one relation. */
+const PLANNING_COST = 5
+
+function claimText(client: pg.Client, claim: Claim): string {
+  const tenant = claim.kind === 'principal' || claim.kind === 'tenant' ? claim.organizationId : ''
+  const user = claim.kind === 'identity' || claim.kind === 'tenant' ? (claim.userId ?? '') : ''
+  const email = claim.kind === 'identity' ? (claim.email ?? '') : ''
+  const set = (name: string, value: string) => `set app.${name} = ${client.escapeLiteral(value)}`
+  return [
+    set('organization_id', tenant),
+    set('user_id', user),
+    set('email', email),
+    set('maintenance', claim.kind === 'maintenance' ? 'on' : ''),
+  ].join('; ')
+}
+
+async function explain(client: pg.Client, mode: Mode, name: string, { text, values }: Bound<unknown>): Promise<Plan> {
+  const literals = values.map((value) => (value === null ? 'null' : client.escapeLiteral(String(value)))).join(', ')
+  await client.query(`begin; set local plan_cache_mode = force_${mode}_plan`)
+  try {
+    // Writes are planned only: they have been carried out once already.
+    const options = text.startsWith('select') ? 'analyze, buffers, timing off, format json' : 'format json'
+    const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: Node; 'Execution Time'?: number }] }>(
+      `explain (${options}) execute ${name}${literals && `(${literals})`}`,
+    )
+    const [found] = rows[0]?.['QUERY PLAN'] ?? []
+    if (!found) throw new Error(`PostgreSQL explained nothing of ${text}`)
+    const { Plan: plan, 'Execution Time': milliseconds = 0 } = found
+    return {
+      cost: plan['Total Cost'],
+      buffers: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0),
+      milliseconds,
+      sequentialScans: flatten(plan)
+        .filter((node) => node['Node Type'] === 'Seq Scan' && isTenantTable(node['Relation Name'] ?? ''))
+        .map((node) => node['Relation Name'] ?? ''),
+    }
+  } finally {
+    await client.query('rollback')
+  }
+}
+
+type Node = {
+  'Node Type': string
+  'Relation Name'?: string
+  'Total Cost': number
+  'Shared Hit Blocks'?: number
+  'Shared Read Blocks'?: number
+  Plans?: Node[]
+}
+
+const flatten = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(flatten)]
+
+/** The keys that sign tokens belong to no tenant. */
+const isTenantTable = (name: string): boolean => name.startsWith('crm_') && name !== 'crm_signing_keys'
+
+/** The slow end of what was explained, as Markdown. */
+export function renderExplained(explained: readonly Explained[]): string {
+  const cost = ({ plans, chosen }: Explained) => plans[chosen].buffers
+  const scans = explained.filter(
+    ({ plans }) => plans.custom.sequentialScans.length + plans.generic.sequentialScans.length > 0,
+  )
+  const slowest = [...explained].sort((a, b) => cost(b) - cost(a)).slice(0, 25)
+  const statements = [...new Set(explained.map(({ statement }) => statement))].sort()
+  const sorted = (values: number[]) => [...values].sort((a, b) => a - b)
+  const rows = statements.map((statement) => {
+    const group = explained.filter((each) => each.statement === statement)
+    const buffers = sorted(group.map(cost))
+    const at = (share: number) => buffers[Math.min(buffers.length - 1, Math.floor(buffers.length * share))] ?? 0
+    const sql = new Set(group.map(({ text }) => text)).size
+    return `| ${statement} | ${sql} | ${group.length} | ${at(0.5)} | ${at(0.95)} | ${buffers.at(-1) ?? 0} |`
+  })
+  return `<!-- Written by \`npm run bench -- --explain\`. -->
+# Plans
+
+Every kind of request that lists, filters and sorts, and one of most others, as sent by the owner and a member of the biggest organization and by the
+owner of a small one; every statement explained as the role of the application, under row-level security, planned for its values and once for all values.
+${explained.length} cases; sequential scans of tenant tables: **${scans.length}**.
+
+Pages of 8 KB that a statement touches, with the plan that PostgreSQL ends up with:
+
+| statement | texts | cases | median | 95 % | most |
+| --- | ---: | ---: | ---: | ---: | ---: |
+${rows.join('\n')}
+
+The most expensive cases:
+
+| request | plan | pages | with the other plan | ms |
+| --- | --- | ---: | ---: | ---: |
+${slowest
+  .map(({ request, plans, chosen }) => {
+    const other = plans[chosen === 'custom' ? 'generic' : 'custom']
+    return `| \`${request}\` | ${chosen} | ${plans[chosen].buffers} | ${other.buffers} | ${plans[chosen].milliseconds.toFixed(1)} |`
+  })
+  .join('\n')}
+${scans.map(({ request, text }) => `\n- sequential scan: \`${request}\`: ${text}`).join('')}`
+}

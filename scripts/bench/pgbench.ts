@@ -35,10 +35,22 @@ export async function pgbench({ database, sample, connections, seconds, folder }
     const before = await cpuOfFamily(database.postmaster)
     const { stdout } = await promisify(execFile)(
       'pgbench',
-      ['-n', '-M', 'prepared', '-c', String(connections), '-T', String(seconds), ...define, '-f', file, url.pathname.slice(1)],
+      [
+        '-n',
+        '-M',
+        'prepared',
+        '-c',
+        String(connections),
+        '-T',
+        String(seconds),
+        ...define,
+        '-f',
+        file,
+        url.pathname.slice(1),
+      ],
       {
         env: {
-          PATH: process.env['PATH'],
+          PATH: process.env.PATH,
           PGHOST: url.hostname,
           PGPORT: url.port,
           PGUSER: url.username,

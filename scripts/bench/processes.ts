@@ -18,8 +18,7 @@ const ticks = (stat: string[], ...fields: number[]): number =>
   fields.reduce((sum, field) => sum + Number(stat[field] ?? 0), 0)
 
 /** CPU microseconds of a process, user and system, so far. */
-export const cpuOf = async (pid: number): Promise<number> =>
-  ticks(await statOf(pid), 14, 15) * MICROSECONDS_PER_TICK
+export const cpuOf = async (pid: number): Promise<number> => ticks(await statOf(pid), 14, 15) * MICROSECONDS_PER_TICK
 
 /** CPU microseconds of a process, of its children and of those children that have ended. */
 export async function cpuOfFamily(pid: number): Promise<number> {
@@ -52,7 +51,7 @@ export async function startServer(file: string, env: Record<string, string>, log
   const log = openSync(logFile, 'a')
   const started = performance.now()
   const child = spawn(process.execPath, [file], {
-    env: { PATH: process.env['PATH'], ...env, PORT: String(port) },
+    env: { PATH: process.env.PATH, ...env, PORT: String(port) },
     stdio: ['ignore', log, log],
   })
   closeSync(log)

@@ -101,7 +101,9 @@ function render(results: Results): string {
     ]
   })
   const depth = depthRatio(results)
-  const milliseconds = spread(starts.zenith.map((each, index) => each.milliseconds / (starts.baseline[index]?.milliseconds ?? 1)))
+  const milliseconds = spread(
+    starts.zenith.map((each, index) => each.milliseconds / (starts.baseline[index]?.milliseconds ?? 1)),
+  )
   const start = (contender: Contender, key: keyof Start) => spread(starts[contender].map((each) => each[key])).median
   const settingsText = Object.entries(settings)
     .map(([name, value]) => `\`${name}=${value}\``)
@@ -139,8 +141,20 @@ From starting the process to the first answer of \`GET /healthz\`, PostgreSQL be
 ${table(
   ['', 'Zenith', 'hand-written', 'ratio', 'target'],
   [
-    ['milliseconds', round(start('zenith', 'milliseconds')), round(start('baseline', 'milliseconds')), ratio(milliseconds), verdict(milliseconds.median, START_TARGET)],
-    ['CPU, milliseconds', round(start('zenith', 'cpu') / 1000), round(start('baseline', 'cpu') / 1000), (start('zenith', 'cpu') / start('baseline', 'cpu')).toFixed(2), ''],
+    [
+      'milliseconds',
+      round(start('zenith', 'milliseconds')),
+      round(start('baseline', 'milliseconds')),
+      ratio(milliseconds),
+      verdict(milliseconds.median, START_TARGET),
+    ],
+    [
+      'CPU, milliseconds',
+      round(start('zenith', 'cpu') / 1000),
+      round(start('baseline', 'cpu') / 1000),
+      (start('zenith', 'cpu') / start('baseline', 'cpu')).toFixed(2),
+      '',
+    ],
   ],
 )}
 `
@@ -149,7 +163,8 @@ ${table(
 const label = (scenario: Scenario, { depth }: Sample): string =>
   scenario === 'deep' ? `list of 50, depth ${round(depth)}` : SCENARIOS[scenario]
 
-const total = ({ serverCpu, postgresCpu }: Pick<Measurement, 'serverCpu' | 'postgresCpu'>): number => serverCpu + postgresCpu
+const total = ({ serverCpu, postgresCpu }: Pick<Measurement, 'serverCpu' | 'postgresCpu'>): number =>
+  serverCpu + postgresCpu
 
 const of = ({ measurements }: Results, scenario: Scenario, contender: Contender): Measurement[] =>
   measurements.filter((each) => each.scenario === scenario && each.contender === contender)
@@ -209,12 +224,18 @@ function charts(results: Results): Record<string, string> {
     'cpu.svg': stackedBars({
       title: 'CPU per request, microseconds',
       series: ['server', 'PostgreSQL'],
-      groups: groups(({ serverCpu, postgresCpu }) => [serverCpu, postgresCpu], ({ postgresCpu }) => [0, postgresCpu]),
+      groups: groups(
+        ({ serverCpu, postgresCpu }) => [serverCpu, postgresCpu],
+        ({ postgresCpu }) => [0, postgresCpu],
+      ),
     }),
     'throughput.svg': stackedBars({
       title: 'Requests per second',
       series: ['requests per second'],
-      groups: groups(({ perSecond }) => [perSecond], ({ perSecond }) => [perSecond]),
+      groups: groups(
+        ({ perSecond }) => [perSecond],
+        ({ perSecond }) => [perSecond],
+      ),
     }),
   }
 }

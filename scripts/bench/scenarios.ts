@@ -39,7 +39,10 @@ export async function takeSample(superuserUrl: string, wantedDepth: number): Pro
       organizationId,
     )
     const live = 'organization_id = $1 and deleted_at is null'
-    const { count } = await one<{ count: number }>(`select count(*)::int from crm_contacts where ${live}`, organizationId)
+    const { count } = await one<{ count: number }>(
+      `select count(*)::int from crm_contacts where ${live}`,
+      organizationId,
+    )
     const depth = Math.min(wantedDepth, count - 100)
     const position = await one<{ id: string; createdAt: string }>(
       `select id, created_at::text as "createdAt" from crm_contacts where ${live} order by created_at desc, id desc offset $2 limit 1`,

@@ -274,7 +274,7 @@ export const codeMutations: readonly Mutation[] = [
   test(
     'src/testing/coverage.test.ts',
     'an instant leaves in the form of PostgreSQL',
-    'getOrganization 200: must match format "date-time"',
+    'getOrganization 200: data/createdAt must match',
     replace(repository('organization'), '  createdAt: toRfc3339(row.createdAt),\n', ''),
   ),
   test(
@@ -282,6 +282,19 @@ export const codeMutations: readonly Mutation[] = [
     'a write leaves no event',
     'createAccount 201',
     replace('src/records/write.ts', '    from written)\n', '    from written where false)\n'),
+  ),
+
+  test(
+    'src/testing/isolation-without-row-security.test.ts',
+    'a query forgets the tenant',
+    'isolation',
+    replace('src/records/scope.ts', "return sql`${table.organizationId} = ${parameter('scopeOrganizationId')}`", 'return sql`${table.organizationId} is not null`'),
+  ),
+  test(
+    'src/testing/access-matrix.test.ts',
+    'what is one’s own is what the team has',
+    'own',
+    replace('src/records/scope.ts', "    case 'own':\n      return sql`${tenant} and ${table.ownerId} = ${parameter('scopeUserId')}`", "    case 'own':\n      return tenant"),
   ),
 
   // Generated files
@@ -296,11 +309,31 @@ export const codeMutations: readonly Mutation[] = [
   // Direction of imports
   lint(
     'the record engine imports a module',
-    'src/records/cursor.ts',
+    'lint/style/noRestrictedImports',
     replace(
       'src/records/cursor.ts',
       "from 'node:crypto'\n",
       "from 'node:crypto'\nimport '../modules/accounts/repository.js'\n",
     ),
+  ),
+  lint(
+    'the HTTP layer imports a module',
+    'lint/style/noRestrictedImports',
+    replace('src/http/problems.ts', /^/, "import '../modules/accounts/repository.js'\n"),
+  ),
+  lint(
+    'the database layer imports the record engine',
+    'lint/style/noRestrictedImports',
+    replace('src/db/columns.ts', /^/, "import '../records/scope.js'\n"),
+  ),
+  lint(
+    'a module imports the application',
+    'lint/style/noRestrictedImports',
+    replace(handlers('health'), /^/, "import '../../app.js'\n"),
+  ),
+  lint(
+    'two files of a module import each other',
+    'lint/suspicious/noImportCycles',
+    replace(table('accounts'), /^/, "import './repository.js'\n"),
   ),
 ]

@@ -59,7 +59,8 @@ function partition<T>(items: readonly T[], holds: (item: T) => boolean): [T[], T
 }
 
 function describe(root: string, { file, start = 0, messageText }: ts.Diagnostic): string {
-  const message = ts.flattenDiagnosticMessageText(messageText, ' ').replaceAll(/\s+/g, ' ')
+  // Of a chain of reasons the last one is the reason.
+  const message = ts.flattenDiagnosticMessageText(messageText, '\n').split('\n').at(-1)?.trim() ?? ''
   if (!file) return message
   const { line } = file.getLineAndCharacterOfPosition(start)
   return `${relative(root, file.fileName)}:${line + 1} ${message}`

@@ -1,7 +1,7 @@
 /** What stops a mutation, in the order in which it meets them. */
 export type Stopper = 'codegen' | 'tsc' | 'drift check' | 'lint' | 'test'
 
-/** A change to one file: a text that occurs once, or each match, becomes another; or the whole content does, null for none. */
+/** A change to one file: a text that occurs once, or a match, becomes another; or the whole content does, null for none. */
 export type Edit = { file: string; replace: string | RegExp; by: string } | { file: string; content: string | null }
 
 /** One way in which contract and code drift apart. */
@@ -26,8 +26,6 @@ export const test = (file: string, ...[name, says, ...edits]: Parameters<Make>):
   stoppedBy: 'test',
 })
 
-export const replace = (file: string, from: string, by: string): Edit => ({ file, replace: from, by })
-/** Replaces every match. */
-export const replaceAll = (file: string, from: RegExp, by: string): Edit => ({ file, replace: from, by })
+export const replace = (file: string, from: string | RegExp, by: string): Edit => ({ file, replace: from, by })
 export const write = (file: string, content: string): Edit => ({ file, content })
 export const remove = (file: string): Edit => ({ file, content: null })

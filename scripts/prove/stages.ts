@@ -66,7 +66,7 @@ async function runTest(mutation: Mutation, { root }: Workspace): Promise<Stop | 
 function complaint(by: Stopper, { says }: Mutation, lines: Iterable<string>): Stop | undefined {
   let first: string | undefined
   for (const line of lines) {
-    const message = line.trim()
+    const message = line.replaceAll('━', '').trim()
     if (message.includes(says)) return { by, message }
     if (message !== '') first ??= message
   }

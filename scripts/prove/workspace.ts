@@ -46,11 +46,12 @@ export async function createWorkspace(project: string): Promise<Workspace> {
 }
 
 function replaceIn(content: string | null, { file, replace, by }: Exclude<Edit, { content: unknown }>): string {
-  const occurrences = (content ?? '').split(replace).length - 1
-  if (content === null || occurrences === 0 || (typeof replace === 'string' && occurrences > 1)) {
-    throw new Error(`${file} has ${occurrences} times ${replace}`)
+  const isClear = typeof replace !== 'string' || content?.indexOf(replace) === content?.lastIndexOf(replace)
+  const after = content?.replace(replace, () => by)
+  if (after === undefined || after === content || !isClear) {
+    throw new Error(`the mutation does not fit: ${file} must have, once, ${replace}`)
   }
-  return content.replaceAll(replace, () => by)
+  return after
 }
 
 async function put(path: string, content: string | null): Promise<void> {

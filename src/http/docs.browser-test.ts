@@ -63,9 +63,9 @@ describe.each(Object.entries(SIZES))('the documentation on a %s', (size, viewpor
     await shoot('start')
 
     const login = await open(page, 'tag/auth/POST/auth/login', 'post /auth/login')
-    await shoot('login')
     expect(await login.getByRole('region', { name: 'Request Body' }).innerText()).toContain(CREDENTIALS.email)
     const session = await send(page, login, 'post', 200)
+    await shoot('login')
     const { accessToken } = JSON.parse(session) as { accessToken: string }
 
     const list = await open(page, 'tag/accounts/GET/accounts', 'get /accounts')

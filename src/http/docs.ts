@@ -103,7 +103,6 @@ function renderPage({ info }: Specification): string {
     url: `${SPECIFICATION}.json`,
     authentication: { preferredSecurityScheme: 'bearerAuth' },
     defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
-    customCss: `:root { --scalar-color-accent: ${ACCENT}; --scalar-sidebar-color-active: ${ACCENT} }`,
     withDefaultFonts: false,
     telemetry: false,
     showDeveloperTools: 'never',
@@ -129,8 +128,7 @@ function renderPage({ info }: Specification): string {
 `
 }
 
-const ACCENT = '#4f46e5'
-const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="${ACCENT}"/><path d="M9 9h14L9 23h14" fill="none" stroke="#fff" stroke-width="3.5" stroke-linejoin="round" stroke-linecap="round"/></svg>`
+const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#4f46e5"/><path d="M9 9h14L9 23h14" fill="none" stroke="#fff" stroke-width="3.5" stroke-linejoin="round" stroke-linecap="round"/></svg>`
 
 const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')

@@ -6,8 +6,9 @@ const MAX_DEPTH = 32
 const refuse = (code: string, message: string): InvalidRequest => new InvalidRequest({ pointer: '', code, message })
 
 /**
- * Parses a body strictly: UTF-8, at most 32 levels, no property twice (RFC 8259 calls that unpredictable), no `__proto__`, and
- * none of the characters that PostgreSQL cannot store: NUL and lone surrogates.
+ * Parses a body strictly: UTF-8, at most 32 levels, no property twice (RFC 8259 calls that unpredictable), no `__proto__`, no
+ * number that would be stored as another one (RFC 7493), and none of the characters that PostgreSQL cannot store: NUL and lone
+ * surrogates.
  *
  * @throws InvalidRequest
  */
@@ -26,7 +27,7 @@ export function parseJson(bytes: Buffer): unknown {
   return value
 }
 
-/** One pass over the text before it is parsed: depth, and names within each object. */
+/** One pass over the text before it is parsed: depth, names within each object, and numbers. */
 function scan(text: string): void {
   // For each open bracket: the names seen in that object, or undefined for an array.
   const open: (Set<string> | undefined)[] = []
@@ -44,11 +45,32 @@ function scan(text: string): void {
       case 0x22: {
         const end = endOfString(text, index)
         const names = open.at(-1)
-        if (names && /^\s*:/.test(text.slice(end + 1, end + 64))) addName(names, text.slice(index, end + 1))
+        COLON.lastIndex = end + 1
+        if (names && COLON.test(text)) addName(names, text.slice(index, end + 1))
         index = end
+        break
       }
+      default:
+        if (isDigit(text.charCodeAt(index))) index = endOfNumber(text, index) - 1
     }
   }
+}
+
+const COLON = /\s*:/y
+const NUMBER = /[\d.eE+-]+/y
+
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
+
+/** The index behind a number, which must be finite and, when it is whole, exact. */
+function endOfNumber(text: string, start: number): number {
+  NUMBER.lastIndex = start
+  NUMBER.test(text)
+  const source = text.slice(start, NUMBER.lastIndex)
+  const value = Number(source)
+  if (!Number.isFinite(value) || (/^\d+$/.test(source) && !Number.isSafeInteger(value))) {
+    throw refuse('number_range', 'must not have a number beyond the range of an IEEE 754 double')
+  }
+  return NUMBER.lastIndex
 }
 
 function endOfString(text: string, start: number): number {

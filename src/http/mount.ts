@@ -5,7 +5,7 @@ import { type OperationFacts, type OperationId, operations, rolePermissions } fr
 import { routes } from '../../generated/routes.js'
 import { serializeProblem, serializers } from '../../generated/serializers.js'
 import type { Context, Principal, PublicContext, Scope, Services } from '../context.js'
-import { StaleClaim } from '../db/errors.js'
+import { DatabaseUnavailable, StaleClaim } from '../db/errors.js'
 import { InvalidRequest, problem } from '../problem.js'
 import type { Authenticator } from './authenticate.js'
 import { fingerprintOf, once } from './idempotency.js'
@@ -117,7 +117,7 @@ function takeQuota(
   return decision.allowed
 }
 
-/** Calls the handler; once more with fresh rights when the database says that the remembered ones no longer hold. */
+/** Calls the handler; again with fresh rights when the database says that the remembered ones no longer hold. */
 async function respond(
   id: OperationId,
   operation: OperationFacts,
@@ -125,15 +125,17 @@ async function respond(
   { services, authenticator }: MountOptions,
 ): Promise<WireReply> {
   if (operation.public) return invoke(id, request, publicContext(request, services))
-  try {
-    return await respondTo(id, operation, request, services)
-  } catch (error) {
-    if (!(error instanceof StaleClaim)) throw error
-    request.principal = (await authenticator.reload(request)) ?? null
-    if (!request.principal) return unauthenticated()
-    if (!permits(request.principal, operation)) return problem(403, 'forbidden')
-    return respondTo(id, operation, request, services)
+  for (let attempt = 1; attempt <= 5; attempt++) {
+    try {
+      return await respondTo(id, operation, request, services)
+    } catch (error) {
+      if (!(error instanceof StaleClaim)) throw error
+      request.principal = (await authenticator.reload(request)) ?? null
+      if (!request.principal) return unauthenticated()
+      if (!permits(request.principal, operation)) return problem(403, 'forbidden')
+    }
   }
+  throw new DatabaseUnavailable('the rights of the caller do not stand still')
 }
 
 async function respondTo(

@@ -22,7 +22,7 @@ export function createProducer({ config, log }: { config: JobsConfig; log: Log }
   const backend = openBackend(config, log)
   let queue: JobQueue | undefined
   let unanswered = 0
-  backend.queue().then((opened) => {
+  const opening = backend.queue().then((opened) => {
     queue = opened
   })
 
@@ -46,6 +46,8 @@ export function createProducer({ config, log }: { config: JobsConfig; log: Log }
           open.close().catch(() => undefined),
         )
       backend.disconnect()
+      // What was still being opened closes itself; nobody else may end its connection before.
+      await within(2_000, opening)
     },
   }
 }

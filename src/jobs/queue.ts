@@ -119,7 +119,8 @@ function bindBackend<B extends IQueueBackend, C>(
       try {
         opened = create()
         await opened.waitUntilReady()
-        return opened
+        if (!stop.signal.aborted) return opened
+        await opened.close()
       } catch (error) {
         onError(error as Error)
         await opened?.close().catch(onError)

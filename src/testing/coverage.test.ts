@@ -6,7 +6,7 @@ import { handlers } from '../../generated/handlers.js'
 import { type OperationFacts, type OperationId, operations } from '../../generated/operations.js'
 import { DatabaseUnavailable } from '../db/errors.js'
 import { type Case, expectProblem, type Reply, refused, unchanged } from './case.js'
-import { badCredentials, lacking, requestOf, withHeaders } from './coverage.js'
+import { credentialsOf, lacking, requestOf, withHeaders } from './coverage.js'
 import { declaredReplies, masked, operationIds, replyExamples, requestExamples } from './examples.js'
 import { setScene } from './examples-world.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
@@ -61,10 +61,13 @@ describe.each(operationIds)('what the HTTP layer decides: %s', (id) => {
 
   it('401 for whoever does not prove who they are', async () => {
     const request = requestOf(harness, id, owner)
-    const { 'another scheme': scheme = '', ...credentials } = await badCredentials(harness, owner)
-    const bad = Object.entries(operation.public ? { scheme } : { scheme, ...credentials })
+    const { good, bad } = await credentialsOf(harness, owner)
+    const me = { url: operations.getMe.path, headers: { authorization: good } }
+    expect((await harness.send(me)).statusCode).toBe(200)
+    // A public operation asks for no token, but takes no other scheme for one.
+    const refusable = Object.entries(bad).filter(([name]) => !operation.public || name === 'another scheme')
     await unchanged({ harness, owner }, async () => {
-      for (const [name, authorization] of bad) {
+      for (const [name, authorization] of refusable) {
         const reply = await harness.send(withHeaders(request, { authorization }))
         expect([name, reply.statusCode]).toEqual([name, 401])
         expectProblem(reply, 'unauthenticated')

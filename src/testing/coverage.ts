@@ -8,7 +8,7 @@ import {
   type Role,
   rolePermissions,
 } from '../../generated/operations.js'
-import { invitationToken } from '../modules/users/invitations.js'
+import { invitationToken } from '../modules/users/jobs.js'
 import { requestExamples } from './examples.js'
 import type { Caller, Harness } from './harness.js'
 
@@ -37,15 +37,18 @@ export const withHeaders = (request: InjectOptions, headers: Record<string, stri
   headers: { ...request.headers, ...headers },
 })
 
-/** `Authorization` headers that must not let the caller in. */
-export async function badCredentials(harness: Harness, caller: Caller): Promise<Record<string, string>> {
+/** `Authorization` headers: one that lets the caller in, and others that each differ from it in what must keep them out. */
+export async function credentialsOf(
+  harness: Harness,
+  caller: Caller,
+): Promise<{ good: string; bad: Record<string, string> }> {
   const { kid, key } = await harness.resources.keys.signing()
   const [, payload = ''] = caller.token.split('.')
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>
   const [ended, stranger] = [await harness.newUser(caller.organizationId, 'owner'), await harness.newOrganization()]
   await harness.sql.query('update crm_sessions set revoked = true where id = $1', [ended.sessionId])
   const bearer = (token: string) => `Bearer ${token}`
-  return {
+  const bad = {
     'no token': 'Bearer ',
     'another scheme': `Basic ${Buffer.from('ada:secret').toString('base64')}`,
     'not a token': bearer('nonsense'),
@@ -56,14 +59,13 @@ export async function badCredentials(harness: Harness, caller: Caller): Promise<
     'one of an unknown key': bearer(forge({ kid: randomUUID() }, claims, key)),
     'one without a signature': bearer(forge({ kid, alg: 'none' }, claims)),
     'one of a session that has ended': bearer(ended.token),
-    'one that names another tenant': bearer(
-      forge({ kid }, { ...claims, organizationId: stranger.organizationId }, key),
-    ),
+    'one of another tenant': bearer(forge({ kid }, { ...claims, organizationId: stranger.organizationId }, key)),
   }
+  return { good: bearer(forge({ kid }, claims, key)), bad }
 }
 
 /** A JSON Web Token with whatever is wanted in it. */
-export function forge(header: object, claims: object, key?: KeyLike): string {
+function forge(header: object, claims: object, key?: KeyLike): string {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const signed = `${encode({ alg: 'EdDSA', typ: 'JWT', ...header })}.${encode(claims)}`
   return `${signed}.${key ? sign(null, Buffer.from(signed), key).toString('base64url') : ''}`

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import { type OperationFacts, type OperationId, operations } from '../../generated/operations.js'
 import type { components } from '../../generated/types.js'
-import { invitationToken } from '../modules/users/invitations.js'
+import { invitationToken } from '../modules/users/jobs.js'
 import type { Reply, Tenant } from './case.js'
 import { type Example, operationIds, requestExamples } from './examples.js'
 import type { Harness } from './harness.js'

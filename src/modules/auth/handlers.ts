@@ -1,6 +1,6 @@
 import type { AuthHandlers } from '../../../generated/handlers.js'
 import { InvalidRequest, problem } from '../../problem.js'
-import { assertLoginAllowed, countFailedLogin } from './login-limit.js'
+import { countLogin, forgetLogin } from './login-limit.js'
 import { assertGoodPassword, hashPassword, passwordMatches } from './passwords.js'
 import { register } from './register.js'
 import {
@@ -21,17 +21,15 @@ export const handlers: AuthHandlers = {
   },
 
   login: async ({ body }, context) => {
-    assertLoginAllowed(context, body.email)
+    countLogin(context, body.email)
     const user = await findUserByEmail(context, body.email)
     const matches = await passwordMatches(user?.passwordHash, body.password)
     const organizations = user && matches ? await listOrganizations(context, user.id) : []
     const organization = body.organizationId
       ? organizations.find(({ id }) => id === body.organizationId)
       : organizations[0]
-    if (!user || !organization) {
-      countFailedLogin(context, body.email)
-      return problem(401, 'invalid_credentials')
-    }
+    if (!user || !organization) return problem(401, 'invalid_credentials')
+    forgetLogin(context, body.email)
     const db = context.database.as({ kind: 'tenant', organizationId: organization.id })
     return { status: 200, body: await openSession(context, db, user, organization) }
   },
@@ -48,6 +46,7 @@ export const handlers: AuthHandlers = {
 
   changePassword: async ({ body }, context) => {
     const { user } = await findCaller(context)
+    countLogin(context, user.email)
     if (!(await passwordMatches(user.passwordHash, body.currentPassword))) {
       throw new InvalidRequest({
         pointer: '/currentPassword',
@@ -55,6 +54,7 @@ export const handlers: AuthHandlers = {
         message: 'is not the current password',
       })
     }
+    forgetLogin(context, user.email)
     assertGoodPassword(body.newPassword, user.email, '/newPassword')
     await changePassword(context, context.scope, await hashPassword(body.newPassword))
     return { status: 204 }

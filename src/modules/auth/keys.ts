@@ -113,7 +113,12 @@ export class KeyRing {
   }
 
   async #fresh(): Promise<void> {
-    if (this.#clock().getTime() - this.#loadedAt > REFRESH_AFTER_MS) await this.#load()
+    if (this.#clock().getTime() - this.#loadedAt > REFRESH_AFTER_MS) {
+      const loading = this.#load()
+      // Known keys serve meanwhile: the caller may hold a connection, and must not wait for another one.
+      if (this.#keys.length > 0) loading.catch(() => undefined)
+      else await loading
+    }
     if (this.#keys.length === 0) await this.rotate()
   }
 

@@ -8,12 +8,16 @@ const LIMIT = { quota: 10, windowSeconds: 900 }
 const keyOf = (email: string): string =>
   `login:${createHash('sha256').update(email.toLowerCase()).digest('base64url').slice(0, 22)}`
 
-/** @throws TooManyRequests after too many failures */
-export function assertLoginAllowed({ limiter }: Services, email: string): void {
-  const decision = limiter.take(keyOf(email), { ...LIMIT, cost: 0 })
-  if (decision.remaining === 0) throw new TooManyRequests(decision.resetSeconds)
+/**
+ * Counts an attempt before it is made, so that many at once are not more than one after another.
+ * @throws TooManyRequests after too many failures
+ */
+export function countLogin({ limiter }: Services, email: string): void {
+  const decision = limiter.take(keyOf(email), LIMIT)
+  if (!decision.allowed) throw new TooManyRequests(decision.resetSeconds)
 }
 
-export function countFailedLogin({ limiter }: Services, email: string): void {
-  limiter.take(keyOf(email), LIMIT)
+/** Takes back the count of an attempt whose password was right. */
+export function forgetLogin({ limiter }: Services, email: string): void {
+  limiter.take(keyOf(email), { ...LIMIT, cost: -1 })
 }

@@ -60,7 +60,9 @@ const insertMembership = statement(
         version: sql`${crmMemberships.version} + 1`,
         updatedAt: sql`excluded.updated_at`,
       },
-    }),
+      setWhere: sql`${crmMemberships.status} = 'deactivated'`,
+    })
+    .returning({ userId: crmMemberships.userId }),
 )
 
 /** Adds a person; undefined when the address is taken. `tx` claims the new id. */
@@ -75,15 +77,19 @@ export async function addUser(
   return added && { id, email, firstName, lastName, language: null, timeZone: null }
 }
 
-/** Makes a person an active member of the organization, also one who was deactivated before. */
+/**
+ * Makes a person an active member of the organization, also one who was deactivated before; false when they are one already, who
+ * must not get another role by it.
+ */
 export async function addMember(
   tx: Executor,
   organizationId: string,
   userId: string,
   role: components['schemas']['Role'],
   now: string,
-): Promise<void> {
-  await tx.run(insertMembership({ organizationId, userId, role, now }))
+): Promise<boolean> {
+  const [added] = await tx.run(insertMembership({ organizationId, userId, role, now }))
+  return added !== undefined
 }
 
 /** Creates a user and their organization, and signs in; undefined when the address is taken. */

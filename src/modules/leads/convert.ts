@@ -89,7 +89,7 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
         primaryContactId: contact.record.id,
         source: lead.source,
         originLeadId: lead.id,
-      })
+      }).catch(within('/opportunity'))
     : null
   const converted = await save(scope, tx, leads, 'converted', lead, {
     ...lead,
@@ -109,6 +109,12 @@ async function created<Resource extends RecordMeta>(
   input: Parameters<typeof insert<Resource>>[3],
 ) {
   return { outcome: 'created' as const, record: await insert(scope, tx, type, input) }
+}
+
+/** Points the faults of a part of the request to where that part stands. */
+const within = (prefix: string) => (error: unknown) => {
+  if (!(error instanceof InvalidRequest)) throw error
+  throw new InvalidRequest(...error.errors.map((fault) => ({ ...fault, pointer: `${prefix}${fault.pointer}` })))
 }
 
 /** @throws InvalidRequest when the caller cannot see such a record */

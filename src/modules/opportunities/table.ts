@@ -5,6 +5,7 @@ import { instant, int64 } from '../../db/columns.js'
 import { recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
 import { crmAccounts } from '../accounts/table.js'
 import { crmContacts } from '../contacts/table.js'
+// biome-ignore lint/suspicious/noImportCycles: the two tables refer to each other, and Drizzle follows that only later.
 import { crmLeads } from '../leads/table.js'
 import { crmStages } from '../pipelines/table.js'
 

@@ -15,8 +15,7 @@ import {
   unchanged,
   type World,
 } from '../../testing/case.js'
-import { invitationToken } from './invitations.js'
-import { invitationMail } from './jobs.js'
+import { invitationMail, invitationToken } from './jobs.js'
 
 const users = operations.listUsers.path
 const invitations = operations.createInvitation.path
@@ -142,6 +141,7 @@ export const cases = {
       expect(reply.json()).toMatchObject({ id: member.userId, status: 'deactivated', version: 2 })
       expect(reply.headers.etag).toBe('"2"')
       expect(await membershipOf(world, member.userId)).toMatchObject({ status: 'deactivated', version: 2 })
+      expect(await rowsOf(world, 'crm_sessions t where id = $1', member.sessionId)).toMatchObject([{ revoked: true }])
       expectProblem(await member.get(users), 'unauthenticated')
       return reply
     },
@@ -152,14 +152,25 @@ export const cases = {
 
   reactivateUser: {
     200: async (world) => {
-      const member = await newMember(world)
-      const url = `${users}/${member.userId}`
+      const { email, session } = await signUp(world)
+      const former = await accept(world, (await invited(world, email)).token)
+      const login = async () => {
+        const payload = { email, password: PASSWORD, organizationId: world.owner.organizationId }
+        const { statusCode } = await world.harness.send({ method: 'POST', url: operations.login.path, payload })
+        return statusCode
+      }
+      const url = `${users}/${session.user.id}`
       await deactivate(world, url)
+      expect(await login()).toBe(401)
+
       const reply = await reactivate(world, url, { 'if-match': '"2"' })
-      expect(reply.json()).toMatchObject({ id: member.userId, status: 'active', version: 3 })
+      expect(reply.json()).toMatchObject({ id: session.user.id, status: 'active', version: 3 })
       expect(reply.headers.etag).toBe('"3"')
-      expect(await membershipOf(world, member.userId)).toMatchObject({ status: 'active', version: 3 })
-      expect((await member.get(users)).statusCode).toBe(200)
+      expect(await membershipOf(world, session.user.id)).toMatchObject({ status: 'active', version: 3 })
+      expect(await login()).toBe(200)
+      // The sessions of before stay ended.
+      const authorization = `Bearer ${former.json<{ accessToken: string }>().accessToken}`
+      expectProblem(await world.harness.send({ url: users, headers: { authorization } }), 'unauthenticated')
       return reply
     },
     404: missing(reactivate),

@@ -6,7 +6,7 @@ import { parameter, query, statement } from '../../db/statement.js'
 import { crmMemberships, crmOrganizations, crmUsers } from '../../db/table.js'
 import { problem } from '../../problem.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
-import { hashPassword, passwordMatches } from '../auth/passwords.js'
+import { assertGoodPassword, hashPassword, passwordMatches } from '../auth/passwords.js'
 import { addMember, addUser } from '../auth/register.js'
 import { findUserByEmail, openSession, type Session } from '../auth/repository.js'
 import { invitationMail } from './jobs.js'
@@ -78,7 +78,6 @@ const markAccepted = statement(
 /** Invites somebody; the mail is sent by a job. */
 export async function invite(context: Context, { email, role }: components['schemas']['InvitationCreate']) {
   const { scope } = context
-  assertMayGrant(scope.principal, role)
   const now = scope.clock()
   const id = uuidv7()
   const invitation = {
@@ -90,6 +89,8 @@ export async function invite(context: Context, { email, role }: components['sche
   }
   const isTaken = await scope.db.transaction(async (tx) => {
     const [found] = await tx.run(isMember({ ...scopeParameters(scope), email }))
+    // Judged once the database has verified that the caller still has this role.
+    assertMayGrant(scope.principal, role)
     if (found?.member) return true
     await tx.run(upsert({ ...scopeParameters(scope), ...invitation, now: invitation.createdAt }))
     return false
@@ -102,10 +103,6 @@ export async function invite(context: Context, { email, role }: components['sche
     body: { ...invitation, invitedBy: { type: 'user' as const, id: scope.principal.userId }, acceptedAt: null },
   }
 }
-
-/** The secret of an invitation, made again from its id whenever it is needed, so that it is stored nowhere. */
-export const invitationToken = ({ signer }: Pick<Services, 'signer'>, organizationId: string, id: string): string =>
-  signer.sign('invitation', `${organizationId}_${id}`)
 
 /** Joins the organization of an invitation; undefined when the token or the password is not right. */
 export async function accept(
@@ -120,6 +117,7 @@ export async function accept(
   if (!known) return undefined
   const existing = await findUserByEmail(services, known.email)
   if (existing && !(await passwordMatches(existing.passwordHash, password))) return undefined
+  if (!existing) assertGoodPassword(password, known.email, '/password')
   const passwordHash = existing ? undefined : await hashPassword(password)
   const userId = existing?.id ?? uuidv7()
 
@@ -130,7 +128,7 @@ export async function accept(
       ? await addUser(tx, userId, { email: pending.email, firstName, lastName }, passwordHash, now)
       : existing
     if (!user) return undefined
-    await addMember(tx, organizationId, userId, pending.role, now)
+    if (!(await addMember(tx, organizationId, userId, pending.role, now))) return undefined
     await tx.run(markAccepted(key))
     const summary = { id: organizationId, name: pending.organizationName, role: pending.role }
     return openSession(services, tx, user, summary)

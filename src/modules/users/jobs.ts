@@ -3,7 +3,6 @@ import type { JobServices } from '../../context.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { crmOrganizations } from '../../db/table.js'
 import { defineJob } from '../../jobs/job.js'
-import { invitationToken } from './invitations.js'
 import { crmInvitations as t } from './table.js'
 
 const findUnsent = statement(
@@ -33,6 +32,10 @@ const markSent = statement(
     .set({ mailedAt: sql`now()` })
     .where(and(eq(t.organizationId, parameter('organizationId')), eq(t.id, parameter('id')))),
 )
+
+/** The secret of an invitation, made again from its id whenever it is needed, so that it is stored nowhere. */
+export const invitationToken = ({ signer }: Pick<JobServices, 'signer'>, organizationId: string, id: string): string =>
+  signer.sign('invitation', `${organizationId}_${id}`)
 
 /** Sends an invitation. The row is held until it says so: a second worker skips it, and a crash in between sends it again. */
 export const invitationMail = defineJob<JobServices>({

@@ -4,7 +4,7 @@ import type { components } from '../../../generated/types.js'
 import type { Principal, Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
-import { crmMemberships as m, crmUsers as u } from '../../db/table.js'
+import { crmMemberships as m, crmSessions as s, crmUsers as u } from '../../db/table.js'
 import { Forbidden, problem } from '../../problem.js'
 import { etagOf, ifMatchHolds } from '../../records/conditional.js'
 import { column, instantField } from '../../records/fields.js'
@@ -61,6 +61,15 @@ const save = statement(
     .where(and(sameOrganization(m), eq(m.userId, parameter('userId')))),
 )
 
+// Also those that would come back to life when the user is let in again.
+const endSessions = statement(
+  'users.end_sessions',
+  query
+    .update(s)
+    .set({ revoked: true })
+    .where(and(sameOrganization(s), eq(s.userId, parameter('userId')))),
+)
+
 const LEVELS = { own: 1, team: 2, all: 3 }
 
 /**
@@ -94,6 +103,7 @@ async function changeUser(scope: Scope, userId: string, ifMatch: string | undefi
     if (wasOwner && !staysOwner && owners.length === 1) return problem(409, 'last_owner')
     const { role, status, title } = after
     await tx.run(save({ ...scopeParameters(scope), userId, role, status, title, now: scope.clock().toISOString() }))
+    if (status === 'deactivated') await tx.run(endSessions({ ...scopeParameters(scope), userId }))
     const stored = await find(scope, tx, userId)
     if (!stored) throw new Error(`user ${userId} is gone`)
     return { status: 200 as const, headers: { ETag: etagOf(stored) }, body: stored }

@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { componentFiles, pathFile, rootFile } from './new-record/contract.js'
+import { moduleFiles } from './new-record/module.js'
+import { namesOf } from './new-record/names.js'
+import { parseProperty } from './new-record/properties.js'
+
+const USAGE = 'Usage: npm run new:record -- <singular> <plural> <property>:<kind>[!] ...'
+const ROOT = 'openapi/openapi.yaml'
+
+/** Writes the contract and the module of a record type; what it starts from is how accounts are written. */
+async function main([singular = '', plural = '', ...given]: string[]): Promise<void> {
+  const root = await readFile(ROOT, 'utf8')
+  const records = [...root.matchAll(/^ {2}\/([\w-]+)\/\{(\w+)Id\}\/restore:$/gm)]
+  const known = records.map(([, tag = '', name = '']) => ({ tag, singular: name }))
+  const names = namesOf(singular, plural)
+  const properties = given.map((argument) => parseProperty(argument, known))
+  if (!properties.some(({ kind }) => kind.samples)) throw new Error('a record needs a property that is not a reference')
+  if (new Set(properties.map(({ name }) => name)).size < properties.length) throw new Error('a property is named twice')
+
+  const files: Record<string, string> = {}
+  for (const suffix of ['', '_{accountId}', '_{accountId}_restore']) {
+    const source = await readFile(`openapi/paths/accounts${suffix}.yaml`, 'utf8')
+    const path = `openapi/paths/${names.tag}${suffix.replace('account', singular)}.yaml`
+    files[path] = pathFile(source, names, properties)
+  }
+  for (const [name, content] of Object.entries(componentFiles(names, properties))) {
+    files[`openapi/components/${name}`] = content
+  }
+  const handlers = await readFile('src/modules/accounts/handlers.ts', 'utf8')
+  const folder = `src/modules/${names.tag}`
+  for (const [name, content] of Object.entries(moduleFiles(handlers, names, properties))) {
+    files[`${folder}/${name}`] = content
+  }
+
+  const taken = Object.keys(files).filter((path) => existsSync(path))
+  if (taken.length > 0) throw new Error(`already there: ${taken.join(', ')}`)
+  files[ROOT] = rootFile(root, names)
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, content)
+  }
+  execFileSync(process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', folder], {
+    stdio: 'pipe',
+  })
+
+  const next = ['npm run generate', `npm run db:generate -- --name add-${names.tag}`, 'npx tsc --noEmit', 'npm test']
+  console.log([...Object.keys(files), '', 'Next:', ...next.map((command) => `  ${command}`)].join('\n'))
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`)
+  process.exitCode = 1
+}

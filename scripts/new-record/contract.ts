@@ -1,0 +1,213 @@
+import { isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } from 'yaml'
+import { capitalized, type Names, wordsOf } from './names.js'
+import { type Property, samplesOf, schemaOf } from './properties.js'
+
+type Json = Record<string, unknown>
+
+/** A path file of the accounts, told of the new record type. */
+export function pathFile(source: string, names: Names, properties: readonly Property[]): string {
+  const document = parseDocument(source)
+  const parameters = document.getIn(['get', 'parameters'])
+  if (isSeq(parameters)) {
+    // What is neither shared nor the order is about accounts.
+    const kept = parameters.items.filter((item) => isMap(item) && (item.has('$ref') || item.get('name') === 'sort'))
+    const filters = properties.filter(({ reference }) => reference).map(({ name }) => filterBy(name, names))
+    parameters.items = [...kept, ...filters]
+  }
+  visit(document, {
+    Pair(_, pair) {
+      const key = isScalar(pair.key) ? pair.key.value : undefined
+      // Nothing about the new records is unique.
+      if (key === '409') return visit.REMOVE
+      if (key === 'enum' && isSeq(pair.value)) {
+        const sorts = ['createdAt', 'updatedAt', ...properties.filter(isSortable).map(({ name }) => name)]
+        pair.value = parseDocument(`[${sorts.map((sort) => `${sort}, '-${sort}'`).join(', ')}]`).contents
+        return visit.SKIP
+      }
+      if (key === 'value' && isNode(pair.value)) {
+        pair.value = document.createNode(example(pair.value.toJS(document), properties))
+        visit(pair, { Collection: (__, node, path) => void (node.flow = path.some(isValueOfProperty)) })
+        return visit.SKIP
+      }
+      if (!isScalar(pair.value) || typeof pair.value.value !== 'string') return undefined
+      if (key === 'summary' || key === 'description') pair.value.value = textAbout(names, pair.value.value)
+      return undefined
+    },
+    Scalar(_, node) {
+      if (typeof node.value === 'string') node.value = renamed(names, node.value)
+    },
+  })
+  return document.toString({
+    lineWidth: 0,
+    flowCollectionPadding: false,
+    defaultKeyType: 'PLAIN',
+    defaultStringType: 'QUOTE_DOUBLE',
+  })
+}
+
+/** Objects and lists that are the value of a property stand on one line. */
+const isValueOfProperty = (node: unknown): boolean =>
+  isPair(node) && isScalar(node.key) && !['value', 'data', 'page'].includes(String(node.key.value))
+
+export const isSortable = ({ name, required }: Property): boolean => name === 'name' && required
+
+function filterBy(name: string, names: Names) {
+  return parseDocument(
+    [
+      `name: ${name}`,
+      'in: query',
+      `description: Only ${names.manyWords} with this ${wordsOf(name).replace(/ id$/, '')}.`,
+      'schema:',
+      '  $ref: ../components/schemas/Id.yaml',
+    ].join('\n'),
+  ).contents
+}
+
+/** An example of the accounts with the properties of the new record type: a page, a record, a body, or else a patch. */
+function example(value: Json, properties: readonly Property[]): Json {
+  const before = Object.fromEntries(properties.map((property) => [property.name, samplesOf(property)[0]]))
+  const change = changeOf(properties)
+  if (Array.isArray(value.data)) return { ...value, data: value.data.map((item: Json) => example(item, properties)) }
+  if ('id' in value) {
+    const shared = [
+      'id',
+      'version',
+      'createdAt',
+      'createdBy',
+      'updatedAt',
+      'updatedBy',
+      'deletedAt',
+      'ownerId',
+      'teamId',
+    ]
+    const meta = Object.fromEntries(shared.map((name) => [name, value[name]]))
+    return { ...meta, tags: [], customFields: {}, ...before, ...(value.version === 2 && change) }
+  }
+  return 'name' in value ? bodyOf(properties) : change
+}
+
+/** What a caller gives. */
+export const bodyOf = (properties: readonly Property[]): Json =>
+  Object.fromEntries(
+    properties.map((property) => [property.name, samplesOf(property)[0]]).filter(([, sample]) => sample !== null),
+  )
+
+/** A change of the first property that has a sample. */
+export function changeOf(properties: readonly Property[]): Json {
+  const first = properties.find(({ kind }) => kind.samples)
+  return first ? { [first.name]: samplesOf(first)[1] } : {}
+}
+
+/** `an account` is `a product`. */
+const textAbout = (names: Names, text: string): string =>
+  text
+    .replace(/ Its contacts.*$/, '')
+    .replaceAll(/\b([Aa])n account\b/g, (_, a) => (a === 'A' ? capitalized(names.oneWords) : names.oneWords))
+    .replaceAll(/\baccounts\b/g, names.manyWords)
+    .replaceAll(/\baccount\b/g, names.words)
+    .replaceAll('restoreAccount', `restore${names.type}`)
+
+/** `AccountList.yaml` is `ProductList.yaml`, `accounts:read` is `products:read`. */
+const renamed = (names: Names, name: string): string =>
+  name
+    .replaceAll('Accounts', names.types)
+    .replaceAll('Account', names.type)
+    .replaceAll('accounts', names.tag)
+    .replaceAll('account', names.singular)
+
+/** The schema and parameter files, by name. */
+export function componentFiles(names: Names, properties: readonly Property[]): Record<string, string> {
+  const { type, singular, words, manyWords, oneWords } = names
+  const required = properties.filter((property) => property.required).map(({ name }) => name)
+  const fields = properties.flatMap((property) => [
+    `${property.name}:`,
+    ...schemaOf(property).map((line) => `  ${line}`),
+  ])
+  const file = (...lines: string[]) => `${lines.join('\n')}\n`
+  return {
+    [`parameters/${type}Id.yaml`]: file(
+      `name: ${singular}Id`,
+      'in: path',
+      'required: true',
+      `description: The id of the ${words}.`,
+      'schema:',
+      '  $ref: ../schemas/Id.yaml',
+    ),
+    [`schemas/${type}.yaml`]: file(
+      `description: ${capitalized(oneWords)}.`,
+      'allOf:',
+      '  - $ref: RecordMeta.yaml',
+      '  - $ref: RecordFields.yaml',
+      `  - $ref: ${type}Fields.yaml`,
+      '  - type: object',
+      '    required:',
+      ...properties.map(({ name }) => `      - ${name}`),
+      'unevaluatedProperties: false',
+    ),
+    [`schemas/${type}Fields.yaml`]: file(
+      `description: The writable fields of ${oneWords}.`,
+      'type: object',
+      'properties:',
+      ...fields.map((line) => `  ${line}`),
+    ),
+    [`schemas/${type}Create.yaml`]: file(
+      `description: ${capitalized(oneWords)} to create.`,
+      'allOf:',
+      '  - $ref: RecordFields.yaml',
+      `  - $ref: ${type}Fields.yaml`,
+      ...(required.length > 0 ? ['  - type: object', `    required: [${required.join(', ')}]`] : []),
+      'unevaluatedProperties: false',
+    ),
+    [`schemas/${type}Update.yaml`]: file(
+      `description: A merge patch (RFC 7396) of ${oneWords}; what is absent stays as it is.`,
+      'allOf:',
+      '  - $ref: RecordFields.yaml',
+      `  - $ref: ${type}Fields.yaml`,
+      'unevaluatedProperties: false',
+    ),
+    [`schemas/${type}List.yaml`]: file(
+      `description: A page of ${manyWords}.`,
+      'type: object',
+      'additionalProperties: false',
+      'required: [data, page]',
+      'properties:',
+      '  data:',
+      '    type: array',
+      '    maxItems: 200',
+      '    items:',
+      `      $ref: ${type}.yaml`,
+      '  page:',
+      '    $ref: Page.yaml',
+    ),
+  }
+}
+
+/** The root of the contract with the tag, the permissions and the paths; every other line stays as it is. */
+export function rootFile(source: string, names: Names): string {
+  const { tag, singular, manyWords } = names
+  const label = capitalized(manyWords)
+  const path = `/${tag}/{${singular}Id}`
+  const file = `paths/${tag}_{${singular}Id}`
+  const tagged = insert(
+    source,
+    /(?=^ {2}- name: health\n)/m,
+    `  - name: ${tag}\n    x-displayName: ${label}\n    description: ${label}.\n`,
+  )
+  const routed = insert(
+    tagged,
+    /(?=^ {2}\/pipelines:\n)/m,
+    [
+      ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `${path}:`, `  $ref: ${file}.yaml`],
+      ...[`${path}/restore:`, `  $ref: ${file}_restore.yaml`],
+    ]
+      .map((line) => `  ${line}\n`)
+      .join(''),
+  )
+  // Every role may do with the new records what it may do with accounts.
+  return routed.replaceAll(/(?:^ {4}'accounts:\w+': \w+\n)+/gm, (grants) => grants + grants.replaceAll('accounts', tag))
+}
+
+function insert(source: string, at: RegExp, text: string): string {
+  if (!at.test(source)) throw new Error(`openapi.yaml has no ${at}`)
+  return source.replace(at, () => text)
+}

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { etagOf, ifMatchHolds, ifNoneMatchHits } from './conditional.js'
+
+test('the entity tag is strong and follows the version', () => {
+  expect(etagOf({ version: 7 })).toBe('"7"')
+})
+
+test.each([undefined, '*', ' * ', '"7"', '"1", "7"', '"1" ,"7" , "9"'])(
+  'If-Match %s lets version 7 through',
+  (header) => {
+    expect(ifMatchHolds(header, 7)).toBe(true)
+  },
+)
+
+// Weak tags never match: the comparison is strong.
+test.each(['"6"', '"77"', '7', '', 'W/"7"', '"1", W/"7"', '"7', '""', '"*"'])(
+  'If-Match %s holds version 7 back',
+  (header) => {
+    expect(ifMatchHolds(header, 7)).toBe(false)
+  },
+)
+
+test.each(['*', '"7"', 'W/"7"', '"1", W/"7"'])('If-None-Match %s hits version 7', (header) => {
+  expect(ifNoneMatchHits(header, 7)).toBe(true)
+})
+
+test.each([undefined, '', '"6"', 'W/"6"', '7', '"77"'])('If-None-Match %s misses version 7', (header) => {
+  expect(ifNoneMatchHits(header, 7)).toBe(false)
+})

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { type OperationFacts, type OperationId, operations, type Role } from '../../generated/operations.js'
+import type { components } from '../../generated/types.js'
+import { hashPassword } from '../modules/auth/passwords.js'
+import { pathNames } from './access-contract.js'
+import { operationIds, requestExamples } from './examples.js'
+import type { Caller, Harness } from './harness.js'
+
+/** What a test may change in the request that the contract shows. */
+export type Variation = {
+  pathId?: string
+  query?: Record<string, string>
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/** The kinds of records: collections with a path below them that ends in the id of one. */
+export const recordKinds = operationIds
+  .filter((id) => operations[id].method === 'DELETE')
+  .map((id) => ({ tag: operations[id].tag, collection: operations[id].path.replace(/\/\{\w+\}$/, '') }))
+
+/** The operation with this method and path. */
+export const operationAt = (method: string, path: string): OperationId | undefined =>
+  operationIds.find((id) => operations[id].method === method && operations[id].path === path)
+
+/** The request that the contract shows for an operation, sent by a caller. */
+export function requestOf(id: OperationId, token: string | undefined, variation: Variation = {}): InjectOptions {
+  const operation: OperationFacts = operations[id]
+  const [example] = requestExamples(id)
+  if (operation.bodyRequired && !example) throw new Error(`the contract shows no request for ${id}`)
+  if (pathNames(id).length > 1) throw new Error(`${id} has a path that the access tests do not know how to fill`)
+  const body = 'body' in variation ? variation.body : example?.value
+  const query = new URLSearchParams(variation.query).toString()
+  return {
+    method: operation.method,
+    url: operation.path.replace(/\{\w+\}/, variation.pathId ?? '') + (query && `?${query}`),
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': example?.mediaType ?? 'application/json' }),
+      ...variation.headers,
+    },
+    ...(body !== undefined && { payload: JSON.stringify(body) }),
+  }
+}
+
+/** Sends what must work to prepare a test. */
+export async function must(sent: Promise<LightMyRequestResponse>): Promise<LightMyRequestResponse> {
+  const reply = await sent
+  if (reply.statusCode >= 300) throw new Error(`a preparation came to ${reply.statusCode}: ${reply.payload}`)
+  return reply
+}
+
+/** A record as the contract shows one, with the values that are unique made up anew. */
+export async function newRecord(
+  caller: Caller,
+  collection: string,
+  values: Record<string, unknown> = {},
+): Promise<{ id: string; version: number }> {
+  const id = operationAt('POST', collection)
+  const example = id && requestExamples(id)[0]?.value
+  if (!example) throw new Error(`the contract shows no request that creates one of ${collection}`)
+  const fresh = { ...(example as Record<string, unknown>) }
+  if ('domain' in fresh) fresh.domain = `${randomUUID()}.example`
+  if ('email' in fresh) fresh.email = `${randomUUID()}@example.com`
+  return (await must(caller.post(collection, { ...fresh, ...values }))).json()
+}
+
+/**
+ * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
+ * it is to be restored, or a member, deactivated where they are to be reactivated. Undefined for a path without an id.
+ */
+export async function newTarget(
+  harness: Harness,
+  owner: Caller,
+  id: OperationId,
+  values: Record<string, unknown> = {},
+): Promise<string | undefined> {
+  const [name] = pathNames(id)
+  if (!name) return undefined
+  const { path } = operations[id]
+  const collection = path.slice(0, path.indexOf('/{'))
+  const one = `${collection}/{${name}}`
+  if (name === 'userId') {
+    const { userId } = await harness.newUser(owner.organizationId, 'member')
+    if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))
+    return userId
+  }
+  const record = await newRecord(owner, collection, values)
+  if (path === `${one}/restore`) await must(owner.delete(`${collection}/${record.id}`))
+  return record.id
+}
+
+let hash: Promise<string> | undefined
+
+/** Somebody of the organization, who has the password that the examples of the contract use. */
+export async function newCaller(harness: Harness, organizationId: string, role: Role): Promise<Caller> {
+  const caller = await harness.newUser(organizationId, role)
+  const change = requestExamples('changePassword')[0] as { value: components['schemas']['PasswordChange'] }
+  hash ??= hashPassword(change.value.currentPassword)
+  await harness.sql.query('update crm_users set password_hash = $1 where id = $2', [await hash, caller.userId])
+  return caller
+}
+
+/** The reply as it went over the wire, but for the date. */
+export function wire({ statusCode, headers, payload }: LightMyRequestResponse): unknown {
+  const { date: _, ...rest } = headers
+  return { statusCode, headers: rest, payload }
+}

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type OperationFacts, type OperationId, operations, type Tag } from '../../generated/operations.js'
+import { type IdPosition, idPositions, parametersOf } from './access-contract.js'
+import { must, newRecord, newTarget, operationAt, recordKinds, requestOf, wire } from './access-world.js'
+import { contentsOf, unchanged } from './case.js'
+import { operationIds, requestExamples } from './examples.js'
+import { type Caller, createHarness, type Harness } from './harness.js'
+
+const facts = (id: OperationId): OperationFacts => operations[id]
+const positions = operationIds.flatMap((id) =>
+  idPositions(id).map((position) => ({
+    id,
+    position,
+    label: `${id}, ${position.in === 'path' ? `/path/${position.name}` : position.pointer}`,
+  })),
+)
+const lists = operationIds.filter((id) => operations[id].paginated)
+
+/** Takes the second wall down. */
+export async function dropRowSecurity({ sql }: Harness): Promise<void> {
+  const { rows } = await sql.query<{ name: string }>(
+    `select quote_ident(relname) as name from pg_class where relnamespace = 'public'::regnamespace and relrowsecurity`,
+  )
+  for (const { name } of rows) {
+    await sql.query(`alter table ${name} no force row level security, disable row level security`)
+  }
+}
+
+/** In every text of the foreign tenant. */
+const CANARY = 'xylophone'
+
+/**
+ * What a hostile tenant tries on another one, through everything that the contract offers. Run with both walls up and with either
+ * one taken down: each has to hold alone.
+ *
+ * @param sabotage takes a wall down
+ */
+export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = async () => undefined): void {
+  let harness: Harness
+  let mine: Caller
+  let foreign: Caller
+  /** Ids of the foreign tenant, of every kind. */
+  let foreignIds: string[]
+  let foreignRecords: Furniture
+  let before: unknown[]
+
+  beforeAll(async () => {
+    harness = await createHarness()
+    mine = await harness.newOrganization()
+    foreign = await harness.newOrganization()
+    foreignRecords = await furnish(harness, foreign, CANARY)
+    await furnish(harness, mine, 'mine')
+    foreignIds = await everyId(harness, foreign.organizationId)
+    await sabotage(harness)
+    before = await contentsOf({ harness, owner: foreign })
+  })
+
+  afterAll(() => harness.close())
+
+  /** Sends as the hostile tenant; nothing of the other one may come back. */
+  async function send(request: InjectOptions): Promise<LightMyRequestResponse> {
+    const reply = await harness.send(request)
+    const text = `${JSON.stringify(reply.headers)}${reply.payload}`
+    expect(text.toLowerCase()).not.toContain(CANARY)
+    expect(foreignIds.filter((id) => text.includes(id))).toEqual([])
+    return reply
+  }
+
+  const untouched = <Result>(act: () => Promise<Result>) => unchanged({ harness, owner: foreign }, act)
+
+  describe('an id of another tenant is answered like one that does not exist', () => {
+    test.each(positions)('$label', async ({ id, position }) => {
+      const { idempotent, public: open } = facts(id)
+      const own = position.in === 'path' ? undefined : await newTarget(harness, mine, id)
+      const theirs = position.in === 'path' ? await newTarget(harness, foreign, id) : undefined
+      const attempt = (value: string, headers: Record<string, string>) =>
+        send(
+          requestOf(id, open ? undefined : mine.token, {
+            ...place(id, position, value, own),
+            headers: { 'x-request-id': 'same', ...headers },
+          }),
+        )
+      // Wrong guesses at public operations are counted.
+      const tried = [...(theirs ? [theirs] : []), ...(open ? foreignIds.slice(0, 3) : foreignIds)]
+      await untouched(() =>
+        unchanged({ harness, owner: mine }, async () => {
+          const missing = await attempt(uuidv7(), {})
+          if (position.in === 'path') expect(missing.statusCode).toBe(404)
+          else if (!open) {
+            expect(missing.statusCode).toBe(400)
+            expect(missing.json()).toMatchObject({ errors: [{ pointer: position.pointer, code: 'missing_reference' }] })
+          } else expect(missing.statusCode).toBeGreaterThanOrEqual(400)
+          for (const foreignId of tried) expect(wire(await attempt(foreignId, {})), foreignId).toEqual(wire(missing))
+
+          const [first = ''] = tried
+          for (const headers of [
+            () => ({ 'if-match': '"1"', 'if-none-match': '*' }),
+            ...(idempotent ? [() => ({ 'idempotency-key': randomUUID() })] : []),
+          ]) {
+            expect(wire(await attempt(first, headers()))).toEqual(wire(missing))
+          }
+        }),
+      )
+    })
+
+    test.each(lists)('a cursor in %s', async (id) => {
+      const { path } = operations[id]
+      const page = await must(foreign.get(`${path}?limit=1`))
+      const { nextCursor } = page.json<{ page: { nextCursor: string } }>().page
+      expect(nextCursor).toBeTypeOf('string')
+      const attempt = (cursor: string) =>
+        send(requestOf(id, mine.token, { query: { limit: '1', cursor }, headers: { 'x-request-id': 'same' } }))
+      const nonsense = await attempt('bm9uc2Vuc2U.bm9uc2Vuc2U')
+      expect(nonsense.statusCode).toBe(400)
+      expect(wire(await attempt(nextCursor))).toEqual(wire(nonsense))
+    })
+  })
+
+  test('an idempotency key of another tenant is a new one', async () => {
+    const key = randomUUID()
+    const body = { name: `${CANARY} retried` }
+    const { path } = operations.createAccount
+    const theirs = await must(foreign.post(path, body, { 'idempotency-key': key }))
+    before = await contentsOf({ harness, owner: foreign })
+    foreignIds.push(theirs.json<{ id: string }>().id)
+    await untouched(async () => {
+      const other = await send(
+        requestOf('createAccount', mine.token, { body: { name: 'Mine' }, headers: { 'idempotency-key': key } }),
+      )
+      expect(other.statusCode).toBe(201)
+      expect(other.headers).not.toHaveProperty('idempotency-replayed')
+    })
+  })
+
+  describe('lists', () => {
+    test.each(lists)('%s shows rows of the caller only, on every page and in every order', async (id) => {
+      const orders = parametersOf(id).find(({ name }) => name === 'sort')?.schema.items as { enum: string[] }
+      for (const sort of orders.enum) {
+        const query = { limit: '1', sort }
+        let cursor: string | null = null
+        let pages = 0
+        do {
+          const variation = { query: { ...query, ...(cursor && { cursor }) } }
+          const reply: LightMyRequestResponse = await send(requestOf(id, mine.token, variation))
+          expect(reply.statusCode).toBe(200)
+          cursor = reply.json<{ page: { nextCursor: string | null } }>().page.nextCursor
+          pages += 1
+        } while (cursor && pages < 50)
+        expect(pages).toBeGreaterThan(1)
+        expect(cursor).toBeNull()
+      }
+    })
+
+    test.each(lists)('%s finds nothing by the values of another tenant', async (id) => {
+      const theirs = foreignRecords[operations[id].tag] ?? {}
+      const filters = parametersOf(id).filter(({ in: where, name }) => where === 'query' && theirs[name] != null)
+      expect(filters.length).toBeGreaterThan(0)
+      for (const { name } of filters) {
+        const reply = await harness.send(requestOf(id, mine.token, { query: { [name]: String(theirs[name]) } }))
+        expect(foreignIds.filter((each) => reply.payload.includes(each))).toEqual([])
+        expect(reply.payload).not.toContain(CANARY)
+      }
+    })
+
+    test('pipelines, the organization, the users and the caller are those of the caller', async () => {
+      for (const id of ['listPipelines', 'getOrganization', 'getMe'] as const) {
+        expect((await send(requestOf(id, mine.token))).statusCode).toBe(200)
+      }
+    })
+  })
+
+  test('a unique value of another tenant is free', async () => {
+    const { domain } = foreignRecords.accounts as { domain: string }
+    const { email } = foreignRecords.contacts as { email: string }
+    const { email: member } = foreignRecords.users as { email: string }
+    await untouched(async () => {
+      for (const [id, body] of [
+        ['createAccount', { name: 'Mine', domain }],
+        ['createContact', { lastName: 'Mine', email }],
+        ['createInvitation', { email: member, role: 'member' }],
+      ] as const) {
+        const reply = await harness.send(requestOf(id, mine.token, { body }))
+        expect(reply.statusCode, reply.payload).toBe(201)
+        expect(foreignIds.filter((each) => reply.payload.includes(each))).toEqual([])
+      }
+    })
+  })
+
+  test('writes of one tenant reach its own rows only', async () => {
+    await untouched(async () => {
+      for (const id of operationIds.filter((each) => !operations[each].public && operations[each].method !== 'GET')) {
+        const target = await newTarget(harness, mine, id)
+        // Each time somebody else: some of these end the session.
+        const caller = await harness.newUser(mine.organizationId, 'owner')
+        await send(requestOf(id, caller.token, target ? { pathId: target } : {}))
+      }
+    })
+  })
+
+  test('somebody who belongs to both tenants sees the one that the credential names', async () => {
+    const { userId } = await harness.newUser(mine.organizationId, 'owner')
+    await harness.sql.query(
+      `insert into crm_memberships (organization_id, user_id, role, status, created_at, updated_at)
+       values ($1, $2, 'owner', 'active', now(), now())`,
+      [foreign.organizationId, userId],
+    )
+    const sessionId = uuidv7()
+    await harness.sql.query(
+      `insert into crm_sessions (organization_id, id, user_id, created_at, refreshed_at, expires_at)
+       values ($1, $2, $3, now(), now(), now() + interval '1 day')`,
+      [mine.organizationId, sessionId, userId],
+    )
+    const { kid, key } = await harness.resources.keys.signing()
+    const sign = (organizationId: string, session: string) =>
+      harness.app.jwt.sign({ userId, organizationId, sessionId: session }, { key, kid })
+    before = await contentsOf({ harness, owner: foreign })
+
+    await untouched(async () => {
+      for (const { collection } of recordKinds) {
+        const id = operationAt('GET', collection) as OperationId
+        expect((await send(requestOf(id, sign(mine.organizationId, sessionId)))).statusCode).toBe(200)
+        // A session holds in its own tenant only.
+        expect((await send(requestOf(id, sign(foreign.organizationId, sessionId)))).statusCode).toBe(401)
+        expect((await send(requestOf(id, sign(mine.organizationId, foreign.sessionId)))).statusCode).toBe(401)
+      }
+    })
+  })
+
+  test('after all that the rows of the other tenant are as they were', async () => {
+    expect(await contentsOf({ harness, owner: foreign })).toEqual(before)
+  })
+}
+
+/** One record of each kind, by tag. */
+type Furniture = { [Kind in Tag]?: Record<string, unknown> }
+
+/** Fills a tenant with everything that there is; answers with one record of each kind. */
+async function furnish(
+  harness: Harness,
+  owner: Caller,
+  word: string,
+): Promise<Record<string, Record<string, unknown>>> {
+  const { organizationId } = owner
+  const records: Furniture = {}
+  await harness.sql.query('update crm_organizations set name = $2 where id = $1', [organizationId, word])
+  await harness.sql.query('update crm_pipelines set name = $2 where organization_id = $1', [organizationId, word])
+  const colleague = await harness.newUser(organizationId, 'member')
+  const team = await harness.newTeam(organizationId, [owner, colleague])
+  await harness.sql.query(
+    `update crm_users set email = $2 || '-' || email where id in (select user_id from crm_memberships where organization_id = $1)`,
+    [organizationId, word],
+  )
+  for (const { tag, collection } of recordKinds) {
+    const create = operationAt('POST', collection) as OperationId
+    const example = requestExamples(create)[0]?.value as Record<string, unknown>
+    const names = Object.keys(example).filter((name) => /name$/i.test(name))
+    const values = { ...Object.fromEntries(names.map((name) => [name, `${word} ${name}`])), teamId: team }
+    const { id } = await newRecord(owner, collection, values)
+    await newRecord(owner, collection, values)
+    const deleted = await newRecord(owner, collection, values)
+    await must(owner.delete(`${collection}/${deleted.id}`))
+    records[tag] = (await must(owner.get(`${collection}/${id}`))).json()
+  }
+  await must(owner.post(operations.createInvitation.path, { email: `${word}@example.org`, role: 'member' }))
+  const users = (await must(owner.get(operations.listUsers.path))).json<{ data: Record<string, unknown>[] }>().data
+  const user = users.find(({ id }) => id === colleague.userId)
+  if (user) records.users = user
+  return records
+}
+
+/** One id from every column that holds some, in every table of the tenant; of records also a deleted one. */
+async function everyId(harness: Harness, organizationId: string): Promise<string[]> {
+  const { rows: columns } = await harness.sql.query<{ table: string; column: string; bin: boolean }>(
+    `select c.table_name as table, c.column_name as column,
+       exists (select from information_schema.columns d where d.table_name = c.table_name and d.column_name = 'deleted_at') as bin
+     from information_schema.columns c
+     where c.table_schema = 'public' and c.data_type = 'uuid' and c.table_name in
+       (select table_name from information_schema.columns where column_name = 'organization_id' and table_schema = 'public')`,
+  )
+  const ids = new Set([organizationId])
+  for (const { table, column, bin } of columns) {
+    for (const condition of bin ? ['deleted_at is null', 'deleted_at is not null'] : ['true']) {
+      const { rows } = await harness.sql.query<{ id: string }>(
+        `select ${column} as id from ${table} where organization_id = $1 and ${column} is not null and ${condition} limit 1`,
+        [organizationId],
+      )
+      for (const { id } of rows) ids.add(id)
+    }
+  }
+  return [...ids]
+}
+
+/** The variation of a request that puts an id in a position. */
+function place(id: OperationId, position: IdPosition, value: string, own: string | undefined) {
+  if (position.in === 'path') return { pathId: value }
+  const at = own ? { pathId: own } : {}
+  if (position.in === 'query') return { ...at, query: { [position.name]: value } }
+  const body = structuredClone(requestExamples(id)[0]?.value ?? {}) as Record<string, unknown>
+  const last = position.path.at(-1) as string
+  let object = body
+  for (const name of position.path.slice(0, -1)) {
+    object[name] ??= {}
+    object = object[name] as Record<string, unknown>
+  }
+  object[last] = value
+  return { ...at, body }
+}
