@@ -15,7 +15,10 @@ try {
   let healthy = false
   for (let attempt = 0; attempt < 60 && !healthy && server.exitCode === null; attempt++) {
     await sleep(500)
-    healthy = await fetch(`http://127.0.0.1:${port}/healthz`).then((reply) => reply.ok, () => false)
+    healthy = await fetch(`http://127.0.0.1:${port}/healthz`).then(
+      (reply) => reply.ok,
+      () => false,
+    )
   }
   if (!healthy) throw new Error('the server did not become healthy')
 } finally {

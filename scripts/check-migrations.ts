@@ -10,12 +10,20 @@ try {
   const before = readdirSync(copy).length
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['node_modules/drizzle-kit/bin.cjs', 'generate', '--dialect=postgresql', '--schema=./src/**/table.ts', `--out=${copy}`],
+    [
+      'node_modules/drizzle-kit/bin.cjs',
+      'generate',
+      '--dialect=postgresql',
+      '--schema=./src/**/table.ts',
+      `--out=${copy}`,
+    ],
     { encoding: 'utf8' },
   )
   if (status !== 0) throw new Error(`drizzle-kit generate failed:\n${stdout}${stderr}`)
   if (readdirSync(copy).length !== before) {
-    process.stderr.write('The tables have changed without a migration: run "npm run db:generate -- --name <what-changes>"\n')
+    process.stderr.write(
+      'The tables have changed without a migration: run "npm run db:generate -- --name <what-changes>"\n',
+    )
     process.exitCode = 1
   }
 } finally {

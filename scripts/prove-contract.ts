@@ -17,7 +17,11 @@ async function main(): Promise<void> {
   try {
     const compiler = createCompiler(workspace.root)
     const baseline = [...compiler.errors()]
-    if (baseline.length > 0) throw new Error(`The project itself does not compile:\n${baseline.join('\n')}`)
+    if (baseline.length > 0) {
+      console.error(`The project itself does not compile:\n${baseline.join('\n')}`)
+      process.exitCode = 1
+      return
+    }
     const counts = new Map<string, number>()
     const failures: string[] = []
     for (const [index, mutation] of mutations.entries()) {

@@ -1,10 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import cors, { type FastifyCorsOptions } from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import jwt from '@fastify/jwt'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { Logger } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 import type { Principal, Services, SharedServices } from './context.js'
 import { createAuthenticator } from './http/authenticate.js'
 import { registerDocs } from './http/docs.js'
@@ -12,7 +17,7 @@ import { answer, answerParserErrors, registerErrors } from './http/errors.js'
 import { parseJson } from './http/json.js'
 import { type MetricsOptions, registerMetrics } from './http/metrics.js'
 import { mountContract, send } from './http/mount.js'
-import { unavailable } from './http/problems.js'
+import { malformed, unavailable } from './http/problems.js'
 import { createSharedCache, type SharedCache } from './http/snapshot-cache.js'
 import type { KeyRing } from './modules/auth/keys.js'
 import { ACCESS_TOKEN_SECONDS } from './modules/auth/repository.js'
@@ -33,6 +38,26 @@ type DecodedToken = { header: { kid?: unknown } }
 
 const ISSUER = 'zenith-crm'
 const BODY_LIMIT = 1024 * 1024
+
+/** What every reply carries: nobody stores, frames, sniffs or embeds it. A route may set its own. */
+const COMMON_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'origin-agent-cluster': '?1',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+  'x-dns-prefetch-control': 'off',
+  'x-download-options': 'noopen',
+  'x-frame-options': 'DENY',
+  'x-permitted-cross-domain-policies': 'none',
+  'x-xss-protection': '0',
+}
+
+const stamp = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+  reply.header('x-request-id', request.id).headers(COMMON_HEADERS)
 
 /** Builds the HTTP application; `main.ts` and every test start it the same way. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -56,12 +81,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     trustProxy: toTrustProxy(config.trustProxy),
     genReqId: ({ headers: { 'x-request-id': given } }) =>
-      typeof given === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(given) ? given : uuidv7(),
+      typeof given === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(given) ? given : randomUUID(),
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
-    http: { headersTimeout: 15_000 },
+    // Node would answer a request without a host by itself, and not with a problem.
+    http: { headersTimeout: 15_000, requireHostHeader: false },
     clientErrorHandler: answerParserErrors,
-    frameworkErrors: (error, request, reply) => answer(error, request, reply),
+    frameworkErrors: (error, request, reply) => answer(error, request, stamp(request, reply)),
   })
+  // Likewise for expectations that nobody knows; RFC 9110, 10.1.1 lets a server pass them over.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   registerErrors(app)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -78,12 +106,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // The mount has refused every body that the operation does not declare; what is left is empty.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined))
 
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id)
-    reply.header('cache-control', 'no-store')
+  app.addHook('onRequest', (request, reply, done) => {
+    stamp(request, reply)
+    const hasHost = request.headers.host !== undefined || request.raw.httpVersion === '1.0'
+    if (hasHost) done()
+    else send(request, reply.header('connection', 'close'), malformed('host', 'must have a Host header'))
   })
-  app.addHook('onResponse', async (request, reply) => {
-    request.log.info({
+  // These lines are flat and hold no secrets, so none are looked for.
+  const requestLog = log.child({}, { redact: [] })
+  app.addHook('onResponse', (request, reply, done) => {
+    requestLog.info({
+      reqId: request.id,
       operation: request.routeOptions.config.operationId,
       method: request.method,
       path: request.url.split('?', 1)[0],
@@ -92,39 +125,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       organizationId: request.principal?.organizationId,
       userId: request.principal?.userId,
     })
+    done()
   })
   extend?.(app)
   await registerMetrics(app, metrics)
-  await app.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] }, useDefaults: false },
-    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: true },
-    frameguard: { action: 'deny' },
-  })
-  await app.register(cors, {
-    delegator: (request: FastifyRequest, done: (error: Error | null, options: FastifyCorsOptions) => void) =>
-      done(null, {
-        origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
-        methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-        exposedHeaders: [
-          'ETag',
-          'Link',
-          'Location',
-          'RateLimit',
-          'RateLimit-Policy',
-          'Retry-After',
-          'X-Request-Id',
-          'Idempotency-Replayed',
-        ],
-        maxAge: 600,
-        // Any other OPTIONS request is a method like another, and gets its 405.
-        preflight: request.headers.origin !== undefined && 'access-control-request-method' in request.headers,
-      }),
-  })
+  if (config.corsOrigins.length > 0) await app.register(cors, { delegator: corsOptions(config.corsOrigins) })
   await app.register(underPressure, {
     maxEventLoopDelay: maxEventLoopDelayMs,
     // The health of the service is asked for most urgently when it is under pressure.
-    pressureHandler: (request, reply) => {
-      if (request.routeOptions.config.operationId === 'getHealth') return
+    pressureHandler: (request, reply, _type, value) => {
+      // The first sample is taken while the process starts, and is not a number.
+      if (request.routeOptions.config.operationId === 'getHealth' || !Number.isFinite(value)) return
       send(request, reply, unavailable())
     },
   })
@@ -156,6 +167,31 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await mountContract(app, { services, authenticator: createAuthenticator(database, snapshots, clock) })
   await registerDocs(app)
   return app
+}
+
+type CorsDelegator = (request: FastifyRequest, done: (error: Error | null, options: FastifyCorsOptions) => void) => void
+
+function corsOptions(origins: readonly string[]): CorsDelegator {
+  const options = {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: [
+      'ETag',
+      'Link',
+      'Location',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Retry-After',
+      'X-Request-Id',
+      'Idempotency-Replayed',
+    ],
+    maxAge: 600,
+  }
+  // Any other OPTIONS request is a method like another, and gets its 405.
+  return ({ headers }, done) => {
+    const preflight = headers.origin !== undefined && 'access-control-request-method' in headers
+    done(null, { ...options, preflight })
+  }
 }
 
 function toTrustProxy(

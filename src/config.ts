@@ -6,8 +6,8 @@ import { join, resolve } from 'node:path'
 const environments = ['development', 'test', 'production'] as const
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-export type Environment = (typeof environments)[number]
-export type LogLevel = (typeof logLevels)[number]
+type Environment = (typeof environments)[number]
+type LogLevel = (typeof logLevels)[number]
 
 /** Everything that the environment decides. An absent URL selects the embedded default of that part. */
 export interface Config {

@@ -33,7 +33,7 @@ export type Scope = {
 }
 
 /** Makes access tokens. */
-export type IssueToken = (claims: Pick<Principal, 'userId' | 'organizationId' | 'sessionId'>) => Promise<string>
+type IssueToken = (claims: Pick<Principal, 'userId' | 'organizationId' | 'sessionId'>) => Promise<string>
 
 /** What the process offers to every request and every job. */
 export type SharedServices = {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { components } from '../generated/types.js'
 import type { Clock } from './context.js'
 
-export const DEMO_CREDENTIALS = { email: 'demo@example.com', password: 'explore the demo data' }
+const DEMO_CREDENTIALS = { email: 'demo@example.com', password: 'explore the demo data' }
 
 const DAY_MS = 24 * 3600_000
 const COMPANIES = [

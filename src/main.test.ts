@@ -7,9 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 type Run = { process: ChildProcess; url: string; output: () => string }
+
+// Whole servers start here, on machines that are busy with other tests.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 })
 
 let dataDir: string
 const runs: ChildProcess[] = []
@@ -24,9 +27,9 @@ afterEach(async () => {
 
 /** Starts the API as `npm start` does, from the sources. */
 async function start(env: Record<string, string> = {}): Promise<Run> {
-  const port = env['PORT'] ?? String(await freePort())
+  const port = env.PORT ?? String(await freePort())
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: dataDir, DATA_DIR: dataDir, LOG_LEVEL: 'warn', PORT: port, ...env },
+    env: { PATH: process.env.PATH ?? '', HOME: dataDir, DATA_DIR: dataDir, LOG_LEVEL: 'warn', PORT: port, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   runs.push(child)
@@ -109,13 +112,13 @@ describe('npm start on embedded defaults', () => {
   it('a server killed under load has kept everything that it acknowledged', async () => {
     const run = await start({ RATE_LIMIT_PER_MINUTE: '0' })
     await healthy(run)
-    const token = (await post(`${run.url}/api/v1/auth/register`, REGISTER)).json['accessToken'] ?? ''
+    const token = (await post(`${run.url}/api/v1/auth/register`, REGISTER)).json.accessToken ?? ''
     const acknowledged: string[] = []
     const load = async () => {
       for (;;) {
         const reply = await post(`${run.url}/api/v1/accounts`, { name: 'Kept' }, token).catch(() => undefined)
         if (!reply) return
-        if (reply.status === 201) acknowledged.push(reply.json['id'] ?? '')
+        if (reply.status === 201) acknowledged.push(reply.json.id ?? '')
       }
     }
     const loads = [load(), load(), load(), load()]
@@ -132,7 +135,7 @@ describe('npm start on embedded defaults', () => {
     })
     for (const id of acknowledged) {
       const reply = await fetch(`${again.url}/api/v1/accounts/${id}`, {
-        headers: { authorization: `Bearer ${json['accessToken']}` },
+        headers: { authorization: `Bearer ${json.accessToken}` },
       })
       expect(reply.status).toBe(200)
     }
@@ -172,7 +175,7 @@ describe("a server of one's own", () => {
 
   it('the worker refuses the embedded database, which one process serves and works on', async () => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'src/worker.ts'], {
-      env: { PATH: process.env['PATH'] ?? '', DATA_DIR: dataDir },
+      env: { PATH: process.env.PATH ?? '', DATA_DIR: dataDir },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     runs.push(child)

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot guess: credentials, and values that only the server can have given out."""
+"""What Schemathesis cannot guess: credentials, and values that only the server or the world can give."""
 
 import glob
 import os
@@ -17,61 +17,30 @@ MAILS = os.path.join(os.environ["FUZZ_DATA_DIR"], "mail", "*.eml")
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery staple"
 
 
-def post(path, body, token=None):
+def call(method, path, body=None, token=None):
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    reply = requests.post(API + path, json=body, headers=headers, timeout=30)
+    reply = requests.request(method, API + path, json=body, headers=headers, timeout=30)
     reply.raise_for_status()
     return reply.json()
 
 
+def new_email():
+    return f"{uuid.uuid4()}@example.com"
+
+
 def register(email=None):
-    email = email or f"{uuid.uuid4()}@example.com"
-    return post("/auth/register", {"email": email, "password": PASSWORD, "organizationName": "Fuzz"})
+    body = {"email": email or new_email(), "password": PASSWORD, "organizationName": "Fuzz"}
+    return call("POST", "/auth/register", body)
 
 
-register(EMAIL)
-
-
-class Bearer:
-    def set(self, case, token, context):
-        case.headers["Authorization"] = f"Bearer {token}"
-
-
-# These end sessions or demote their callers: they get callers of their own.
-OWN_SESSION = ["logout", "changePassword"]
-MEMBERS = ["listUsers", "getUser", "updateUser", "deactivateUser", "reactivateUser", "createInvitation"]
-
-
-@schemathesis.auth(refresh_interval=600).skip_for(operation_id=OWN_SESSION + MEMBERS)
-class Owner(Bearer):
-    def get(self, case, context):
-        return register()["accessToken"]
-
-
-@schemathesis.auth(refresh_interval=None).apply_to(operation_id=OWN_SESSION)
-class Leaver(Bearer):
-    def get(self, case, context):
-        return register()["accessToken"]
-
-
-members = {}
-
-
-@schemathesis.auth(refresh_interval=600).apply_to(operation_id=MEMBERS)
-class Employer(Bearer):
-    """The owner of an organization with a second user, for whom `known_values` puts in the id."""
-
-    def get(self, case, context):
-        token = register()["accessToken"]
-        joined = post("/invitations/accept", {"token": invite(token), "password": PASSWORD})
-        members["latest"] = joined["user"]["id"]
-        return token
+def login(email):
+    return call("POST", "/auth/login", {"email": email, "password": PASSWORD})
 
 
 def invite(token):
     """The token of a new invitation, from the mail that a job sends soon after."""
-    email = f"{uuid.uuid4()}@example.com"
-    post("/invitations", {"email": email, "role": "member"}, token)
+    email = new_email()
+    call("POST", "/invitations", {"email": email, "role": "member"}, token)
     for _ in range(150):
         for file in sorted(glob.glob(MAILS), reverse=True):
             with open(file, "rb") as mail:
@@ -82,17 +51,57 @@ def invite(token):
     raise RuntimeError(f"no mail to {email}")
 
 
+register(EMAIL)
+owner = register()
 session = register()
+employer = member = None
+
+# These end sessions or demote their callers: they get callers of their own.
+OWN_SESSION = ["logout", "changePassword"]
+MEMBERS = ["listUsers", "getUser", "updateUser", "deactivateUser", "reactivateUser", "createInvitation"]
+
+
+class Bearer:
+    def set(self, case, token, context):
+        case.headers["Authorization"] = f"Bearer {token}"
+
+
+@schemathesis.auth(refresh_interval=600).skip_for(operation_id=OWN_SESSION + MEMBERS)
+class Owner(Bearer):
+    def get(self, case, context):
+        return login(owner["user"]["email"])["accessToken"]
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(operation_id=OWN_SESSION)
+class Leaver(Bearer):
+    def get(self, case, context):
+        return register()["accessToken"]
+
+
+@schemathesis.auth(refresh_interval=60).apply_to(operation_id=MEMBERS)
+class Employer(Bearer):
+    """The owner of an organization with a second user; another one when that user has taken over."""
+
+    def get(self, case, context):
+        global employer, member
+        try:
+            current = login(employer["user"]["email"])
+            if current["organization"]["role"] == "owner":
+                return current["accessToken"]
+        except (TypeError, requests.HTTPError):
+            pass
+        employer = register()
+        token = employer["accessToken"]
+        member = call("POST", "/invitations/accept", {"token": invite(token), "password": PASSWORD})
+        return token
+
+
 turns = 0
-# What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
-MEANING = {
-    "characters", "currency", "cursor", "decimals", "incorrect", "lead_identity", "missing_reference", "time_zone", "weak_password",
-}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Puts values that work into every second valid request; a guess would hardly get past the first check."""
+    """Puts values that work into most valid requests: a guess would hardly get past the first check."""
     global turns
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
@@ -100,16 +109,20 @@ def before_call(context, case, kwargs):
         # The coverage phase puts only letters and digits into headers, and 0 where that leaves nothing.
         if str(case.headers.get(name)) == "0":
             case.headers[name] = "*"
+    for name, value in case.path_parameters.items():
+        # A link that Schemathesis infers from a null.
+        if value in (None, "None"):
+            case.path_parameters[name] = str(uuid.uuid4())
     turns += 1
-    if turns % 2:
+    if turns % 4 == 0:
         return
     case.headers.pop("If-Match", None)
     if "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     for name in [name for name in case.query if is_reference(name)]:
         del case.query[name]
-    if case.meta.phase.name != "stateful" and "userId" in case.path_parameters and members:
-        case.path_parameters["userId"] = members["latest"]
+    if case.meta.phase.name != "stateful" and "userId" in case.path_parameters and member:
+        case.path_parameters["userId"] = member["user"]["id"]
     if isinstance(case.body, dict):
         case.body = with_known_values(case.operation.definition.raw["operationId"], case.body)
 
@@ -120,15 +133,34 @@ def is_reference(name):
 
 def with_known_values(operation, body):
     if operation == "login":
-        return {"email": EMAIL, "password": PASSWORD}
+        # Failures slow down further attempts at the same address.
+        return {"email": owner["user"]["email"], "password": PASSWORD}
     if operation == "refreshSession":
         return {"refreshToken": session["refreshToken"]}
     if operation == "changePassword":
-        return {**body, "currentPassword": PASSWORD}
+        return {"currentPassword": PASSWORD, "newPassword": f"{PASSWORD} {uuid.uuid4()}"}
     if operation == "acceptInvitation":
-        return {**body, "token": invite(register()["accessToken"])}
-    known = {name: value for name, value in body.items() if not is_reference(name)}
-    return {**known, "timeZone": "Europe/Berlin"} if "timeZone" in known else known
+        return {**body, "password": PASSWORD, "token": invite(register()["accessToken"])}
+    if operation == "createLead" and not body.get("lastName"):
+        body = {**body, "lastName": "Lovelace"}
+    return known(body)
+
+
+def known(value):
+    if not isinstance(value, dict):
+        return value
+    real = {
+        "currency": "EUR",
+        "domain": f"{uuid.uuid4()}.example",
+        "email": new_email(),
+        "password": PASSWORD,
+        "timeZone": "Europe/Berlin",
+    }
+    return {
+        name: real[name] if isinstance(member, str) and name in real else known(member)
+        for name, member in value.items()
+        if not is_reference(name)
+    }
 
 
 @schemathesis.hook
@@ -136,6 +168,13 @@ def after_call(context, case, response):
     global session
     if case.operation.definition.raw["operationId"] == "refreshSession" and response.status_code == 200:
         session = response.json()
+
+
+# What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
+MEANING = {
+    "characters", "currency", "cursor", "decimals", "incorrect", "lead_identity", "missing_reference", "number_range",
+    "time_zone", "weak_password",
+}
 
 
 @schemathesis.hook

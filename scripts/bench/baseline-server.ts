@@ -5,7 +5,7 @@
  */
 import type {} from '@fastify/jwt'
 import jwt from '@fastify/jwt'
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import { pino } from 'pino'
 import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
@@ -130,7 +130,7 @@ const page = {
 
 const app = Fastify({
   loggerInstance: pino({ level: process.env.LOG_LEVEL ?? 'info', base: null }),
-  disableRequestLogging: true,
+  logController: new LogController({ disableRequestLogging: true }),
   genReqId: () => uuidv7(),
 })
 await app.register(jwt, {

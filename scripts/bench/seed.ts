@@ -38,7 +38,7 @@ export const scaledTo = (contacts: number): Size => {
 export const PASSWORD = 'a bench is for sitting'
 
 /** Rows that a run of the benchmark creates are younger than all seeded ones. */
-export const SEED_ENDS = '2026-01-02T00:00:00Z'
+const SEED_ENDS = '2026-01-02T00:00:00Z'
 
 const RECORD_TABLES = ['crm_accounts', 'crm_contacts', 'crm_leads', 'crm_opportunities'] as const
 

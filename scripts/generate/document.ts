@@ -63,14 +63,14 @@ export interface Operation {
   responses: Record<string, Reply | Ref>
 }
 
-export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 
 export type PathItem = Partial<Record<Method, Operation>> & {
   servers?: { url: string }[]
   parameters?: (Parameter | Ref)[]
 }
 
-export interface Components {
+interface Components {
   schemas?: Record<string, Schema>
   responses?: Record<string, Reply>
   headers?: Record<string, Header>

@@ -14,7 +14,7 @@ export function printKey(key: string): string {
   return /^(?:[A-Za-z_$][\w$]*|\d+)$/.test(key) ? key : quote(key)
 }
 
-export function quote(text: string): string {
+function quote(text: string): string {
   return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
 }
 

@@ -16,18 +16,19 @@ const MINUTES = 60_000
 const project = resolve(import.meta.dirname, '../..')
 const copy = mkdtempSync(join(tmpdir(), 'zenith-new-record-'))
 
-/** Runs a program of this project in the copy; its output shows only when it fails. */
-function run(title: string, script: string, args: string[]): void {
+/** Runs a program of this project in the copy and answers with its output, which shows only when it fails. */
+function run(title: string, script: string, args: string[]): string {
   const start = Date.now()
   try {
-    execFileSync(process.execPath, [join('node_modules', script), ...args], {
+    const output = execFileSync(process.execPath, [join('node_modules', script), ...args], {
       ...{ cwd: copy, encoding: 'utf8', stdio: 'pipe', timeout: 5 * MINUTES },
     })
+    console.log(`${title}: ok (${Math.round((Date.now() - start) / 1000)} s)`)
+    return output
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     throw new Error(`${title} failed:\n${stdout}${stderr}`, { cause: error })
   }
-  console.log(`${title}: ok (${Math.round((Date.now() - start) / 1000)} s)`)
 }
 
 const git = (cwd: string, ...args: string[]): string[] =>
@@ -51,7 +52,7 @@ try {
   run('migration', 'drizzle-kit/bin.cjs', ['generate', '--name', 'add-products'])
   run('types', 'typescript/bin/tsc', ['--noEmit'])
   run('lint', '@biomejs/biome/bin/biome', ['check', 'src/modules/products'])
-  run('tests', 'vitest/vitest.mjs', [
+  const tests = run('tests', 'vitest/vitest.mjs', [
     'run',
     'src/testing/coverage.test.ts',
     'src/testing/examples.test.ts',
@@ -59,13 +60,16 @@ try {
     'Products?\\b',
   ])
 
+  const passed = Number(/Tests\s+(\d+) passed/.exec(tests)?.[1] ?? 0)
+  if (passed === 0) throw new Error('no test is about the new record type')
+
   const after = git(copy, 'ls-files', '-z', '--others', '--exclude-standard').filter((file) => file !== 'node_modules')
   const changed = [...new Set([...before.keys(), ...after])].filter(
     (file) => !existsSync(join(copy, file)) || hashOf(join(copy, file)) !== before.get(file),
   )
   const elsewhere = changed.filter((file) => !WRITTEN.test(file))
   if (elsewhere.length > 0) throw new Error(`a new record type took changes elsewhere: ${elsewhere.join(', ')}`)
-  console.log(`A new record type takes ${changed.length} files, none of them shared code.`)
+  console.log(`${passed} tests passed. A new record type takes ${changed.length} files, none of them shared code.`)
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }

@@ -7,13 +7,10 @@ type Json = Record<string, unknown>
 /** A path file of the accounts, told of the new record type. */
 export function pathFile(source: string, names: Names, properties: readonly Property[]): string {
   const document = parseDocument(source)
+  // What is neither shared nor the order of a list is about accounts.
+  const isGeneral = (item: unknown) => isMap(item) && (item.has('$ref') || item.get('name') === 'sort')
   const parameters = document.getIn(['get', 'parameters'])
-  if (isSeq(parameters)) {
-    // What is neither shared nor the order is about accounts.
-    const kept = parameters.items.filter((item) => isMap(item) && (item.has('$ref') || item.get('name') === 'sort'))
-    const filters = properties.filter(({ reference }) => reference).map(({ name }) => filterBy(name, names))
-    parameters.items = [...kept, ...filters]
-  }
+  if (isSeq(parameters)) parameters.items = parameters.items.filter(isGeneral)
   visit(document, {
     Pair(_, pair) {
       const key = isScalar(pair.key) ? pair.key.value : undefined
@@ -25,8 +22,13 @@ export function pathFile(source: string, names: Names, properties: readonly Prop
         return visit.SKIP
       }
       if (key === 'value' && isNode(pair.value)) {
-        pair.value = document.createNode(example(pair.value.toJS(document), properties))
-        visit(pair, { Collection: (__, node, path) => void (node.flow = path.some(isValueOfProperty)) })
+        const value = document.createNode(example(pair.value.toJS(document), properties))
+        visit(value, {
+          Collection(__, node, path) {
+            node.flow = path.some(isValueOfProperty)
+          },
+        })
+        pair.value = value
         return visit.SKIP
       }
       if (!isScalar(pair.value) || typeof pair.value.value !== 'string') return undefined
@@ -37,6 +39,9 @@ export function pathFile(source: string, names: Names, properties: readonly Prop
       if (typeof node.value === 'string') node.value = renamed(names, node.value)
     },
   })
+  if (isSeq(parameters) && parameters.items.some((item) => isMap(item) && item.has('name'))) {
+    for (const { name, reference } of properties) if (reference) parameters.items.push(filterBy(name, names))
+  }
   return document.toString({
     lineWidth: 0,
     flowCollectionPadding: false,
@@ -47,7 +52,7 @@ export function pathFile(source: string, names: Names, properties: readonly Prop
 
 /** Objects and lists that are the value of a property stand on one line. */
 const isValueOfProperty = (node: unknown): boolean =>
-  isPair(node) && isScalar(node.key) && !['value', 'data', 'page'].includes(String(node.key.value))
+  isPair(node) && isScalar(node.key) && !['data', 'page'].includes(String(node.key.value))
 
 export const isSortable = ({ name, required }: Property): boolean => name === 'name' && required
 

@@ -46,7 +46,7 @@ function tableFile(names: Names, properties: readonly Property[]): string {
 }
 
 function repositoryFile(
-  { tag, plural, singular, words, oneWords, type, types, object }: Names,
+  { tag, plural, singular, words, type, types, object }: Names,
   properties: readonly Property[],
 ): string {
   const references = referencesOf(properties)

@@ -10,7 +10,7 @@ export type Property = {
 }
 
 /** A record type that exists: `account` in `accounts`. */
-export type Reference = { singular: string; tag: string }
+type Reference = { singular: string; tag: string }
 
 type Kind = {
   /** The schemas of a value that may be null, and of one that may not, where there are such. */

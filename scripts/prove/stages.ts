@@ -59,7 +59,8 @@ async function lint(mutation: Mutation, { root }: Workspace): Promise<Stop | und
 async function runTest(mutation: Mutation, { root }: Workspace): Promise<Stop | undefined> {
   if (!mutation.test) return undefined
   const output = await failureOf(root, 'vitest', 'run', '--no-color', mutation.test)
-  return complaint('test', mutation, output)
+  const failed = output.filter((line) => /^\s*(?:×|FAIL|\w*Error:)/.test(line))
+  return complaint('test', mutation, failed)
 }
 
 /** The line that is about the mutation; when there is none, the first one. */

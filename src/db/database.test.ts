@@ -125,7 +125,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 /** Uses every connection of a pool at the same time, and tells how many there are. */
 async function fullWidth(database: Database, width: number): Promise<number> {
   let arrived = 0
-  let open = () => undefined as void
+  let open: () => void = () => undefined
   const gate = new Promise<void>((resolve) => {
     open = resolve
   })
@@ -408,7 +408,7 @@ test('connections that the server refuses are not lost to the pool', async () =>
 test('a full pool refuses after the time that it may wait, and serves again afterwards', async () => {
   const database = open({ poolSize: 1, acquireTimeoutMs: 50 })
   const db = database.as({ kind: 'maintenance' })
-  let leave = () => undefined as void
+  let leave: () => void = () => undefined
   const holding = new Promise<void>((resolve) => {
     leave = resolve
   })

@@ -187,8 +187,8 @@ async function enter(connection: Connection, claim: Claim, local: boolean): Prom
   if (claim.kind === 'principal') {
     const { organizationId, userId, sessionId, version } = claim
     const [row] = await connection.send(ENTER, [organizationId, userId, sessionId, version, local])
-    if (row?.['entered'] === null) throw new DatabaseUnavailable('the session and its rights could not be verified')
-    if (!row?.['entered']) throw new StaleClaim('the session has ended or its rights have changed')
+    if (row?.entered === null) throw new DatabaseUnavailable('the session and its rights could not be verified')
+    if (!row?.entered) throw new StaleClaim('the session has ended or its rights have changed')
     return
   }
   const organizationId = claim.kind === 'tenant' ? claim.organizationId : ''

@@ -9,9 +9,9 @@ import { queueSchema } from '../jobs/queue.js'
 import { migrateJobSchema } from '../jobs/schema.js'
 import { packageRoot } from '../package-root.js'
 import { withClient } from './client.js'
+import { appRole as servingRole } from './columns.js'
 
-/** The role that serves requests: migrations grant it rights, it owns nothing. */
-export const appRole = 'zenith_app'
+const appRole = servingRole.name
 
 /** Brings the database up to this release as the owner of its schema, and answers which migrations that took. */
 export async function migrate(ownerUrl: string): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 import { fillPlaceholders, SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import { PgDialect, QueryBuilder } from 'drizzle-orm/pg-core'
+import { PgDialect } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
 
 /** Builds Drizzle queries without a connection: they are compiled once by `statement` and sent by an `Executor`. */
@@ -49,4 +49,3 @@ function selectedColumns(build: SQLWrapper): readonly string[] | undefined {
 }
 
 export const parameter = sql.placeholder
-export { QueryBuilder }

@@ -9,7 +9,7 @@ import { crmMemberships, crmSessions, crmTeamMembers } from '../db/table.js'
 import type { SharedCache } from './snapshot-cache.js'
 
 /** What an access token says. */
-export type TokenPayload = Pick<Principal, 'userId' | 'organizationId' | 'sessionId'> & { exp: number }
+type TokenPayload = Pick<Principal, 'userId' | 'organizationId' | 'sessionId'> & { exp: number }
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   harness = await createHarness()
   origin = await harness.app.listen({ host: '127.0.0.1', port: 0 })
   browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
     // Chromium itself looks for updates and the like; what is watched here is the page.
     args: [
       '--no-sandbox',
@@ -63,7 +63,7 @@ describe.each(Object.entries(SIZES))('the documentation on a %s', (size, viewpor
     await shoot('start')
 
     const login = await open(page, 'tag/auth/POST/auth/login', 'post /auth/login')
-    expect(await login.getByRole('region', { name: 'Request Body' }).innerText()).toContain(CREDENTIALS.email)
+    expect(await login.getByRole('region', { name: 'Request Body' }).textContent()).toContain(CREDENTIALS.email)
     const session = await send(page, login, 'post', 200)
     await shoot('login')
     const { accessToken } = JSON.parse(session) as { accessToken: string }

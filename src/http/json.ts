@@ -61,14 +61,14 @@ const NUMBER = /[\d.eE+-]+/y
 
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
 
-/** The index behind a number, which must be finite and, when it is whole, exact. */
+/** The index behind a number, which must be finite and, when it is written as a whole one, come back as it was. */
 function endOfNumber(text: string, start: number): number {
   NUMBER.lastIndex = start
   NUMBER.test(text)
   const source = text.slice(start, NUMBER.lastIndex)
   const value = Number(source)
-  if (!Number.isFinite(value) || (/^\d+$/.test(source) && !Number.isSafeInteger(value))) {
-    throw refuse('number_range', 'must not have a number beyond the range of an IEEE 754 double')
+  if (value === Number.POSITIVE_INFINITY || (/^[1-9]\d*$/.test(source) && String(value) !== source)) {
+    throw refuse('number_range', 'must not have a number that an IEEE 754 double cannot hold')
   }
   return NUMBER.lastIndex
 }

@@ -73,12 +73,13 @@ export async function registerMetrics(app: FastifyInstance, { queries, queueCoun
     },
   })
   queries.connect((query, seconds, failed) => statements.observe({ query, status: failed ? 'error' : 'ok' }, seconds))
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const operation = request.routeOptions.config.operationId ?? 'none'
     const labels = { method: request.method, operation, status: String(reply.statusCode) }
     requests.inc(labels)
     durations.observe(labels, reply.elapsedTime / 1000)
     if (reply.statusCode >= 500) errors.inc(labels)
+    done()
   })
   app.get('/metrics', { logLevel: 'silent' }, async (_request, reply) =>
     reply.type(register.contentType).send(await register.metrics()),

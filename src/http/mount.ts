@@ -81,11 +81,12 @@ async function admit(
     }
   }
   const { 'content-type': contentType, 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  const coding = request.headers['content-encoding'] ?? 'identity'
   const hasBody = encoding !== undefined || Number(length ?? 0) > 0
   if (hasBody && operation.mediaTypes.length === 0) {
     throw new InvalidRequest({ pointer: '', code: 'unexpected_body', message: 'must not have a body' })
   }
-  if (hasBody && !isMediaType(contentType ?? '', operation.mediaTypes)) {
+  if (hasBody && (coding !== 'identity' || !isMediaType(contentType ?? '', operation.mediaTypes))) {
     return send(request, reply, problem(415, 'unsupported_media_type'))
   }
   return undefined

@@ -64,7 +64,8 @@ describe('rate limiter', () => {
             const { allowed, remaining, resetSeconds } = limiter.take('key', { quota, windowSeconds, cost })
             if (time >= endsAt) {
               admitted = 0
-              endsAt = time + resetSeconds * 1_000
+              // It is told in whole seconds, rounded up.
+              endsAt = time + (resetSeconds - 1) * 1_000
             }
             if (allowed) admitted += cost
             expect(admitted).toBeLessThanOrEqual(quota)

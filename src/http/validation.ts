@@ -21,6 +21,7 @@ export function validate(id: OperationId, request: FastifyRequest): void {
   const { csv, bodyRequired } = operations[id]
   assertDecodable(request.raw.url ?? '')
   for (const name of csv) splitList(request.query as Record<string, unknown>, name)
+  const given = { ...(request.query as Record<string, unknown>) }
   for (const [part, prefix] of PARTS) {
     const validator = validators[id][part]
     if (!validator) continue
@@ -30,6 +31,16 @@ export function validate(id: OperationId, request: FastifyRequest): void {
     }
     if (!validator(request[part])) {
       throw new InvalidRequest(...((validator.errors ?? []) as AjvError[]).map((error) => toFault(error, prefix)))
+    }
+  }
+  assertPlainNumbers(given, request.query as Record<string, unknown>)
+}
+
+/** The validator takes every text that JavaScript makes a number of: `0x10`, ` 1`, and `1e400`, which it does not check then. */
+function assertPlainNumbers(given: Record<string, unknown>, query: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(query)) {
+    if (typeof value === 'number' && name in given && String(value) !== given[name]) {
+      throw new InvalidRequest({ pointer: `/query/${name}`, code: 'type', message: 'must be a number in plain digits' })
     }
   }
 }
@@ -59,11 +70,12 @@ function splitList(query: Record<string, unknown>, name: string): void {
 }
 
 function toFault({ instancePath, keyword, params, message = 'is not valid' }: AjvError, prefix: string): Fault {
-  const name = params['additionalProperty'] ?? params['unevaluatedProperty'] ?? params['missingProperty']
-  const pointer = `${prefix}${instancePath}${typeof name === 'string' ? `/${escape(name)}` : ''}`
+  const name = params.additionalProperty ?? params.unevaluatedProperty ?? params.missingProperty
+  const pointer = `${prefix}${instancePath}${typeof name === 'string' ? `/${escapePointer(name)}` : ''}`
   return { pointer: pointer.slice(0, 512), code: snakeCase(keyword), message: message.slice(0, 512) }
 }
 
-const escape = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('\0', '\uFFFD')
+const escapePointer = (name: string): string =>
+  name.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('\0', '\uFFFD')
 
 const snakeCase = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

@@ -11,6 +11,7 @@ import {
   type WorkerOptions,
   withBackend,
 } from 'bullmq'
+import pg from 'pg'
 import { connectRedis, type Log, ready, redisPrefix, within } from '../db/redis.js'
 
 /** Where the queue lives: in Redis when `redisUrl` is set, else in the application's own database. */
@@ -94,8 +95,20 @@ export function openBackend(config: JobsConfig, log: Log): Backend {
     connectionTimeoutMillis: 5_000,
     query_timeout: 30_000,
     keepAlive: true,
+    Client: GuardedClient,
   }
   return bindBackend(createPostgresBackend, connection, log, { ready: () => true, disconnect: () => undefined })
+}
+
+/**
+ * While a client is checked out of the pool nobody listens for its errors, and BullMQ does not either: a connection that is cut
+ * then would end the process. Whoever waits for an answer still gets the error.
+ */
+class GuardedClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config)
+    this.on('error', () => undefined)
+  }
 }
 
 function bindBackend<B extends IQueueBackend, C>(

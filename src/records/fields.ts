@@ -1,5 +1,5 @@
 import type { SQL } from 'drizzle-orm'
-import { type AnyPgColumn, getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core'
+import type { AnyPgColumn, PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import type { Permission } from '../../generated/operations.js'
 import { InvalidRequest } from '../problem.js'
@@ -94,7 +94,7 @@ export function money(units: PgColumn, currency: PgColumn): Field<Money | null> 
     },
     write: (value, row, pointer) => {
       row[unitsKey] = value && toMinorUnits(value, pointer)
-      row[currencyKey] = value && value.currency
+      row[currencyKey] = value?.currency ?? null
     },
   }
 }
@@ -141,5 +141,3 @@ export function assertTimeZone(zone: string, pointer: string): void {
     throw new InvalidRequest({ pointer, code: 'time_zone', message: 'must be a time zone of the IANA database' })
   }
 }
-
-export const tableName = (table: PgTable): string => getTableConfig(table).name

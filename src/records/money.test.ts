@@ -25,7 +25,7 @@ test('comes back exactly, however large', () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n }),
-      fc.constantFrom('EUR', 'JPY', 'KWD', 'CLF'),
+      fc.constantFrom('EUR', 'JPY', 'KWD', 'BHD'),
       (units, currency) => {
         expect(toMinorUnits(fromMinorUnits(String(units), currency), '')).toBe(String(units))
       },

@@ -178,7 +178,7 @@ type Change = {
 }
 
 /** Reads a record, edits it and writes it back with its event, in one transaction that holds the row. */
-export async function change<Resource extends RecordMeta, Unique extends string>(
+async function change<Resource extends RecordMeta, Unique extends string>(
   scope: Scope,
   type: RecordType<Resource, Unique>,
   wanted: Change,
@@ -394,7 +394,7 @@ export async function describeDuplicate(scope: Scope, { type, row }: DuplicateVa
       ),
     )
     const holders = await scope.db.run(
-      find({ ...scopeParameters(scope), value: field.match.encode(value), id: row['id'] }),
+      find({ ...scopeParameters(scope), value: field.match.encode(value), id: row.id }),
     )
     for (const { id, visible } of holders) {
       taken.push(name)

@@ -3,7 +3,7 @@ import { type OperationId, operations } from '../../generated/operations.js'
 
 type Node = { $ref?: string; [name: string]: unknown }
 
-export type Schema = {
+type Schema = {
   type?: string | string[]
   format?: string
   properties?: Record<string, Schema>
@@ -68,7 +68,7 @@ export const parametersOf = (id: OperationId): Parameter[] => {
   return [...shared, ...(operation.parameters ?? [])].map((node) => resolve<Parameter>(node))
 }
 
-export function bodySchemaOf(id: OperationId): Schema | undefined {
+function bodySchemaOf(id: OperationId): Schema | undefined {
   const [content] = Object.values(operationOf(id).operation.requestBody?.content ?? {})
   return content?.schema
 }
@@ -86,6 +86,12 @@ export function idPositions(id: OperationId): IdPosition[] {
   const body = bodySchemaOf(id)
   const inBody = body ? [...walk(body)].filter(({ schema }) => isId(schema)) : []
   return [...parameters, ...inBody.map(({ path }): IdPosition => ({ in: 'body', path, pointer: `/${path.join('/')}` }))]
+}
+
+/** The path of every property in the body of an operation, at every depth. */
+export function schemasOf(id: OperationId): (readonly string[])[] {
+  const body = bodySchemaOf(id)
+  return body ? [...walk(body)].map(({ path }) => path) : []
 }
 
 /** Every object in the body of an operation that is closed, and the properties that it may have. */

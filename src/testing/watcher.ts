@@ -43,10 +43,10 @@ function check(
   headers: Record<string, unknown>,
 ): string | undefined {
   const { path, method } = operations[operation]
-  const documented = Object.entries(contract['paths'] as Record<string, Node>).find(
+  const documented = Object.entries(contract.paths as Record<string, Node>).find(
     ([name]) => path.endsWith(name) && path.length - name.length <= '/api/v1'.length,
   )
-  const at = `/paths/${escape(documented?.[0] ?? '')}/${method.toLowerCase()}/responses/${status}`
+  const at = `/paths/${escapePointer(documented?.[0] ?? '')}/${method.toLowerCase()}/responses/${status}`
   const declared = resolve(at)
   if (!declared) return 'the contract does not declare this status'
   const { pointer, node } = declared
@@ -59,7 +59,7 @@ function check(
   if (types.length === 0) return body === undefined ? undefined : 'has a body, and the contract declares none'
   const type = String(headers['content-type'] ?? '').split(';')[0] ?? ''
   if (!types.includes(type)) return `is ${type || 'without a media type'}, not ${types.join(' or ')}`
-  const schema = `contract#${pointer}/content/${escape(type)}/schema`
+  const schema = `contract#${pointer}/content/${escapePointer(type)}/schema`
   const validate = compiled.get(schema) ?? ajv.compile({ $ref: encodeURI(schema) })
   compiled.set(schema, validate)
   return validate(body) ? undefined : ajv.errorsText(validate.errors)
@@ -76,6 +76,6 @@ function resolve(pointer: string): { pointer: string; node: Node } | undefined {
 }
 
 const isRequired = (header: Node): boolean =>
-  (header.$ref ? resolve(header.$ref.slice(1))?.node['required'] : header['required']) === true
+  (header.$ref ? resolve(header.$ref.slice(1))?.node.required : header.required) === true
 
-const escape = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
+const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')

@@ -204,7 +204,7 @@ export async function refresh(services: Services, token: string): Promise<Sessio
   const key = { organizationId, id: expand(session), now: now.toISOString() }
   return services.database.as({ kind: 'tenant', organizationId }).transaction(async (tx) => {
     const [found] = await tx.run(findSession(key))
-    if (!found || found.status !== 'active') return undefined
+    if (found?.status !== 'active') return undefined
     if (found.generation !== Number(generation)) {
       if (now.getTime() - Date.parse(found.refreshedAt) > REUSE_GRACE_MS) await tx.run(revokeSession(key))
       return undefined

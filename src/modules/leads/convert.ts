@@ -9,11 +9,14 @@ import { DuplicateValue, describeDuplicate, insert, lock, save } from '../../rec
 import { accounts } from '../accounts/repository.js'
 import { contacts } from '../contacts/repository.js'
 import { opportunities } from '../opportunities/repository.js'
-import { leads } from './repository.js'
+import { isLegible, leads } from './repository.js'
 
 type Lead = components['schemas']['Lead']
 type Result = components['schemas']['LeadConversionResult']
 type Wanted = components['schemas']['LeadConversion']
+
+/** As the schema `Name` has it. */
+const NAME_LENGTH = 255
 
 /** Carries the result of a dry run out of the transaction that it undoes. */
 class DryRun extends Error {
@@ -48,6 +51,10 @@ export async function convertLead(scope: Scope, leadId: string, wanted: Wanted, 
   }
 }
 
+/** A lead may be called by more than fits into one name. */
+const toName = (text: string | null, { name }: Lead): string =>
+  [...(isLegible(text) ? text : name)].slice(0, NAME_LENGTH).join('')
+
 async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): Promise<Result> {
   const { ownerId, teamId } = lead
   const account = wanted.accountId
@@ -55,7 +62,7 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
     : await created(scope, tx, accounts, {
         ownerId,
         teamId,
-        name: lead.companyName ?? lead.name,
+        name: toName(lead.companyName, lead),
         website: lead.website,
         industry: lead.industry,
         numberOfEmployees: lead.numberOfEmployees,
@@ -70,7 +77,7 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
         teamId,
         accountId: account.record.id,
         firstName: lead.firstName,
-        lastName: lead.lastName ?? lead.name,
+        lastName: toName(lead.lastName, lead),
         title: lead.title,
         email: lead.email,
         phone: lead.phone,

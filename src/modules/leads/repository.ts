@@ -2,13 +2,10 @@ import { operations } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
 import { InvalidRequest } from '../../problem.js'
 import { caseInsensitive, column, instantField, money } from '../../records/fields.js'
-import { defineRecord, recordTarget, sortBy, sortByOptional } from '../../records/record-type.js'
+import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
 import { leadScoreKey, crmLeads as t } from './table.js'
 
 type Lead = components['schemas']['Lead']
-
-/** A live lead, as other records refer to it. */
-export const leadTarget = recordTarget(() => t, 'leads:read')
 
 export const leads = defineRecord<Lead>()({
   object: 'lead',
@@ -52,12 +49,17 @@ export const leads = defineRecord<Lead>()({
 
 /** @throws InvalidRequest when nothing tells who the lead is */
 function displayName({ firstName, lastName, companyName, email }: Lead): string {
-  if (!lastName && !companyName && !email) {
+  const name = [firstName, lastName].filter(isLegible).join(' ')
+  const identity = [lastName, companyName, email].find(isLegible)
+  if (identity === undefined) {
     throw new InvalidRequest({
       pointer: '',
       code: 'lead_identity',
       message: 'needs a lastName, a companyName or an email',
     })
   }
-  return [firstName, lastName].filter(Boolean).join(' ') || companyName || email || ''
+  return name || identity
 }
+
+/** Texts may be empty or blank, names may not. */
+export const isLegible = (text: string | null | undefined): text is string => (text ?? '').trim() !== ''
