@@ -23,23 +23,24 @@ async function main(): Promise<void> {
       return
     }
     const counts = new Map<string, number>()
-    const failures: string[] = []
+    let failed = false
     for (const [index, mutation] of mutations.entries()) {
-      const stop = await attempt(mutation, workspace, compiler)
-      const fault = faultOf(mutation, stop)
-      if (fault) failures.push(fault)
+      const outcome = await attempt(mutation, workspace, compiler).catch((error: Error) => error)
+      const fault = faultOf(mutation, outcome)
+      failed ||= fault !== undefined
       const by = fault ? 'NOT PROVEN' : mutation.stoppedBy
       counts.set(by, (counts.get(by) ?? 0) + 1)
-      console.log(row(index + 1, mutation.name, by, fault ?? stop?.message ?? ''))
+      console.log(row(index + 1, mutation.name, by, fault ?? outcome?.message ?? ''))
     }
     console.log(`\n${mutations.length} mutations: ${[...counts].map(([by, count]) => `${count} ${by}`).join(', ')}`)
-    if (failures.length > 0) process.exitCode = 1
+    if (failed) process.exitCode = 1
   } finally {
     await workspace.remove()
   }
 }
 
-function faultOf({ stoppedBy, says }: Mutation, stop: Stop | undefined): string | undefined {
+function faultOf({ stoppedBy, says }: Mutation, stop: Stop | Error | undefined): string | undefined {
+  if (stop instanceof Error) return stop.message
   if (!stop) return `survives; ${stoppedBy} should have stopped it`
   if (stop.by !== stoppedBy) return `stopped by ${stop.by}, not by ${stoppedBy}: ${stop.message}`
   return stop.message.includes(says) ? undefined : `no word of "${says}": ${stop.message}`

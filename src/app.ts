@@ -82,7 +82,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     trustProxy: toTrustProxy(config.trustProxy),
     genReqId: ({ headers: { 'x-request-id': given } }) =>
       typeof given === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(given) ? given : randomUUID(),
-    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
+    // Node refuses longer requests than that; what is wrong with a parameter is for the contract to say.
+    routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: false },
     // Node would answer a request without a host by itself, and not with a problem.
     http: { headersTimeout: 15_000, requireHostHeader: false },
     clientErrorHandler: answerParserErrors,
@@ -153,7 +154,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       algorithms: ['EdDSA'],
       allowedIss: ISSUER,
       allowedAud: ISSUER,
-      requiredClaims: ['userId', 'organizationId', 'sessionId', 'exp'],
+      requiredClaims: ['userId', 'organizationId', 'sessionId', 'exp', 'iss', 'aud'],
     },
   })
   const services: Services = {

@@ -66,7 +66,8 @@ export function createAuthenticator(database: Database, shared: SharedCache<Prin
       return await request.jwtVerify<TokenPayload>()
     } catch (error) {
       // A token that is not valid is an answer; a key ring that cannot be read is not.
-      if ((error as { statusCode?: number }).statusCode !== undefined) return undefined
+      const { statusCode, code } = error as { statusCode?: number; code?: unknown }
+      if (statusCode !== undefined || String(code).startsWith('FAST_JWT_')) return undefined
       throw error
     }
   }

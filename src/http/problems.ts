@@ -47,7 +47,6 @@ export function replyTo(error: unknown): Problem | undefined {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return problem(413, 'payload_too_large')
   if (statusCode === 415) return problem(415, 'unsupported_media_type')
   if (statusCode === 503) return unavailable()
-  if (statusCode === 414) return problem(414, 'uri_too_long')
   if (statusCode >= 400 && statusCode < 500) return malformed('malformed_request', 'is not a valid HTTP request')
   return undefined
 }

@@ -1,5 +1,5 @@
-import { isNull, type SQL, sql } from 'drizzle-orm'
-import type { AnyPgColumn, PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { is, isNull, type SQL, sql } from 'drizzle-orm'
+import { type AnyPgColumn, type PgColumn, PgJsonb, type PgTable } from 'drizzle-orm/pg-core'
 import type { Level, Permission, Tag } from '../../generated/operations.js'
 import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
@@ -128,6 +128,10 @@ export type RecordType<
     /** Properties that are unique among live records. */
     unique: Record<Unique, PgColumn>
     toRow(resource: Resource): Row
+    /** A record without any value. */
+    blank: Readonly<Record<string, null>>
+    /** The columns as parameters of a write. */
+    parameters: readonly { key: string; isJson: boolean }[]
     permission(action: Action): Permission
   }
 
@@ -222,6 +226,8 @@ export function defineRecord<Resource extends RecordMeta>() {
         }
         return row
       },
+      blank: Object.fromEntries(Object.keys(readable.fields).map((name) => [name, null])),
+      parameters: readable.columns.map((each) => ({ key: keyOf(each), isJson: is(each, PgJsonb) })),
       permission: (action) => `${plural}:${action}`,
     }
   }

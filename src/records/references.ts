@@ -12,8 +12,8 @@ export type References = {
   /** Names everything that the SQL depends on. */
   shape: string
   names: readonly string[]
-  /** `exists (...)` for each name; a null id passes. */
-  checks: readonly SQL[]
+  /** Writes `exists (...)` for each name, when a statement is compiled; a null id passes. */
+  checks(): readonly SQL[]
 }
 
 const parameterOf = (name: string): string => `reference_${name}`
@@ -31,7 +31,7 @@ export function references(
   return {
     shape: targets.map(({ name, level }) => `${name}:${level}`).join(),
     names: targets.map(({ name }) => name),
-    checks: targets.map(({ name, target, level }) => check(name, target, level)),
+    checks: () => targets.map(({ name, target, level }) => check(name, target, level)),
   }
 }
 
@@ -53,7 +53,7 @@ export const compileChecks = (name: string, { names, checks }: References) =>
   statement<Record<string, boolean>>(
     name,
     sql`select ${sql.join(
-      checks.map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
+      checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
       sql`, `,
     )}`,
   )

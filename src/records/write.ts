@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { is, type SQL, sql } from 'drizzle-orm'
-import { type PgColumn, PgJsonb } from 'drizzle-orm/pg-core'
+import { type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import { v7 as uuidv7 } from 'uuid'
 import type { Level, Permission } from '../../generated/operations.js'
 import type { Scope } from '../context.js'
@@ -80,10 +80,9 @@ export async function insert<Resource extends RecordMeta>(
   requireLevel(scope, type.permission('create'))
   const now = scope.clock().toISOString()
   const actor = { type: 'user' as const, id: scope.principal.userId }
-  const blank = Object.fromEntries(Object.keys(type.fields).map((name) => [name, null]))
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
   const record = {
-    ...blank,
+    ...type.blank,
     ownerId: scope.principal.userId,
     tags: [],
     customFields: {},
@@ -296,7 +295,7 @@ function changesBetween<Resource extends RecordMeta>(
     if (BOOKKEEPING.has(name)) continue
     const from = before?.[name as keyof Resource] ?? null
     const to = after[name as keyof Resource] ?? null
-    if (!isDeepStrictEqual(from, to)) changes[name] = { from, to }
+    if (from !== to && !isDeepStrictEqual(from, to)) changes[name] = { from, to }
   }
   return changes
 }
@@ -306,14 +305,13 @@ type Written = { written: boolean } & Record<string, boolean>
 const typed = (column: PgColumn): SQL => sql`${parameter(keyOf(column))}::${sql.raw(column.getSQLType())}`
 
 /** The values of a row as the driver wants them; JSON null is kept apart from SQL null. */
-function rowParameters(type: AnyType<RecordMeta>, row: Row): Record<string, unknown> {
-  return Object.fromEntries(
-    type.columns.map((column) => {
-      const key = keyOf(column)
-      const value = row[key] ?? null
-      return [key, is(column, PgJsonb) && value !== null ? JSON.stringify(value) : value]
-    }),
-  )
+function rowParameters({ parameters }: AnyType<RecordMeta>, row: Row): Record<string, unknown> {
+  const values: Record<string, unknown> = {}
+  for (const { key, isJson } of parameters) {
+    const value = row[key] ?? null
+    values[key] = isJson && value !== null ? JSON.stringify(value) : value
+  }
+  return values
 }
 
 function insertQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Written> {
@@ -349,7 +347,7 @@ function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
     names.length === 0
       ? sql`true as "none"`
       : sql.join(
-          checks.map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
+          checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
           sql`, `,
         )
   return sql`with pointed as materialized (select ${found}), written as (${write}), event as (

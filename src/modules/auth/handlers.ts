@@ -31,7 +31,8 @@ export const handlers: AuthHandlers = {
     if (!user || !organization) return problem(401, 'invalid_credentials')
     forgetLogin(context, body.email)
     const db = context.database.as({ kind: 'tenant', organizationId: organization.id })
-    return { status: 200, body: await openSession(context, db, user, organization) }
+    const session = await openSession(context, db, user, organization)
+    return session ? { status: 200, body: session } : problem(401, 'invalid_credentials')
   },
 
   refreshSession: async ({ body }, context) => {

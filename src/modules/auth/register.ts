@@ -107,6 +107,11 @@ export async function register(
     await tx.run(insertOrganization({ id: organizationId, name: organizationName, now }))
     await addMember(tx, organizationId, userId, 'owner', now)
     await addDefaultPipeline(tx, organizationId)
-    return openSession(services, tx, user, { id: organizationId, name: organizationName, role: 'owner' })
+    return openSession(
+      services,
+      tx,
+      { ...user, passwordHash },
+      { id: organizationId, name: organizationName, role: 'owner' },
+    )
   })
 }

@@ -51,16 +51,17 @@ const findOrganizations = statement(
     .orderBy(asc(crmMemberships.createdAt), asc(crmMemberships.organizationId)),
 )
 
-const insertSession = statement(
+// The password was looked at a while ago: who has changed it since has ended all sessions, and must not get another one. The rows
+// are held, so that a change which is under way either sees this session or is seen.
+const insertSession = statement<{ id: string }>(
   'auth.add_session',
-  query.insert(crmSessions).values({
-    organizationId: sql`${parameter('organizationId')}`,
-    id: sql`${parameter('id')}`,
-    userId: sql`${parameter('userId')}`,
-    createdAt: sql`${parameter('now')}`,
-    refreshedAt: sql`${parameter('now')}`,
-    expiresAt: sql`${parameter('expiresAt')}`,
-  }),
+  sql`insert into ${crmSessions} (organization_id, id, user_id, created_at, refreshed_at, expires_at)
+    select m.organization_id, ${parameter('id')}::uuid, u.id, ${parameter('now')}::timestamptz, ${parameter('now')}::timestamptz, ${parameter('expiresAt')}::timestamptz
+      from ${crmUsers} u join ${crmMemberships} m on m.user_id = u.id
+     where m.organization_id = ${parameter('organizationId')} and u.id = ${parameter('userId')}
+       and u.password_hash = ${parameter('passwordHash')} and m.status = 'active'
+       for share
+    returning id`,
 )
 
 const findSession = statement(
@@ -154,26 +155,27 @@ export async function findCaller({
 export const listOrganizations = ({ database }: Services, userId: string): Promise<OrganizationSummary[]> =>
   database.as({ kind: 'identity', userId }).run(findOrganizations({ userId }))
 
-/** Opens a session; `db` claims its tenant. */
+/** Opens a session; undefined when the password or the membership is another by now. `db` claims its tenant. */
 export async function openSession(
   services: Services,
   db: Executor,
-  user: UserProfile,
+  user: Credentials,
   organization: OrganizationSummary,
-): Promise<Session> {
+): Promise<Session | undefined> {
   const now = services.clock()
   const id = uuidv7()
   const organizationId = organization.id
-  await db.run(
+  const [added] = await db.run(
     insertSession({
       organizationId,
       id,
       userId: user.id,
+      passwordHash: user.passwordHash,
       now: now.toISOString(),
       expiresAt: new Date(now.getTime() + SESSION_MS).toISOString(),
     }),
   )
-  return describeSession(services, user, organization, id, 1)
+  return added && describeSession(services, user, organization, id, 1)
 }
 
 async function describeSession(

@@ -118,19 +118,18 @@ export async function accept(
   const existing = await findUserByEmail(services, known.email)
   if (existing && !(await passwordMatches(existing.passwordHash, password))) return undefined
   if (!existing) assertGoodPassword(password, known.email, '/password')
-  const passwordHash = existing ? undefined : await hashPassword(password)
+  const passwordHash = existing?.passwordHash ?? (await hashPassword(password))
   const userId = existing?.id ?? uuidv7()
 
   return services.database.as({ kind: 'tenant', organizationId, userId }).transaction(async (tx) => {
     const [pending] = await tx.run(findPending(key))
     if (!pending) return undefined
-    const user = passwordHash
-      ? await addUser(tx, userId, { email: pending.email, firstName, lastName }, passwordHash, now)
-      : existing
+    const user =
+      existing ?? (await addUser(tx, userId, { email: pending.email, firstName, lastName }, passwordHash, now))
     if (!user) return undefined
     if (!(await addMember(tx, organizationId, userId, pending.role, now))) return undefined
     await tx.run(markAccepted(key))
     const summary = { id: organizationId, name: pending.organizationName, role: pending.role }
-    return openSession(services, tx, user, summary)
+    return openSession(services, tx, { ...user, passwordHash }, summary)
   })
 }
