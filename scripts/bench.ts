@@ -6,6 +6,7 @@
  *   --seconds n        length of one measurement (4)
  *   --rows n           contacts in the data set (1000000); the rest in proportion
  *   --explain          only: EXPLAIN every kind of statement on the data
+ *   --tenant           only: compare ways to tell PostgreSQL the tenant (docs/adr/0002-tenant-setting.md)
  *   --out folder       where table and charts go (docs/bench)
  *
  * DATA_DIR keeps the seeded embedded PostgreSQL between runs (.data/bench); BENCH_DATABASE_URL names the superuser of a server
@@ -35,6 +36,7 @@ import {
   withoutAccidents,
 } from './bench/scenarios.js'
 import { FULL_SIZE, PASSWORD, removeTraces, scaledTo } from './bench/seed.js'
+import { compareTenantSettings } from './bench/tenant-setting.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -43,6 +45,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string' },
     rows: { type: 'string' },
     explain: { type: 'boolean', default: false },
+    tenant: { type: 'boolean', default: false },
     out: { type: 'string', default: 'docs/bench' },
   },
 })
@@ -103,6 +106,8 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
     }
     const measurements: Measurement[] = []
     for (let round = 1; round <= rounds; round++) {
+      // Created records are the newest, so they would make up the first page.
+      await removeTraces(database.superuserUrl)
       const made = await signIn()
       for (const scenario of scenarios) {
         const order: Contender[] = round % 2 === 1 ? ['zenith', 'baseline'] : ['baseline', 'zenith']
@@ -221,6 +226,7 @@ const dataDir = resolve(process.env.DATA_DIR ?? '.data/bench')
 const database = await openBenchDatabase({ url: process.env.BENCH_DATABASE_URL, dataDir, size }, log)
 try {
   if (options.explain) await explain(database)
+  else if (options.tenant) process.stdout.write(await compareTenantSettings(database, rounds, seconds))
   else await bench(database, folder)
 } finally {
   await removeTraces(database.superuserUrl)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { componentFiles, pathFile, rootFile } from './new-record/contract.js'
+import { componentFiles, retold, rootFile } from './new-record/contract.js'
 import { moduleFiles } from './new-record/module.js'
 import { namesOf } from './new-record/names.js'
 import { parseProperty } from './new-record/properties.js'
@@ -24,7 +24,11 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   for (const suffix of ['', '_{accountId}', '_{accountId}_restore']) {
     const source = await readFile(`openapi/paths/accounts${suffix}.yaml`, 'utf8')
     const path = `openapi/paths/${names.tag}${suffix.replace('account', singular)}.yaml`
-    files[path] = pathFile(source, names, properties)
+    files[path] = retold(source, names, properties)
+  }
+  for (const verb of ['Get', 'Update', 'Delete', 'Restore']) {
+    const source = await readFile(`openapi/components/links/${verb}Account.yaml`, 'utf8')
+    files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
   }
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content

@@ -20,7 +20,7 @@ export function stackedBars({ title, series, groups }: Chart): string {
   const parts: string[] = []
   let y = TOP
   for (const { label, bars } of groups) {
-    parts.push(text(10, y + (bars.length * BAR) / 2 + 4, label, 'font-weight="600"'))
+    parts.push(text(10, y + (bars.length * BAR) / 2 + 4, label, 'font-weight="600" font-size="12"'))
     for (const bar of bars) {
       parts.push(text(LEFT - 8, y + BAR - 4, bar.label, 'text-anchor="end" font-size="11"'))
       let x = LEFT

@@ -127,6 +127,8 @@ async function seedOnce(superuserUrl: string, size: Size, log: (message: string)
   })
   if (found && Object.entries(size).every(([name, value]) => found[name as keyof Size] === value)) {
     await removeTraces(superuserUrl)
+    // Every run has a secret of its own, which does not open the keys of the last one.
+    await withClient(superuserUrl, (client) => client.query('delete from crm_signing_keys'))
     return
   }
   if (found) throw new Error('The database was seeded with another size: set another DATA_DIR, or drop it')

@@ -31,7 +31,7 @@ export type Explained = {
 
 type Urls = { superuserUrl: string; appUrl: string }
 
-/** `all`: also a rare value for each filter, pairs of filters, and a small organization. */
+/** `all`: also a rare value for each filter, pairs of filters, a small organization, and for the member all that the owner asks. */
 export type Extent = 'all' | 'common'
 
 /**
@@ -173,8 +173,9 @@ function lists(): { path: string; table: string; sorts: string[][]; filters: str
 async function sendLists(send: Send, client: pg.Client, caller: Caller, extent: Extent): Promise<void> {
   for (const { path, table, sorts, filters } of lists()) {
     const values = await filterValues(client, caller, table, filters)
-    const single = sorts.filter(({ length }) => length === 1)
-    const queries: Record<string, string>[] = sorts.map((sort) => ({ sort: sort.join(',') }))
+    const few = extent === 'common' && caller.role === 'member'
+    const single = sorts.filter(({ length }) => length === 1).slice(0, few ? 2 : undefined)
+    const queries: Record<string, string>[] = (few ? single : sorts).map((sort) => ({ sort: sort.join(',') }))
     for (const [name, found] of values) {
       for (const value of extent === 'all' ? found : found.slice(0, 1))
         for (const [sort = ''] of single) queries.push({ sort, [name]: value })

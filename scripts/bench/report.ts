@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { stackedBars } from './chart.js'
 import type { Limit } from './pgbench.js'
@@ -112,7 +112,7 @@ function render(results: Results): string {
 # Results
 
 ${rounds} rounds of ${seconds} s, ${connections} connections, alternating between the servers. Node.js ${process.versions.node}, PostgreSQL ${version},
-${cpus().length} cores (${cpus()[0]?.model.trim()}), ${round(totalmem() / 2 ** 30)} GB, commit ${commit()}.
+${cpus().length} cores (${cpus()[0]?.model.trim()}), ${round(totalmem() / 2 ** 30)} GB, commit ${commit()}. Load of the machine at the end: ${loadavg()[0]?.toFixed(0)}.
 ${round(size.accounts)} accounts, ${round(size.contacts)} contacts, ${round(size.leads)} leads and ${round(size.opportunities)} opportunities in ${size.organizations} organizations, one of which has ${Math.round(size.bigShare * 100)} %.
 ${settingsText}.
 

@@ -74,14 +74,12 @@ export async function seed(superuserUrl: string, size: Size, log: (message: stri
   })
 }
 
-/** Removes what runs of the benchmark have created, so that every run starts from the same rows. */
+/** Removes the records that the benchmark has created, so that every round starts from the same ones. */
 export async function removeTraces(superuserUrl: string): Promise<void> {
   await withClient(superuserUrl, async (client) => {
     await client.query('set session_replication_role = replica')
     for (const table of RECORD_TABLES) await client.query(`delete from ${table} where created_at >= '${SEED_ENDS}'`)
     await client.query(`delete from crm_events where occurred_at >= '${SEED_ENDS}'`)
-    // Every run has a secret of its own, which does not open the keys of the last one.
-    await client.query('delete from crm_signing_keys')
     await client.query('vacuum (analyze) crm_contacts, crm_events')
   })
 }

@@ -54,6 +54,7 @@ try {
   run('lint', '@biomejs/biome/bin/biome', ['check', 'src/modules/products'])
   const tests = run('tests', 'vitest/vitest.mjs', [
     'run',
+    '--no-color',
     'src/testing/coverage.test.ts',
     'src/testing/examples.test.ts',
     '-t',

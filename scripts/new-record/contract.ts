@@ -4,8 +4,8 @@ import { type Property, samplesOf, schemaOf } from './properties.js'
 
 type Json = Record<string, unknown>
 
-/** A path file of the accounts, told of the new record type. */
-export function pathFile(source: string, names: Names, properties: readonly Property[]): string {
+/** A path or link file of the accounts, told of the new record type. */
+export function retold(source: string, names: Names, properties: readonly Property[]): string {
   const document = parseDocument(source)
   // What is neither shared nor the order of a list is about accounts.
   const isGeneral = (item: unknown) => isMap(item) && (item.has('$ref') || item.get('name') === 'sort')

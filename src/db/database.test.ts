@@ -544,6 +544,19 @@ test('who waits too long for a lock, or works too long, is refused', async () =>
   expect((await stored()).map(({ text }) => text)).toEqual(['first'])
 })
 
+test('callers who ask in ever new ways do not fill the server’s memory', async () => {
+  const db = open({ poolSize: 1 }).as({ kind: 'maintenance' })
+  const kept = statement<{ count: string }>('notes.kept', sql`select count(*) from pg_prepared_statements`)
+  let most = 0
+  for (let index = 0; index < 1200; index++) {
+    const other = statement('notes.other', sql`select ${parameter('value')}::integer + ${sql.raw(String(index))}`)
+    await db.run(other({ value: 1 }))
+    if (index % 50 === 0) most = Math.max(most, Number((await db.run(kept()))[0]?.count))
+  }
+  expect(most).toBeGreaterThan(100)
+  expect(most).toBeLessThan(600)
+})
+
 test('a closed pool refuses', async () => {
   const database = open()
   const db = database.as({ kind: 'maintenance' })

@@ -16,8 +16,10 @@ export function violatedUnique(error: unknown): string | undefined {
 }
 
 // Class 08 connection exceptions, 53 insufficient resources, 57P0x shutdown and start-up, 55P03 lock timeout,
-// 57014 statement timeout, 25006 a demoted primary; and the driver's own codes.
-const UNAVAILABLE = /^(08|53|57P0|55P03$|57014$|25006$|CONNECT|ECONN|EHOSTUNREACH|ENOTFOUND|EPIPE|ETIMEDOUT)/
+// 57014 statement timeout, 40001 and 40P01 a transaction that gave way to another one, 25006 a demoted primary; and the driver's
+// own codes.
+const UNAVAILABLE =
+  /^(08|53|57P0|55P03$|57014$|40001$|40P01$|25006$|CONNECT|ECONN|EHOSTUNREACH|ENOTFOUND|EPIPE|ETIMEDOUT)/
 
 /** Turns errors of an absent or overloaded database into `DatabaseUnavailable`; leaves the rest alone. */
 export function translate(error: unknown): unknown {

@@ -18,6 +18,8 @@ export type PoolOptions = {
 
 const IDLE_MS = 300_000
 const LIFETIME_MS = 3_600_000
+/** A connection keeps what it has prepared. Callers choose filters and orders, and so how many statements there are. */
+const MAX_STATEMENTS = 500
 
 /**
  * One connection to the server. It is a driver of its own, whose pool has one place and may open one socket: the driver's
@@ -31,6 +33,7 @@ export class Connection {
   #unanswered = 0
   #quietSince = performance.now()
   readonly #openedAt = performance.now()
+  readonly #statements = new Set<string>()
 
   private constructor({ url, connectTimeoutMs, parameters }: PoolOptions) {
     const text = { to: 25, from: [1082, 1083, 1114, 1184, 1266, 20, 1700], serialize: String, parse: String }
@@ -69,8 +72,9 @@ export class Connection {
     return this.#isOpen
   }
 
-  get isOld(): boolean {
-    return performance.now() - this.#openedAt > LIFETIME_MS
+  /** It has lived, or learnt, long enough: another one is to take its place. */
+  get isWorn(): boolean {
+    return this.#statements.size > MAX_STATEMENTS || performance.now() - this.#openedAt > LIFETIME_MS
   }
 
   /** How long, in milliseconds, nothing was asked or, while something was, nothing was answered. */
@@ -80,12 +84,17 @@ export class Connection {
 
   /** Sends a statement; what is not awaited leaves in one flight, in order. With values it is prepared once. */
   send(text: string, values: readonly unknown[] = []): Promise<postgres.RowList<Record<string, unknown>[]>> {
-    return this.#watch(() => this.#driver.unsafe(text, values as never[], { prepare: true }))
+    return this.#watch(() => this.#query(text, values))
   }
 
   /** Like `send`; the rows come as arrays. */
   sendForArrays(text: string, values: readonly unknown[]): Promise<unknown[][]> {
-    return this.#watch(() => this.#driver.unsafe(text, values as never[], { prepare: true }).values())
+    return this.#watch(() => this.#query(text, values).values())
+  }
+
+  #query(text: string, values: readonly unknown[]) {
+    if (values.length > 0) this.#statements.add(text)
+    return this.#driver.unsafe(text, values as never[], { prepare: true })
   }
 
   /** Ends the connection; what is not answered after the timeout fails. */
@@ -208,7 +217,7 @@ export class Pool {
   }
 
   #putBack(connection: Connection): void {
-    if (connection.isOpen && !connection.isOld && !this.#isClosed) this.#idle.push(connection)
+    if (connection.isOpen && !connection.isWorn && !this.#isClosed) this.#idle.push(connection)
     else this.#drop(connection)
   }
 

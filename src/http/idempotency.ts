@@ -87,9 +87,9 @@ export async function once(
   try {
     return await db.transaction(async (tx) => {
       const [[lock], [stored]] = await tx.all(hold({ lock: `${organizationId}:${userId}:${key}` }), find(names))
-      if (!lock?.held) return problem(409, 'idempotency_key_in_use')
       if (stored && stored.fingerprint !== fingerprint) return problem(422, 'idempotency_key_reused')
       if (stored) return replay(stored)
+      if (!lock?.held) return problem(409, 'idempotency_key_in_use')
       const reply = await run(tx)
       if (reply.status >= 400) throw new Refused(reply)
       await tx.run(

@@ -1,5 +1,6 @@
 import { is, isNull, type SQL, sql } from 'drizzle-orm'
 import { type AnyPgColumn, type PgColumn, PgJsonb, type PgTable } from 'drizzle-orm/pg-core'
+import { LRUCache } from 'lru-cache'
 import type { Level, Permission, Tag } from '../../generated/operations.js'
 import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
@@ -181,7 +182,8 @@ export function defineReadable<Resource>() {
   ): Readable<Resource, Sort> => {
     const fields = definition.fields as Record<string, Field<unknown>>
     const entries = Object.entries(fields)
-    const statements = new Map<string, Statement<unknown>>()
+    // Bound, because callers choose filters and orders.
+    const statements = new LRUCache<string, Statement<unknown>>({ max: 500 })
     return {
       ...definition,
       fields,

@@ -211,9 +211,10 @@ export async function lock<Resource extends RecordMeta>(
   const visible = requireLevel(scope, type.permission('read'))
   const find = type.prepared(`lock ${visible} ${deleted}`, () => {
     const live = deleted ? sql`true` : sql`deleted_at is null`
+    // Other records may come to refer to this one meanwhile: a plain "for update" would make them wait, for each other even.
     return statement<Row>(
       `${type.plural}.lock`,
-      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, visible)} and id = ${parameter('id')} and ${live} for update`,
+      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, visible)} and id = ${parameter('id')} and ${live} for no key update`,
     )
   })
   const [row] = await tx.run(find({ ...scopeParameters(scope), id }))

@@ -112,7 +112,9 @@ describe('refresh tokens', () => {
     expect((await refresh(deactivated.refreshToken)).statusCode).toBe(401)
 
     const old = await signUp()
-    await harness.sql.query(`update crm_sessions set expires_at = now() - interval '1 day' where user_id = $1`, [old.user.id])
+    await harness.sql.query(`update crm_sessions set expires_at = now() - interval '1 day' where user_id = $1`, [
+      old.user.id,
+    ])
     expect((await refresh(old.refreshToken)).statusCode).toBe(401)
     expect(await me(old)).toBe(401)
   })
@@ -152,6 +154,9 @@ describe('refresh tokens', () => {
   })
 })
 
+// The window in which failures are counted may end in the middle.
+const counted = { retry: 2 }
+
 describe('sign-in', () => {
   test('it does not tell whether an address is known', async () => {
     const { email } = await signUp()
@@ -181,36 +186,40 @@ describe('sign-in', () => {
     for (const spelling of [email, email.toLowerCase(), email.toUpperCase()]) await must(login(spelling, PASSWORD))
   })
 
-  test('after ten failures the address has to wait, in whatever spelling, also for the right password', async () => {
-    const { email } = await signUp()
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const spelling = attempt % 2 ? email.toUpperCase() : email
-      expect((await login(spelling, OTHER)).statusCode).toBe(401)
-    }
-    for (const password of [OTHER, PASSWORD]) {
-      const reply = await login(email, password)
-      expect(reply.statusCode).toBe(429)
-      expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0)
-    }
-    // Nobody else has to.
-    await must(login((await signUp()).email, PASSWORD))
-  })
+  test(
+    'after ten failures the address has to wait, in whatever spelling, also for the right password',
+    counted,
+    async () => {
+      const { email } = await signUp()
+      for (let attempt = 0; attempt < 10; attempt++) {
+        const spelling = attempt % 2 ? email.toUpperCase() : email
+        expect((await login(spelling, OTHER)).statusCode).toBe(401)
+      }
+      for (const password of [OTHER, PASSWORD]) {
+        const reply = await login(email, password)
+        expect(reply.statusCode).toBe(429)
+        expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0)
+      }
+      // Nobody else has to.
+      await must(login((await signUp()).email, PASSWORD))
+    },
+  )
 
-  test('an unknown address has to wait likewise', async () => {
+  test('an unknown address has to wait likewise', counted, async () => {
     const email = `${randomUUID()}@example.com`
     const statuses: number[] = []
     for (let attempt = 0; attempt < 11; attempt++) statuses.push((await login(email, OTHER)).statusCode)
     expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429])
   })
 
-  test('failures at the same time are counted like failures one after another', async () => {
+  test('failures at the same time are counted like failures one after another', counted, async () => {
     const { email } = await signUp()
     const replies = await Promise.all(Array.from({ length: 30 }, () => login(email, OTHER)))
     expect(replies.filter(({ statusCode }) => statusCode === 401)).toHaveLength(10)
     expect(replies.filter(({ statusCode }) => statusCode === 429)).toHaveLength(20)
   })
 
-  test('a right password costs nothing', async () => {
+  test('a right password costs nothing', counted, async () => {
     const { email } = await signUp()
     for (let attempt = 0; attempt < 9; attempt++) expect((await login(email, OTHER)).statusCode).toBe(401)
     for (let attempt = 0; attempt < 5; attempt++) await must(login(email, PASSWORD))
@@ -286,7 +295,7 @@ describe('the password', () => {
     })
   })
 
-  test('whoever has stolen an access token cannot try passwords without end', async () => {
+  test('whoever has stolen an access token cannot try passwords without end', counted, async () => {
     const session = await signUp()
     const statuses: number[] = []
     for (let attempt = 0; attempt < 12; attempt++)

@@ -11,6 +11,20 @@ import { findCaller } from '../auth/repository.js'
 
 type Me = components['schemas']['Me']
 
+const holdProfile = statement(
+  'me.lock',
+  query
+    .select({
+      firstName: crmUsers.firstName,
+      lastName: crmUsers.lastName,
+      language: crmUsers.language,
+      timeZone: crmUsers.timeZone,
+    })
+    .from(crmUsers)
+    .where(eq(crmUsers.id, parameter('userId')))
+    .for('no key update'),
+)
+
 const setProfile = statement(
   'me.update',
   query
@@ -44,17 +58,12 @@ export async function describeCaller(context: Context): Promise<Me> {
 /** Applies a merge patch to the caller's profile. */
 export async function updateProfile(context: Context, patch: components['schemas']['MeUpdate']): Promise<void> {
   if (patch.timeZone) assertTimeZone(patch.timeZone, '/timeZone')
-  const { principal, clock } = context.scope
   const { user } = await findCaller(context)
-  const { firstName, lastName, language, timeZone } = mergePatch(user, patch)
-  await context.database.as({ kind: 'identity', userId: principal.userId }).run(
-    setProfile({
-      userId: principal.userId,
-      firstName,
-      lastName,
-      language,
-      timeZone,
-      now: clock().toISOString(),
-    }),
-  )
+  await context.database.as({ kind: 'identity', userId: user.id }).transaction(async (tx) => {
+    const [profile] = await tx.run(holdProfile({ userId: user.id }))
+    if (!profile) throw new Error(`user ${user.id} is gone`)
+    await tx.run(
+      setProfile({ ...mergePatch(profile, patch), userId: user.id, now: context.scope.clock().toISOString() }),
+    )
+  })
 }

@@ -38,13 +38,13 @@ export const users = defineReadable<User>()({
 
 const hold = statement<Record<string, unknown>>(
   'users.lock',
-  sql`select ${columnsOf(users)} from ${users.from} where ${sameOrganization(m)} and ${m.userId} = ${parameter('userId')} for update of ${m}`,
+  sql`select ${columnsOf(users)} from ${users.from} where ${sameOrganization(m)} and ${m.userId} = ${parameter('userId')} for no key update of ${m}`,
 )
 
 // Everybody who changes owners waits for the same row, so that two of them cannot each leave the other as the last one.
 const holdOwners = statement<{ userId: string }>(
   'users.lock_owners',
-  sql`select ${m.userId} from ${m} where ${sameOrganization(m)} and ${m.role} = 'owner' and ${m.status} = 'active' order by ${m.userId} for update`,
+  sql`select ${m.userId} from ${m} where ${sameOrganization(m)} and ${m.role} = 'owner' and ${m.status} = 'active' order by ${m.userId} for no key update`,
 )
 
 const save = statement(
