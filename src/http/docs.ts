@@ -58,7 +58,8 @@ function publish(
       const { plain, zipped } = await loading
       const { 'accept-encoding': accepted = '', 'if-none-match': known = '' } = request.headers
       const variant = acceptsGzip(accepted) ? zipped : plain
-      reply.headers({ 'cache-control': 'no-cache', vary: 'accept-encoding', etag: variant.etag })
+      const vary = [reply.getHeader('vary'), 'accept-encoding'].filter(Boolean).join(', ')
+      reply.headers({ 'cache-control': 'no-cache', vary, etag: variant.etag })
       if (contentSecurityPolicy) reply.header('content-security-policy', contentSecurityPolicy)
       if (known.trim() === '*' || known.includes(variant.etag)) return reply.code(304).send()
       if (variant.encoding) reply.header('content-encoding', variant.encoding)

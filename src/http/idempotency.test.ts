@@ -83,6 +83,26 @@ test('of fifty at once one has its effect, the others are told to wait or get it
   for (const reply of retries) expect(reply.headers['idempotency-replayed']).toBe('true')
 })
 
+test('while the first one runs the others are told to wait', async () => {
+  const blocker = await harness.sql.connect()
+  try {
+    await blocker.query('begin')
+    await blocker.query('lock table crm_accounts in share mode')
+    let answered = 0
+    const replies = Array.from({ length: 50 }, async () => {
+      const reply = await post('held', { name: 'Once' })
+      answered += 1
+      return reply.statusCode
+    })
+    while (answered < 49) await new Promise((resolve) => setTimeout(resolve, 5))
+    await blocker.query('commit')
+    expect((await Promise.all(replies)).sort()).toEqual([201, ...Array.from({ length: 49 }, () => 409)])
+  } finally {
+    blocker.release()
+  }
+  expect(await count('crm_accounts')).toBe(1)
+})
+
 test('another request with the same key is refused', async () => {
   await must(post('key', { name: 'A' }))
   const { path: leads } = operations.createLead

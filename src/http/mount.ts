@@ -153,7 +153,7 @@ async function respondTo(
   const scope = scopeOf(request, services)
   const context = publicContext(request, services)
   const key = operation.idempotent ? request.headers['idempotency-key'] : undefined
-  if (typeof key !== 'string') return invoke(id, request, { ...context, scope })
+  if (typeof key !== 'string') return invoke(id, request, Object.assign(context, { scope }))
   const fingerprint = fingerprintOf(request.method, request.url, request.body)
   return once(scope, key, fingerprint, (tx) => invoke(id, request, { ...context, scope: { ...scope, db: tx } }))
 }
