@@ -7,12 +7,19 @@ export const query = drizzle.mock()
 
 const dialect = new PgDialect()
 
+/**
+ * How often PostgreSQL plans a statement: `once` for all values, or `always` for the values at hand. Planning costs about as much
+ * as reading a record; a plan for average values may cost a hundred times more where values differ much, as in filters.
+ */
+export type Plans = 'once' | 'always'
+
 /** A statement with its parameters, ready to travel. */
 export type Bound<Row> = {
   /** The metric label; one per query shape family, so its number stays small. */
   readonly name: string
   readonly text: string
   readonly values: unknown[]
+  readonly plans: Plans
   /** Where rows come as arrays: the names of their columns, in order. */
   readonly columns: readonly string[] | undefined
   /** Carries the row type only. */
@@ -29,16 +36,18 @@ type RowOf<Query> = Query extends PromiseLike<readonly (infer Row)[]> ? Row : ne
  *
  * @param name the metric label of the statement
  * @param build a Drizzle query with `sql.placeholder`s for its parameters
+ * @param plans holds outside of transactions, and then for all statements of the flight
  */
 export function statement<Query extends SQLWrapper & PromiseLike<readonly unknown[]>>(
   name: string,
   build: Query,
+  plans?: Plans,
 ): Statement<RowOf<Query>>
-export function statement<Row>(name: string, build: SQL<Row>): Statement<Row>
-export function statement(name: string, build: SQLWrapper): Statement<unknown> {
+export function statement<Row>(name: string, build: SQL<Row>, plans?: Plans): Statement<Row>
+export function statement(name: string, build: SQLWrapper, plans: Plans = 'once'): Statement<unknown> {
   const { sql: text, params } = dialect.sqlToQuery(build.getSQL())
   const columns = selectedColumns(build)
-  return (values = {}) => ({ name, text, values: fillPlaceholders(params, values), columns })
+  return (values = {}) => ({ name, text, values: fillPlaceholders(params, values), plans, columns })
 }
 
 /** The keys of a builder query in column order: two joined tables may have columns of the same name. */

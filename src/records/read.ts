@@ -67,7 +67,12 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
 
   const page = type.prepared(
     `list ${level} ${filters.map((filter) => filter.shape)} ${sort} ${after !== undefined}`,
-    () => statement<Row>(`${type.plural}.list`, listQuery(type, level, filters, order, after !== undefined)),
+    () =>
+      statement<Row>(
+        `${type.plural}.list`,
+        listQuery(type, level, filters, order, after !== undefined),
+        filters.length > 0 ? 'always' : 'once',
+      ),
   )
   const values = {
     ...scopeParameters(scope),
