@@ -22,7 +22,9 @@ const fail = statement('notes.fail', sql`select 1 / (${parameter('zero')}::integ
 const sleep = statement('notes.sleep', sql`select pg_sleep(${parameter('seconds')}::float8)`)
 const findNote = (plans: Plans) => {
   const name = `notes.find_${plans}`
-  return statement<Note>(name, sql`select ${sql.raw(`'${name}'`)}, * from notes where id = ${parameter('id')}`, plans)
+  return statement<Note>(name, sql`select ${sql.raw(`'${name}'`)}, * from notes where id = ${parameter('id')}`, {
+    plans,
+  })
 }
 const countPlans = statement<{ name: string; once: boolean }>(
   'notes.plans',

@@ -213,18 +213,14 @@ async function send(connection: Connection, bound: Bound<unknown>, observe: Obse
   const start = performance.now()
   let failed = true
   try {
-    const rows = bound.columns
-      ? named(await connection.sendForArrays(bound.text, bound.values), bound.columns)
+    const rows = bound.toRow
+      ? (await connection.sendForArrays(bound.text, bound.values)).map(bound.toRow)
       : await connection.send(bound.text, bound.values)
     failed = false
     return rows
   } finally {
     observe(bound.name, (performance.now() - start) / 1000, failed)
   }
-}
-
-function named(rows: readonly unknown[][], columns: readonly string[]): Record<string, unknown>[] {
-  return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])))
 }
 
 function unwrap(result: PromiseSettledResult<unknown>): unknown {
