@@ -65,6 +65,8 @@ export interface AccountsHandlers {
   listAccounts: Handler<'listAccounts'>
   /** Create an account. `POST /api/v1/accounts` */
   createAccount: Handler<'createAccount'>
+  /** Change many accounts. `POST /api/v1/accounts/batch` */
+  batchAccounts: Handler<'batchAccounts'>
   /** Get an account. `GET /api/v1/accounts/{accountId}` */
   getAccount: Handler<'getAccount'>
   /** Change an account. `PATCH /api/v1/accounts/{accountId}` */
@@ -80,6 +82,8 @@ export interface ContactsHandlers {
   listContacts: Handler<'listContacts'>
   /** Create a contact. `POST /api/v1/contacts` */
   createContact: Handler<'createContact'>
+  /** Change many contacts. `POST /api/v1/contacts/batch` */
+  batchContacts: Handler<'batchContacts'>
   /** Get a contact. `GET /api/v1/contacts/{contactId}` */
   getContact: Handler<'getContact'>
   /** Change a contact. `PATCH /api/v1/contacts/{contactId}` */
@@ -95,6 +99,8 @@ export interface LeadsHandlers {
   listLeads: Handler<'listLeads'>
   /** Create a lead. `POST /api/v1/leads` */
   createLead: Handler<'createLead'>
+  /** Change many leads. `POST /api/v1/leads/batch` */
+  batchLeads: Handler<'batchLeads'>
   /** Get a lead. `GET /api/v1/leads/{leadId}` */
   getLead: Handler<'getLead'>
   /** Change a lead. `PATCH /api/v1/leads/{leadId}` */
@@ -112,6 +118,8 @@ export interface OpportunitiesHandlers {
   listOpportunities: Handler<'listOpportunities'>
   /** Create an opportunity. `POST /api/v1/opportunities` */
   createOpportunity: Handler<'createOpportunity'>
+  /** Change many opportunities. `POST /api/v1/opportunities/batch` */
+  batchOpportunities: Handler<'batchOpportunities'>
   /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
   getOpportunity: Handler<'getOpportunity'>
   /** Change an opportunity. `PATCH /api/v1/opportunities/{opportunityId}` */

@@ -3470,7 +3470,139 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous34 (obj) {
+      // "AccountBatchResult#/properties/results/items"
+      function anonymous33 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_index_157 = obj["index"]
+      if (value_index_157 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_157)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_158 = obj["status"]
+      if (value_status_158 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_158)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_159 = obj["etag"]
+      if (value_etag_159 !== undefined) {
+        json += ",\"etag\":"
+        
+        if (typeof value_etag_159 !== 'string') {
+          if (value_etag_159 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_etag_159 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_159.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_159 instanceof RegExp) {
+            json += asString(value_etag_159.source)
+          } else {
+            json += asString(value_etag_159.toString())
+          }
+        } else {
+          json += asString(value_etag_159)
+        }
+        
+      }
+
+      const value_body_160 = obj["body"]
+      if (value_body_160 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous26(value_body_160)
+      }
+
+      const value_problem_161 = obj["problem"]
+      if (value_problem_161 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_161)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous32 (obj) {
+      // "AccountBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'AccountBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous33(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous33(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountBatchResult#"
+      function anonymous31 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_154 = obj["outcome"]
+      if (value_outcome_154 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_154 !== 'string') {
+          if (value_outcome_154 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_154 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_154.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_154 instanceof RegExp) {
+            json += asString(value_outcome_154.source)
+          } else {
+            json += asString(value_outcome_154.toString())
+          }
+        } else {
+          json += asString(value_outcome_154)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_results_155 = obj["results"]
+      if (value_results_155 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous32(value_results_155)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous37 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -3523,7 +3655,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous35 (input) {
+      function anonymous38 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3531,40 +3663,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_179 = false
+        let addComma_189 = false
 
-          const value_street1_180 = obj["street1"]
-          if (value_street1_180 !== undefined) {
-            json += addComma_179 ? ",\"street1\":" : ((addComma_179 = true), "{\"street1\":")
+          const value_street1_190 = obj["street1"]
+          if (value_street1_190 !== undefined) {
+            json += addComma_189 ? ",\"street1\":" : ((addComma_189 = true), "{\"street1\":")
             
-          if (value_street1_180 === null) {
+          if (value_street1_190 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_180 === "string" ||
-            value_street1_180 === null ||
-            value_street1_180 instanceof Date ||
-            value_street1_180 instanceof RegExp ||
+            typeof value_street1_190 === "string" ||
+            value_street1_190 === null ||
+            value_street1_190 instanceof Date ||
+            value_street1_190 instanceof RegExp ||
             (
-              typeof value_street1_180 === "object" &&
-              typeof value_street1_180.toString === "function" &&
-              value_street1_180.toString !== Object.prototype.toString
+              typeof value_street1_190 === "object" &&
+              typeof value_street1_190.toString === "function" &&
+              value_street1_190.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_180 !== 'string') {
-          if (value_street1_180 === null) {
+        if (typeof value_street1_190 !== 'string') {
+          if (value_street1_190 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_180 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_180.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_180 instanceof RegExp) {
-            json += asString(value_street1_180.source)
+          } else if (value_street1_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_190 instanceof RegExp) {
+            json += asString(value_street1_190.source)
           } else {
-            json += asString(value_street1_180.toString())
+            json += asString(value_street1_190.toString())
           }
         } else {
-          json += asString(value_street1_180)
+          json += asString(value_street1_190)
         }
         
           }
@@ -3573,38 +3705,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_181 = obj["street2"]
-          if (value_street2_181 !== undefined) {
-            json += addComma_179 ? ",\"street2\":" : ((addComma_179 = true), "{\"street2\":")
+          const value_street2_191 = obj["street2"]
+          if (value_street2_191 !== undefined) {
+            json += addComma_189 ? ",\"street2\":" : ((addComma_189 = true), "{\"street2\":")
             
-          if (value_street2_181 === null) {
+          if (value_street2_191 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_181 === "string" ||
-            value_street2_181 === null ||
-            value_street2_181 instanceof Date ||
-            value_street2_181 instanceof RegExp ||
+            typeof value_street2_191 === "string" ||
+            value_street2_191 === null ||
+            value_street2_191 instanceof Date ||
+            value_street2_191 instanceof RegExp ||
             (
-              typeof value_street2_181 === "object" &&
-              typeof value_street2_181.toString === "function" &&
-              value_street2_181.toString !== Object.prototype.toString
+              typeof value_street2_191 === "object" &&
+              typeof value_street2_191.toString === "function" &&
+              value_street2_191.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_181 !== 'string') {
-          if (value_street2_181 === null) {
+        if (typeof value_street2_191 !== 'string') {
+          if (value_street2_191 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_181 instanceof RegExp) {
-            json += asString(value_street2_181.source)
+          } else if (value_street2_191 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_191.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_191 instanceof RegExp) {
+            json += asString(value_street2_191.source)
           } else {
-            json += asString(value_street2_181.toString())
+            json += asString(value_street2_191.toString())
           }
         } else {
-          json += asString(value_street2_181)
+          json += asString(value_street2_191)
         }
         
           }
@@ -3613,38 +3745,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_182 = obj["city"]
-          if (value_city_182 !== undefined) {
-            json += addComma_179 ? ",\"city\":" : ((addComma_179 = true), "{\"city\":")
+          const value_city_192 = obj["city"]
+          if (value_city_192 !== undefined) {
+            json += addComma_189 ? ",\"city\":" : ((addComma_189 = true), "{\"city\":")
             
-          if (value_city_182 === null) {
+          if (value_city_192 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_182 === "string" ||
-            value_city_182 === null ||
-            value_city_182 instanceof Date ||
-            value_city_182 instanceof RegExp ||
+            typeof value_city_192 === "string" ||
+            value_city_192 === null ||
+            value_city_192 instanceof Date ||
+            value_city_192 instanceof RegExp ||
             (
-              typeof value_city_182 === "object" &&
-              typeof value_city_182.toString === "function" &&
-              value_city_182.toString !== Object.prototype.toString
+              typeof value_city_192 === "object" &&
+              typeof value_city_192.toString === "function" &&
+              value_city_192.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_182 !== 'string') {
-          if (value_city_182 === null) {
+        if (typeof value_city_192 !== 'string') {
+          if (value_city_192 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_182 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_182.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_182 instanceof RegExp) {
-            json += asString(value_city_182.source)
+          } else if (value_city_192 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_192.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_192 instanceof RegExp) {
+            json += asString(value_city_192.source)
           } else {
-            json += asString(value_city_182.toString())
+            json += asString(value_city_192.toString())
           }
         } else {
-          json += asString(value_city_182)
+          json += asString(value_city_192)
         }
         
           }
@@ -3653,38 +3785,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_183 = obj["region"]
-          if (value_region_183 !== undefined) {
-            json += addComma_179 ? ",\"region\":" : ((addComma_179 = true), "{\"region\":")
+          const value_region_193 = obj["region"]
+          if (value_region_193 !== undefined) {
+            json += addComma_189 ? ",\"region\":" : ((addComma_189 = true), "{\"region\":")
             
-          if (value_region_183 === null) {
+          if (value_region_193 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_183 === "string" ||
-            value_region_183 === null ||
-            value_region_183 instanceof Date ||
-            value_region_183 instanceof RegExp ||
+            typeof value_region_193 === "string" ||
+            value_region_193 === null ||
+            value_region_193 instanceof Date ||
+            value_region_193 instanceof RegExp ||
             (
-              typeof value_region_183 === "object" &&
-              typeof value_region_183.toString === "function" &&
-              value_region_183.toString !== Object.prototype.toString
+              typeof value_region_193 === "object" &&
+              typeof value_region_193.toString === "function" &&
+              value_region_193.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_183 !== 'string') {
-          if (value_region_183 === null) {
+        if (typeof value_region_193 !== 'string') {
+          if (value_region_193 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_183 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_183.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_183 instanceof RegExp) {
-            json += asString(value_region_183.source)
+          } else if (value_region_193 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_193.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_193 instanceof RegExp) {
+            json += asString(value_region_193.source)
           } else {
-            json += asString(value_region_183.toString())
+            json += asString(value_region_193.toString())
           }
         } else {
-          json += asString(value_region_183)
+          json += asString(value_region_193)
         }
         
           }
@@ -3693,38 +3825,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_184 = obj["postalCode"]
-          if (value_postalCode_184 !== undefined) {
-            json += addComma_179 ? ",\"postalCode\":" : ((addComma_179 = true), "{\"postalCode\":")
+          const value_postalCode_194 = obj["postalCode"]
+          if (value_postalCode_194 !== undefined) {
+            json += addComma_189 ? ",\"postalCode\":" : ((addComma_189 = true), "{\"postalCode\":")
             
-          if (value_postalCode_184 === null) {
+          if (value_postalCode_194 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_184 === "string" ||
-            value_postalCode_184 === null ||
-            value_postalCode_184 instanceof Date ||
-            value_postalCode_184 instanceof RegExp ||
+            typeof value_postalCode_194 === "string" ||
+            value_postalCode_194 === null ||
+            value_postalCode_194 instanceof Date ||
+            value_postalCode_194 instanceof RegExp ||
             (
-              typeof value_postalCode_184 === "object" &&
-              typeof value_postalCode_184.toString === "function" &&
-              value_postalCode_184.toString !== Object.prototype.toString
+              typeof value_postalCode_194 === "object" &&
+              typeof value_postalCode_194.toString === "function" &&
+              value_postalCode_194.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_184 !== 'string') {
-          if (value_postalCode_184 === null) {
+        if (typeof value_postalCode_194 !== 'string') {
+          if (value_postalCode_194 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_184 instanceof RegExp) {
-            json += asString(value_postalCode_184.source)
+          } else if (value_postalCode_194 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_194.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_194 instanceof RegExp) {
+            json += asString(value_postalCode_194.source)
           } else {
-            json += asString(value_postalCode_184.toString())
+            json += asString(value_postalCode_194.toString())
           }
         } else {
-          json += asString(value_postalCode_184)
+          json += asString(value_postalCode_194)
         }
         
           }
@@ -3733,38 +3865,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_185 = obj["countryCode"]
-          if (value_countryCode_185 !== undefined) {
-            json += addComma_179 ? ",\"countryCode\":" : ((addComma_179 = true), "{\"countryCode\":")
+          const value_countryCode_195 = obj["countryCode"]
+          if (value_countryCode_195 !== undefined) {
+            json += addComma_189 ? ",\"countryCode\":" : ((addComma_189 = true), "{\"countryCode\":")
             
-          if (value_countryCode_185 === null) {
+          if (value_countryCode_195 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_185 === "string" ||
-            value_countryCode_185 === null ||
-            value_countryCode_185 instanceof Date ||
-            value_countryCode_185 instanceof RegExp ||
+            typeof value_countryCode_195 === "string" ||
+            value_countryCode_195 === null ||
+            value_countryCode_195 instanceof Date ||
+            value_countryCode_195 instanceof RegExp ||
             (
-              typeof value_countryCode_185 === "object" &&
-              typeof value_countryCode_185.toString === "function" &&
-              value_countryCode_185.toString !== Object.prototype.toString
+              typeof value_countryCode_195 === "object" &&
+              typeof value_countryCode_195.toString === "function" &&
+              value_countryCode_195.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_185 !== 'string') {
-          if (value_countryCode_185 === null) {
+        if (typeof value_countryCode_195 !== 'string') {
+          if (value_countryCode_195 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_185 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_185.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_185 instanceof RegExp) {
-            json += asString(value_countryCode_185.source)
+          } else if (value_countryCode_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_195 instanceof RegExp) {
+            json += asString(value_countryCode_195.source)
           } else {
-            json += asString(value_countryCode_185.toString())
+            json += asString(value_countryCode_195.toString())
           }
         } else {
-          json += asString(value_countryCode_185)
+          json += asString(value_countryCode_195)
         }
         
           }
@@ -3772,7 +3904,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_179) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_189) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3780,7 +3912,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous33 (input) {
+      function anonymous36 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3789,88 +3921,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_156 = obj["id"]
-      if (value_id_156 !== undefined) {
+      const value_id_166 = obj["id"]
+      if (value_id_166 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_156 !== 'string') {
-          if (value_id_156 === null) {
+        if (typeof value_id_166 !== 'string') {
+          if (value_id_166 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_156 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_156.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_156 instanceof RegExp) {
-            json += asString(value_id_156.source)
+          } else if (value_id_166 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_166.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_166 instanceof RegExp) {
+            json += asString(value_id_166.source)
           } else {
-            json += asString(value_id_156.toString())
+            json += asString(value_id_166.toString())
           }
         } else {
-          json += asString(value_id_156)
+          json += asString(value_id_166)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_157 = obj["version"]
-      if (value_version_157 !== undefined) {
+      const value_version_167 = obj["version"]
+      if (value_version_167 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_157)
+        json += asInteger(value_version_167)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_158 = obj["createdAt"]
-      if (value_createdAt_158 !== undefined) {
+      const value_createdAt_168 = obj["createdAt"]
+      if (value_createdAt_168 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_158)
+        json += asDateTime(value_createdAt_168)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_159 = obj["createdBy"]
-      if (value_createdBy_159 !== undefined) {
+      const value_createdBy_169 = obj["createdBy"]
+      if (value_createdBy_169 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_159)
+        json += anonymous23(value_createdBy_169)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_160 = obj["updatedAt"]
-      if (value_updatedAt_160 !== undefined) {
+      const value_updatedAt_170 = obj["updatedAt"]
+      if (value_updatedAt_170 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_160)
+        json += asDateTime(value_updatedAt_170)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_161 = obj["updatedBy"]
-      if (value_updatedBy_161 !== undefined) {
+      const value_updatedBy_171 = obj["updatedBy"]
+      if (value_updatedBy_171 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_161)
+        json += anonymous23(value_updatedBy_171)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_162 = obj["deletedAt"]
-      if (value_deletedAt_162 !== undefined) {
+      const value_deletedAt_172 = obj["deletedAt"]
+      if (value_deletedAt_172 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_162 === null) {
+          if (value_deletedAt_172 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_162 === "string" ||
-            value_deletedAt_162 === null ||
-            value_deletedAt_162 instanceof Date ||
-            value_deletedAt_162 instanceof RegExp ||
+            typeof value_deletedAt_172 === "string" ||
+            value_deletedAt_172 === null ||
+            value_deletedAt_172 instanceof Date ||
+            value_deletedAt_172 instanceof RegExp ||
             (
-              typeof value_deletedAt_162 === "object" &&
-              typeof value_deletedAt_162.toString === "function" &&
-              value_deletedAt_162.toString !== Object.prototype.toString
+              typeof value_deletedAt_172 === "object" &&
+              typeof value_deletedAt_172.toString === "function" &&
+              value_deletedAt_172.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_162)
+            json += asDateTime(value_deletedAt_172)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -3879,60 +4011,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_163 = obj["ownerId"]
-      if (value_ownerId_163 !== undefined) {
+      const value_ownerId_173 = obj["ownerId"]
+      if (value_ownerId_173 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_163 !== 'string') {
-          if (value_ownerId_163 === null) {
+        if (typeof value_ownerId_173 !== 'string') {
+          if (value_ownerId_173 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_163 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_163.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_163 instanceof RegExp) {
-            json += asString(value_ownerId_163.source)
+          } else if (value_ownerId_173 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_173.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_173 instanceof RegExp) {
+            json += asString(value_ownerId_173.source)
           } else {
-            json += asString(value_ownerId_163.toString())
+            json += asString(value_ownerId_173.toString())
           }
         } else {
-          json += asString(value_ownerId_163)
+          json += asString(value_ownerId_173)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_164 = obj["teamId"]
-      if (value_teamId_164 !== undefined) {
+      const value_teamId_174 = obj["teamId"]
+      if (value_teamId_174 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_164 === null) {
+          if (value_teamId_174 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_164 === "string" ||
-            value_teamId_164 === null ||
-            value_teamId_164 instanceof Date ||
-            value_teamId_164 instanceof RegExp ||
+            typeof value_teamId_174 === "string" ||
+            value_teamId_174 === null ||
+            value_teamId_174 instanceof Date ||
+            value_teamId_174 instanceof RegExp ||
             (
-              typeof value_teamId_164 === "object" &&
-              typeof value_teamId_164.toString === "function" &&
-              value_teamId_164.toString !== Object.prototype.toString
+              typeof value_teamId_174 === "object" &&
+              typeof value_teamId_174.toString === "function" &&
+              value_teamId_174.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_164 !== 'string') {
-          if (value_teamId_164 === null) {
+        if (typeof value_teamId_174 !== 'string') {
+          if (value_teamId_174 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_164 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_164.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_164 instanceof RegExp) {
-            json += asString(value_teamId_164.source)
+          } else if (value_teamId_174 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_174.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_174 instanceof RegExp) {
+            json += asString(value_teamId_174.source)
           } else {
-            json += asString(value_teamId_164.toString())
+            json += asString(value_teamId_174.toString())
           }
         } else {
-          json += asString(value_teamId_164)
+          json += asString(value_teamId_174)
         }
         
           }
@@ -3943,54 +4075,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_165 = obj["tags"]
-      if (value_tags_165 !== undefined) {
+      const value_tags_175 = obj["tags"]
+      if (value_tags_175 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_165)
+        json += anonymous27(value_tags_175)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_166 = obj["customFields"]
-      if (value_customFields_166 !== undefined) {
+      const value_customFields_176 = obj["customFields"]
+      if (value_customFields_176 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_166)
+        json += JSON.stringify(value_customFields_176)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_167 = obj["firstName"]
-      if (value_firstName_167 !== undefined) {
+      const value_firstName_177 = obj["firstName"]
+      if (value_firstName_177 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_167 === null) {
+          if (value_firstName_177 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_167 === "string" ||
-            value_firstName_167 === null ||
-            value_firstName_167 instanceof Date ||
-            value_firstName_167 instanceof RegExp ||
+            typeof value_firstName_177 === "string" ||
+            value_firstName_177 === null ||
+            value_firstName_177 instanceof Date ||
+            value_firstName_177 instanceof RegExp ||
             (
-              typeof value_firstName_167 === "object" &&
-              typeof value_firstName_167.toString === "function" &&
-              value_firstName_167.toString !== Object.prototype.toString
+              typeof value_firstName_177 === "object" &&
+              typeof value_firstName_177.toString === "function" &&
+              value_firstName_177.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_167 !== 'string') {
-          if (value_firstName_167 === null) {
+        if (typeof value_firstName_177 !== 'string') {
+          if (value_firstName_177 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_167 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_167.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_167 instanceof RegExp) {
-            json += asString(value_firstName_167.source)
+          } else if (value_firstName_177 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_177.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_177 instanceof RegExp) {
+            json += asString(value_firstName_177.source)
           } else {
-            json += asString(value_firstName_167.toString())
+            json += asString(value_firstName_177.toString())
           }
         } else {
-          json += asString(value_firstName_167)
+          json += asString(value_firstName_177)
         }
         
           }
@@ -4001,60 +4133,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_168 = obj["lastName"]
-      if (value_lastName_168 !== undefined) {
+      const value_lastName_178 = obj["lastName"]
+      if (value_lastName_178 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_168 !== 'string') {
-          if (value_lastName_168 === null) {
+        if (typeof value_lastName_178 !== 'string') {
+          if (value_lastName_178 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_168 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_168.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_168 instanceof RegExp) {
-            json += asString(value_lastName_168.source)
+          } else if (value_lastName_178 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_178.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_178 instanceof RegExp) {
+            json += asString(value_lastName_178.source)
           } else {
-            json += asString(value_lastName_168.toString())
+            json += asString(value_lastName_178.toString())
           }
         } else {
-          json += asString(value_lastName_168)
+          json += asString(value_lastName_178)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_169 = obj["salutation"]
-      if (value_salutation_169 !== undefined) {
+      const value_salutation_179 = obj["salutation"]
+      if (value_salutation_179 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_169 === null) {
+          if (value_salutation_179 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_169 === "string" ||
-            value_salutation_169 === null ||
-            value_salutation_169 instanceof Date ||
-            value_salutation_169 instanceof RegExp ||
+            typeof value_salutation_179 === "string" ||
+            value_salutation_179 === null ||
+            value_salutation_179 instanceof Date ||
+            value_salutation_179 instanceof RegExp ||
             (
-              typeof value_salutation_169 === "object" &&
-              typeof value_salutation_169.toString === "function" &&
-              value_salutation_169.toString !== Object.prototype.toString
+              typeof value_salutation_179 === "object" &&
+              typeof value_salutation_179.toString === "function" &&
+              value_salutation_179.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_169 !== 'string') {
-          if (value_salutation_169 === null) {
+        if (typeof value_salutation_179 !== 'string') {
+          if (value_salutation_179 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_169 instanceof RegExp) {
-            json += asString(value_salutation_169.source)
+          } else if (value_salutation_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_179 instanceof RegExp) {
+            json += asString(value_salutation_179.source)
           } else {
-            json += asString(value_salutation_169.toString())
+            json += asString(value_salutation_179.toString())
           }
         } else {
-          json += asString(value_salutation_169)
+          json += asString(value_salutation_179)
         }
         
           }
@@ -4065,38 +4197,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_170 = obj["title"]
-      if (value_title_170 !== undefined) {
+      const value_title_180 = obj["title"]
+      if (value_title_180 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_170 === null) {
+          if (value_title_180 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_170 === "string" ||
-            value_title_170 === null ||
-            value_title_170 instanceof Date ||
-            value_title_170 instanceof RegExp ||
+            typeof value_title_180 === "string" ||
+            value_title_180 === null ||
+            value_title_180 instanceof Date ||
+            value_title_180 instanceof RegExp ||
             (
-              typeof value_title_170 === "object" &&
-              typeof value_title_170.toString === "function" &&
-              value_title_170.toString !== Object.prototype.toString
+              typeof value_title_180 === "object" &&
+              typeof value_title_180.toString === "function" &&
+              value_title_180.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_170 !== 'string') {
-          if (value_title_170 === null) {
+        if (typeof value_title_180 !== 'string') {
+          if (value_title_180 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_170 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_170.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_170 instanceof RegExp) {
-            json += asString(value_title_170.source)
+          } else if (value_title_180 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_180.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_180 instanceof RegExp) {
+            json += asString(value_title_180.source)
           } else {
-            json += asString(value_title_170.toString())
+            json += asString(value_title_180.toString())
           }
         } else {
-          json += asString(value_title_170)
+          json += asString(value_title_180)
         }
         
           }
@@ -4107,38 +4239,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_171 = obj["department"]
-      if (value_department_171 !== undefined) {
+      const value_department_181 = obj["department"]
+      if (value_department_181 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_171 === null) {
+          if (value_department_181 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_171 === "string" ||
-            value_department_171 === null ||
-            value_department_171 instanceof Date ||
-            value_department_171 instanceof RegExp ||
+            typeof value_department_181 === "string" ||
+            value_department_181 === null ||
+            value_department_181 instanceof Date ||
+            value_department_181 instanceof RegExp ||
             (
-              typeof value_department_171 === "object" &&
-              typeof value_department_171.toString === "function" &&
-              value_department_171.toString !== Object.prototype.toString
+              typeof value_department_181 === "object" &&
+              typeof value_department_181.toString === "function" &&
+              value_department_181.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_171 !== 'string') {
-          if (value_department_171 === null) {
+        if (typeof value_department_181 !== 'string') {
+          if (value_department_181 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_171 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_171.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_171 instanceof RegExp) {
-            json += asString(value_department_171.source)
+          } else if (value_department_181 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_181.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_181 instanceof RegExp) {
+            json += asString(value_department_181.source)
           } else {
-            json += asString(value_department_171.toString())
+            json += asString(value_department_181.toString())
           }
         } else {
-          json += asString(value_department_171)
+          json += asString(value_department_181)
         }
         
           }
@@ -4149,38 +4281,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_172 = obj["email"]
-      if (value_email_172 !== undefined) {
+      const value_email_182 = obj["email"]
+      if (value_email_182 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_172 === null) {
+          if (value_email_182 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_172 === "string" ||
-            value_email_172 === null ||
-            value_email_172 instanceof Date ||
-            value_email_172 instanceof RegExp ||
+            typeof value_email_182 === "string" ||
+            value_email_182 === null ||
+            value_email_182 instanceof Date ||
+            value_email_182 instanceof RegExp ||
             (
-              typeof value_email_172 === "object" &&
-              typeof value_email_172.toString === "function" &&
-              value_email_172.toString !== Object.prototype.toString
+              typeof value_email_182 === "object" &&
+              typeof value_email_182.toString === "function" &&
+              value_email_182.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_172 !== 'string') {
-          if (value_email_172 === null) {
+        if (typeof value_email_182 !== 'string') {
+          if (value_email_182 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_172 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_172.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_172 instanceof RegExp) {
-            json += asString(value_email_172.source)
+          } else if (value_email_182 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_182.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_182 instanceof RegExp) {
+            json += asString(value_email_182.source)
           } else {
-            json += asString(value_email_172.toString())
+            json += asString(value_email_182.toString())
           }
         } else {
-          json += asString(value_email_172)
+          json += asString(value_email_182)
         }
         
           }
@@ -4191,46 +4323,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_173 = obj["additionalEmails"]
-      if (value_additionalEmails_173 !== undefined) {
+      const value_additionalEmails_183 = obj["additionalEmails"]
+      if (value_additionalEmails_183 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous34(value_additionalEmails_173)
+        json += anonymous37(value_additionalEmails_183)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_174 = obj["phone"]
-      if (value_phone_174 !== undefined) {
+      const value_phone_184 = obj["phone"]
+      if (value_phone_184 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_174 === null) {
+          if (value_phone_184 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_174 === "string" ||
-            value_phone_174 === null ||
-            value_phone_174 instanceof Date ||
-            value_phone_174 instanceof RegExp ||
+            typeof value_phone_184 === "string" ||
+            value_phone_184 === null ||
+            value_phone_184 instanceof Date ||
+            value_phone_184 instanceof RegExp ||
             (
-              typeof value_phone_174 === "object" &&
-              typeof value_phone_174.toString === "function" &&
-              value_phone_174.toString !== Object.prototype.toString
+              typeof value_phone_184 === "object" &&
+              typeof value_phone_184.toString === "function" &&
+              value_phone_184.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_174 !== 'string') {
-          if (value_phone_174 === null) {
+        if (typeof value_phone_184 !== 'string') {
+          if (value_phone_184 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_174 instanceof RegExp) {
-            json += asString(value_phone_174.source)
+          } else if (value_phone_184 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_184.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_184 instanceof RegExp) {
+            json += asString(value_phone_184.source)
           } else {
-            json += asString(value_phone_174.toString())
+            json += asString(value_phone_184.toString())
           }
         } else {
-          json += asString(value_phone_174)
+          json += asString(value_phone_184)
         }
         
           }
@@ -4241,38 +4373,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_175 = obj["mobilePhone"]
-      if (value_mobilePhone_175 !== undefined) {
+      const value_mobilePhone_185 = obj["mobilePhone"]
+      if (value_mobilePhone_185 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_175 === null) {
+          if (value_mobilePhone_185 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_175 === "string" ||
-            value_mobilePhone_175 === null ||
-            value_mobilePhone_175 instanceof Date ||
-            value_mobilePhone_175 instanceof RegExp ||
+            typeof value_mobilePhone_185 === "string" ||
+            value_mobilePhone_185 === null ||
+            value_mobilePhone_185 instanceof Date ||
+            value_mobilePhone_185 instanceof RegExp ||
             (
-              typeof value_mobilePhone_175 === "object" &&
-              typeof value_mobilePhone_175.toString === "function" &&
-              value_mobilePhone_175.toString !== Object.prototype.toString
+              typeof value_mobilePhone_185 === "object" &&
+              typeof value_mobilePhone_185.toString === "function" &&
+              value_mobilePhone_185.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_175 !== 'string') {
-          if (value_mobilePhone_175 === null) {
+        if (typeof value_mobilePhone_185 !== 'string') {
+          if (value_mobilePhone_185 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_175 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_175.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_175 instanceof RegExp) {
-            json += asString(value_mobilePhone_175.source)
+          } else if (value_mobilePhone_185 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_185.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_185 instanceof RegExp) {
+            json += asString(value_mobilePhone_185.source)
           } else {
-            json += asString(value_mobilePhone_175.toString())
+            json += asString(value_mobilePhone_185.toString())
           }
         } else {
-          json += asString(value_mobilePhone_175)
+          json += asString(value_mobilePhone_185)
         }
         
           }
@@ -4283,38 +4415,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_176 = obj["accountId"]
-      if (value_accountId_176 !== undefined) {
+      const value_accountId_186 = obj["accountId"]
+      if (value_accountId_186 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_176 === null) {
+          if (value_accountId_186 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_176 === "string" ||
-            value_accountId_176 === null ||
-            value_accountId_176 instanceof Date ||
-            value_accountId_176 instanceof RegExp ||
+            typeof value_accountId_186 === "string" ||
+            value_accountId_186 === null ||
+            value_accountId_186 instanceof Date ||
+            value_accountId_186 instanceof RegExp ||
             (
-              typeof value_accountId_176 === "object" &&
-              typeof value_accountId_176.toString === "function" &&
-              value_accountId_176.toString !== Object.prototype.toString
+              typeof value_accountId_186 === "object" &&
+              typeof value_accountId_186.toString === "function" &&
+              value_accountId_186.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_176 !== 'string') {
-          if (value_accountId_176 === null) {
+        if (typeof value_accountId_186 !== 'string') {
+          if (value_accountId_186 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_176 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_176.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_176 instanceof RegExp) {
-            json += asString(value_accountId_176.source)
+          } else if (value_accountId_186 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_186.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_186 instanceof RegExp) {
+            json += asString(value_accountId_186.source)
           } else {
-            json += asString(value_accountId_176.toString())
+            json += asString(value_accountId_186.toString())
           }
         } else {
-          json += asString(value_accountId_176)
+          json += asString(value_accountId_186)
         }
         
           }
@@ -4325,38 +4457,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_177 = obj["reportsToId"]
-      if (value_reportsToId_177 !== undefined) {
+      const value_reportsToId_187 = obj["reportsToId"]
+      if (value_reportsToId_187 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_177 === null) {
+          if (value_reportsToId_187 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_177 === "string" ||
-            value_reportsToId_177 === null ||
-            value_reportsToId_177 instanceof Date ||
-            value_reportsToId_177 instanceof RegExp ||
+            typeof value_reportsToId_187 === "string" ||
+            value_reportsToId_187 === null ||
+            value_reportsToId_187 instanceof Date ||
+            value_reportsToId_187 instanceof RegExp ||
             (
-              typeof value_reportsToId_177 === "object" &&
-              typeof value_reportsToId_177.toString === "function" &&
-              value_reportsToId_177.toString !== Object.prototype.toString
+              typeof value_reportsToId_187 === "object" &&
+              typeof value_reportsToId_187.toString === "function" &&
+              value_reportsToId_187.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_177 !== 'string') {
-          if (value_reportsToId_177 === null) {
+        if (typeof value_reportsToId_187 !== 'string') {
+          if (value_reportsToId_187 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_177 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_177.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_177 instanceof RegExp) {
-            json += asString(value_reportsToId_177.source)
+          } else if (value_reportsToId_187 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_187.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_187 instanceof RegExp) {
+            json += asString(value_reportsToId_187.source)
           } else {
-            json += asString(value_reportsToId_177.toString())
+            json += asString(value_reportsToId_187.toString())
           }
         } else {
-          json += asString(value_reportsToId_177)
+          json += asString(value_reportsToId_187)
         }
         
           }
@@ -4367,16 +4499,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_178 = obj["mailingAddress"]
-      if (value_mailingAddress_178 !== undefined) {
+      const value_mailingAddress_188 = obj["mailingAddress"]
+      if (value_mailingAddress_188 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_178 === null) {
+          if (value_mailingAddress_188 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_178 === "object" && !Array.isArray(value_mailingAddress_178)) || value_mailingAddress_178 === null) {
-            json += anonymous35(value_mailingAddress_178)
+          else if((typeof value_mailingAddress_188 === "object" && !Array.isArray(value_mailingAddress_188)) || value_mailingAddress_188 === null) {
+            json += anonymous38(value_mailingAddress_188)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -4385,26 +4517,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_186 = obj["birthdate"]
-      if (value_birthdate_186 !== undefined) {
+      const value_birthdate_196 = obj["birthdate"]
+      if (value_birthdate_196 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_186 === null) {
+          if (value_birthdate_196 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_186 === "string" ||
-            value_birthdate_186 === null ||
-            value_birthdate_186 instanceof Date ||
-            value_birthdate_186 instanceof RegExp ||
+            typeof value_birthdate_196 === "string" ||
+            value_birthdate_196 === null ||
+            value_birthdate_196 instanceof Date ||
+            value_birthdate_196 instanceof RegExp ||
             (
-              typeof value_birthdate_186 === "object" &&
-              typeof value_birthdate_186.toString === "function" &&
-              value_birthdate_186.toString !== Object.prototype.toString
+              typeof value_birthdate_196 === "object" &&
+              typeof value_birthdate_196.toString === "function" &&
+              value_birthdate_196.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_186)
+            json += asDate(value_birthdate_196)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -4413,38 +4545,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_187 = obj["language"]
-      if (value_language_187 !== undefined) {
+      const value_language_197 = obj["language"]
+      if (value_language_197 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_187 === null) {
+          if (value_language_197 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_187 === "string" ||
-            value_language_187 === null ||
-            value_language_187 instanceof Date ||
-            value_language_187 instanceof RegExp ||
+            typeof value_language_197 === "string" ||
+            value_language_197 === null ||
+            value_language_197 instanceof Date ||
+            value_language_197 instanceof RegExp ||
             (
-              typeof value_language_187 === "object" &&
-              typeof value_language_187.toString === "function" &&
-              value_language_187.toString !== Object.prototype.toString
+              typeof value_language_197 === "object" &&
+              typeof value_language_197.toString === "function" &&
+              value_language_197.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_187 !== 'string') {
-          if (value_language_187 === null) {
+        if (typeof value_language_197 !== 'string') {
+          if (value_language_197 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_187 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_187.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_187 instanceof RegExp) {
-            json += asString(value_language_187.source)
+          } else if (value_language_197 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_197.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_197 instanceof RegExp) {
+            json += asString(value_language_197.source)
           } else {
-            json += asString(value_language_187.toString())
+            json += asString(value_language_197.toString())
           }
         } else {
-          json += asString(value_language_187)
+          json += asString(value_language_197)
         }
         
           }
@@ -4455,38 +4587,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_188 = obj["timeZone"]
-      if (value_timeZone_188 !== undefined) {
+      const value_timeZone_198 = obj["timeZone"]
+      if (value_timeZone_198 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_188 === null) {
+          if (value_timeZone_198 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_188 === "string" ||
-            value_timeZone_188 === null ||
-            value_timeZone_188 instanceof Date ||
-            value_timeZone_188 instanceof RegExp ||
+            typeof value_timeZone_198 === "string" ||
+            value_timeZone_198 === null ||
+            value_timeZone_198 instanceof Date ||
+            value_timeZone_198 instanceof RegExp ||
             (
-              typeof value_timeZone_188 === "object" &&
-              typeof value_timeZone_188.toString === "function" &&
-              value_timeZone_188.toString !== Object.prototype.toString
+              typeof value_timeZone_198 === "object" &&
+              typeof value_timeZone_198.toString === "function" &&
+              value_timeZone_198.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_188 !== 'string') {
-          if (value_timeZone_188 === null) {
+        if (typeof value_timeZone_198 !== 'string') {
+          if (value_timeZone_198 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_188 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_188.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_188 instanceof RegExp) {
-            json += asString(value_timeZone_188.source)
+          } else if (value_timeZone_198 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_198.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_198 instanceof RegExp) {
+            json += asString(value_timeZone_198.source)
           } else {
-            json += asString(value_timeZone_188.toString())
+            json += asString(value_timeZone_198.toString())
           }
         } else {
-          json += asString(value_timeZone_188)
+          json += asString(value_timeZone_198)
         }
         
           }
@@ -4497,38 +4629,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_189 = obj["linkedinUrl"]
-      if (value_linkedinUrl_189 !== undefined) {
+      const value_linkedinUrl_199 = obj["linkedinUrl"]
+      if (value_linkedinUrl_199 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_189 === null) {
+          if (value_linkedinUrl_199 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_189 === "string" ||
-            value_linkedinUrl_189 === null ||
-            value_linkedinUrl_189 instanceof Date ||
-            value_linkedinUrl_189 instanceof RegExp ||
+            typeof value_linkedinUrl_199 === "string" ||
+            value_linkedinUrl_199 === null ||
+            value_linkedinUrl_199 instanceof Date ||
+            value_linkedinUrl_199 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_189 === "object" &&
-              typeof value_linkedinUrl_189.toString === "function" &&
-              value_linkedinUrl_189.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_199 === "object" &&
+              typeof value_linkedinUrl_199.toString === "function" &&
+              value_linkedinUrl_199.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_189 !== 'string') {
-          if (value_linkedinUrl_189 === null) {
+        if (typeof value_linkedinUrl_199 !== 'string') {
+          if (value_linkedinUrl_199 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_189 instanceof RegExp) {
-            json += asString(value_linkedinUrl_189.source)
+          } else if (value_linkedinUrl_199 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_199.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_199 instanceof RegExp) {
+            json += asString(value_linkedinUrl_199.source)
           } else {
-            json += asString(value_linkedinUrl_189.toString())
+            json += asString(value_linkedinUrl_199.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_189)
+          json += asString(value_linkedinUrl_199)
         }
         
           }
@@ -4539,38 +4671,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_190 = obj["source"]
-      if (value_source_190 !== undefined) {
+      const value_source_200 = obj["source"]
+      if (value_source_200 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_190 === null) {
+          if (value_source_200 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_190 === "string" ||
-            value_source_190 === null ||
-            value_source_190 instanceof Date ||
-            value_source_190 instanceof RegExp ||
+            typeof value_source_200 === "string" ||
+            value_source_200 === null ||
+            value_source_200 instanceof Date ||
+            value_source_200 instanceof RegExp ||
             (
-              typeof value_source_190 === "object" &&
-              typeof value_source_190.toString === "function" &&
-              value_source_190.toString !== Object.prototype.toString
+              typeof value_source_200 === "object" &&
+              typeof value_source_200.toString === "function" &&
+              value_source_200.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_190 !== 'string') {
-          if (value_source_190 === null) {
+        if (typeof value_source_200 !== 'string') {
+          if (value_source_200 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_190 instanceof RegExp) {
-            json += asString(value_source_190.source)
+          } else if (value_source_200 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_200.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_200 instanceof RegExp) {
+            json += asString(value_source_200.source)
           } else {
-            json += asString(value_source_190.toString())
+            json += asString(value_source_200.toString())
           }
         } else {
-          json += asString(value_source_190)
+          json += asString(value_source_200)
         }
         
           }
@@ -4581,54 +4713,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_191 = obj["doNotCall"]
-      if (value_doNotCall_191 !== undefined) {
+      const value_doNotCall_201 = obj["doNotCall"]
+      if (value_doNotCall_201 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_191)
+        json += asBoolean(value_doNotCall_201)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_192 = obj["emailOptOut"]
-      if (value_emailOptOut_192 !== undefined) {
+      const value_emailOptOut_202 = obj["emailOptOut"]
+      if (value_emailOptOut_202 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_192)
+        json += asBoolean(value_emailOptOut_202)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_193 = obj["lifecycleStage"]
-      if (value_lifecycleStage_193 !== undefined) {
+      const value_lifecycleStage_203 = obj["lifecycleStage"]
+      if (value_lifecycleStage_203 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_193 === null) {
+          if (value_lifecycleStage_203 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_193 === "string" ||
-            value_lifecycleStage_193 === null ||
-            value_lifecycleStage_193 instanceof Date ||
-            value_lifecycleStage_193 instanceof RegExp ||
+            typeof value_lifecycleStage_203 === "string" ||
+            value_lifecycleStage_203 === null ||
+            value_lifecycleStage_203 instanceof Date ||
+            value_lifecycleStage_203 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_193 === "object" &&
-              typeof value_lifecycleStage_193.toString === "function" &&
-              value_lifecycleStage_193.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_203 === "object" &&
+              typeof value_lifecycleStage_203.toString === "function" &&
+              value_lifecycleStage_203.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_193 !== 'string') {
-          if (value_lifecycleStage_193 === null) {
+        if (typeof value_lifecycleStage_203 !== 'string') {
+          if (value_lifecycleStage_203 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_193 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_193.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_193 instanceof RegExp) {
-            json += asString(value_lifecycleStage_193.source)
+          } else if (value_lifecycleStage_203 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_203.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_203 instanceof RegExp) {
+            json += asString(value_lifecycleStage_203.source)
           } else {
-            json += asString(value_lifecycleStage_193.toString())
+            json += asString(value_lifecycleStage_203.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_193)
+          json += asString(value_lifecycleStage_203)
         }
         
           }
@@ -4639,38 +4771,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_194 = obj["description"]
-      if (value_description_194 !== undefined) {
+      const value_description_204 = obj["description"]
+      if (value_description_204 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_194 === null) {
+          if (value_description_204 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_194 === "string" ||
-            value_description_194 === null ||
-            value_description_194 instanceof Date ||
-            value_description_194 instanceof RegExp ||
+            typeof value_description_204 === "string" ||
+            value_description_204 === null ||
+            value_description_204 instanceof Date ||
+            value_description_204 instanceof RegExp ||
             (
-              typeof value_description_194 === "object" &&
-              typeof value_description_194.toString === "function" &&
-              value_description_194.toString !== Object.prototype.toString
+              typeof value_description_204 === "object" &&
+              typeof value_description_204.toString === "function" &&
+              value_description_204.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_194 !== 'string') {
-          if (value_description_194 === null) {
+        if (typeof value_description_204 !== 'string') {
+          if (value_description_204 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_194 instanceof RegExp) {
-            json += asString(value_description_194.source)
+          } else if (value_description_204 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_204.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_204 instanceof RegExp) {
+            json += asString(value_description_204.source)
           } else {
-            json += asString(value_description_194.toString())
+            json += asString(value_description_204.toString())
           }
         } else {
-          json += asString(value_description_194)
+          json += asString(value_description_204)
         }
         
           }
@@ -4681,22 +4813,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_195 = obj["name"]
-      if (value_name_195 !== undefined) {
+      const value_name_205 = obj["name"]
+      if (value_name_205 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_195 !== 'string') {
-          if (value_name_195 === null) {
+        if (typeof value_name_205 !== 'string') {
+          if (value_name_205 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_195 instanceof RegExp) {
-            json += asString(value_name_195.source)
+          } else if (value_name_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_205 instanceof RegExp) {
+            json += asString(value_name_205.source)
           } else {
-            json += asString(value_name_195.toString())
+            json += asString(value_name_205.toString())
           }
         } else {
-          json += asString(value_name_195)
+          json += asString(value_name_205)
         }
         
       } else {
@@ -4708,7 +4840,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous32 (obj) {
+    function anonymous35 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -4722,18 +4854,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous33(value)
+        json += anonymous36(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous33(value)
+          json += anonymous36(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactList#"
-      function anonymous31 (input) {
+      function anonymous34 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4742,18 +4874,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_154 = obj["data"]
-      if (value_data_154 !== undefined) {
+      const value_data_164 = obj["data"]
+      if (value_data_164 !== undefined) {
         json += "{\"data\":"
-        json += anonymous32(value_data_154)
+        json += anonymous35(value_data_164)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_196 = obj["page"]
-      if (value_page_196 !== undefined) {
+      const value_page_206 = obj["page"]
+      if (value_page_206 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_196)
+        json += anonymous21(value_page_206)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4763,7 +4895,94 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Lead#/properties/utm"
+      // "ContactBatchResult#/properties/results/items"
+      function anonymous41 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_index_213 = obj["index"]
+      if (value_index_213 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_213)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_214 = obj["status"]
+      if (value_status_214 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_214)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_215 = obj["etag"]
+      if (value_etag_215 !== undefined) {
+        json += ",\"etag\":"
+        
+        if (typeof value_etag_215 !== 'string') {
+          if (value_etag_215 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_etag_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_215 instanceof RegExp) {
+            json += asString(value_etag_215.source)
+          } else {
+            json += asString(value_etag_215.toString())
+          }
+        } else {
+          json += asString(value_etag_215)
+        }
+        
+      }
+
+      const value_body_216 = obj["body"]
+      if (value_body_216 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous36(value_body_216)
+      }
+
+      const value_problem_217 = obj["problem"]
+      if (value_problem_217 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_217)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous40 (obj) {
+      // "ContactBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ContactBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous41(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous41(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "ContactBatchResult#"
       function anonymous39 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4772,40 +4991,85 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_227 = false
+        
+      const value_outcome_210 = obj["outcome"]
+      if (value_outcome_210 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_210 !== 'string') {
+          if (value_outcome_210 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_210 instanceof RegExp) {
+            json += asString(value_outcome_210.source)
+          } else {
+            json += asString(value_outcome_210.toString())
+          }
+        } else {
+          json += asString(value_outcome_210)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_results_211 = obj["results"]
+      if (value_results_211 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous40(value_results_211)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
 
-          const value_source_228 = obj["source"]
-          if (value_source_228 !== undefined) {
-            json += addComma_227 ? ",\"source\":" : ((addComma_227 = true), "{\"source\":")
+      }
+    
+
+      // "Lead#/properties/utm"
+      function anonymous45 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_247 = false
+
+          const value_source_248 = obj["source"]
+          if (value_source_248 !== undefined) {
+            json += addComma_247 ? ",\"source\":" : ((addComma_247 = true), "{\"source\":")
             
-          if (value_source_228 === null) {
+          if (value_source_248 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_228 === "string" ||
-            value_source_228 === null ||
-            value_source_228 instanceof Date ||
-            value_source_228 instanceof RegExp ||
+            typeof value_source_248 === "string" ||
+            value_source_248 === null ||
+            value_source_248 instanceof Date ||
+            value_source_248 instanceof RegExp ||
             (
-              typeof value_source_228 === "object" &&
-              typeof value_source_228.toString === "function" &&
-              value_source_228.toString !== Object.prototype.toString
+              typeof value_source_248 === "object" &&
+              typeof value_source_248.toString === "function" &&
+              value_source_248.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_228 !== 'string') {
-          if (value_source_228 === null) {
+        if (typeof value_source_248 !== 'string') {
+          if (value_source_248 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_228 instanceof RegExp) {
-            json += asString(value_source_228.source)
+          } else if (value_source_248 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_248.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_248 instanceof RegExp) {
+            json += asString(value_source_248.source)
           } else {
-            json += asString(value_source_228.toString())
+            json += asString(value_source_248.toString())
           }
         } else {
-          json += asString(value_source_228)
+          json += asString(value_source_248)
         }
         
           }
@@ -4814,38 +5078,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_229 = obj["medium"]
-          if (value_medium_229 !== undefined) {
-            json += addComma_227 ? ",\"medium\":" : ((addComma_227 = true), "{\"medium\":")
+          const value_medium_249 = obj["medium"]
+          if (value_medium_249 !== undefined) {
+            json += addComma_247 ? ",\"medium\":" : ((addComma_247 = true), "{\"medium\":")
             
-          if (value_medium_229 === null) {
+          if (value_medium_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_229 === "string" ||
-            value_medium_229 === null ||
-            value_medium_229 instanceof Date ||
-            value_medium_229 instanceof RegExp ||
+            typeof value_medium_249 === "string" ||
+            value_medium_249 === null ||
+            value_medium_249 instanceof Date ||
+            value_medium_249 instanceof RegExp ||
             (
-              typeof value_medium_229 === "object" &&
-              typeof value_medium_229.toString === "function" &&
-              value_medium_229.toString !== Object.prototype.toString
+              typeof value_medium_249 === "object" &&
+              typeof value_medium_249.toString === "function" &&
+              value_medium_249.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_229 !== 'string') {
-          if (value_medium_229 === null) {
+        if (typeof value_medium_249 !== 'string') {
+          if (value_medium_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_229 instanceof RegExp) {
-            json += asString(value_medium_229.source)
+          } else if (value_medium_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_249 instanceof RegExp) {
+            json += asString(value_medium_249.source)
           } else {
-            json += asString(value_medium_229.toString())
+            json += asString(value_medium_249.toString())
           }
         } else {
-          json += asString(value_medium_229)
+          json += asString(value_medium_249)
         }
         
           }
@@ -4854,38 +5118,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_230 = obj["campaign"]
-          if (value_campaign_230 !== undefined) {
-            json += addComma_227 ? ",\"campaign\":" : ((addComma_227 = true), "{\"campaign\":")
+          const value_campaign_250 = obj["campaign"]
+          if (value_campaign_250 !== undefined) {
+            json += addComma_247 ? ",\"campaign\":" : ((addComma_247 = true), "{\"campaign\":")
             
-          if (value_campaign_230 === null) {
+          if (value_campaign_250 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_230 === "string" ||
-            value_campaign_230 === null ||
-            value_campaign_230 instanceof Date ||
-            value_campaign_230 instanceof RegExp ||
+            typeof value_campaign_250 === "string" ||
+            value_campaign_250 === null ||
+            value_campaign_250 instanceof Date ||
+            value_campaign_250 instanceof RegExp ||
             (
-              typeof value_campaign_230 === "object" &&
-              typeof value_campaign_230.toString === "function" &&
-              value_campaign_230.toString !== Object.prototype.toString
+              typeof value_campaign_250 === "object" &&
+              typeof value_campaign_250.toString === "function" &&
+              value_campaign_250.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_230 !== 'string') {
-          if (value_campaign_230 === null) {
+        if (typeof value_campaign_250 !== 'string') {
+          if (value_campaign_250 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_230 instanceof RegExp) {
-            json += asString(value_campaign_230.source)
+          } else if (value_campaign_250 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_250.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_250 instanceof RegExp) {
+            json += asString(value_campaign_250.source)
           } else {
-            json += asString(value_campaign_230.toString())
+            json += asString(value_campaign_250.toString())
           }
         } else {
-          json += asString(value_campaign_230)
+          json += asString(value_campaign_250)
         }
         
           }
@@ -4894,38 +5158,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_231 = obj["term"]
-          if (value_term_231 !== undefined) {
-            json += addComma_227 ? ",\"term\":" : ((addComma_227 = true), "{\"term\":")
+          const value_term_251 = obj["term"]
+          if (value_term_251 !== undefined) {
+            json += addComma_247 ? ",\"term\":" : ((addComma_247 = true), "{\"term\":")
             
-          if (value_term_231 === null) {
+          if (value_term_251 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_231 === "string" ||
-            value_term_231 === null ||
-            value_term_231 instanceof Date ||
-            value_term_231 instanceof RegExp ||
+            typeof value_term_251 === "string" ||
+            value_term_251 === null ||
+            value_term_251 instanceof Date ||
+            value_term_251 instanceof RegExp ||
             (
-              typeof value_term_231 === "object" &&
-              typeof value_term_231.toString === "function" &&
-              value_term_231.toString !== Object.prototype.toString
+              typeof value_term_251 === "object" &&
+              typeof value_term_251.toString === "function" &&
+              value_term_251.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_231 !== 'string') {
-          if (value_term_231 === null) {
+        if (typeof value_term_251 !== 'string') {
+          if (value_term_251 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_231 instanceof RegExp) {
-            json += asString(value_term_231.source)
+          } else if (value_term_251 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_251.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_251 instanceof RegExp) {
+            json += asString(value_term_251.source)
           } else {
-            json += asString(value_term_231.toString())
+            json += asString(value_term_251.toString())
           }
         } else {
-          json += asString(value_term_231)
+          json += asString(value_term_251)
         }
         
           }
@@ -4934,38 +5198,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_232 = obj["content"]
-          if (value_content_232 !== undefined) {
-            json += addComma_227 ? ",\"content\":" : ((addComma_227 = true), "{\"content\":")
+          const value_content_252 = obj["content"]
+          if (value_content_252 !== undefined) {
+            json += addComma_247 ? ",\"content\":" : ((addComma_247 = true), "{\"content\":")
             
-          if (value_content_232 === null) {
+          if (value_content_252 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_232 === "string" ||
-            value_content_232 === null ||
-            value_content_232 instanceof Date ||
-            value_content_232 instanceof RegExp ||
+            typeof value_content_252 === "string" ||
+            value_content_252 === null ||
+            value_content_252 instanceof Date ||
+            value_content_252 instanceof RegExp ||
             (
-              typeof value_content_232 === "object" &&
-              typeof value_content_232.toString === "function" &&
-              value_content_232.toString !== Object.prototype.toString
+              typeof value_content_252 === "object" &&
+              typeof value_content_252.toString === "function" &&
+              value_content_252.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_232 !== 'string') {
-          if (value_content_232 === null) {
+        if (typeof value_content_252 !== 'string') {
+          if (value_content_252 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_232 instanceof RegExp) {
-            json += asString(value_content_232.source)
+          } else if (value_content_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_252 instanceof RegExp) {
+            json += asString(value_content_252.source)
           } else {
-            json += asString(value_content_232.toString())
+            json += asString(value_content_252.toString())
           }
         } else {
-          json += asString(value_content_232)
+          json += asString(value_content_252)
         }
         
           }
@@ -4973,7 +5237,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_227) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_247) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4981,7 +5245,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous40 (input) {
+      function anonymous46 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4990,44 +5254,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_237 = obj["amount"]
-      if (value_amount_237 !== undefined) {
+      const value_amount_257 = obj["amount"]
+      if (value_amount_257 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_237 !== 'string') {
-          if (value_amount_237 === null) {
+        if (typeof value_amount_257 !== 'string') {
+          if (value_amount_257 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_237 instanceof RegExp) {
-            json += asString(value_amount_237.source)
+          } else if (value_amount_257 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_257.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_257 instanceof RegExp) {
+            json += asString(value_amount_257.source)
           } else {
-            json += asString(value_amount_237.toString())
+            json += asString(value_amount_257.toString())
           }
         } else {
-          json += asString(value_amount_237)
+          json += asString(value_amount_257)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_238 = obj["currency"]
-      if (value_currency_238 !== undefined) {
+      const value_currency_258 = obj["currency"]
+      if (value_currency_258 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_238 !== 'string') {
-          if (value_currency_238 === null) {
+        if (typeof value_currency_258 !== 'string') {
+          if (value_currency_258 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_238 instanceof RegExp) {
-            json += asString(value_currency_238.source)
+          } else if (value_currency_258 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_258.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_258 instanceof RegExp) {
+            json += asString(value_currency_258.source)
           } else {
-            json += asString(value_currency_238.toString())
+            json += asString(value_currency_258.toString())
           }
         } else {
-          json += asString(value_currency_238)
+          json += asString(value_currency_258)
         }
         
       } else {
@@ -5040,7 +5304,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous41 (input) {
+      function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5048,40 +5312,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_240 = false
+        let addComma_260 = false
 
-          const value_street1_241 = obj["street1"]
-          if (value_street1_241 !== undefined) {
-            json += addComma_240 ? ",\"street1\":" : ((addComma_240 = true), "{\"street1\":")
+          const value_street1_261 = obj["street1"]
+          if (value_street1_261 !== undefined) {
+            json += addComma_260 ? ",\"street1\":" : ((addComma_260 = true), "{\"street1\":")
             
-          if (value_street1_241 === null) {
+          if (value_street1_261 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_241 === "string" ||
-            value_street1_241 === null ||
-            value_street1_241 instanceof Date ||
-            value_street1_241 instanceof RegExp ||
+            typeof value_street1_261 === "string" ||
+            value_street1_261 === null ||
+            value_street1_261 instanceof Date ||
+            value_street1_261 instanceof RegExp ||
             (
-              typeof value_street1_241 === "object" &&
-              typeof value_street1_241.toString === "function" &&
-              value_street1_241.toString !== Object.prototype.toString
+              typeof value_street1_261 === "object" &&
+              typeof value_street1_261.toString === "function" &&
+              value_street1_261.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_241 !== 'string') {
-          if (value_street1_241 === null) {
+        if (typeof value_street1_261 !== 'string') {
+          if (value_street1_261 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_241 instanceof RegExp) {
-            json += asString(value_street1_241.source)
+          } else if (value_street1_261 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_261.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_261 instanceof RegExp) {
+            json += asString(value_street1_261.source)
           } else {
-            json += asString(value_street1_241.toString())
+            json += asString(value_street1_261.toString())
           }
         } else {
-          json += asString(value_street1_241)
+          json += asString(value_street1_261)
         }
         
           }
@@ -5090,38 +5354,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_242 = obj["street2"]
-          if (value_street2_242 !== undefined) {
-            json += addComma_240 ? ",\"street2\":" : ((addComma_240 = true), "{\"street2\":")
+          const value_street2_262 = obj["street2"]
+          if (value_street2_262 !== undefined) {
+            json += addComma_260 ? ",\"street2\":" : ((addComma_260 = true), "{\"street2\":")
             
-          if (value_street2_242 === null) {
+          if (value_street2_262 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_242 === "string" ||
-            value_street2_242 === null ||
-            value_street2_242 instanceof Date ||
-            value_street2_242 instanceof RegExp ||
+            typeof value_street2_262 === "string" ||
+            value_street2_262 === null ||
+            value_street2_262 instanceof Date ||
+            value_street2_262 instanceof RegExp ||
             (
-              typeof value_street2_242 === "object" &&
-              typeof value_street2_242.toString === "function" &&
-              value_street2_242.toString !== Object.prototype.toString
+              typeof value_street2_262 === "object" &&
+              typeof value_street2_262.toString === "function" &&
+              value_street2_262.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_242 !== 'string') {
-          if (value_street2_242 === null) {
+        if (typeof value_street2_262 !== 'string') {
+          if (value_street2_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_242 instanceof RegExp) {
-            json += asString(value_street2_242.source)
+          } else if (value_street2_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_262 instanceof RegExp) {
+            json += asString(value_street2_262.source)
           } else {
-            json += asString(value_street2_242.toString())
+            json += asString(value_street2_262.toString())
           }
         } else {
-          json += asString(value_street2_242)
+          json += asString(value_street2_262)
         }
         
           }
@@ -5130,38 +5394,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_243 = obj["city"]
-          if (value_city_243 !== undefined) {
-            json += addComma_240 ? ",\"city\":" : ((addComma_240 = true), "{\"city\":")
+          const value_city_263 = obj["city"]
+          if (value_city_263 !== undefined) {
+            json += addComma_260 ? ",\"city\":" : ((addComma_260 = true), "{\"city\":")
             
-          if (value_city_243 === null) {
+          if (value_city_263 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_243 === "string" ||
-            value_city_243 === null ||
-            value_city_243 instanceof Date ||
-            value_city_243 instanceof RegExp ||
+            typeof value_city_263 === "string" ||
+            value_city_263 === null ||
+            value_city_263 instanceof Date ||
+            value_city_263 instanceof RegExp ||
             (
-              typeof value_city_243 === "object" &&
-              typeof value_city_243.toString === "function" &&
-              value_city_243.toString !== Object.prototype.toString
+              typeof value_city_263 === "object" &&
+              typeof value_city_263.toString === "function" &&
+              value_city_263.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_243 !== 'string') {
-          if (value_city_243 === null) {
+        if (typeof value_city_263 !== 'string') {
+          if (value_city_263 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_243 instanceof RegExp) {
-            json += asString(value_city_243.source)
+          } else if (value_city_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_263 instanceof RegExp) {
+            json += asString(value_city_263.source)
           } else {
-            json += asString(value_city_243.toString())
+            json += asString(value_city_263.toString())
           }
         } else {
-          json += asString(value_city_243)
+          json += asString(value_city_263)
         }
         
           }
@@ -5170,38 +5434,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_244 = obj["region"]
-          if (value_region_244 !== undefined) {
-            json += addComma_240 ? ",\"region\":" : ((addComma_240 = true), "{\"region\":")
+          const value_region_264 = obj["region"]
+          if (value_region_264 !== undefined) {
+            json += addComma_260 ? ",\"region\":" : ((addComma_260 = true), "{\"region\":")
             
-          if (value_region_244 === null) {
+          if (value_region_264 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_244 === "string" ||
-            value_region_244 === null ||
-            value_region_244 instanceof Date ||
-            value_region_244 instanceof RegExp ||
+            typeof value_region_264 === "string" ||
+            value_region_264 === null ||
+            value_region_264 instanceof Date ||
+            value_region_264 instanceof RegExp ||
             (
-              typeof value_region_244 === "object" &&
-              typeof value_region_244.toString === "function" &&
-              value_region_244.toString !== Object.prototype.toString
+              typeof value_region_264 === "object" &&
+              typeof value_region_264.toString === "function" &&
+              value_region_264.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_244 !== 'string') {
-          if (value_region_244 === null) {
+        if (typeof value_region_264 !== 'string') {
+          if (value_region_264 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_244 instanceof RegExp) {
-            json += asString(value_region_244.source)
+          } else if (value_region_264 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_264.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_264 instanceof RegExp) {
+            json += asString(value_region_264.source)
           } else {
-            json += asString(value_region_244.toString())
+            json += asString(value_region_264.toString())
           }
         } else {
-          json += asString(value_region_244)
+          json += asString(value_region_264)
         }
         
           }
@@ -5210,38 +5474,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_245 = obj["postalCode"]
-          if (value_postalCode_245 !== undefined) {
-            json += addComma_240 ? ",\"postalCode\":" : ((addComma_240 = true), "{\"postalCode\":")
+          const value_postalCode_265 = obj["postalCode"]
+          if (value_postalCode_265 !== undefined) {
+            json += addComma_260 ? ",\"postalCode\":" : ((addComma_260 = true), "{\"postalCode\":")
             
-          if (value_postalCode_245 === null) {
+          if (value_postalCode_265 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_245 === "string" ||
-            value_postalCode_245 === null ||
-            value_postalCode_245 instanceof Date ||
-            value_postalCode_245 instanceof RegExp ||
+            typeof value_postalCode_265 === "string" ||
+            value_postalCode_265 === null ||
+            value_postalCode_265 instanceof Date ||
+            value_postalCode_265 instanceof RegExp ||
             (
-              typeof value_postalCode_245 === "object" &&
-              typeof value_postalCode_245.toString === "function" &&
-              value_postalCode_245.toString !== Object.prototype.toString
+              typeof value_postalCode_265 === "object" &&
+              typeof value_postalCode_265.toString === "function" &&
+              value_postalCode_265.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_245 !== 'string') {
-          if (value_postalCode_245 === null) {
+        if (typeof value_postalCode_265 !== 'string') {
+          if (value_postalCode_265 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_245 instanceof RegExp) {
-            json += asString(value_postalCode_245.source)
+          } else if (value_postalCode_265 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_265.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_265 instanceof RegExp) {
+            json += asString(value_postalCode_265.source)
           } else {
-            json += asString(value_postalCode_245.toString())
+            json += asString(value_postalCode_265.toString())
           }
         } else {
-          json += asString(value_postalCode_245)
+          json += asString(value_postalCode_265)
         }
         
           }
@@ -5250,38 +5514,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_246 = obj["countryCode"]
-          if (value_countryCode_246 !== undefined) {
-            json += addComma_240 ? ",\"countryCode\":" : ((addComma_240 = true), "{\"countryCode\":")
+          const value_countryCode_266 = obj["countryCode"]
+          if (value_countryCode_266 !== undefined) {
+            json += addComma_260 ? ",\"countryCode\":" : ((addComma_260 = true), "{\"countryCode\":")
             
-          if (value_countryCode_246 === null) {
+          if (value_countryCode_266 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_246 === "string" ||
-            value_countryCode_246 === null ||
-            value_countryCode_246 instanceof Date ||
-            value_countryCode_246 instanceof RegExp ||
+            typeof value_countryCode_266 === "string" ||
+            value_countryCode_266 === null ||
+            value_countryCode_266 instanceof Date ||
+            value_countryCode_266 instanceof RegExp ||
             (
-              typeof value_countryCode_246 === "object" &&
-              typeof value_countryCode_246.toString === "function" &&
-              value_countryCode_246.toString !== Object.prototype.toString
+              typeof value_countryCode_266 === "object" &&
+              typeof value_countryCode_266.toString === "function" &&
+              value_countryCode_266.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_246 !== 'string') {
-          if (value_countryCode_246 === null) {
+        if (typeof value_countryCode_266 !== 'string') {
+          if (value_countryCode_266 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_246 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_246.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_246 instanceof RegExp) {
-            json += asString(value_countryCode_246.source)
+          } else if (value_countryCode_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_266 instanceof RegExp) {
+            json += asString(value_countryCode_266.source)
           } else {
-            json += asString(value_countryCode_246.toString())
+            json += asString(value_countryCode_266.toString())
           }
         } else {
-          json += asString(value_countryCode_246)
+          json += asString(value_countryCode_266)
         }
         
           }
@@ -5289,7 +5553,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_240) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_260) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5297,7 +5561,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous38 (input) {
+      function anonymous44 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5306,88 +5570,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_202 = obj["id"]
-      if (value_id_202 !== undefined) {
+      const value_id_222 = obj["id"]
+      if (value_id_222 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_202 !== 'string') {
-          if (value_id_202 === null) {
+        if (typeof value_id_222 !== 'string') {
+          if (value_id_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_202 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_202.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_202 instanceof RegExp) {
-            json += asString(value_id_202.source)
+          } else if (value_id_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_222 instanceof RegExp) {
+            json += asString(value_id_222.source)
           } else {
-            json += asString(value_id_202.toString())
+            json += asString(value_id_222.toString())
           }
         } else {
-          json += asString(value_id_202)
+          json += asString(value_id_222)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_203 = obj["version"]
-      if (value_version_203 !== undefined) {
+      const value_version_223 = obj["version"]
+      if (value_version_223 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_203)
+        json += asInteger(value_version_223)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_204 = obj["createdAt"]
-      if (value_createdAt_204 !== undefined) {
+      const value_createdAt_224 = obj["createdAt"]
+      if (value_createdAt_224 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_204)
+        json += asDateTime(value_createdAt_224)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_205 = obj["createdBy"]
-      if (value_createdBy_205 !== undefined) {
+      const value_createdBy_225 = obj["createdBy"]
+      if (value_createdBy_225 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_205)
+        json += anonymous23(value_createdBy_225)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_206 = obj["updatedAt"]
-      if (value_updatedAt_206 !== undefined) {
+      const value_updatedAt_226 = obj["updatedAt"]
+      if (value_updatedAt_226 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_206)
+        json += asDateTime(value_updatedAt_226)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_207 = obj["updatedBy"]
-      if (value_updatedBy_207 !== undefined) {
+      const value_updatedBy_227 = obj["updatedBy"]
+      if (value_updatedBy_227 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_207)
+        json += anonymous23(value_updatedBy_227)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_208 = obj["deletedAt"]
-      if (value_deletedAt_208 !== undefined) {
+      const value_deletedAt_228 = obj["deletedAt"]
+      if (value_deletedAt_228 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_208 === null) {
+          if (value_deletedAt_228 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_208 === "string" ||
-            value_deletedAt_208 === null ||
-            value_deletedAt_208 instanceof Date ||
-            value_deletedAt_208 instanceof RegExp ||
+            typeof value_deletedAt_228 === "string" ||
+            value_deletedAt_228 === null ||
+            value_deletedAt_228 instanceof Date ||
+            value_deletedAt_228 instanceof RegExp ||
             (
-              typeof value_deletedAt_208 === "object" &&
-              typeof value_deletedAt_208.toString === "function" &&
-              value_deletedAt_208.toString !== Object.prototype.toString
+              typeof value_deletedAt_228 === "object" &&
+              typeof value_deletedAt_228.toString === "function" &&
+              value_deletedAt_228.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_208)
+            json += asDateTime(value_deletedAt_228)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5396,60 +5660,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_209 = obj["ownerId"]
-      if (value_ownerId_209 !== undefined) {
+      const value_ownerId_229 = obj["ownerId"]
+      if (value_ownerId_229 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_209 !== 'string') {
-          if (value_ownerId_209 === null) {
+        if (typeof value_ownerId_229 !== 'string') {
+          if (value_ownerId_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_209 instanceof RegExp) {
-            json += asString(value_ownerId_209.source)
+          } else if (value_ownerId_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_229 instanceof RegExp) {
+            json += asString(value_ownerId_229.source)
           } else {
-            json += asString(value_ownerId_209.toString())
+            json += asString(value_ownerId_229.toString())
           }
         } else {
-          json += asString(value_ownerId_209)
+          json += asString(value_ownerId_229)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_210 = obj["teamId"]
-      if (value_teamId_210 !== undefined) {
+      const value_teamId_230 = obj["teamId"]
+      if (value_teamId_230 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_210 === null) {
+          if (value_teamId_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_210 === "string" ||
-            value_teamId_210 === null ||
-            value_teamId_210 instanceof Date ||
-            value_teamId_210 instanceof RegExp ||
+            typeof value_teamId_230 === "string" ||
+            value_teamId_230 === null ||
+            value_teamId_230 instanceof Date ||
+            value_teamId_230 instanceof RegExp ||
             (
-              typeof value_teamId_210 === "object" &&
-              typeof value_teamId_210.toString === "function" &&
-              value_teamId_210.toString !== Object.prototype.toString
+              typeof value_teamId_230 === "object" &&
+              typeof value_teamId_230.toString === "function" &&
+              value_teamId_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_210 !== 'string') {
-          if (value_teamId_210 === null) {
+        if (typeof value_teamId_230 !== 'string') {
+          if (value_teamId_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_210 instanceof RegExp) {
-            json += asString(value_teamId_210.source)
+          } else if (value_teamId_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_230 instanceof RegExp) {
+            json += asString(value_teamId_230.source)
           } else {
-            json += asString(value_teamId_210.toString())
+            json += asString(value_teamId_230.toString())
           }
         } else {
-          json += asString(value_teamId_210)
+          json += asString(value_teamId_230)
         }
         
           }
@@ -5460,54 +5724,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_211 = obj["tags"]
-      if (value_tags_211 !== undefined) {
+      const value_tags_231 = obj["tags"]
+      if (value_tags_231 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_211)
+        json += anonymous27(value_tags_231)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_212 = obj["customFields"]
-      if (value_customFields_212 !== undefined) {
+      const value_customFields_232 = obj["customFields"]
+      if (value_customFields_232 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_212)
+        json += JSON.stringify(value_customFields_232)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_213 = obj["firstName"]
-      if (value_firstName_213 !== undefined) {
+      const value_firstName_233 = obj["firstName"]
+      if (value_firstName_233 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_213 === null) {
+          if (value_firstName_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_213 === "string" ||
-            value_firstName_213 === null ||
-            value_firstName_213 instanceof Date ||
-            value_firstName_213 instanceof RegExp ||
+            typeof value_firstName_233 === "string" ||
+            value_firstName_233 === null ||
+            value_firstName_233 instanceof Date ||
+            value_firstName_233 instanceof RegExp ||
             (
-              typeof value_firstName_213 === "object" &&
-              typeof value_firstName_213.toString === "function" &&
-              value_firstName_213.toString !== Object.prototype.toString
+              typeof value_firstName_233 === "object" &&
+              typeof value_firstName_233.toString === "function" &&
+              value_firstName_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_213 !== 'string') {
-          if (value_firstName_213 === null) {
+        if (typeof value_firstName_233 !== 'string') {
+          if (value_firstName_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_213 instanceof RegExp) {
-            json += asString(value_firstName_213.source)
+          } else if (value_firstName_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_233 instanceof RegExp) {
+            json += asString(value_firstName_233.source)
           } else {
-            json += asString(value_firstName_213.toString())
+            json += asString(value_firstName_233.toString())
           }
         } else {
-          json += asString(value_firstName_213)
+          json += asString(value_firstName_233)
         }
         
           }
@@ -5518,38 +5782,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_214 = obj["lastName"]
-      if (value_lastName_214 !== undefined) {
+      const value_lastName_234 = obj["lastName"]
+      if (value_lastName_234 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_214 === null) {
+          if (value_lastName_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_214 === "string" ||
-            value_lastName_214 === null ||
-            value_lastName_214 instanceof Date ||
-            value_lastName_214 instanceof RegExp ||
+            typeof value_lastName_234 === "string" ||
+            value_lastName_234 === null ||
+            value_lastName_234 instanceof Date ||
+            value_lastName_234 instanceof RegExp ||
             (
-              typeof value_lastName_214 === "object" &&
-              typeof value_lastName_214.toString === "function" &&
-              value_lastName_214.toString !== Object.prototype.toString
+              typeof value_lastName_234 === "object" &&
+              typeof value_lastName_234.toString === "function" &&
+              value_lastName_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_214 !== 'string') {
-          if (value_lastName_214 === null) {
+        if (typeof value_lastName_234 !== 'string') {
+          if (value_lastName_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_214 instanceof RegExp) {
-            json += asString(value_lastName_214.source)
+          } else if (value_lastName_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_234 instanceof RegExp) {
+            json += asString(value_lastName_234.source)
           } else {
-            json += asString(value_lastName_214.toString())
+            json += asString(value_lastName_234.toString())
           }
         } else {
-          json += asString(value_lastName_214)
+          json += asString(value_lastName_234)
         }
         
           }
@@ -5560,38 +5824,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_215 = obj["companyName"]
-      if (value_companyName_215 !== undefined) {
+      const value_companyName_235 = obj["companyName"]
+      if (value_companyName_235 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_215 === null) {
+          if (value_companyName_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_215 === "string" ||
-            value_companyName_215 === null ||
-            value_companyName_215 instanceof Date ||
-            value_companyName_215 instanceof RegExp ||
+            typeof value_companyName_235 === "string" ||
+            value_companyName_235 === null ||
+            value_companyName_235 instanceof Date ||
+            value_companyName_235 instanceof RegExp ||
             (
-              typeof value_companyName_215 === "object" &&
-              typeof value_companyName_215.toString === "function" &&
-              value_companyName_215.toString !== Object.prototype.toString
+              typeof value_companyName_235 === "object" &&
+              typeof value_companyName_235.toString === "function" &&
+              value_companyName_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_215 !== 'string') {
-          if (value_companyName_215 === null) {
+        if (typeof value_companyName_235 !== 'string') {
+          if (value_companyName_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_215 instanceof RegExp) {
-            json += asString(value_companyName_215.source)
+          } else if (value_companyName_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_235 instanceof RegExp) {
+            json += asString(value_companyName_235.source)
           } else {
-            json += asString(value_companyName_215.toString())
+            json += asString(value_companyName_235.toString())
           }
         } else {
-          json += asString(value_companyName_215)
+          json += asString(value_companyName_235)
         }
         
           }
@@ -5602,38 +5866,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_216 = obj["title"]
-      if (value_title_216 !== undefined) {
+      const value_title_236 = obj["title"]
+      if (value_title_236 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_216 === null) {
+          if (value_title_236 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_216 === "string" ||
-            value_title_216 === null ||
-            value_title_216 instanceof Date ||
-            value_title_216 instanceof RegExp ||
+            typeof value_title_236 === "string" ||
+            value_title_236 === null ||
+            value_title_236 instanceof Date ||
+            value_title_236 instanceof RegExp ||
             (
-              typeof value_title_216 === "object" &&
-              typeof value_title_216.toString === "function" &&
-              value_title_216.toString !== Object.prototype.toString
+              typeof value_title_236 === "object" &&
+              typeof value_title_236.toString === "function" &&
+              value_title_236.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_216 !== 'string') {
-          if (value_title_216 === null) {
+        if (typeof value_title_236 !== 'string') {
+          if (value_title_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_216 instanceof RegExp) {
-            json += asString(value_title_216.source)
+          } else if (value_title_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_236 instanceof RegExp) {
+            json += asString(value_title_236.source)
           } else {
-            json += asString(value_title_216.toString())
+            json += asString(value_title_236.toString())
           }
         } else {
-          json += asString(value_title_216)
+          json += asString(value_title_236)
         }
         
           }
@@ -5644,38 +5908,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_217 = obj["email"]
-      if (value_email_217 !== undefined) {
+      const value_email_237 = obj["email"]
+      if (value_email_237 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_217 === null) {
+          if (value_email_237 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_217 === "string" ||
-            value_email_217 === null ||
-            value_email_217 instanceof Date ||
-            value_email_217 instanceof RegExp ||
+            typeof value_email_237 === "string" ||
+            value_email_237 === null ||
+            value_email_237 instanceof Date ||
+            value_email_237 instanceof RegExp ||
             (
-              typeof value_email_217 === "object" &&
-              typeof value_email_217.toString === "function" &&
-              value_email_217.toString !== Object.prototype.toString
+              typeof value_email_237 === "object" &&
+              typeof value_email_237.toString === "function" &&
+              value_email_237.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_217 !== 'string') {
-          if (value_email_217 === null) {
+        if (typeof value_email_237 !== 'string') {
+          if (value_email_237 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_217 instanceof RegExp) {
-            json += asString(value_email_217.source)
+          } else if (value_email_237 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_237.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_237 instanceof RegExp) {
+            json += asString(value_email_237.source)
           } else {
-            json += asString(value_email_217.toString())
+            json += asString(value_email_237.toString())
           }
         } else {
-          json += asString(value_email_217)
+          json += asString(value_email_237)
         }
         
           }
@@ -5686,38 +5950,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_218 = obj["phone"]
-      if (value_phone_218 !== undefined) {
+      const value_phone_238 = obj["phone"]
+      if (value_phone_238 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_218 === null) {
+          if (value_phone_238 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_218 === "string" ||
-            value_phone_218 === null ||
-            value_phone_218 instanceof Date ||
-            value_phone_218 instanceof RegExp ||
+            typeof value_phone_238 === "string" ||
+            value_phone_238 === null ||
+            value_phone_238 instanceof Date ||
+            value_phone_238 instanceof RegExp ||
             (
-              typeof value_phone_218 === "object" &&
-              typeof value_phone_218.toString === "function" &&
-              value_phone_218.toString !== Object.prototype.toString
+              typeof value_phone_238 === "object" &&
+              typeof value_phone_238.toString === "function" &&
+              value_phone_238.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_218 !== 'string') {
-          if (value_phone_218 === null) {
+        if (typeof value_phone_238 !== 'string') {
+          if (value_phone_238 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_218 instanceof RegExp) {
-            json += asString(value_phone_218.source)
+          } else if (value_phone_238 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_238.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_238 instanceof RegExp) {
+            json += asString(value_phone_238.source)
           } else {
-            json += asString(value_phone_218.toString())
+            json += asString(value_phone_238.toString())
           }
         } else {
-          json += asString(value_phone_218)
+          json += asString(value_phone_238)
         }
         
           }
@@ -5728,38 +5992,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_219 = obj["mobilePhone"]
-      if (value_mobilePhone_219 !== undefined) {
+      const value_mobilePhone_239 = obj["mobilePhone"]
+      if (value_mobilePhone_239 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_219 === null) {
+          if (value_mobilePhone_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_219 === "string" ||
-            value_mobilePhone_219 === null ||
-            value_mobilePhone_219 instanceof Date ||
-            value_mobilePhone_219 instanceof RegExp ||
+            typeof value_mobilePhone_239 === "string" ||
+            value_mobilePhone_239 === null ||
+            value_mobilePhone_239 instanceof Date ||
+            value_mobilePhone_239 instanceof RegExp ||
             (
-              typeof value_mobilePhone_219 === "object" &&
-              typeof value_mobilePhone_219.toString === "function" &&
-              value_mobilePhone_219.toString !== Object.prototype.toString
+              typeof value_mobilePhone_239 === "object" &&
+              typeof value_mobilePhone_239.toString === "function" &&
+              value_mobilePhone_239.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_219 !== 'string') {
-          if (value_mobilePhone_219 === null) {
+        if (typeof value_mobilePhone_239 !== 'string') {
+          if (value_mobilePhone_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_219 instanceof RegExp) {
-            json += asString(value_mobilePhone_219.source)
+          } else if (value_mobilePhone_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_239 instanceof RegExp) {
+            json += asString(value_mobilePhone_239.source)
           } else {
-            json += asString(value_mobilePhone_219.toString())
+            json += asString(value_mobilePhone_239.toString())
           }
         } else {
-          json += asString(value_mobilePhone_219)
+          json += asString(value_mobilePhone_239)
         }
         
           }
@@ -5770,38 +6034,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_220 = obj["website"]
-      if (value_website_220 !== undefined) {
+      const value_website_240 = obj["website"]
+      if (value_website_240 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_220 === null) {
+          if (value_website_240 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_220 === "string" ||
-            value_website_220 === null ||
-            value_website_220 instanceof Date ||
-            value_website_220 instanceof RegExp ||
+            typeof value_website_240 === "string" ||
+            value_website_240 === null ||
+            value_website_240 instanceof Date ||
+            value_website_240 instanceof RegExp ||
             (
-              typeof value_website_220 === "object" &&
-              typeof value_website_220.toString === "function" &&
-              value_website_220.toString !== Object.prototype.toString
+              typeof value_website_240 === "object" &&
+              typeof value_website_240.toString === "function" &&
+              value_website_240.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_220 !== 'string') {
-          if (value_website_220 === null) {
+        if (typeof value_website_240 !== 'string') {
+          if (value_website_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_220 instanceof RegExp) {
-            json += asString(value_website_220.source)
+          } else if (value_website_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_240 instanceof RegExp) {
+            json += asString(value_website_240.source)
           } else {
-            json += asString(value_website_220.toString())
+            json += asString(value_website_240.toString())
           }
         } else {
-          json += asString(value_website_220)
+          json += asString(value_website_240)
         }
         
           }
@@ -5812,38 +6076,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_221 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_221 !== undefined) {
+      const value_unqualifiedReason_241 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_241 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_221 === null) {
+          if (value_unqualifiedReason_241 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_221 === "string" ||
-            value_unqualifiedReason_221 === null ||
-            value_unqualifiedReason_221 instanceof Date ||
-            value_unqualifiedReason_221 instanceof RegExp ||
+            typeof value_unqualifiedReason_241 === "string" ||
+            value_unqualifiedReason_241 === null ||
+            value_unqualifiedReason_241 instanceof Date ||
+            value_unqualifiedReason_241 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_221 === "object" &&
-              typeof value_unqualifiedReason_221.toString === "function" &&
-              value_unqualifiedReason_221.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_241 === "object" &&
+              typeof value_unqualifiedReason_241.toString === "function" &&
+              value_unqualifiedReason_241.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_221 !== 'string') {
-          if (value_unqualifiedReason_221 === null) {
+        if (typeof value_unqualifiedReason_241 !== 'string') {
+          if (value_unqualifiedReason_241 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_221 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_221.source)
+          } else if (value_unqualifiedReason_241 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_241.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_241 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_241.source)
           } else {
-            json += asString(value_unqualifiedReason_221.toString())
+            json += asString(value_unqualifiedReason_241.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_221)
+          json += asString(value_unqualifiedReason_241)
         }
         
           }
@@ -5854,38 +6118,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_222 = obj["rating"]
-      if (value_rating_222 !== undefined) {
+      const value_rating_242 = obj["rating"]
+      if (value_rating_242 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_222 === null) {
+          if (value_rating_242 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_222 === "string" ||
-            value_rating_222 === null ||
-            value_rating_222 instanceof Date ||
-            value_rating_222 instanceof RegExp ||
+            typeof value_rating_242 === "string" ||
+            value_rating_242 === null ||
+            value_rating_242 instanceof Date ||
+            value_rating_242 instanceof RegExp ||
             (
-              typeof value_rating_222 === "object" &&
-              typeof value_rating_222.toString === "function" &&
-              value_rating_222.toString !== Object.prototype.toString
+              typeof value_rating_242 === "object" &&
+              typeof value_rating_242.toString === "function" &&
+              value_rating_242.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_222 !== 'string') {
-          if (value_rating_222 === null) {
+        if (typeof value_rating_242 !== 'string') {
+          if (value_rating_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_222 instanceof RegExp) {
-            json += asString(value_rating_222.source)
+          } else if (value_rating_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_242 instanceof RegExp) {
+            json += asString(value_rating_242.source)
           } else {
-            json += asString(value_rating_222.toString())
+            json += asString(value_rating_242.toString())
           }
         } else {
-          json += asString(value_rating_222)
+          json += asString(value_rating_242)
         }
         
           }
@@ -5896,16 +6160,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_223 = obj["score"]
-      if (value_score_223 !== undefined) {
+      const value_score_243 = obj["score"]
+      if (value_score_243 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_223 === null) {
+          if (value_score_243 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_223) || value_score_223 === null) {
-            json += asInteger(value_score_223)
+          else if(Number.isInteger(value_score_243) || value_score_243 === null) {
+            json += asInteger(value_score_243)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -5914,38 +6178,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_224 = obj["source"]
-      if (value_source_224 !== undefined) {
+      const value_source_244 = obj["source"]
+      if (value_source_244 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_224 === null) {
+          if (value_source_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_224 === "string" ||
-            value_source_224 === null ||
-            value_source_224 instanceof Date ||
-            value_source_224 instanceof RegExp ||
+            typeof value_source_244 === "string" ||
+            value_source_244 === null ||
+            value_source_244 instanceof Date ||
+            value_source_244 instanceof RegExp ||
             (
-              typeof value_source_224 === "object" &&
-              typeof value_source_224.toString === "function" &&
-              value_source_224.toString !== Object.prototype.toString
+              typeof value_source_244 === "object" &&
+              typeof value_source_244.toString === "function" &&
+              value_source_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_224 !== 'string') {
-          if (value_source_224 === null) {
+        if (typeof value_source_244 !== 'string') {
+          if (value_source_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_224 instanceof RegExp) {
-            json += asString(value_source_224.source)
+          } else if (value_source_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_244 instanceof RegExp) {
+            json += asString(value_source_244.source)
           } else {
-            json += asString(value_source_224.toString())
+            json += asString(value_source_244.toString())
           }
         } else {
-          json += asString(value_source_224)
+          json += asString(value_source_244)
         }
         
           }
@@ -5956,38 +6220,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_225 = obj["sourceDetail"]
-      if (value_sourceDetail_225 !== undefined) {
+      const value_sourceDetail_245 = obj["sourceDetail"]
+      if (value_sourceDetail_245 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_225 === null) {
+          if (value_sourceDetail_245 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_225 === "string" ||
-            value_sourceDetail_225 === null ||
-            value_sourceDetail_225 instanceof Date ||
-            value_sourceDetail_225 instanceof RegExp ||
+            typeof value_sourceDetail_245 === "string" ||
+            value_sourceDetail_245 === null ||
+            value_sourceDetail_245 instanceof Date ||
+            value_sourceDetail_245 instanceof RegExp ||
             (
-              typeof value_sourceDetail_225 === "object" &&
-              typeof value_sourceDetail_225.toString === "function" &&
-              value_sourceDetail_225.toString !== Object.prototype.toString
+              typeof value_sourceDetail_245 === "object" &&
+              typeof value_sourceDetail_245.toString === "function" &&
+              value_sourceDetail_245.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_225 !== 'string') {
-          if (value_sourceDetail_225 === null) {
+        if (typeof value_sourceDetail_245 !== 'string') {
+          if (value_sourceDetail_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_225 instanceof RegExp) {
-            json += asString(value_sourceDetail_225.source)
+          } else if (value_sourceDetail_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_245 instanceof RegExp) {
+            json += asString(value_sourceDetail_245.source)
           } else {
-            json += asString(value_sourceDetail_225.toString())
+            json += asString(value_sourceDetail_245.toString())
           }
         } else {
-          json += asString(value_sourceDetail_225)
+          json += asString(value_sourceDetail_245)
         }
         
           }
@@ -5998,16 +6262,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_226 = obj["utm"]
-      if (value_utm_226 !== undefined) {
+      const value_utm_246 = obj["utm"]
+      if (value_utm_246 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_226 === null) {
+          if (value_utm_246 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_226 === "object" && !Array.isArray(value_utm_226)) || value_utm_226 === null) {
-            json += anonymous39(value_utm_226)
+          else if((typeof value_utm_246 === "object" && !Array.isArray(value_utm_246)) || value_utm_246 === null) {
+            json += anonymous45(value_utm_246)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -6016,38 +6280,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_233 = obj["industry"]
-      if (value_industry_233 !== undefined) {
+      const value_industry_253 = obj["industry"]
+      if (value_industry_253 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_233 === null) {
+          if (value_industry_253 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_233 === "string" ||
-            value_industry_233 === null ||
-            value_industry_233 instanceof Date ||
-            value_industry_233 instanceof RegExp ||
+            typeof value_industry_253 === "string" ||
+            value_industry_253 === null ||
+            value_industry_253 instanceof Date ||
+            value_industry_253 instanceof RegExp ||
             (
-              typeof value_industry_233 === "object" &&
-              typeof value_industry_233.toString === "function" &&
-              value_industry_233.toString !== Object.prototype.toString
+              typeof value_industry_253 === "object" &&
+              typeof value_industry_253.toString === "function" &&
+              value_industry_253.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_233 !== 'string') {
-          if (value_industry_233 === null) {
+        if (typeof value_industry_253 !== 'string') {
+          if (value_industry_253 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_233 instanceof RegExp) {
-            json += asString(value_industry_233.source)
+          } else if (value_industry_253 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_253.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_253 instanceof RegExp) {
+            json += asString(value_industry_253.source)
           } else {
-            json += asString(value_industry_233.toString())
+            json += asString(value_industry_253.toString())
           }
         } else {
-          json += asString(value_industry_233)
+          json += asString(value_industry_253)
         }
         
           }
@@ -6058,16 +6322,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_234 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_234 !== undefined) {
+      const value_numberOfEmployees_254 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_254 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_234 === null) {
+          if (value_numberOfEmployees_254 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_234) || value_numberOfEmployees_234 === null) {
-            json += asInteger(value_numberOfEmployees_234)
+          else if(Number.isInteger(value_numberOfEmployees_254) || value_numberOfEmployees_254 === null) {
+            json += asInteger(value_numberOfEmployees_254)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -6076,16 +6340,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_235 = obj["annualRevenue"]
-      if (value_annualRevenue_235 !== undefined) {
+      const value_annualRevenue_255 = obj["annualRevenue"]
+      if (value_annualRevenue_255 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_235 === null) {
+          if (value_annualRevenue_255 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_235 === "object" && !Array.isArray(value_annualRevenue_235)) || value_annualRevenue_235 === null) {
-            json += anonymous40(value_annualRevenue_235)
+          else if((typeof value_annualRevenue_255 === "object" && !Array.isArray(value_annualRevenue_255)) || value_annualRevenue_255 === null) {
+            json += anonymous46(value_annualRevenue_255)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6094,16 +6358,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_239 = obj["address"]
-      if (value_address_239 !== undefined) {
+      const value_address_259 = obj["address"]
+      if (value_address_259 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_239 === null) {
+          if (value_address_259 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_239 === "object" && !Array.isArray(value_address_239)) || value_address_239 === null) {
-            json += anonymous41(value_address_239)
+          else if((typeof value_address_259 === "object" && !Array.isArray(value_address_259)) || value_address_259 === null) {
+            json += anonymous47(value_address_259)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6112,38 +6376,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_247 = obj["description"]
-      if (value_description_247 !== undefined) {
+      const value_description_267 = obj["description"]
+      if (value_description_267 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_247 === null) {
+          if (value_description_267 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_247 === "string" ||
-            value_description_247 === null ||
-            value_description_247 instanceof Date ||
-            value_description_247 instanceof RegExp ||
+            typeof value_description_267 === "string" ||
+            value_description_267 === null ||
+            value_description_267 instanceof Date ||
+            value_description_267 instanceof RegExp ||
             (
-              typeof value_description_247 === "object" &&
-              typeof value_description_247.toString === "function" &&
-              value_description_247.toString !== Object.prototype.toString
+              typeof value_description_267 === "object" &&
+              typeof value_description_267.toString === "function" &&
+              value_description_267.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_247 !== 'string') {
-          if (value_description_247 === null) {
+        if (typeof value_description_267 !== 'string') {
+          if (value_description_267 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_247 instanceof RegExp) {
-            json += asString(value_description_247.source)
+          } else if (value_description_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_267 instanceof RegExp) {
+            json += asString(value_description_267.source)
           } else {
-            json += asString(value_description_247.toString())
+            json += asString(value_description_267.toString())
           }
         } else {
-          json += asString(value_description_247)
+          json += asString(value_description_267)
         }
         
           }
@@ -6154,86 +6418,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_248 = obj["doNotCall"]
-      if (value_doNotCall_248 !== undefined) {
+      const value_doNotCall_268 = obj["doNotCall"]
+      if (value_doNotCall_268 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_248)
+        json += asBoolean(value_doNotCall_268)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_249 = obj["emailOptOut"]
-      if (value_emailOptOut_249 !== undefined) {
+      const value_emailOptOut_269 = obj["emailOptOut"]
+      if (value_emailOptOut_269 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_249)
+        json += asBoolean(value_emailOptOut_269)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_250 = obj["name"]
-      if (value_name_250 !== undefined) {
+      const value_name_270 = obj["name"]
+      if (value_name_270 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_250 !== 'string') {
-          if (value_name_250 === null) {
+        if (typeof value_name_270 !== 'string') {
+          if (value_name_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_250 instanceof RegExp) {
-            json += asString(value_name_250.source)
+          } else if (value_name_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_270 instanceof RegExp) {
+            json += asString(value_name_270.source)
           } else {
-            json += asString(value_name_250.toString())
+            json += asString(value_name_270.toString())
           }
         } else {
-          json += asString(value_name_250)
+          json += asString(value_name_270)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_251 = obj["status"]
-      if (value_status_251 !== undefined) {
+      const value_status_271 = obj["status"]
+      if (value_status_271 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_251 !== 'string') {
-          if (value_status_251 === null) {
+        if (typeof value_status_271 !== 'string') {
+          if (value_status_271 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_251 instanceof RegExp) {
-            json += asString(value_status_251.source)
+          } else if (value_status_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_271 instanceof RegExp) {
+            json += asString(value_status_271.source)
           } else {
-            json += asString(value_status_251.toString())
+            json += asString(value_status_271.toString())
           }
         } else {
-          json += asString(value_status_251)
+          json += asString(value_status_271)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_252 = obj["convertedAt"]
-      if (value_convertedAt_252 !== undefined) {
+      const value_convertedAt_272 = obj["convertedAt"]
+      if (value_convertedAt_272 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_252 === null) {
+          if (value_convertedAt_272 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_252 === "string" ||
-            value_convertedAt_252 === null ||
-            value_convertedAt_252 instanceof Date ||
-            value_convertedAt_252 instanceof RegExp ||
+            typeof value_convertedAt_272 === "string" ||
+            value_convertedAt_272 === null ||
+            value_convertedAt_272 instanceof Date ||
+            value_convertedAt_272 instanceof RegExp ||
             (
-              typeof value_convertedAt_252 === "object" &&
-              typeof value_convertedAt_252.toString === "function" &&
-              value_convertedAt_252.toString !== Object.prototype.toString
+              typeof value_convertedAt_272 === "object" &&
+              typeof value_convertedAt_272.toString === "function" &&
+              value_convertedAt_272.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_252)
+            json += asDateTime(value_convertedAt_272)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6242,38 +6506,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_253 = obj["convertedAccountId"]
-      if (value_convertedAccountId_253 !== undefined) {
+      const value_convertedAccountId_273 = obj["convertedAccountId"]
+      if (value_convertedAccountId_273 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_253 === null) {
+          if (value_convertedAccountId_273 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_253 === "string" ||
-            value_convertedAccountId_253 === null ||
-            value_convertedAccountId_253 instanceof Date ||
-            value_convertedAccountId_253 instanceof RegExp ||
+            typeof value_convertedAccountId_273 === "string" ||
+            value_convertedAccountId_273 === null ||
+            value_convertedAccountId_273 instanceof Date ||
+            value_convertedAccountId_273 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_253 === "object" &&
-              typeof value_convertedAccountId_253.toString === "function" &&
-              value_convertedAccountId_253.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_273 === "object" &&
+              typeof value_convertedAccountId_273.toString === "function" &&
+              value_convertedAccountId_273.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_253 !== 'string') {
-          if (value_convertedAccountId_253 === null) {
+        if (typeof value_convertedAccountId_273 !== 'string') {
+          if (value_convertedAccountId_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_253 instanceof RegExp) {
-            json += asString(value_convertedAccountId_253.source)
+          } else if (value_convertedAccountId_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_273 instanceof RegExp) {
+            json += asString(value_convertedAccountId_273.source)
           } else {
-            json += asString(value_convertedAccountId_253.toString())
+            json += asString(value_convertedAccountId_273.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_253)
+          json += asString(value_convertedAccountId_273)
         }
         
           }
@@ -6284,38 +6548,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_254 = obj["convertedContactId"]
-      if (value_convertedContactId_254 !== undefined) {
+      const value_convertedContactId_274 = obj["convertedContactId"]
+      if (value_convertedContactId_274 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_254 === null) {
+          if (value_convertedContactId_274 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_254 === "string" ||
-            value_convertedContactId_254 === null ||
-            value_convertedContactId_254 instanceof Date ||
-            value_convertedContactId_254 instanceof RegExp ||
+            typeof value_convertedContactId_274 === "string" ||
+            value_convertedContactId_274 === null ||
+            value_convertedContactId_274 instanceof Date ||
+            value_convertedContactId_274 instanceof RegExp ||
             (
-              typeof value_convertedContactId_254 === "object" &&
-              typeof value_convertedContactId_254.toString === "function" &&
-              value_convertedContactId_254.toString !== Object.prototype.toString
+              typeof value_convertedContactId_274 === "object" &&
+              typeof value_convertedContactId_274.toString === "function" &&
+              value_convertedContactId_274.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_254 !== 'string') {
-          if (value_convertedContactId_254 === null) {
+        if (typeof value_convertedContactId_274 !== 'string') {
+          if (value_convertedContactId_274 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_254 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_254.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_254 instanceof RegExp) {
-            json += asString(value_convertedContactId_254.source)
+          } else if (value_convertedContactId_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_274 instanceof RegExp) {
+            json += asString(value_convertedContactId_274.source)
           } else {
-            json += asString(value_convertedContactId_254.toString())
+            json += asString(value_convertedContactId_274.toString())
           }
         } else {
-          json += asString(value_convertedContactId_254)
+          json += asString(value_convertedContactId_274)
         }
         
           }
@@ -6326,38 +6590,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_255 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_255 !== undefined) {
+      const value_convertedOpportunityId_275 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_275 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_255 === null) {
+          if (value_convertedOpportunityId_275 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_255 === "string" ||
-            value_convertedOpportunityId_255 === null ||
-            value_convertedOpportunityId_255 instanceof Date ||
-            value_convertedOpportunityId_255 instanceof RegExp ||
+            typeof value_convertedOpportunityId_275 === "string" ||
+            value_convertedOpportunityId_275 === null ||
+            value_convertedOpportunityId_275 instanceof Date ||
+            value_convertedOpportunityId_275 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_255 === "object" &&
-              typeof value_convertedOpportunityId_255.toString === "function" &&
-              value_convertedOpportunityId_255.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_275 === "object" &&
+              typeof value_convertedOpportunityId_275.toString === "function" &&
+              value_convertedOpportunityId_275.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_255 !== 'string') {
-          if (value_convertedOpportunityId_255 === null) {
+        if (typeof value_convertedOpportunityId_275 !== 'string') {
+          if (value_convertedOpportunityId_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_255 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_255.source)
+          } else if (value_convertedOpportunityId_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_275 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_275.source)
           } else {
-            json += asString(value_convertedOpportunityId_255.toString())
+            json += asString(value_convertedOpportunityId_275.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_255)
+          json += asString(value_convertedOpportunityId_275)
         }
         
           }
@@ -6373,7 +6637,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous37 (obj) {
+    function anonymous43 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -6387,18 +6651,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous38(value)
+        json += anonymous44(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous38(value)
+          json += anonymous44(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadList#"
-      function anonymous36 (input) {
+      function anonymous42 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6407,18 +6671,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_200 = obj["data"]
-      if (value_data_200 !== undefined) {
+      const value_data_220 = obj["data"]
+      if (value_data_220 !== undefined) {
         json += "{\"data\":"
-        json += anonymous37(value_data_200)
+        json += anonymous43(value_data_220)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_256 = obj["page"]
-      if (value_page_256 !== undefined) {
+      const value_page_276 = obj["page"]
+      if (value_page_276 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_256)
+        json += anonymous21(value_page_276)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6428,8 +6692,8 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "LeadConversionResult#/properties/account"
-      function anonymous43 (input) {
+      // "LeadBatchResult#/properties/results/items"
+      function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6438,32 +6702,164 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_264 = obj["outcome"]
-      if (value_outcome_264 !== undefined) {
-        json += "{\"outcome\":"
+      const value_index_283 = obj["index"]
+      if (value_index_283 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_283)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_284 = obj["status"]
+      if (value_status_284 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_284)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_285 = obj["etag"]
+      if (value_etag_285 !== undefined) {
+        json += ",\"etag\":"
         
-        if (typeof value_outcome_264 !== 'string') {
-          if (value_outcome_264 === null) {
+        if (typeof value_etag_285 !== 'string') {
+          if (value_etag_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_264 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_264.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_264 instanceof RegExp) {
-            json += asString(value_outcome_264.source)
+          } else if (value_etag_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_285 instanceof RegExp) {
+            json += asString(value_etag_285.source)
           } else {
-            json += asString(value_outcome_264.toString())
+            json += asString(value_etag_285.toString())
           }
         } else {
-          json += asString(value_outcome_264)
+          json += asString(value_etag_285)
+        }
+        
+      }
+
+      const value_body_286 = obj["body"]
+      if (value_body_286 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous44(value_body_286)
+      }
+
+      const value_problem_287 = obj["problem"]
+      if (value_problem_287 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_287)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous49 (obj) {
+      // "LeadBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous50(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous50(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadBatchResult#"
+      function anonymous48 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_280 = obj["outcome"]
+      if (value_outcome_280 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_280 !== 'string') {
+          if (value_outcome_280 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_280 instanceof RegExp) {
+            json += asString(value_outcome_280.source)
+          } else {
+            json += asString(value_outcome_280.toString())
+          }
+        } else {
+          json += asString(value_outcome_280)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_265 = obj["record"]
-      if (value_record_265 !== undefined) {
+      const value_results_281 = obj["results"]
+      if (value_results_281 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous49(value_results_281)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "LeadConversionResult#/properties/account"
+      function anonymous52 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_294 = obj["outcome"]
+      if (value_outcome_294 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_294 !== 'string') {
+          if (value_outcome_294 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_294 instanceof RegExp) {
+            json += asString(value_outcome_294.source)
+          } else {
+            json += asString(value_outcome_294.toString())
+          }
+        } else {
+          json += asString(value_outcome_294)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_record_295 = obj["record"]
+      if (value_record_295 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_265)
+        json += anonymous26(value_record_295)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6474,7 +6870,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous44 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6483,32 +6879,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_268 = obj["outcome"]
-      if (value_outcome_268 !== undefined) {
+      const value_outcome_298 = obj["outcome"]
+      if (value_outcome_298 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_268 !== 'string') {
-          if (value_outcome_268 === null) {
+        if (typeof value_outcome_298 !== 'string') {
+          if (value_outcome_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_268 instanceof RegExp) {
-            json += asString(value_outcome_268.source)
+          } else if (value_outcome_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_298 instanceof RegExp) {
+            json += asString(value_outcome_298.source)
           } else {
-            json += asString(value_outcome_268.toString())
+            json += asString(value_outcome_298.toString())
           }
         } else {
-          json += asString(value_outcome_268)
+          json += asString(value_outcome_298)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_269 = obj["record"]
-      if (value_record_269 !== undefined) {
+      const value_record_299 = obj["record"]
+      if (value_record_299 !== undefined) {
         json += ",\"record\":"
-        json += anonymous33(value_record_269)
+        json += anonymous36(value_record_299)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6519,7 +6915,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous47 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6528,44 +6924,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_292 = obj["amount"]
-      if (value_amount_292 !== undefined) {
+      const value_amount_322 = obj["amount"]
+      if (value_amount_322 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_292 !== 'string') {
-          if (value_amount_292 === null) {
+        if (typeof value_amount_322 !== 'string') {
+          if (value_amount_322 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_292 instanceof RegExp) {
-            json += asString(value_amount_292.source)
+          } else if (value_amount_322 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_322.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_322 instanceof RegExp) {
+            json += asString(value_amount_322.source)
           } else {
-            json += asString(value_amount_292.toString())
+            json += asString(value_amount_322.toString())
           }
         } else {
-          json += asString(value_amount_292)
+          json += asString(value_amount_322)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_293 = obj["currency"]
-      if (value_currency_293 !== undefined) {
+      const value_currency_323 = obj["currency"]
+      if (value_currency_323 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_293 !== 'string') {
-          if (value_currency_293 === null) {
+        if (typeof value_currency_323 !== 'string') {
+          if (value_currency_323 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_293 instanceof RegExp) {
-            json += asString(value_currency_293.source)
+          } else if (value_currency_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_323 instanceof RegExp) {
+            json += asString(value_currency_323.source)
           } else {
-            json += asString(value_currency_293.toString())
+            json += asString(value_currency_323.toString())
           }
         } else {
-          json += asString(value_currency_293)
+          json += asString(value_currency_323)
         }
         
       } else {
@@ -6578,7 +6974,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous46 (input) {
+      function anonymous55 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6587,88 +6983,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_275 = obj["id"]
-      if (value_id_275 !== undefined) {
+      const value_id_305 = obj["id"]
+      if (value_id_305 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_275 !== 'string') {
-          if (value_id_275 === null) {
+        if (typeof value_id_305 !== 'string') {
+          if (value_id_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_275 instanceof RegExp) {
-            json += asString(value_id_275.source)
+          } else if (value_id_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_305 instanceof RegExp) {
+            json += asString(value_id_305.source)
           } else {
-            json += asString(value_id_275.toString())
+            json += asString(value_id_305.toString())
           }
         } else {
-          json += asString(value_id_275)
+          json += asString(value_id_305)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_276 = obj["version"]
-      if (value_version_276 !== undefined) {
+      const value_version_306 = obj["version"]
+      if (value_version_306 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_276)
+        json += asInteger(value_version_306)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_277 = obj["createdAt"]
-      if (value_createdAt_277 !== undefined) {
+      const value_createdAt_307 = obj["createdAt"]
+      if (value_createdAt_307 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_277)
+        json += asDateTime(value_createdAt_307)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_278 = obj["createdBy"]
-      if (value_createdBy_278 !== undefined) {
+      const value_createdBy_308 = obj["createdBy"]
+      if (value_createdBy_308 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_278)
+        json += anonymous23(value_createdBy_308)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_279 = obj["updatedAt"]
-      if (value_updatedAt_279 !== undefined) {
+      const value_updatedAt_309 = obj["updatedAt"]
+      if (value_updatedAt_309 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_279)
+        json += asDateTime(value_updatedAt_309)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_280 = obj["updatedBy"]
-      if (value_updatedBy_280 !== undefined) {
+      const value_updatedBy_310 = obj["updatedBy"]
+      if (value_updatedBy_310 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_280)
+        json += anonymous23(value_updatedBy_310)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_281 = obj["deletedAt"]
-      if (value_deletedAt_281 !== undefined) {
+      const value_deletedAt_311 = obj["deletedAt"]
+      if (value_deletedAt_311 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_281 === null) {
+          if (value_deletedAt_311 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_281 === "string" ||
-            value_deletedAt_281 === null ||
-            value_deletedAt_281 instanceof Date ||
-            value_deletedAt_281 instanceof RegExp ||
+            typeof value_deletedAt_311 === "string" ||
+            value_deletedAt_311 === null ||
+            value_deletedAt_311 instanceof Date ||
+            value_deletedAt_311 instanceof RegExp ||
             (
-              typeof value_deletedAt_281 === "object" &&
-              typeof value_deletedAt_281.toString === "function" &&
-              value_deletedAt_281.toString !== Object.prototype.toString
+              typeof value_deletedAt_311 === "object" &&
+              typeof value_deletedAt_311.toString === "function" &&
+              value_deletedAt_311.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_281)
+            json += asDateTime(value_deletedAt_311)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6677,60 +7073,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_282 = obj["ownerId"]
-      if (value_ownerId_282 !== undefined) {
+      const value_ownerId_312 = obj["ownerId"]
+      if (value_ownerId_312 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_282 !== 'string') {
-          if (value_ownerId_282 === null) {
+        if (typeof value_ownerId_312 !== 'string') {
+          if (value_ownerId_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_282 instanceof RegExp) {
-            json += asString(value_ownerId_282.source)
+          } else if (value_ownerId_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_312 instanceof RegExp) {
+            json += asString(value_ownerId_312.source)
           } else {
-            json += asString(value_ownerId_282.toString())
+            json += asString(value_ownerId_312.toString())
           }
         } else {
-          json += asString(value_ownerId_282)
+          json += asString(value_ownerId_312)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_283 = obj["teamId"]
-      if (value_teamId_283 !== undefined) {
+      const value_teamId_313 = obj["teamId"]
+      if (value_teamId_313 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_283 === null) {
+          if (value_teamId_313 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_283 === "string" ||
-            value_teamId_283 === null ||
-            value_teamId_283 instanceof Date ||
-            value_teamId_283 instanceof RegExp ||
+            typeof value_teamId_313 === "string" ||
+            value_teamId_313 === null ||
+            value_teamId_313 instanceof Date ||
+            value_teamId_313 instanceof RegExp ||
             (
-              typeof value_teamId_283 === "object" &&
-              typeof value_teamId_283.toString === "function" &&
-              value_teamId_283.toString !== Object.prototype.toString
+              typeof value_teamId_313 === "object" &&
+              typeof value_teamId_313.toString === "function" &&
+              value_teamId_313.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_283 !== 'string') {
-          if (value_teamId_283 === null) {
+        if (typeof value_teamId_313 !== 'string') {
+          if (value_teamId_313 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_283 instanceof RegExp) {
-            json += asString(value_teamId_283.source)
+          } else if (value_teamId_313 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_313.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_313 instanceof RegExp) {
+            json += asString(value_teamId_313.source)
           } else {
-            json += asString(value_teamId_283.toString())
+            json += asString(value_teamId_313.toString())
           }
         } else {
-          json += asString(value_teamId_283)
+          json += asString(value_teamId_313)
         }
         
           }
@@ -6741,76 +7137,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_284 = obj["tags"]
-      if (value_tags_284 !== undefined) {
+      const value_tags_314 = obj["tags"]
+      if (value_tags_314 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_284)
+        json += anonymous27(value_tags_314)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_285 = obj["customFields"]
-      if (value_customFields_285 !== undefined) {
+      const value_customFields_315 = obj["customFields"]
+      if (value_customFields_315 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_285)
+        json += JSON.stringify(value_customFields_315)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_286 = obj["name"]
-      if (value_name_286 !== undefined) {
+      const value_name_316 = obj["name"]
+      if (value_name_316 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_286 !== 'string') {
-          if (value_name_286 === null) {
+        if (typeof value_name_316 !== 'string') {
+          if (value_name_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_286 instanceof RegExp) {
-            json += asString(value_name_286.source)
+          } else if (value_name_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_316 instanceof RegExp) {
+            json += asString(value_name_316.source)
           } else {
-            json += asString(value_name_286.toString())
+            json += asString(value_name_316.toString())
           }
         } else {
-          json += asString(value_name_286)
+          json += asString(value_name_316)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_287 = obj["accountId"]
-      if (value_accountId_287 !== undefined) {
+      const value_accountId_317 = obj["accountId"]
+      if (value_accountId_317 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_287 === null) {
+          if (value_accountId_317 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_287 === "string" ||
-            value_accountId_287 === null ||
-            value_accountId_287 instanceof Date ||
-            value_accountId_287 instanceof RegExp ||
+            typeof value_accountId_317 === "string" ||
+            value_accountId_317 === null ||
+            value_accountId_317 instanceof Date ||
+            value_accountId_317 instanceof RegExp ||
             (
-              typeof value_accountId_287 === "object" &&
-              typeof value_accountId_287.toString === "function" &&
-              value_accountId_287.toString !== Object.prototype.toString
+              typeof value_accountId_317 === "object" &&
+              typeof value_accountId_317.toString === "function" &&
+              value_accountId_317.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_287 !== 'string') {
-          if (value_accountId_287 === null) {
+        if (typeof value_accountId_317 !== 'string') {
+          if (value_accountId_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_287 instanceof RegExp) {
-            json += asString(value_accountId_287.source)
+          } else if (value_accountId_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_317 instanceof RegExp) {
+            json += asString(value_accountId_317.source)
           } else {
-            json += asString(value_accountId_287.toString())
+            json += asString(value_accountId_317.toString())
           }
         } else {
-          json += asString(value_accountId_287)
+          json += asString(value_accountId_317)
         }
         
           }
@@ -6821,38 +7217,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_288 = obj["primaryContactId"]
-      if (value_primaryContactId_288 !== undefined) {
+      const value_primaryContactId_318 = obj["primaryContactId"]
+      if (value_primaryContactId_318 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_288 === null) {
+          if (value_primaryContactId_318 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_288 === "string" ||
-            value_primaryContactId_288 === null ||
-            value_primaryContactId_288 instanceof Date ||
-            value_primaryContactId_288 instanceof RegExp ||
+            typeof value_primaryContactId_318 === "string" ||
+            value_primaryContactId_318 === null ||
+            value_primaryContactId_318 instanceof Date ||
+            value_primaryContactId_318 instanceof RegExp ||
             (
-              typeof value_primaryContactId_288 === "object" &&
-              typeof value_primaryContactId_288.toString === "function" &&
-              value_primaryContactId_288.toString !== Object.prototype.toString
+              typeof value_primaryContactId_318 === "object" &&
+              typeof value_primaryContactId_318.toString === "function" &&
+              value_primaryContactId_318.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_288 !== 'string') {
-          if (value_primaryContactId_288 === null) {
+        if (typeof value_primaryContactId_318 !== 'string') {
+          if (value_primaryContactId_318 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_288 instanceof RegExp) {
-            json += asString(value_primaryContactId_288.source)
+          } else if (value_primaryContactId_318 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_318.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_318 instanceof RegExp) {
+            json += asString(value_primaryContactId_318.source)
           } else {
-            json += asString(value_primaryContactId_288.toString())
+            json += asString(value_primaryContactId_318.toString())
           }
         } else {
-          json += asString(value_primaryContactId_288)
+          json += asString(value_primaryContactId_318)
         }
         
           }
@@ -6863,38 +7259,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_289 = obj["stageId"]
-      if (value_stageId_289 !== undefined) {
+      const value_stageId_319 = obj["stageId"]
+      if (value_stageId_319 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_289 !== 'string') {
-          if (value_stageId_289 === null) {
+        if (typeof value_stageId_319 !== 'string') {
+          if (value_stageId_319 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_289 instanceof RegExp) {
-            json += asString(value_stageId_289.source)
+          } else if (value_stageId_319 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_319.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_319 instanceof RegExp) {
+            json += asString(value_stageId_319.source)
           } else {
-            json += asString(value_stageId_289.toString())
+            json += asString(value_stageId_319.toString())
           }
         } else {
-          json += asString(value_stageId_289)
+          json += asString(value_stageId_319)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_290 = obj["amount"]
-      if (value_amount_290 !== undefined) {
+      const value_amount_320 = obj["amount"]
+      if (value_amount_320 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_290 === null) {
+          if (value_amount_320 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_290 === "object" && !Array.isArray(value_amount_290)) || value_amount_290 === null) {
-            json += anonymous47(value_amount_290)
+          else if((typeof value_amount_320 === "object" && !Array.isArray(value_amount_320)) || value_amount_320 === null) {
+            json += anonymous56(value_amount_320)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6903,16 +7299,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_294 = obj["probability"]
-      if (value_probability_294 !== undefined) {
+      const value_probability_324 = obj["probability"]
+      if (value_probability_324 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_294 === null) {
+          if (value_probability_324 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_294) || value_probability_294 === null) {
-            json += asInteger(value_probability_294)
+          else if(Number.isInteger(value_probability_324) || value_probability_324 === null) {
+            json += asInteger(value_probability_324)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -6921,26 +7317,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_295 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_295 !== undefined) {
+      const value_expectedCloseDate_325 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_325 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_295 === null) {
+          if (value_expectedCloseDate_325 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_295 === "string" ||
-            value_expectedCloseDate_295 === null ||
-            value_expectedCloseDate_295 instanceof Date ||
-            value_expectedCloseDate_295 instanceof RegExp ||
+            typeof value_expectedCloseDate_325 === "string" ||
+            value_expectedCloseDate_325 === null ||
+            value_expectedCloseDate_325 instanceof Date ||
+            value_expectedCloseDate_325 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_295 === "object" &&
-              typeof value_expectedCloseDate_295.toString === "function" &&
-              value_expectedCloseDate_295.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_325 === "object" &&
+              typeof value_expectedCloseDate_325.toString === "function" &&
+              value_expectedCloseDate_325.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_295)
+            json += asDate(value_expectedCloseDate_325)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6949,38 +7345,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_296 = obj["lostReason"]
-      if (value_lostReason_296 !== undefined) {
+      const value_lostReason_326 = obj["lostReason"]
+      if (value_lostReason_326 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_296 === null) {
+          if (value_lostReason_326 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_296 === "string" ||
-            value_lostReason_296 === null ||
-            value_lostReason_296 instanceof Date ||
-            value_lostReason_296 instanceof RegExp ||
+            typeof value_lostReason_326 === "string" ||
+            value_lostReason_326 === null ||
+            value_lostReason_326 instanceof Date ||
+            value_lostReason_326 instanceof RegExp ||
             (
-              typeof value_lostReason_296 === "object" &&
-              typeof value_lostReason_296.toString === "function" &&
-              value_lostReason_296.toString !== Object.prototype.toString
+              typeof value_lostReason_326 === "object" &&
+              typeof value_lostReason_326.toString === "function" &&
+              value_lostReason_326.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_296 !== 'string') {
-          if (value_lostReason_296 === null) {
+        if (typeof value_lostReason_326 !== 'string') {
+          if (value_lostReason_326 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_296 instanceof RegExp) {
-            json += asString(value_lostReason_296.source)
+          } else if (value_lostReason_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_326 instanceof RegExp) {
+            json += asString(value_lostReason_326.source)
           } else {
-            json += asString(value_lostReason_296.toString())
+            json += asString(value_lostReason_326.toString())
           }
         } else {
-          json += asString(value_lostReason_296)
+          json += asString(value_lostReason_326)
         }
         
           }
@@ -6991,38 +7387,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_297 = obj["type"]
-      if (value_type_297 !== undefined) {
+      const value_type_327 = obj["type"]
+      if (value_type_327 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_297 === null) {
+          if (value_type_327 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_297 === "string" ||
-            value_type_297 === null ||
-            value_type_297 instanceof Date ||
-            value_type_297 instanceof RegExp ||
+            typeof value_type_327 === "string" ||
+            value_type_327 === null ||
+            value_type_327 instanceof Date ||
+            value_type_327 instanceof RegExp ||
             (
-              typeof value_type_297 === "object" &&
-              typeof value_type_297.toString === "function" &&
-              value_type_297.toString !== Object.prototype.toString
+              typeof value_type_327 === "object" &&
+              typeof value_type_327.toString === "function" &&
+              value_type_327.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_297 !== 'string') {
-          if (value_type_297 === null) {
+        if (typeof value_type_327 !== 'string') {
+          if (value_type_327 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_297 instanceof RegExp) {
-            json += asString(value_type_297.source)
+          } else if (value_type_327 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_327.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_327 instanceof RegExp) {
+            json += asString(value_type_327.source)
           } else {
-            json += asString(value_type_297.toString())
+            json += asString(value_type_327.toString())
           }
         } else {
-          json += asString(value_type_297)
+          json += asString(value_type_327)
         }
         
           }
@@ -7033,38 +7429,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_298 = obj["source"]
-      if (value_source_298 !== undefined) {
+      const value_source_328 = obj["source"]
+      if (value_source_328 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_298 === null) {
+          if (value_source_328 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_298 === "string" ||
-            value_source_298 === null ||
-            value_source_298 instanceof Date ||
-            value_source_298 instanceof RegExp ||
+            typeof value_source_328 === "string" ||
+            value_source_328 === null ||
+            value_source_328 instanceof Date ||
+            value_source_328 instanceof RegExp ||
             (
-              typeof value_source_298 === "object" &&
-              typeof value_source_298.toString === "function" &&
-              value_source_298.toString !== Object.prototype.toString
+              typeof value_source_328 === "object" &&
+              typeof value_source_328.toString === "function" &&
+              value_source_328.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_298 !== 'string') {
-          if (value_source_298 === null) {
+        if (typeof value_source_328 !== 'string') {
+          if (value_source_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_298 instanceof RegExp) {
-            json += asString(value_source_298.source)
+          } else if (value_source_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_328 instanceof RegExp) {
+            json += asString(value_source_328.source)
           } else {
-            json += asString(value_source_298.toString())
+            json += asString(value_source_328.toString())
           }
         } else {
-          json += asString(value_source_298)
+          json += asString(value_source_328)
         }
         
           }
@@ -7075,38 +7471,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_299 = obj["nextStep"]
-      if (value_nextStep_299 !== undefined) {
+      const value_nextStep_329 = obj["nextStep"]
+      if (value_nextStep_329 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_299 === null) {
+          if (value_nextStep_329 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_299 === "string" ||
-            value_nextStep_299 === null ||
-            value_nextStep_299 instanceof Date ||
-            value_nextStep_299 instanceof RegExp ||
+            typeof value_nextStep_329 === "string" ||
+            value_nextStep_329 === null ||
+            value_nextStep_329 instanceof Date ||
+            value_nextStep_329 instanceof RegExp ||
             (
-              typeof value_nextStep_299 === "object" &&
-              typeof value_nextStep_299.toString === "function" &&
-              value_nextStep_299.toString !== Object.prototype.toString
+              typeof value_nextStep_329 === "object" &&
+              typeof value_nextStep_329.toString === "function" &&
+              value_nextStep_329.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_299 !== 'string') {
-          if (value_nextStep_299 === null) {
+        if (typeof value_nextStep_329 !== 'string') {
+          if (value_nextStep_329 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_299 instanceof RegExp) {
-            json += asString(value_nextStep_299.source)
+          } else if (value_nextStep_329 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_329.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_329 instanceof RegExp) {
+            json += asString(value_nextStep_329.source)
           } else {
-            json += asString(value_nextStep_299.toString())
+            json += asString(value_nextStep_329.toString())
           }
         } else {
-          json += asString(value_nextStep_299)
+          json += asString(value_nextStep_329)
         }
         
           }
@@ -7117,38 +7513,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_300 = obj["competitor"]
-      if (value_competitor_300 !== undefined) {
+      const value_competitor_330 = obj["competitor"]
+      if (value_competitor_330 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_300 === null) {
+          if (value_competitor_330 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_300 === "string" ||
-            value_competitor_300 === null ||
-            value_competitor_300 instanceof Date ||
-            value_competitor_300 instanceof RegExp ||
+            typeof value_competitor_330 === "string" ||
+            value_competitor_330 === null ||
+            value_competitor_330 instanceof Date ||
+            value_competitor_330 instanceof RegExp ||
             (
-              typeof value_competitor_300 === "object" &&
-              typeof value_competitor_300.toString === "function" &&
-              value_competitor_300.toString !== Object.prototype.toString
+              typeof value_competitor_330 === "object" &&
+              typeof value_competitor_330.toString === "function" &&
+              value_competitor_330.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_300 !== 'string') {
-          if (value_competitor_300 === null) {
+        if (typeof value_competitor_330 !== 'string') {
+          if (value_competitor_330 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_300 instanceof RegExp) {
-            json += asString(value_competitor_300.source)
+          } else if (value_competitor_330 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_330.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_330 instanceof RegExp) {
+            json += asString(value_competitor_330.source)
           } else {
-            json += asString(value_competitor_300.toString())
+            json += asString(value_competitor_330.toString())
           }
         } else {
-          json += asString(value_competitor_300)
+          json += asString(value_competitor_330)
         }
         
           }
@@ -7159,38 +7555,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_301 = obj["description"]
-      if (value_description_301 !== undefined) {
+      const value_description_331 = obj["description"]
+      if (value_description_331 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_301 === null) {
+          if (value_description_331 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_301 === "string" ||
-            value_description_301 === null ||
-            value_description_301 instanceof Date ||
-            value_description_301 instanceof RegExp ||
+            typeof value_description_331 === "string" ||
+            value_description_331 === null ||
+            value_description_331 instanceof Date ||
+            value_description_331 instanceof RegExp ||
             (
-              typeof value_description_301 === "object" &&
-              typeof value_description_301.toString === "function" &&
-              value_description_301.toString !== Object.prototype.toString
+              typeof value_description_331 === "object" &&
+              typeof value_description_331.toString === "function" &&
+              value_description_331.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_301 !== 'string') {
-          if (value_description_301 === null) {
+        if (typeof value_description_331 !== 'string') {
+          if (value_description_331 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_301 instanceof RegExp) {
-            json += asString(value_description_301.source)
+          } else if (value_description_331 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_331.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_331 instanceof RegExp) {
+            json += asString(value_description_331.source)
           } else {
-            json += asString(value_description_301.toString())
+            json += asString(value_description_331.toString())
           }
         } else {
-          json += asString(value_description_301)
+          json += asString(value_description_331)
         }
         
           }
@@ -7201,78 +7597,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_302 = obj["pipelineId"]
-      if (value_pipelineId_302 !== undefined) {
+      const value_pipelineId_332 = obj["pipelineId"]
+      if (value_pipelineId_332 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_302 !== 'string') {
-          if (value_pipelineId_302 === null) {
+        if (typeof value_pipelineId_332 !== 'string') {
+          if (value_pipelineId_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_302 instanceof RegExp) {
-            json += asString(value_pipelineId_302.source)
+          } else if (value_pipelineId_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_332 instanceof RegExp) {
+            json += asString(value_pipelineId_332.source)
           } else {
-            json += asString(value_pipelineId_302.toString())
+            json += asString(value_pipelineId_332.toString())
           }
         } else {
-          json += asString(value_pipelineId_302)
+          json += asString(value_pipelineId_332)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_303 = obj["status"]
-      if (value_status_303 !== undefined) {
+      const value_status_333 = obj["status"]
+      if (value_status_333 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_303 !== 'string') {
-          if (value_status_303 === null) {
+        if (typeof value_status_333 !== 'string') {
+          if (value_status_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_303 instanceof RegExp) {
-            json += asString(value_status_303.source)
+          } else if (value_status_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_333 instanceof RegExp) {
+            json += asString(value_status_333.source)
           } else {
-            json += asString(value_status_303.toString())
+            json += asString(value_status_333.toString())
           }
         } else {
-          json += asString(value_status_303)
+          json += asString(value_status_333)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_304 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_304 !== undefined) {
+      const value_stageEnteredAt_334 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_334 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_304)
+        json += asDateTime(value_stageEnteredAt_334)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_305 = obj["closedAt"]
-      if (value_closedAt_305 !== undefined) {
+      const value_closedAt_335 = obj["closedAt"]
+      if (value_closedAt_335 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_305 === null) {
+          if (value_closedAt_335 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_305 === "string" ||
-            value_closedAt_305 === null ||
-            value_closedAt_305 instanceof Date ||
-            value_closedAt_305 instanceof RegExp ||
+            typeof value_closedAt_335 === "string" ||
+            value_closedAt_335 === null ||
+            value_closedAt_335 instanceof Date ||
+            value_closedAt_335 instanceof RegExp ||
             (
-              typeof value_closedAt_305 === "object" &&
-              typeof value_closedAt_305.toString === "function" &&
-              value_closedAt_305.toString !== Object.prototype.toString
+              typeof value_closedAt_335 === "object" &&
+              typeof value_closedAt_335.toString === "function" &&
+              value_closedAt_335.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_305)
+            json += asDateTime(value_closedAt_335)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7281,38 +7677,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_306 = obj["originLeadId"]
-      if (value_originLeadId_306 !== undefined) {
+      const value_originLeadId_336 = obj["originLeadId"]
+      if (value_originLeadId_336 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_306 === null) {
+          if (value_originLeadId_336 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_306 === "string" ||
-            value_originLeadId_306 === null ||
-            value_originLeadId_306 instanceof Date ||
-            value_originLeadId_306 instanceof RegExp ||
+            typeof value_originLeadId_336 === "string" ||
+            value_originLeadId_336 === null ||
+            value_originLeadId_336 instanceof Date ||
+            value_originLeadId_336 instanceof RegExp ||
             (
-              typeof value_originLeadId_306 === "object" &&
-              typeof value_originLeadId_306.toString === "function" &&
-              value_originLeadId_306.toString !== Object.prototype.toString
+              typeof value_originLeadId_336 === "object" &&
+              typeof value_originLeadId_336.toString === "function" &&
+              value_originLeadId_336.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_306 !== 'string') {
-          if (value_originLeadId_306 === null) {
+        if (typeof value_originLeadId_336 !== 'string') {
+          if (value_originLeadId_336 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_306 instanceof RegExp) {
-            json += asString(value_originLeadId_306.source)
+          } else if (value_originLeadId_336 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_336.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_336 instanceof RegExp) {
+            json += asString(value_originLeadId_336.source)
           } else {
-            json += asString(value_originLeadId_306.toString())
+            json += asString(value_originLeadId_336.toString())
           }
         } else {
-          json += asString(value_originLeadId_306)
+          json += asString(value_originLeadId_336)
         }
         
           }
@@ -7329,7 +7725,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous45 (input) {
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7338,32 +7734,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_272 = obj["outcome"]
-      if (value_outcome_272 !== undefined) {
+      const value_outcome_302 = obj["outcome"]
+      if (value_outcome_302 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_272 !== 'string') {
-          if (value_outcome_272 === null) {
+        if (typeof value_outcome_302 !== 'string') {
+          if (value_outcome_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_272 instanceof RegExp) {
-            json += asString(value_outcome_272.source)
+          } else if (value_outcome_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_302 instanceof RegExp) {
+            json += asString(value_outcome_302.source)
           } else {
-            json += asString(value_outcome_272.toString())
+            json += asString(value_outcome_302.toString())
           }
         } else {
-          json += asString(value_outcome_272)
+          json += asString(value_outcome_302)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_273 = obj["record"]
-      if (value_record_273 !== undefined) {
+      const value_record_303 = obj["record"]
+      if (value_record_303 !== undefined) {
         json += ",\"record\":"
-        json += anonymous46(value_record_273)
+        json += anonymous55(value_record_303)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7374,7 +7770,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous42 (input) {
+      function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7383,48 +7779,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_260 = obj["dryRun"]
-      if (value_dryRun_260 !== undefined) {
+      const value_dryRun_290 = obj["dryRun"]
+      if (value_dryRun_290 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_260)
+        json += asBoolean(value_dryRun_290)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_261 = obj["lead"]
-      if (value_lead_261 !== undefined) {
+      const value_lead_291 = obj["lead"]
+      if (value_lead_291 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous38(value_lead_261)
+        json += anonymous44(value_lead_291)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_262 = obj["account"]
-      if (value_account_262 !== undefined) {
+      const value_account_292 = obj["account"]
+      if (value_account_292 !== undefined) {
         json += ",\"account\":"
-        json += anonymous43(value_account_262)
+        json += anonymous52(value_account_292)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_266 = obj["contact"]
-      if (value_contact_266 !== undefined) {
+      const value_contact_296 = obj["contact"]
+      if (value_contact_296 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous44(value_contact_266)
+        json += anonymous53(value_contact_296)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_270 = obj["opportunity"]
-      if (value_opportunity_270 !== undefined) {
+      const value_opportunity_300 = obj["opportunity"]
+      if (value_opportunity_300 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_270 === null) {
+          if (value_opportunity_300 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_270 === "object" && !Array.isArray(value_opportunity_270)) || value_opportunity_270 === null) {
-            json += anonymous45(value_opportunity_270)
+          else if((typeof value_opportunity_300 === "object" && !Array.isArray(value_opportunity_300)) || value_opportunity_300 === null) {
+            json += anonymous54(value_opportunity_300)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -7438,7 +7834,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous58 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -7452,18 +7848,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous46(value)
+        json += anonymous55(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous46(value)
+          json += anonymous55(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityList#"
-      function anonymous48 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7472,18 +7868,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_309 = obj["data"]
-      if (value_data_309 !== undefined) {
+      const value_data_339 = obj["data"]
+      if (value_data_339 !== undefined) {
         json += "{\"data\":"
-        json += anonymous49(value_data_309)
+        json += anonymous58(value_data_339)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_310 = obj["page"]
-      if (value_page_310 !== undefined) {
+      const value_page_340 = obj["page"]
+      if (value_page_340 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_310)
+        json += anonymous21(value_page_340)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7493,8 +7889,8 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Stage#"
-      function anonymous54 (input) {
+      // "OpportunityBatchResult#/properties/results/items"
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7503,126 +7899,258 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_322 = obj["id"]
-      if (value_id_322 !== undefined) {
-        json += "{\"id\":"
+      const value_index_347 = obj["index"]
+      if (value_index_347 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_347)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_348 = obj["status"]
+      if (value_status_348 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_348)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_349 = obj["etag"]
+      if (value_etag_349 !== undefined) {
+        json += ",\"etag\":"
         
-        if (typeof value_id_322 !== 'string') {
-          if (value_id_322 === null) {
+        if (typeof value_etag_349 !== 'string') {
+          if (value_etag_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_322 instanceof RegExp) {
-            json += asString(value_id_322.source)
+          } else if (value_etag_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_349 instanceof RegExp) {
+            json += asString(value_etag_349.source)
           } else {
-            json += asString(value_id_322.toString())
+            json += asString(value_etag_349.toString())
           }
         } else {
-          json += asString(value_id_322)
+          json += asString(value_etag_349)
+        }
+        
+      }
+
+      const value_body_350 = obj["body"]
+      if (value_body_350 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous55(value_body_350)
+      }
+
+      const value_problem_351 = obj["problem"]
+      if (value_problem_351 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_351)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous60 (obj) {
+      // "OpportunityBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous61(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous61(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OpportunityBatchResult#"
+      function anonymous59 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_344 = obj["outcome"]
+      if (value_outcome_344 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_344 !== 'string') {
+          if (value_outcome_344 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_344 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_344.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_344 instanceof RegExp) {
+            json += asString(value_outcome_344.source)
+          } else {
+            json += asString(value_outcome_344.toString())
+          }
+        } else {
+          json += asString(value_outcome_344)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_results_345 = obj["results"]
+      if (value_results_345 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous60(value_results_345)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Stage#"
+      function anonymous66 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_362 = obj["id"]
+      if (value_id_362 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_362 !== 'string') {
+          if (value_id_362 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_362 instanceof RegExp) {
+            json += asString(value_id_362.source)
+          } else {
+            json += asString(value_id_362.toString())
+          }
+        } else {
+          json += asString(value_id_362)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_323 = obj["key"]
-      if (value_key_323 !== undefined) {
+      const value_key_363 = obj["key"]
+      if (value_key_363 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_323 !== 'string') {
-          if (value_key_323 === null) {
+        if (typeof value_key_363 !== 'string') {
+          if (value_key_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_323 instanceof RegExp) {
-            json += asString(value_key_323.source)
+          } else if (value_key_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_363 instanceof RegExp) {
+            json += asString(value_key_363.source)
           } else {
-            json += asString(value_key_323.toString())
+            json += asString(value_key_363.toString())
           }
         } else {
-          json += asString(value_key_323)
+          json += asString(value_key_363)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_324 = obj["name"]
-      if (value_name_324 !== undefined) {
+      const value_name_364 = obj["name"]
+      if (value_name_364 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_324 !== 'string') {
-          if (value_name_324 === null) {
+        if (typeof value_name_364 !== 'string') {
+          if (value_name_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_324 instanceof RegExp) {
-            json += asString(value_name_324.source)
+          } else if (value_name_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_364 instanceof RegExp) {
+            json += asString(value_name_364.source)
           } else {
-            json += asString(value_name_324.toString())
+            json += asString(value_name_364.toString())
           }
         } else {
-          json += asString(value_name_324)
+          json += asString(value_name_364)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_325 = obj["position"]
-      if (value_position_325 !== undefined) {
+      const value_position_365 = obj["position"]
+      if (value_position_365 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_325)
+        json += asInteger(value_position_365)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_326 = obj["type"]
-      if (value_type_326 !== undefined) {
+      const value_type_366 = obj["type"]
+      if (value_type_366 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_326 !== 'string') {
-          if (value_type_326 === null) {
+        if (typeof value_type_366 !== 'string') {
+          if (value_type_366 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_326 instanceof RegExp) {
-            json += asString(value_type_326.source)
+          } else if (value_type_366 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_366.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_366 instanceof RegExp) {
+            json += asString(value_type_366.source)
           } else {
-            json += asString(value_type_326.toString())
+            json += asString(value_type_366.toString())
           }
         } else {
-          json += asString(value_type_326)
+          json += asString(value_type_366)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_327 = obj["probability"]
-      if (value_probability_327 !== undefined) {
+      const value_probability_367 = obj["probability"]
+      if (value_probability_367 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_327)
+        json += asInteger(value_probability_367)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_328 = obj["forecastCategory"]
-      if (value_forecastCategory_328 !== undefined) {
+      const value_forecastCategory_368 = obj["forecastCategory"]
+      if (value_forecastCategory_368 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_328 !== 'string') {
-          if (value_forecastCategory_328 === null) {
+        if (typeof value_forecastCategory_368 !== 'string') {
+          if (value_forecastCategory_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_328 instanceof RegExp) {
-            json += asString(value_forecastCategory_328.source)
+          } else if (value_forecastCategory_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_368 instanceof RegExp) {
+            json += asString(value_forecastCategory_368.source)
           } else {
-            json += asString(value_forecastCategory_328.toString())
+            json += asString(value_forecastCategory_368.toString())
           }
         } else {
-          json += asString(value_forecastCategory_328)
+          json += asString(value_forecastCategory_368)
         }
         
       } else {
@@ -7634,7 +8162,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous53 (obj) {
+    function anonymous65 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -7648,18 +8176,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous54(value)
+        json += anonymous66(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous54(value)
+          json += anonymous66(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "Pipeline#"
-      function anonymous52 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7668,70 +8196,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_316 = obj["id"]
-      if (value_id_316 !== undefined) {
+      const value_id_356 = obj["id"]
+      if (value_id_356 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_316 !== 'string') {
-          if (value_id_316 === null) {
+        if (typeof value_id_356 !== 'string') {
+          if (value_id_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_316 instanceof RegExp) {
-            json += asString(value_id_316.source)
+          } else if (value_id_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_356 instanceof RegExp) {
+            json += asString(value_id_356.source)
           } else {
-            json += asString(value_id_316.toString())
+            json += asString(value_id_356.toString())
           }
         } else {
-          json += asString(value_id_316)
+          json += asString(value_id_356)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_317 = obj["name"]
-      if (value_name_317 !== undefined) {
+      const value_name_357 = obj["name"]
+      if (value_name_357 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_317 !== 'string') {
-          if (value_name_317 === null) {
+        if (typeof value_name_357 !== 'string') {
+          if (value_name_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_317 instanceof RegExp) {
-            json += asString(value_name_317.source)
+          } else if (value_name_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_357 instanceof RegExp) {
+            json += asString(value_name_357.source)
           } else {
-            json += asString(value_name_317.toString())
+            json += asString(value_name_357.toString())
           }
         } else {
-          json += asString(value_name_317)
+          json += asString(value_name_357)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_318 = obj["isDefault"]
-      if (value_isDefault_318 !== undefined) {
+      const value_isDefault_358 = obj["isDefault"]
+      if (value_isDefault_358 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_318)
+        json += asBoolean(value_isDefault_358)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_319 = obj["position"]
-      if (value_position_319 !== undefined) {
+      const value_position_359 = obj["position"]
+      if (value_position_359 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_319)
+        json += asInteger(value_position_359)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_320 = obj["stages"]
-      if (value_stages_320 !== undefined) {
+      const value_stages_360 = obj["stages"]
+      if (value_stages_360 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous53(value_stages_320)
+        json += anonymous65(value_stages_360)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -7741,7 +8269,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous51 (obj) {
+    function anonymous63 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -7755,18 +8283,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous52(value)
+        json += anonymous64(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous52(value)
+          json += anonymous64(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous50 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7775,10 +8303,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_314 = obj["data"]
-      if (value_data_314 !== undefined) {
+      const value_data_354 = obj["data"]
+      if (value_data_354 !== undefined) {
         json += "{\"data\":"
-        json += anonymous51(value_data_314)
+        json += anonymous63(value_data_354)
       } else {
         throw new Error('"data" is required!')
       }
@@ -7789,7 +8317,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous56 (input) {
+      function anonymous68 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7798,44 +8326,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_334 = obj["database"]
-      if (value_database_334 !== undefined) {
+      const value_database_374 = obj["database"]
+      if (value_database_374 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_334 !== 'string') {
-          if (value_database_334 === null) {
+        if (typeof value_database_374 !== 'string') {
+          if (value_database_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_334 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_334.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_334 instanceof RegExp) {
-            json += asString(value_database_334.source)
+          } else if (value_database_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_374 instanceof RegExp) {
+            json += asString(value_database_374.source)
           } else {
-            json += asString(value_database_334.toString())
+            json += asString(value_database_374.toString())
           }
         } else {
-          json += asString(value_database_334)
+          json += asString(value_database_374)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_335 = obj["redis"]
-      if (value_redis_335 !== undefined) {
+      const value_redis_375 = obj["redis"]
+      if (value_redis_375 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_335 !== 'string') {
-          if (value_redis_335 === null) {
+        if (typeof value_redis_375 !== 'string') {
+          if (value_redis_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_335 instanceof RegExp) {
-            json += asString(value_redis_335.source)
+          } else if (value_redis_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_375 instanceof RegExp) {
+            json += asString(value_redis_375.source)
           } else {
-            json += asString(value_redis_335.toString())
+            json += asString(value_redis_375.toString())
           }
         } else {
-          json += asString(value_redis_335)
+          json += asString(value_redis_375)
         }
         
       } else {
@@ -7848,7 +8376,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous55 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7857,32 +8385,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_331 = obj["status"]
-      if (value_status_331 !== undefined) {
+      const value_status_371 = obj["status"]
+      if (value_status_371 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_331 !== 'string') {
-          if (value_status_331 === null) {
+        if (typeof value_status_371 !== 'string') {
+          if (value_status_371 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_331 instanceof RegExp) {
-            json += asString(value_status_331.source)
+          } else if (value_status_371 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_371.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_371 instanceof RegExp) {
+            json += asString(value_status_371.source)
           } else {
-            json += asString(value_status_331.toString())
+            json += asString(value_status_371.toString())
           }
         } else {
-          json += asString(value_status_331)
+          json += asString(value_status_371)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_332 = obj["dependencies"]
-      if (value_dependencies_332 !== undefined) {
+      const value_dependencies_372 = obj["dependencies"]
+      if (value_dependencies_372 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous56(value_dependencies_332)
+        json += anonymous68(value_dependencies_372)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -7893,7 +8421,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous57 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7902,8 +8430,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_338 = obj["status"]
-      if (value_status_338 !== undefined) {
+      const value_status_378 = obj["status"]
+      if (value_status_378 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -7968,54 +8496,74 @@ return {
     json += anonymous26(value)
     return json
   },
-  listContacts_200: (value) => {
+  batchAccounts_200: (value) => {
     let json = ''
     json += anonymous31(value)
     return json
   },
-  createContact_201: (value) => {
+  listContacts_200: (value) => {
     let json = ''
-    json += anonymous33(value)
+    json += anonymous34(value)
     return json
   },
-  listLeads_200: (value) => {
+  createContact_201: (value) => {
     let json = ''
     json += anonymous36(value)
     return json
   },
-  createLead_201: (value) => {
+  batchContacts_200: (value) => {
     let json = ''
-    json += anonymous38(value)
+    json += anonymous39(value)
     return json
   },
-  convertLead_200: (value) => {
+  listLeads_200: (value) => {
     let json = ''
     json += anonymous42(value)
     return json
   },
-  listOpportunities_200: (value) => {
+  createLead_201: (value) => {
+    let json = ''
+    json += anonymous44(value)
+    return json
+  },
+  batchLeads_200: (value) => {
     let json = ''
     json += anonymous48(value)
     return json
   },
+  convertLead_200: (value) => {
+    let json = ''
+    json += anonymous51(value)
+    return json
+  },
+  listOpportunities_200: (value) => {
+    let json = ''
+    json += anonymous57(value)
+    return json
+  },
   createOpportunity_201: (value) => {
-    let json = ''
-    json += anonymous46(value)
-    return json
-  },
-  listPipelines_200: (value) => {
-    let json = ''
-    json += anonymous50(value)
-    return json
-  },
-  getHealth_200: (value) => {
     let json = ''
     json += anonymous55(value)
     return json
   },
+  batchOpportunities_200: (value) => {
+    let json = ''
+    json += anonymous59(value)
+    return json
+  },
+  listPipelines_200: (value) => {
+    let json = ''
+    json += anonymous62(value)
+    return json
+  },
+  getHealth_200: (value) => {
+    let json = ''
+    json += anonymous67(value)
+    return json
+  },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous57(value)
+    json += anonymous69(value)
     return json
   },
 }
@@ -8046,18 +8594,21 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   acceptInvitation: { 201: bodies.register_201 },
   listAccounts: { 200: bodies.listAccounts_200 },
   createAccount: { 201: bodies.createAccount_201 },
+  batchAccounts: { 200: bodies.batchAccounts_200 },
   getAccount: { 200: bodies.createAccount_201 },
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
+  batchContacts: { 200: bodies.batchContacts_200 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
+  batchLeads: { 200: bodies.batchLeads_200 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
@@ -8065,6 +8616,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
+  batchOpportunities: { 200: bodies.batchOpportunities_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},

@@ -359,6 +359,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many accounts
+         * @description Creates, changes and deletes up to 200 accounts, in the order of the items and in one transaction. Each change is what the operation for
+         *     one account does: it needs the permission for its own verb, `accounts:create`, `accounts:update` or `accounts:delete`, at a level that reaches the
+         *     account, and has its own event.
+         *
+         *     With `atomic` all changes are made or none. When some cannot be, the reply is one problem whose `errors` point at each of them: 403
+         *     `forbidden` when the caller may see but not do one of them, otherwise 400 `invalid_request` when one is not valid or names what does not
+         *     exist, otherwise 409 `batch_rejected`.
+         *
+         *     Without `atomic` each change is made or refused for itself, and `results` have the status and the body, or the problem, that the operation
+         *     for one account would have given.
+         *
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        post: operations["batchAccounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}": {
         parameters: {
             query?: never;
@@ -443,6 +475,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many contacts
+         * @description Creates, changes and deletes up to 200 contacts, in the order of the items and in one transaction. Each change is what the operation for
+         *     one contact does: it needs the permission for its own verb, `contacts:create`, `contacts:update` or `contacts:delete`, at a level that reaches the
+         *     contact, and has its own event.
+         *
+         *     With `atomic` all changes are made or none. When some cannot be, the reply is one problem whose `errors` point at each of them: 403
+         *     `forbidden` when the caller may see but not do one of them, otherwise 400 `invalid_request` when one is not valid or names what does not
+         *     exist, otherwise 409 `batch_rejected`.
+         *
+         *     Without `atomic` each change is made or refused for itself, and `results` have the status and the body, or the problem, that the operation
+         *     for one contact would have given.
+         *
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        post: operations["batchContacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}": {
         parameters: {
             query?: never;
@@ -521,6 +585,38 @@ export interface paths {
          *     Requires the scope `leads:create`.
          */
         post: operations["createLead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many leads
+         * @description Creates, changes and deletes up to 200 leads, in the order of the items and in one transaction. Each change is what the operation for
+         *     one lead does: it needs the permission for its own verb, `leads:create`, `leads:update` or `leads:delete`, at a level that reaches the
+         *     lead, and has its own event.
+         *
+         *     With `atomic` all changes are made or none. When some cannot be, the reply is one problem whose `errors` point at each of them: 403
+         *     `forbidden` when the caller may see but not do one of them, otherwise 400 `invalid_request` when one is not valid or names what does not
+         *     exist, otherwise 409 `batch_rejected`.
+         *
+         *     Without `atomic` each change is made or refused for itself, and `results` have the status and the body, or the problem, that the operation
+         *     for one lead would have given.
+         *
+         *
+         *     Requires the scope `leads:update`.
+         */
+        post: operations["batchLeads"];
         delete?: never;
         options?: never;
         head?: never;
@@ -627,6 +723,38 @@ export interface paths {
          *     Requires the scope `opportunities:create`.
          */
         post: operations["createOpportunity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change many opportunities
+         * @description Creates, changes and deletes up to 200 opportunities, in the order of the items and in one transaction. Each change is what the operation for
+         *     one opportunity does: it needs the permission for its own verb, `opportunities:create`, `opportunities:update` or `opportunities:delete`, at a level that reaches the
+         *     opportunity, and has its own event.
+         *
+         *     With `atomic` all changes are made or none. When some cannot be, the reply is one problem whose `errors` point at each of them: 403
+         *     `forbidden` when the caller may see but not do one of them, otherwise 400 `invalid_request` when one is not valid or names what does not
+         *     exist, otherwise 409 `batch_rejected`.
+         *
+         *     Without `atomic` each change is made or refused for itself, and `results` have the status and the body, or the problem, that the operation
+         *     for one opportunity would have given.
+         *
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        post: operations["batchOpportunities"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1171,6 +1299,15 @@ export interface components {
             linkedinUrl?: components["schemas"]["OptionalUrl"];
             lifecycleStage?: components["schemas"]["LifecycleStage"];
         };
+        /** @description Creates an account. */
+        AccountBatchCreate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "create";
+            body: components["schemas"]["AccountCreate"];
+        };
         /** @description A merge patch (RFC 7396) of an account; what is absent stays as it is. */
         AccountUpdate: {
             /** @description The user who owns the record; at creation, the caller unless given. */
@@ -1204,6 +1341,71 @@ export interface components {
             registrationNumber?: components["schemas"]["OptionalText"];
             linkedinUrl?: components["schemas"]["OptionalUrl"];
             lifecycleStage?: components["schemas"]["LifecycleStage"];
+        };
+        /**
+         * @description As the header `If-Match`; change the record only when its `ETag` is one of these, `*` matches any version.
+         * @example "3"
+         */
+        EntityTags: string;
+        /** @description Changes an account. */
+        AccountBatchUpdate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "update";
+            id: components["schemas"]["Id"];
+            body: components["schemas"]["AccountUpdate"];
+            ifMatch?: components["schemas"]["EntityTags"];
+        };
+        /** @description Moves a record to the recycle bin. */
+        BatchDelete: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "delete";
+            id: components["schemas"]["Id"];
+            ifMatch?: components["schemas"]["EntityTags"];
+        };
+        /** @description One change of an account. */
+        AccountBatchItem: components["schemas"]["AccountBatchCreate"] | components["schemas"]["AccountBatchUpdate"] | components["schemas"]["BatchDelete"];
+        /** @description Changes of accounts, made in this order. */
+        AccountBatch: {
+            /**
+             * @description Whether all changes are made or none; otherwise each succeeds or fails for itself.
+             * @default true
+             */
+            atomic: boolean;
+            items: components["schemas"]["AccountBatchItem"][];
+        };
+        /**
+         * Format: int32
+         * @description The place of the change in the request, from 0.
+         */
+        BatchIndex: number;
+        /**
+         * Format: int32
+         * @description The status that the operation for one record would have answered with.
+         */
+        BatchStatus: number;
+        /** @description What became of each change, in the order of the request. */
+        AccountBatchResult: {
+            /**
+             * @description `completed` when every change was made, `partial` when some were refused.
+             * @enum {string}
+             */
+            outcome: "completed" | "partial";
+            results: {
+                index: components["schemas"]["BatchIndex"];
+                status: components["schemas"]["BatchStatus"];
+                /** @description The `ETag` of the account, where there is one. */
+                etag?: string;
+                /** @description The account as it is then; absent where it was deleted or the change was refused. */
+                body?: components["schemas"]["Account"];
+                /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
+                problem?: components["schemas"]["Problem"];
+            }[];
         };
         /**
          * Format: date
@@ -1299,6 +1501,15 @@ export interface components {
             lifecycleStage?: components["schemas"]["LifecycleStage"];
             description?: components["schemas"]["OptionalLongText"];
         };
+        /** @description Creates a contact. */
+        ContactBatchCreate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "create";
+            body: components["schemas"]["ContactCreate"];
+        };
         /** @description A merge patch (RFC 7396) of a contact; what is absent stays as it is. */
         ContactUpdate: {
             /** @description The user who owns the record; at creation, the caller unless given. */
@@ -1335,6 +1546,46 @@ export interface components {
             emailOptOut?: boolean;
             lifecycleStage?: components["schemas"]["LifecycleStage"];
             description?: components["schemas"]["OptionalLongText"];
+        };
+        /** @description Changes a contact. */
+        ContactBatchUpdate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "update";
+            id: components["schemas"]["Id"];
+            body: components["schemas"]["ContactUpdate"];
+            ifMatch?: components["schemas"]["EntityTags"];
+        };
+        /** @description One change of a contact. */
+        ContactBatchItem: components["schemas"]["ContactBatchCreate"] | components["schemas"]["ContactBatchUpdate"] | components["schemas"]["BatchDelete"];
+        /** @description Changes of contacts, made in this order. */
+        ContactBatch: {
+            /**
+             * @description Whether all changes are made or none; otherwise each succeeds or fails for itself.
+             * @default true
+             */
+            atomic: boolean;
+            items: components["schemas"]["ContactBatchItem"][];
+        };
+        /** @description What became of each change, in the order of the request. */
+        ContactBatchResult: {
+            /**
+             * @description `completed` when every change was made, `partial` when some were refused.
+             * @enum {string}
+             */
+            outcome: "completed" | "partial";
+            results: {
+                index: components["schemas"]["BatchIndex"];
+                status: components["schemas"]["BatchStatus"];
+                /** @description The `ETag` of the contact, where there is one. */
+                etag?: string;
+                /** @description The contact as it is then; absent where it was deleted or the change was refused. */
+                body?: components["schemas"]["Contact"];
+                /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
+                problem?: components["schemas"]["Problem"];
+            }[];
         };
         /** @description A lead. */
         Lead: {
@@ -1465,6 +1716,15 @@ export interface components {
              */
             status?: "open" | "working" | "qualified" | "unqualified";
         };
+        /** @description Creates a lead. */
+        LeadBatchCreate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "create";
+            body: components["schemas"]["LeadCreate"];
+        };
         /** @description A merge patch (RFC 7396) of a lead; what is absent stays as it is. */
         LeadUpdate: {
             /** @description The user who owns the record; at creation, the caller unless given. */
@@ -1517,6 +1777,46 @@ export interface components {
              * @enum {string}
              */
             status?: "open" | "working" | "qualified" | "unqualified";
+        };
+        /** @description Changes a lead. */
+        LeadBatchUpdate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "update";
+            id: components["schemas"]["Id"];
+            body: components["schemas"]["LeadUpdate"];
+            ifMatch?: components["schemas"]["EntityTags"];
+        };
+        /** @description One change of a lead. */
+        LeadBatchItem: components["schemas"]["LeadBatchCreate"] | components["schemas"]["LeadBatchUpdate"] | components["schemas"]["BatchDelete"];
+        /** @description Changes of leads, made in this order. */
+        LeadBatch: {
+            /**
+             * @description Whether all changes are made or none; otherwise each succeeds or fails for itself.
+             * @default true
+             */
+            atomic: boolean;
+            items: components["schemas"]["LeadBatchItem"][];
+        };
+        /** @description What became of each change, in the order of the request. */
+        LeadBatchResult: {
+            /**
+             * @description `completed` when every change was made, `partial` when some were refused.
+             * @enum {string}
+             */
+            outcome: "completed" | "partial";
+            results: {
+                index: components["schemas"]["BatchIndex"];
+                status: components["schemas"]["BatchStatus"];
+                /** @description The `ETag` of the lead, where there is one. */
+                etag?: string;
+                /** @description The lead as it is then; absent where it was deleted or the change was refused. */
+                body?: components["schemas"]["Lead"];
+                /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
+                problem?: components["schemas"]["Problem"];
+            }[];
         };
         /** @description What the lead becomes. An id names an existing record; otherwise a new one is made from the lead. */
         LeadConversion: {
@@ -1650,6 +1950,15 @@ export interface components {
             competitor?: components["schemas"]["OptionalText"];
             description?: components["schemas"]["OptionalLongText"];
         };
+        /** @description Creates an opportunity. */
+        OpportunityBatchCreate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "create";
+            body: components["schemas"]["OpportunityCreate"];
+        };
         /** @description A merge patch (RFC 7396) of an opportunity; what is absent stays as it is. */
         OpportunityUpdate: {
             /** @description The user who owns the record; at creation, the caller unless given. */
@@ -1682,6 +1991,46 @@ export interface components {
             nextStep?: components["schemas"]["OptionalText"];
             competitor?: components["schemas"]["OptionalText"];
             description?: components["schemas"]["OptionalLongText"];
+        };
+        /** @description Changes an opportunity. */
+        OpportunityBatchUpdate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "update";
+            id: components["schemas"]["Id"];
+            body: components["schemas"]["OpportunityUpdate"];
+            ifMatch?: components["schemas"]["EntityTags"];
+        };
+        /** @description One change of an opportunity. */
+        OpportunityBatchItem: components["schemas"]["OpportunityBatchCreate"] | components["schemas"]["OpportunityBatchUpdate"] | components["schemas"]["BatchDelete"];
+        /** @description Changes of opportunities, made in this order. */
+        OpportunityBatch: {
+            /**
+             * @description Whether all changes are made or none; otherwise each succeeds or fails for itself.
+             * @default true
+             */
+            atomic: boolean;
+            items: components["schemas"]["OpportunityBatchItem"][];
+        };
+        /** @description What became of each change, in the order of the request. */
+        OpportunityBatchResult: {
+            /**
+             * @description `completed` when every change was made, `partial` when some were refused.
+             * @enum {string}
+             */
+            outcome: "completed" | "partial";
+            results: {
+                index: components["schemas"]["BatchIndex"];
+                status: components["schemas"]["BatchStatus"];
+                /** @description The `ETag` of the opportunity, where there is one. */
+                etag?: string;
+                /** @description The opportunity as it is then; absent where it was deleted or the change was refused. */
+                body?: components["schemas"]["Opportunity"];
+                /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
+                problem?: components["schemas"]["Problem"];
+            }[];
         };
         /** @description A stage of a pipeline. */
         Stage: {
@@ -2036,6 +2385,20 @@ export interface components {
                     status?: 409;
                     /** @enum {unknown} */
                     code?: "duplicate_value" | "idempotency_key_in_use";
+                };
+            };
+        };
+        /** @description Nothing was changed, because some of the changes conflict with what is stored: `errors` point at each of them, with the code `version_mismatch` or `duplicate_value`, and `conflicts` name the records that the caller may see. Or: A request with this `Idempotency-Key` is still running. */
+        BatchRejectedOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "batch_rejected" | "idempotency_key_in_use";
                 };
             };
         };
@@ -2845,6 +3208,44 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    batchAccounts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountBatchResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["BatchRejectedOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: never;
@@ -3093,6 +3494,44 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    batchContacts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactBatchResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["BatchRejectedOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -3351,6 +3790,44 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["IdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    batchLeads: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadBatchResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["BatchRejectedOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -3660,6 +4137,44 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["IdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    batchOpportunities: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityBatchResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["BatchRejectedOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];

@@ -1,3 +1,6 @@
+import { STATUS_CODES } from 'node:http'
+import { problemTitles } from '../generated/problems.js'
+
 /** One fault of a request: where it is, what it is called, and a sentence for people. */
 export type Fault = { pointer: string; code: string; message: string }
 
@@ -19,6 +22,12 @@ export function problem<Status extends number, Code extends string>(
   more: { detail?: string; errors?: Fault[]; conflicts?: Conflict[] } = {},
 ): ProblemReply<Status, Code> {
   return { status, body: { status, code, ...more } }
+}
+
+/** A problem as it goes over the wire, per RFC 9457. */
+export function completeProblem<Body extends { status: number; code: string }>(body: Body, requestId: string) {
+  const title = problemTitles[body.code] ?? STATUS_CODES[body.status] ?? 'Error'
+  return { type: `urn:zenith:problem:${body.code}`, title, ...body, requestId }
 }
 
 /** Thrown where a request turns out not to be valid after its schema was met; answered with 400. */

@@ -90,6 +90,8 @@ class ValidatorModule {
       strictTypes: false,
       strictRequired: false,
       allowUnionTypes: true,
+      // Of several shapes only the one that is meant is looked at, so that faults point to where they are.
+      discriminator: true,
       // A component becomes a function of its own; copies of it would be most of the file.
       inlineRefs: false,
     })
@@ -122,9 +124,14 @@ function forAjv(schema: Schema): Schema {
       ([keyword]) => !DOCUMENTATION.includes(keyword) && !keyword.startsWith('x-'),
     )
     const { $ref, ...rest } = Object.fromEntries(kept)
+    // Ajv reads from the shapes themselves which is which.
+    if (isDiscriminator(rest.discriminator)) rest.discriminator = { propertyName: rest.discriminator.propertyName }
     return typeof $ref === 'string' ? { $ref: $ref.replace(SCHEMAS, ''), ...rest } : rest
   })
 }
+
+const isDiscriminator = (value: unknown): value is { propertyName: string } =>
+  typeof value === 'object' && value !== null && 'propertyName' in value && 'mapping' in value
 
 /** Ajv writes every schema into its output, although only a few keywords read theirs at run time. */
 function withoutUnusedSchemas(code: string): string {

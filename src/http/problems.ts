@@ -1,8 +1,6 @@
-import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
-import { problemTitles } from '../../generated/problems.js'
 import { DatabaseUnavailable } from '../db/errors.js'
-import { Forbidden, InvalidRequest, type ProblemReply, problem, TooManyRequests } from '../problem.js'
+import { completeProblem, Forbidden, InvalidRequest, type ProblemReply, problem, TooManyRequests } from '../problem.js'
 
 /** A reply before it is put on the wire. */
 export type WireReply = { status: number; body?: unknown; headers?: Record<string, string> }
@@ -10,10 +8,8 @@ export type WireReply = { status: number; body?: unknown; headers?: Record<strin
 type Problem = ProblemReply<number, string> & { headers?: Record<string, string> }
 
 /** Completes a problem per RFC 9457. */
-export function toProblemBody({ body }: Pick<Problem, 'body'>, requestId: string): Record<string, unknown> {
-  const title = problemTitles[body.code] ?? STATUS_CODES[body.status] ?? 'Error'
-  return { type: `urn:zenith:problem:${body.code}`, title, ...body, requestId }
-}
+export const toProblemBody = ({ body }: Pick<Problem, 'body'>, requestId: string): Record<string, unknown> =>
+  completeProblem(body, requestId)
 
 export const isProblem = (reply: WireReply): reply is Problem =>
   reply.status >= 400 && typeof reply.body === 'object' && reply.body !== null && 'code' in reply.body

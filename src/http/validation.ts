@@ -70,7 +70,7 @@ function splitList(query: Record<string, unknown>, name: string): void {
 }
 
 function toFault({ instancePath, keyword, params, message = 'is not valid' }: AjvError, prefix: string): Fault {
-  const name = params.additionalProperty ?? params.unevaluatedProperty ?? params.missingProperty
+  const name = params.additionalProperty ?? params.unevaluatedProperty ?? params.missingProperty ?? params.tag
   const pointer = `${prefix}${instancePath}${typeof name === 'string' ? `/${escapePointer(name)}` : ''}`
   return { pointer: pointer.slice(0, 512), code: snakeCase(keyword), message: message.slice(0, 512) }
 }

@@ -3,7 +3,7 @@ import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import type { Scope } from '../context.js'
 import { parameter, statement } from '../db/statement.js'
 import { type Fault, InvalidRequest } from '../problem.js'
-import type { Target } from './fields.js'
+import type { Row, Target } from './fields.js'
 import type { Readable } from './record-type.js'
 import { levelOf, sameOrganization, within } from './scope.js'
 
@@ -14,6 +14,8 @@ export type References = {
   names: readonly string[]
   /** Writes `exists (...)` for each name, when a statement is compiled; a null id passes. */
   checks(): readonly SQL[]
+  /** Writes `array(...)` for each name: of many ids, those that pass. */
+  found(): readonly SQL[]
 }
 
 const parameterOf = (name: string): string => `reference_${name}`
@@ -32,20 +34,43 @@ export function references(
     shape: targets.map(({ name, level }) => `${name}:${level}`).join(),
     names: targets.map(({ name }) => name),
     checks: () => targets.map(({ name, target, level }) => check(name, target, level)),
+    found: () => targets.map(({ name, target, level }) => foundOf(name, target, level)),
   }
 }
 
 function check(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
-  const table = target.table() as unknown as Parameters<typeof within>[0]
-  const reachable = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
   const id = sql`${parameter(parameterOf(name))}::uuid`
-  const condition = target.condition ? sql` and ${target.condition()}` : sql``
-  return sql`(${id} is null or exists (select from ${target.table()} where ${reachable} and ${target.id() as AnyPgColumn} = ${id}${condition}))`
+  const matches = sql`${target.id() as AnyPgColumn} = ${id}`
+  return sql`(${id} is null or exists (select from ${target.table()} where ${reachable(target, level)} and ${matches}))`
+}
+
+function foundOf(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
+  const id = target.id() as AnyPgColumn
+  const matches = sql`${id} = any(${parameter(parameterOf(name))}::uuid[])`
+  return sql`array(select ${id} from ${target.table()} where ${reachable(target, level)} and ${matches})`
+}
+
+/** The rows of a target that the caller may refer to. */
+function reachable(target: Target, level: ReturnType<typeof levelOf>): SQL {
+  const table = target.table() as unknown as Parameters<typeof within>[0]
+  const visible = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
+  return target.condition ? sql`${visible} and ${target.condition()}` : visible
 }
 
 /** The parameters of the checks: the id behind each name, or null for what need not be checked. */
 export function referenceParameters({ names }: References, ids: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [parameterOf(name), ids[name] ?? null]))
+}
+
+/** The parameters of `found`: the ids behind each name in some rows. */
+export function manyReferenceParameters({ names }: References, rows: readonly Row[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const ids = new Set(rows.map((row) => row[name] ?? null))
+      ids.delete(null)
+      return [parameterOf(name), `{${[...ids].join(',')}}`]
+    }),
+  )
 }
 
 /** A statement that tells for each reference whether the caller may see its target. */

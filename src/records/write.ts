@@ -22,7 +22,7 @@ import { crmEvents } from './table.js'
 /** A record as a caller may send it: the writable properties only. */
 export type Input<Resource> = { [Name in keyof Resource]?: Resource[Name] | undefined }
 
-type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
+export type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
 
 /** The 409 of a record type that has unique properties; the contract of the others does not know one. */
 type Duplicate<Unique> = [Unique] extends [never] ? never : ReturnType<typeof duplicate>
@@ -77,6 +77,39 @@ export async function insert<Resource extends RecordMeta>(
   type: AnyType<Resource>,
   input: Input<Resource>,
 ): Promise<Resource> {
+  const { stored, row, changes } = await prepareInsert(scope, db, type, input)
+  const pointed = references(scope, type)
+  const write = type.prepared(`insert ${pointed.shape}`, () =>
+    statement<Written>(`${type.plural}.create`, insertQuery(type, pointed)),
+  )
+  const [written] = await db.run(
+    write(
+      Object.assign(
+        rowParameters(type, row),
+        scopeParameters(scope),
+        referenceParameters(pointed, row),
+        eventParameters(scope, type, 'created', stored, changes),
+      ),
+    ),
+  )
+  assertReferences(pointed, written ?? {})
+  if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+  return stored
+}
+
+/** A new record that was not stored yet: as the contract shows it, its row, and what its event tells. */
+export type NewRecord<Resource> = { stored: Resource; row: Row; changes: Changes }
+
+/**
+ * The part of `insert` that comes before the write.
+ * @throws Forbidden, InvalidRequest
+ */
+export async function prepareInsert<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  input: Input<Resource>,
+): Promise<NewRecord<Resource>> {
   requireLevel(scope, type.permission('create'))
   const now = scope.clock().toISOString()
   const actor = { type: 'user' as const, id: scope.principal.userId }
@@ -89,24 +122,7 @@ export async function insert<Resource extends RecordMeta>(
   assertCustomFields(record.customFields)
   const row = type.toRow(record)
   const stored = type.toResource(row)
-
-  const pointed = references(scope, type)
-  const write = type.prepared(`insert ${pointed.shape}`, () =>
-    statement<Written>(`${type.plural}.create`, insertQuery(type, pointed)),
-  )
-  const [written] = await db.run(
-    write(
-      Object.assign(
-        rowParameters(type, row),
-        scopeParameters(scope),
-        referenceParameters(pointed, row),
-        eventParameters(scope, type, 'created', stored, changesBetween(type, undefined, stored)),
-      ),
-    ),
-  )
-  assertReferences(pointed, written ?? {})
-  if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
-  return stored
+  return { stored, row, changes: changesBetween(type, undefined, stored) }
 }
 
 /** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
@@ -353,7 +369,7 @@ function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
   select exists (select from written) as written, pointed.* from pointed`
 }
 
-function eventParameters(
+export function eventParameters(
   scope: Scope,
   type: AnyType<RecordMeta>,
   verb: string,

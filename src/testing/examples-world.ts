@@ -54,6 +54,8 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     const reply = await perform(step)
     if (reply.statusCode === 201) scene.pathId = reply.json<{ id: string }>().id
   }
+  // A batch names its records in its body.
+  if (operations[id].path.endsWith('/batch')) scene.secrets = { id: scene.pathId }
   if (id === 'acceptInvitation') {
     scene.secrets = { token: invitationToken(harness.resources.services, scene.organizationId, scene.pathId) }
   }
@@ -66,7 +68,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
   const steps = [
-    at('POST', path.replace(/\/(\{.*|accept$)/, '')),
+    at('POST', path.replace(/\/(\{.*|accept$|batch$)/, '')),
     path.endsWith('/restore') && at('DELETE', path.replace('/restore', '')),
     path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
   ]

@@ -298,7 +298,7 @@ function place(id: OperationId, position: IdPosition, value: string, own: string
   if (position.in === 'path') return { pathId: value }
   const at = own ? { pathId: own } : {}
   if (position.in === 'query') return { ...at, query: { [position.name]: value } }
-  const body = structuredClone(requestExamples(id)[0]?.value ?? {}) as Record<string, unknown>
+  const body = structuredClone(exampleWith(id, position.path)) as Record<string, unknown>
   const last = position.path.at(-1) as string
   let object = body
   for (const name of position.path.slice(0, -1)) {
@@ -307,4 +307,16 @@ function place(id: OperationId, position: IdPosition, value: string, own: string
   }
   object[last] = value
   return { ...at, body }
+}
+
+/** The body that the contract shows; of a batch, with the one item that has the property. */
+function exampleWith(id: OperationId, [list = '', , property = '']: readonly string[]): unknown {
+  const bodies = requestExamples(id).map(({ value }) => value as Record<string, unknown>)
+  for (const body of bodies) {
+    const items = body[list]
+    if (!Array.isArray(items)) continue
+    const item = (items as Record<string, unknown>[]).find((each) => property in each)
+    if (item) return { ...body, atomic: true, [list]: [item] }
+  }
+  return bodies[0] ?? {}
 }

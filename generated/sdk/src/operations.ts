@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'last_owner' | 'not_acceptable' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
+export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'last_owner' | 'not_acceptable' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -110,6 +110,11 @@ export function createAccount(client: Client, options: Options<'createAccount'>)
   return call(client, { method: 'POST', path: '/api/v1/accounts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Change many accounts. `POST /api/v1/accounts/batch` */
+export function batchAccounts(client: Client, options: Options<'batchAccounts'>): Promise<Result<'batchAccounts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/batch', mediaType: 'application/json', idempotent: true }, options)
+}
+
 /** Get an account. `GET /api/v1/accounts/{accountId}` */
 export function getAccount(client: Client, options: Options<'getAccount'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccount', Exclude<Result<'getAccount'>['status'], 304>>>
 export function getAccount(client: Client, options: Options<'getAccount'>): Promise<Result<'getAccount'>>
@@ -142,6 +147,11 @@ export function createContact(client: Client, options: Options<'createContact'>)
   return call(client, { method: 'POST', path: '/api/v1/contacts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Change many contacts. `POST /api/v1/contacts/batch` */
+export function batchContacts(client: Client, options: Options<'batchContacts'>): Promise<Result<'batchContacts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/batch', mediaType: 'application/json', idempotent: true }, options)
+}
+
 /** Get a contact. `GET /api/v1/contacts/{contactId}` */
 export function getContact(client: Client, options: Options<'getContact'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContact', Exclude<Result<'getContact'>['status'], 304>>>
 export function getContact(client: Client, options: Options<'getContact'>): Promise<Result<'getContact'>>
@@ -172,6 +182,11 @@ export function listLeads(client: Client, options?: Options<'listLeads'>): Promi
 /** Create a lead. `POST /api/v1/leads` */
 export function createLead(client: Client, options: Options<'createLead'>): Promise<Result<'createLead'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Change many leads. `POST /api/v1/leads/batch` */
+export function batchLeads(client: Client, options: Options<'batchLeads'>): Promise<Result<'batchLeads'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/batch', mediaType: 'application/json', idempotent: true }, options)
 }
 
 /** Get a lead. `GET /api/v1/leads/{leadId}` */
@@ -209,6 +224,11 @@ export function listOpportunities(client: Client, options?: Options<'listOpportu
 /** Create an opportunity. `POST /api/v1/opportunities` */
 export function createOpportunity(client: Client, options: Options<'createOpportunity'>): Promise<Result<'createOpportunity'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Change many opportunities. `POST /api/v1/opportunities/batch` */
+export function batchOpportunities(client: Client, options: Options<'batchOpportunities'>): Promise<Result<'batchOpportunities'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/batch', mediaType: 'application/json', idempotent: true }, options)
 }
 
 /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */

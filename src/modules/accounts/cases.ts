@@ -1,5 +1,6 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 
 const account = {
@@ -24,6 +25,7 @@ const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthW
 export const cases = {
   listAccounts: verbs.list,
   createAccount: { ...verbs.create, 409: duplicate.create },
+  batchAccounts: batchCases(account),
   getAccount: verbs.get,
   updateAccount: { ...verbs.update, 409: duplicate.update },
   deleteAccount: verbs.remove,

@@ -1,4 +1,5 @@
 import type { AccountsHandlers } from '../../../generated/handlers.js'
+import { batch } from '../../records/batch.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { accounts } from './repository.js'
@@ -6,6 +7,7 @@ import { accounts } from './repository.js'
 export const handlers: AccountsHandlers = {
   listAccounts: ({ query }, { scope }) => list(scope, accounts, query),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
+  batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
   getAccount: ({ params, headers }, { scope }) => get(scope, accounts, params.accountId, headers['if-none-match']),
   updateAccount: ({ params, headers, body }, { scope }) =>
     update(scope, accounts, params.accountId, body, headers['if-match']),

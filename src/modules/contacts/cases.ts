@@ -1,5 +1,6 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 
 const contact = {
@@ -16,6 +17,7 @@ const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada
 export const cases = {
   listContacts: verbs.list,
   createContact: { ...verbs.create, 409: duplicate.create },
+  batchContacts: batchCases(contact),
   getContact: verbs.get,
   updateContact: { ...verbs.update, 409: duplicate.update },
   deleteContact: verbs.remove,

@@ -1,4 +1,5 @@
 import type { ContactsHandlers } from '../../../generated/handlers.js'
+import { batch } from '../../records/batch.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { contacts } from './repository.js'
@@ -6,6 +7,7 @@ import { contacts } from './repository.js'
 export const handlers: ContactsHandlers = {
   listContacts: ({ query }, { scope }) => list(scope, contacts, query),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
+  batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
   getContact: ({ params, headers }, { scope }) => get(scope, contacts, params.contactId, headers['if-none-match']),
   updateContact: ({ params, headers, body }, { scope }) =>
     update(scope, contacts, params.contactId, body, headers['if-match']),

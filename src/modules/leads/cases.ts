@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { batchCases } from '../../testing/batch-cases.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 import { recordCases } from '../../testing/record-cases.js'
 
@@ -15,10 +16,12 @@ const body = {
   utm: { source: 'newsletter' },
 }
 
-const verbs = recordCases({
+const lead = {
   ...{ object: 'lead', table: 'crm_leads', path, body },
   patch: { status: 'qualified', rating: 'hot', score: null },
-})
+}
+
+const verbs = recordCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
 const convert = ({ owner }: World, id: string, into: object, headers?: Record<string, string>): Promise<Reply> =>
@@ -29,6 +32,7 @@ type Result = Record<'account' | 'contact' | 'opportunity', { record: { id: stri
 export const cases = {
   listLeads: verbs.list,
   createLead: verbs.create,
+  batchLeads: batchCases(lead),
   getLead: verbs.get,
   updateLead: verbs.update,
   deleteLead: verbs.remove,

@@ -1,4 +1,5 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
+import { batch } from '../../records/batch.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
@@ -7,6 +8,7 @@ import { leads } from './repository.js'
 export const handlers: LeadsHandlers = {
   listLeads: ({ query }, { scope }) => list(scope, leads, query),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
+  batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
   getLead: ({ params, headers }, { scope }) => get(scope, leads, params.leadId, headers['if-none-match']),
   updateLead: ({ params, headers, body }, { scope }) => update(scope, leads, params.leadId, body, headers['if-match']),
   deleteLead: ({ params, headers }, { scope }) => remove(scope, leads, params.leadId, headers['if-match']),

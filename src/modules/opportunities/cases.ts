@@ -1,8 +1,9 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { batchCases } from '../../testing/batch-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 
-const verbs = recordCases({
+const opportunity = {
   object: 'opportunity',
   table: 'crm_opportunities',
   path: operations.listOpportunities.path,
@@ -14,11 +15,14 @@ const verbs = recordCases({
     type: 'renewal',
   },
   patch: { probability: 60, nextStep: 'Negotiate the price' },
-})
+}
+
+const verbs = recordCases(opportunity)
 
 export const cases = {
   listOpportunities: verbs.list,
   createOpportunity: verbs.create,
+  batchOpportunities: batchCases(opportunity),
   getOpportunity: verbs.get,
   updateOpportunity: verbs.update,
   deleteOpportunity: verbs.remove,

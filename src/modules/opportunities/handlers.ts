@@ -1,4 +1,5 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
+import { batch } from '../../records/batch.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
@@ -6,6 +7,7 @@ import { opportunities } from './repository.js'
 export const handlers: OpportunitiesHandlers = {
   listOpportunities: ({ query }, { scope }) => list(scope, opportunities, query),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
+  batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
   getOpportunity: ({ params, headers }, { scope }) =>
     get(scope, opportunities, params.opportunityId, headers['if-none-match']),
   updateOpportunity: ({ params, headers, body }, { scope }) =>

@@ -1,0 +1,424 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { components } from '../../generated/types.js'
+import type { Scope } from '../context.js'
+import type { Executor } from '../db/database.js'
+import { parameter, type Statement, statement } from '../db/statement.js'
+import { type Conflict, completeProblem, type Fault, Forbidden, InvalidRequest, problem } from '../problem.js'
+import { etagOf, ifMatchHolds } from './conditional.js'
+import { keyOf, type Row } from './fields.js'
+import { mergePatch } from './merge-patch.js'
+import type { Only } from './only.js'
+import { columnsOf } from './read.js'
+import type { RecordMeta, RecordType } from './record-type.js'
+import { assertReferences, manyReferenceParameters, type References, references } from './references.js'
+import { levelOf, reaches, requireLevel, scopeParameters, within } from './scope.js'
+import { crmEvents } from './table.js'
+import {
+  type AnyType,
+  DuplicateValue,
+  describeDuplicate,
+  eventParameters,
+  type Input,
+  type NewRecord,
+  prepareInsert,
+  save,
+} from './write.js'
+
+/** As many faults as the schema `Problem` has room for. */
+const MAX_FAULTS = 100
+
+type Deletion = { op: 'delete'; id: string; ifMatch?: string }
+
+/** An item as the contract has it; the compiler names a property that the record does not have. */
+type Item<Resource, Body, Patch> =
+  | { op: 'create'; body: Only<Body, Resource> }
+  | { op: 'update'; id: string; body: Only<Patch, Resource>; ifMatch?: string }
+  | Deletion
+
+type Create<Resource> = { op: 'create'; body: Input<Resource> }
+type Change<Resource> = {
+  op: 'update' | 'delete'
+  id: string
+  ifMatch: string | undefined
+  edit(before: Resource): Resource
+}
+type Step<Resource> = Create<Resource> | Change<Resource>
+
+/** What became of an item: the reply that the operation for one record would have given. */
+type Outcome<Resource> = { status: 200 | 201; etag: string; body: Resource } | { status: 204 } | Refusal
+
+type Refusal = {
+  status: 400 | 403 | 404 | 409 | 412
+  code: string
+  /** The property of the item that is at fault, for a problem of the item as a whole. */
+  at: '' | '/id' | '/ifMatch'
+  errors?: Fault[]
+  conflicts?: Conflict[]
+}
+
+/** Carries what became of the items out of a transaction that must leave no trace. */
+class Rejected extends Error {
+  readonly refusals: readonly (Refusal | undefined)[]
+  /** Records that the transaction would have made. */
+  readonly made: ReadonlySet<string>
+
+  constructor(refusals: readonly (Refusal | undefined)[], made: ReadonlySet<string>) {
+    super('rejected')
+    this.refusals = refusals
+    this.made = made
+  }
+}
+
+/**
+ * Creates, changes and deletes many records in one transaction, in the order of the items.
+ *
+ * @param atomic all or nothing; otherwise each item succeeds or fails for itself
+ * @throws InvalidRequest when all was to be done and an item is not valid or names a record that does not exist
+ */
+export async function batch<
+  Resource extends RecordMeta,
+  Unique extends string,
+  Body extends Input<Resource>,
+  Patch extends Input<Resource>,
+>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  { atomic, items }: { atomic: boolean; items: readonly Item<Resource, Body, Patch>[] },
+) {
+  const steps = items.map((item): Step<Resource> => {
+    if (item.op === 'create') return item
+    const [id, ifMatch] = [item.id.toLowerCase(), item.ifMatch]
+    if (item.op === 'delete') return { op: 'delete', id, ifMatch, edit: (before) => deleted(scope, before) }
+    return { op: 'update', id, ifMatch, edit: (before) => mergePatch(before, item.body) }
+  })
+  try {
+    return await scope.db.transaction(async (tx) => {
+      const outcomes = await apply({ ...scope, db: tx }, tx, type, steps)
+      const refusals = outcomes.map((outcome) => ('code' in outcome ? outcome : undefined))
+      const isPartial = refusals.some((refusal) => refusal !== undefined)
+      if (atomic && isPartial) throw new Rejected(refusals, createdIn(outcomes))
+      const results = outcomes.map((outcome, index) => toResult(scope, outcome, index))
+      return {
+        status: 200 as const,
+        body: { outcome: isPartial ? ('partial' as const) : ('completed' as const), results },
+      }
+    })
+  } catch (error) {
+    if (error instanceof Rejected) return rejection(error)
+    throw error
+  }
+}
+
+const deleted = <Resource extends RecordMeta>(scope: Scope, before: Resource): Resource => ({
+  ...before,
+  deletedAt: scope.clock().toISOString(),
+})
+
+/** One problem for all that was refused: what only the caller can put right comes first. */
+function rejection({ refusals, made }: Rejected) {
+  const errors = refusals.flatMap((refusal, index) => (refusal ? faultsOf(refusal, index) : [])).slice(0, MAX_FAULTS)
+  const statuses = new Set(refusals.map((refusal) => refusal?.status))
+  if (statuses.has(403)) return problem(403, 'forbidden', { errors })
+  if (statuses.has(400) || statuses.has(404)) throw new InvalidRequest(...errors)
+  const conflicts = refusals.flatMap((refusal) => refusal?.conflicts ?? []).filter(({ id }) => !made.has(id))
+  return problem(409, 'batch_rejected', {
+    errors,
+    ...(conflicts.length > 0 && { conflicts: conflicts.slice(0, MAX_FAULTS) }),
+  })
+}
+
+const MESSAGES: Record<string, string> = {
+  missing_reference: 'must be the id of an existing resource',
+  version_mismatch: 'must match the version of the record',
+  forbidden: 'must be a change that the caller may make',
+}
+
+function faultsOf(refusal: Refusal, index: number): Fault[] {
+  const own = pointed(refusal, index)
+  if (own.length > 0) return own
+  const code = refusal.status === 404 ? 'missing_reference' : refusal.code
+  return [{ pointer: `/items/${index}${refusal.at}`, code, message: MESSAGES[code] ?? 'is not possible' }]
+}
+
+/** The faults in the body of an item, with pointers that begin at the body of the batch. */
+const pointed = ({ errors = [] }: Refusal, index: number): Fault[] =>
+  errors.map((fault) => ({ ...fault, pointer: `/items/${index}/body${fault.pointer}` }))
+
+const createdIn = (outcomes: readonly Outcome<RecordMeta>[]): Set<string> =>
+  new Set(outcomes.flatMap((outcome) => (outcome.status === 201 ? [outcome.body.id] : [])))
+
+type Result<Resource> = {
+  index: number
+  status: number
+  etag?: string
+  body?: Resource
+  problem?: components['schemas']['Problem']
+}
+
+function toResult<Resource>(scope: Scope, outcome: Outcome<Resource>, index: number): Result<Resource> {
+  if (!('code' in outcome)) return { index, ...outcome }
+  const { status, code, conflicts } = outcome
+  const errors = pointed(outcome, index)
+  const body = { status, code, ...(errors.length > 0 && { errors }), ...(conflicts && { conflicts }) }
+  return { index, status, problem: completeProblem(body, scope.requestId) }
+}
+
+/** Does the items, as many as possible in one flight: a run of new records, or a run of changes of different records. */
+async function apply<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  steps: readonly Step<Resource>[],
+): Promise<Outcome<Resource>[]> {
+  const ids = steps.flatMap((step) => (step.op === 'create' ? [] : [step.id]))
+  const known = await lockAll(scope, tx, type, ids)
+  const outcomes: Outcome<Resource>[] = []
+  while (outcomes.length < steps.length) {
+    const start = outcomes.length
+    const creates = takeWhile(steps, start, (step) => (step.op === 'create' ? step : undefined))
+    const seen = new Set<string>()
+    const changes = takeWhile(steps, start, (step) => {
+      if (step.op === 'create' || seen.has(step.id)) return undefined
+      seen.add(step.id)
+      return step
+    })
+    outcomes.push(
+      ...(creates.length > 0
+        ? await createAll(scope, tx, type, creates)
+        : await changeAll(scope, tx, type, known, changes)),
+    )
+  }
+  return outcomes
+}
+
+function takeWhile<Given, Taken>(given: readonly Given[], start: number, take: (each: Given) => Taken | undefined) {
+  const taken: Taken[] = []
+  for (let index = start; index < given.length; index++) {
+    const one = take(given[index] as Given)
+    if (one === undefined) break
+    taken.push(one)
+  }
+  return taken
+}
+
+/** The live records among these that the caller sees, held until the transaction ends; always in the same order, against deadlocks. */
+async function lockAll<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  ids: readonly string[],
+): Promise<Map<string, Resource>> {
+  const level = levelOf(scope, type.permission('read'))
+  if (!level || ids.length === 0) return new Map()
+  const find = type.prepared(`lock many ${level}`, () =>
+    statement<Row>(
+      `${type.plural}.lock_many`,
+      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, level)} and id = any(${parameter('ids')}::uuid[]) and deleted_at is null order by id for no key update`,
+    ),
+  )
+  const rows = await tx.run(find({ ...scopeParameters(scope), ids: `{${ids.join(',')}}` }))
+  return new Map(rows.map((row) => [String(row.id), type.toResource(row)]))
+}
+
+/** Changes and deletes different records that are held; `known` is what they are before and after. */
+async function changeAll<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  known: Map<string, Resource>,
+  steps: readonly Change<Resource>[],
+): Promise<Outcome<Resource>[]> {
+  const attempt = async (on: Executor, step: Change<Resource>): Promise<Attempt<Resource>> => {
+    const found = requireChangeable(scope, type, known, step)
+    if ('status' in found) return { outcome: found }
+    const after = await save(scope, on, type, `${step.op}d`, found.before, step.edit(found.before))
+    return step.op === 'delete'
+      ? { outcome: { status: 204 }, after }
+      : { outcome: { status: 200, etag: etagOf(after), body: after }, after }
+  }
+
+  let attempts: Attempt<Resource>[]
+  try {
+    // All leave in one flight.
+    attempts = await tx.transaction((savepoint) =>
+      settled(steps.map((step) => attempt(savepoint, step).catch(refused(scope, savepoint, false)))),
+    )
+  } catch (error) {
+    if (!(error instanceof DuplicateValue)) throw error
+    // One of them took a value that is taken, which has undone them all: again, each for itself.
+    attempts = []
+    for (const step of steps) {
+      attempts.push(await tx.transaction((savepoint) => attempt(savepoint, step)).catch(refused(scope, tx, true)))
+    }
+  }
+  for (const { after } of attempts) {
+    if (after?.deletedAt) known.delete(after.id)
+    else if (after) known.set(after.id, after)
+  }
+  return attempts.map(({ outcome }) => outcome)
+}
+
+type Attempt<Resource> = { outcome: Outcome<Resource>; after?: Resource }
+
+/** What `lock` and `change` ask before they change one record. */
+function requireChangeable<Resource extends RecordMeta>(
+  scope: Scope,
+  type: AnyType<Resource>,
+  known: ReadonlyMap<string, Resource>,
+  { op, id, ifMatch }: Change<Resource>,
+): { before: Resource } | Refusal {
+  const permission = type.permission(op)
+  const allowed = requireLevel(scope, permission)
+  const visible = requireLevel(scope, type.permission('read'))
+  const before = known.get(id)
+  // An item before this one may have given the record to somebody else.
+  if (!before || !reaches(scope, visible, before)) return { status: 404, code: 'not_found', at: '/id' }
+  if (!reaches(scope, allowed, before)) throw new Forbidden(`${permission} does not reach this record`)
+  if (!ifMatchHolds(ifMatch, before.version)) return { status: 412, code: 'version_mismatch', at: '/ifMatch' }
+  return { before }
+}
+
+/** Like `Promise.all`, but nothing is still under way when it fails; a duplicate, which fails the others, comes first. */
+async function settled<Value>(promises: readonly Promise<Value>[]): Promise<Value[]> {
+  const results = await Promise.allSettled(promises)
+  const reasons: unknown[] = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+  if (reasons.length > 0) throw reasons.find((reason) => reason instanceof DuplicateValue) ?? reasons[0]
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+/** Turns what the caller did wrong into a refusal; a duplicate only where the transaction can go on after it. */
+const refused = (scope: Scope, db: Executor, canGoOn: boolean) => async (error: unknown) => {
+  if (error instanceof DuplicateValue && !canGoOn) throw error
+  return { outcome: await refusalOf({ ...scope, db }, error) }
+}
+
+async function refusalOf(scope: Scope, error: unknown): Promise<Refusal> {
+  if (error instanceof InvalidRequest) return { status: 400, code: 'invalid_request', at: '', errors: error.errors }
+  if (error instanceof Forbidden) return { status: 403, code: 'forbidden', at: '' }
+  if (error instanceof DuplicateValue) return { at: '', ...(await describeDuplicate(scope, error)).body }
+  throw error
+}
+
+/** Creates records with their events in one statement. */
+async function createAll<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  steps: readonly Create<Resource>[],
+): Promise<Outcome<Resource>[]> {
+  const looking = remembering(tx)
+  const prepared = await Promise.allSettled(steps.map(({ body }) => prepareInsert(scope, looking, type, body)))
+  const ready = prepared.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const store = ready.length > 0 ? await storeAll(scope, tx, type, ready) : undefined
+  return settled(
+    prepared.map(async (each): Promise<Outcome<Resource>> => {
+      try {
+        if (each.status === 'rejected') throw each.reason
+        store?.(each.value)
+        return { status: 201, etag: etagOf(each.value.stored), body: each.value.stored }
+      } catch (error) {
+        return refusalOf(scope, error)
+      }
+    }),
+  )
+}
+
+/** Answers the same question once: whole runs of deals begin in the same stage. */
+function remembering(tx: Executor): Executor {
+  const answers = new Map<string, Promise<unknown[]>>()
+  return {
+    run<Answer>(bound: Parameters<typeof tx.run<Answer>>[0]) {
+      const key = JSON.stringify([bound.text, bound.values])
+      const answer = (answers.get(key) as Promise<Answer[]> | undefined) ?? tx.run(bound)
+      answers.set(key, answer)
+      return answer
+    },
+    all: (...bounds) => tx.all(...bounds),
+    transaction: (work) => tx.transaction(work),
+  }
+}
+
+type Stored = { written: string[] } & Record<string, string[]>
+
+/**
+ * Stores records that are ready, but for those that refer to nothing or take a value that is taken.
+ * @returns tells of each record whether it was stored: throws InvalidRequest or DuplicateValue where it was not
+ */
+async function storeAll<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  records: readonly NewRecord<Resource>[],
+): Promise<(record: NewRecord<Resource>) => void> {
+  const pointed = references(scope, type)
+  const write: Statement<Stored> = type.prepared(`insert many ${pointed.shape}`, () =>
+    statement<Stored>(`${type.plural}.create_many`, insertManyQuery(type, pointed)),
+  )
+  const rows = inOrder(type, records).map(({ row, stored, changes }, index) => {
+    const { eventId, eventChanges: _, ...event } = eventParameters(scope, type, 'created', stored, {})
+    return { event, row: Object.assign({}, row, { eventId, eventChanges: changes, ordinal: index }) }
+  })
+  const [answer] = await tx.run(
+    write(
+      Object.assign(
+        { rows: JSON.stringify(rows.map(({ row }) => row)) },
+        scopeParameters(scope),
+        manyReferenceParameters(
+          pointed,
+          records.map(({ row }) => row),
+        ),
+        rows[0]?.event,
+      ),
+    ),
+  )
+  const written = new Set(answer?.written)
+  const found = new Map(pointed.names.map((name) => [name, new Set(answer?.[name])]))
+  return ({ row, stored }) => {
+    if (written.has(stored.id)) return
+    assertReferences(
+      pointed,
+      Object.fromEntries(pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]))])),
+    )
+    throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+  }
+}
+
+/** In the order of their unique values: two batches that take the same ones wait for each other, never both. */
+function inOrder<Resource>(type: AnyType<RecordMeta>, records: readonly NewRecord<Resource>[]) {
+  const names = Object.keys(type.unique)
+  const keyed = records.map((record) => ({
+    record,
+    key: names.map((name) => String(type.fields[name]?.match?.encode(record.row[name] ?? '') ?? '')).join('\0'),
+  }))
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ record }) => record)
+}
+
+/** Rows travel as one JSON text, which costs PostgreSQL and the driver a fraction of as many statements. */
+function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References): SQL<Stored> {
+  const comma = sql`, `
+  const key = (name: string) => sql`given.${sql.identifier(name)}`
+  const shape = type.columns.map((column) => sql`${sql.identifier(keyOf(column))} ${sql.raw(column.getSQLType())}`)
+  const columns = type.columns.map((column) => sql.identifier(column.name))
+  const values = type.columns.map((column) => key(keyOf(column)))
+  const visible = found().map((ids, index) => sql`${ids} as ${sql.identifier(names[index] as string)}`)
+  const conditions = names.map(
+    (name) => sql`(${key(name)} is null or ${key(name)} = any(pointed.${sql.identifier(name)}))`,
+  )
+  const answers = names.map((name) => sql`to_json(pointed.${sql.identifier(name)}) as ${sql.identifier(name)}`)
+  return sql`with given as materialized (
+    select * from json_to_recordset(${parameter('rows')}::json) as given(ordinal integer, "eventId" uuid, "eventChanges" jsonb, ${sql.join(shape, comma)})
+  ), pointed as materialized (select ${sql.join([sql`true as "none"`, ...visible], comma)}), written as (
+    insert into ${type.table} (organization_id, ${sql.join(columns, comma)})
+    select ${parameter('scopeOrganizationId')}::uuid, ${sql.join(values, comma)} from given, pointed
+    where ${sql.join([sql`true`, ...conditions], sql` and `)} order by given.ordinal
+    on conflict do nothing returning organization_id, id, version
+  ), event as (
+    insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
+    select written.organization_id, given."eventId", ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
+      'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, given."eventChanges", given."updatedAt"
+    from written join given on given.id = written.id)
+  select to_json(array(select id from written)) as written${sql.join(
+    answers.map((answer) => sql`, ${answer}`),
+    sql``,
+  )} from pointed`
+}
