@@ -3470,7 +3470,379 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous34 (obj) {
+      // "Change#"
+      function anonymous35 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_from_168 = obj["from"]
+      if (value_from_168 !== undefined) {
+        json += "{\"from\":"
+        json += JSON.stringify(value_from_168)
+      } else {
+        throw new Error('"from" is required!')
+      }
+      
+      const value_to_169 = obj["to"]
+      if (value_to_169 !== undefined) {
+        json += ",\"to\":"
+        json += JSON.stringify(value_to_169)
+      } else {
+        throw new Error('"to" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#/properties/changes"
+      function anonymous34 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_166 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_166 ? JSON_STR_COMMA : ((addComma_166 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        json += anonymous35(value)
+      
+    }
+  if (!addComma_166) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#"
+      function anonymous33 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_156 = obj["id"]
+      if (value_id_156 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_156 !== 'string') {
+          if (value_id_156 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_156 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_156.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_156 instanceof RegExp) {
+            json += asString(value_id_156.source)
+          } else {
+            json += asString(value_id_156.toString())
+          }
+        } else {
+          json += asString(value_id_156)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_type_157 = obj["type"]
+      if (value_type_157 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_157 !== 'string') {
+          if (value_type_157 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_157 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_157.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_157 instanceof RegExp) {
+            json += asString(value_type_157.source)
+          } else {
+            json += asString(value_type_157.toString())
+          }
+        } else {
+          json += asString(value_type_157)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_object_158 = obj["object"]
+      if (value_object_158 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_158 !== 'string') {
+          if (value_object_158 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_158 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_158.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_158 instanceof RegExp) {
+            json += asString(value_object_158.source)
+          } else {
+            json += asString(value_object_158.toString())
+          }
+        } else {
+          json += asString(value_object_158)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_recordId_159 = obj["recordId"]
+      if (value_recordId_159 !== undefined) {
+        json += ",\"recordId\":"
+        
+        if (typeof value_recordId_159 !== 'string') {
+          if (value_recordId_159 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_recordId_159 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_159.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_159 instanceof RegExp) {
+            json += asString(value_recordId_159.source)
+          } else {
+            json += asString(value_recordId_159.toString())
+          }
+        } else {
+          json += asString(value_recordId_159)
+        }
+        
+      } else {
+        throw new Error('"recordId" is required!')
+      }
+      
+      const value_version_160 = obj["version"]
+      if (value_version_160 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_160)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_occurredAt_161 = obj["occurredAt"]
+      if (value_occurredAt_161 !== undefined) {
+        json += ",\"occurredAt\":"
+        json += asDateTime(value_occurredAt_161)
+      } else {
+        throw new Error('"occurredAt" is required!')
+      }
+      
+      const value_actor_162 = obj["actor"]
+      if (value_actor_162 !== undefined) {
+        json += ",\"actor\":"
+        json += anonymous23(value_actor_162)
+      } else {
+        throw new Error('"actor" is required!')
+      }
+      
+      const value_cause_163 = obj["cause"]
+      if (value_cause_163 !== undefined) {
+        json += ",\"cause\":"
+        
+        if (typeof value_cause_163 !== 'string') {
+          if (value_cause_163 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_cause_163 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_163.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_163 instanceof RegExp) {
+            json += asString(value_cause_163.source)
+          } else {
+            json += asString(value_cause_163.toString())
+          }
+        } else {
+          json += asString(value_cause_163)
+        }
+        
+      } else {
+        throw new Error('"cause" is required!')
+      }
+      
+      const value_requestId_164 = obj["requestId"]
+      if (value_requestId_164 !== undefined) {
+        json += ",\"requestId\":"
+        
+        if (typeof value_requestId_164 !== 'string') {
+          if (value_requestId_164 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_requestId_164 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_164.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_164 instanceof RegExp) {
+            json += asString(value_requestId_164.source)
+          } else {
+            json += asString(value_requestId_164.toString())
+          }
+        } else {
+          json += asString(value_requestId_164)
+        }
+        
+      } else {
+        throw new Error('"requestId" is required!')
+      }
+      
+      const value_changes_165 = obj["changes"]
+      if (value_changes_165 !== undefined) {
+        json += ",\"changes\":"
+        json += anonymous34(value_changes_165)
+      } else {
+        throw new Error('"changes" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous32 (obj) {
+      // "RecordEventList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous33(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous33(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "RecordEventList#"
+      function anonymous31 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_154 = obj["data"]
+      if (value_data_154 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous32(value_data_154)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_170 = obj["page"]
+      if (value_page_170 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_170)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PurgeResult#"
+      function anonymous36 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_173 = obj["dryRun"]
+      if (value_dryRun_173 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_173)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_object_174 = obj["object"]
+      if (value_object_174 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_174 !== 'string') {
+          if (value_object_174 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_174 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_174.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_174 instanceof RegExp) {
+            json += asString(value_object_174.source)
+          } else {
+            json += asString(value_object_174.toString())
+          }
+        } else {
+          json += asString(value_object_174)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_id_175 = obj["id"]
+      if (value_id_175 !== undefined) {
+        json += ",\"id\":"
+        
+        if (typeof value_id_175 !== 'string') {
+          if (value_id_175 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_175 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_175.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_175 instanceof RegExp) {
+            json += asString(value_id_175.source)
+          } else {
+            json += asString(value_id_175.toString())
+          }
+        } else {
+          json += asString(value_id_175)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_events_176 = obj["events"]
+      if (value_events_176 !== undefined) {
+        json += ",\"events\":"
+        json += asInteger(value_events_176)
+      } else {
+        throw new Error('"events" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous40 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -3523,7 +3895,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous35 (input) {
+      function anonymous41 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3531,40 +3903,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_179 = false
+        let addComma_204 = false
 
-          const value_street1_180 = obj["street1"]
-          if (value_street1_180 !== undefined) {
-            json += addComma_179 ? ",\"street1\":" : ((addComma_179 = true), "{\"street1\":")
+          const value_street1_205 = obj["street1"]
+          if (value_street1_205 !== undefined) {
+            json += addComma_204 ? ",\"street1\":" : ((addComma_204 = true), "{\"street1\":")
             
-          if (value_street1_180 === null) {
+          if (value_street1_205 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_180 === "string" ||
-            value_street1_180 === null ||
-            value_street1_180 instanceof Date ||
-            value_street1_180 instanceof RegExp ||
+            typeof value_street1_205 === "string" ||
+            value_street1_205 === null ||
+            value_street1_205 instanceof Date ||
+            value_street1_205 instanceof RegExp ||
             (
-              typeof value_street1_180 === "object" &&
-              typeof value_street1_180.toString === "function" &&
-              value_street1_180.toString !== Object.prototype.toString
+              typeof value_street1_205 === "object" &&
+              typeof value_street1_205.toString === "function" &&
+              value_street1_205.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_180 !== 'string') {
-          if (value_street1_180 === null) {
+        if (typeof value_street1_205 !== 'string') {
+          if (value_street1_205 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_180 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_180.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_180 instanceof RegExp) {
-            json += asString(value_street1_180.source)
+          } else if (value_street1_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_205 instanceof RegExp) {
+            json += asString(value_street1_205.source)
           } else {
-            json += asString(value_street1_180.toString())
+            json += asString(value_street1_205.toString())
           }
         } else {
-          json += asString(value_street1_180)
+          json += asString(value_street1_205)
         }
         
           }
@@ -3573,38 +3945,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_181 = obj["street2"]
-          if (value_street2_181 !== undefined) {
-            json += addComma_179 ? ",\"street2\":" : ((addComma_179 = true), "{\"street2\":")
+          const value_street2_206 = obj["street2"]
+          if (value_street2_206 !== undefined) {
+            json += addComma_204 ? ",\"street2\":" : ((addComma_204 = true), "{\"street2\":")
             
-          if (value_street2_181 === null) {
+          if (value_street2_206 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_181 === "string" ||
-            value_street2_181 === null ||
-            value_street2_181 instanceof Date ||
-            value_street2_181 instanceof RegExp ||
+            typeof value_street2_206 === "string" ||
+            value_street2_206 === null ||
+            value_street2_206 instanceof Date ||
+            value_street2_206 instanceof RegExp ||
             (
-              typeof value_street2_181 === "object" &&
-              typeof value_street2_181.toString === "function" &&
-              value_street2_181.toString !== Object.prototype.toString
+              typeof value_street2_206 === "object" &&
+              typeof value_street2_206.toString === "function" &&
+              value_street2_206.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_181 !== 'string') {
-          if (value_street2_181 === null) {
+        if (typeof value_street2_206 !== 'string') {
+          if (value_street2_206 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_181 instanceof RegExp) {
-            json += asString(value_street2_181.source)
+          } else if (value_street2_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_206 instanceof RegExp) {
+            json += asString(value_street2_206.source)
           } else {
-            json += asString(value_street2_181.toString())
+            json += asString(value_street2_206.toString())
           }
         } else {
-          json += asString(value_street2_181)
+          json += asString(value_street2_206)
         }
         
           }
@@ -3613,38 +3985,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_182 = obj["city"]
-          if (value_city_182 !== undefined) {
-            json += addComma_179 ? ",\"city\":" : ((addComma_179 = true), "{\"city\":")
+          const value_city_207 = obj["city"]
+          if (value_city_207 !== undefined) {
+            json += addComma_204 ? ",\"city\":" : ((addComma_204 = true), "{\"city\":")
             
-          if (value_city_182 === null) {
+          if (value_city_207 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_182 === "string" ||
-            value_city_182 === null ||
-            value_city_182 instanceof Date ||
-            value_city_182 instanceof RegExp ||
+            typeof value_city_207 === "string" ||
+            value_city_207 === null ||
+            value_city_207 instanceof Date ||
+            value_city_207 instanceof RegExp ||
             (
-              typeof value_city_182 === "object" &&
-              typeof value_city_182.toString === "function" &&
-              value_city_182.toString !== Object.prototype.toString
+              typeof value_city_207 === "object" &&
+              typeof value_city_207.toString === "function" &&
+              value_city_207.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_182 !== 'string') {
-          if (value_city_182 === null) {
+        if (typeof value_city_207 !== 'string') {
+          if (value_city_207 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_182 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_182.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_182 instanceof RegExp) {
-            json += asString(value_city_182.source)
+          } else if (value_city_207 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_207.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_207 instanceof RegExp) {
+            json += asString(value_city_207.source)
           } else {
-            json += asString(value_city_182.toString())
+            json += asString(value_city_207.toString())
           }
         } else {
-          json += asString(value_city_182)
+          json += asString(value_city_207)
         }
         
           }
@@ -3653,38 +4025,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_183 = obj["region"]
-          if (value_region_183 !== undefined) {
-            json += addComma_179 ? ",\"region\":" : ((addComma_179 = true), "{\"region\":")
+          const value_region_208 = obj["region"]
+          if (value_region_208 !== undefined) {
+            json += addComma_204 ? ",\"region\":" : ((addComma_204 = true), "{\"region\":")
             
-          if (value_region_183 === null) {
+          if (value_region_208 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_183 === "string" ||
-            value_region_183 === null ||
-            value_region_183 instanceof Date ||
-            value_region_183 instanceof RegExp ||
+            typeof value_region_208 === "string" ||
+            value_region_208 === null ||
+            value_region_208 instanceof Date ||
+            value_region_208 instanceof RegExp ||
             (
-              typeof value_region_183 === "object" &&
-              typeof value_region_183.toString === "function" &&
-              value_region_183.toString !== Object.prototype.toString
+              typeof value_region_208 === "object" &&
+              typeof value_region_208.toString === "function" &&
+              value_region_208.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_183 !== 'string') {
-          if (value_region_183 === null) {
+        if (typeof value_region_208 !== 'string') {
+          if (value_region_208 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_183 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_183.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_183 instanceof RegExp) {
-            json += asString(value_region_183.source)
+          } else if (value_region_208 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_208.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_208 instanceof RegExp) {
+            json += asString(value_region_208.source)
           } else {
-            json += asString(value_region_183.toString())
+            json += asString(value_region_208.toString())
           }
         } else {
-          json += asString(value_region_183)
+          json += asString(value_region_208)
         }
         
           }
@@ -3693,38 +4065,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_184 = obj["postalCode"]
-          if (value_postalCode_184 !== undefined) {
-            json += addComma_179 ? ",\"postalCode\":" : ((addComma_179 = true), "{\"postalCode\":")
+          const value_postalCode_209 = obj["postalCode"]
+          if (value_postalCode_209 !== undefined) {
+            json += addComma_204 ? ",\"postalCode\":" : ((addComma_204 = true), "{\"postalCode\":")
             
-          if (value_postalCode_184 === null) {
+          if (value_postalCode_209 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_184 === "string" ||
-            value_postalCode_184 === null ||
-            value_postalCode_184 instanceof Date ||
-            value_postalCode_184 instanceof RegExp ||
+            typeof value_postalCode_209 === "string" ||
+            value_postalCode_209 === null ||
+            value_postalCode_209 instanceof Date ||
+            value_postalCode_209 instanceof RegExp ||
             (
-              typeof value_postalCode_184 === "object" &&
-              typeof value_postalCode_184.toString === "function" &&
-              value_postalCode_184.toString !== Object.prototype.toString
+              typeof value_postalCode_209 === "object" &&
+              typeof value_postalCode_209.toString === "function" &&
+              value_postalCode_209.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_184 !== 'string') {
-          if (value_postalCode_184 === null) {
+        if (typeof value_postalCode_209 !== 'string') {
+          if (value_postalCode_209 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_184 instanceof RegExp) {
-            json += asString(value_postalCode_184.source)
+          } else if (value_postalCode_209 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_209.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_209 instanceof RegExp) {
+            json += asString(value_postalCode_209.source)
           } else {
-            json += asString(value_postalCode_184.toString())
+            json += asString(value_postalCode_209.toString())
           }
         } else {
-          json += asString(value_postalCode_184)
+          json += asString(value_postalCode_209)
         }
         
           }
@@ -3733,38 +4105,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_185 = obj["countryCode"]
-          if (value_countryCode_185 !== undefined) {
-            json += addComma_179 ? ",\"countryCode\":" : ((addComma_179 = true), "{\"countryCode\":")
+          const value_countryCode_210 = obj["countryCode"]
+          if (value_countryCode_210 !== undefined) {
+            json += addComma_204 ? ",\"countryCode\":" : ((addComma_204 = true), "{\"countryCode\":")
             
-          if (value_countryCode_185 === null) {
+          if (value_countryCode_210 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_185 === "string" ||
-            value_countryCode_185 === null ||
-            value_countryCode_185 instanceof Date ||
-            value_countryCode_185 instanceof RegExp ||
+            typeof value_countryCode_210 === "string" ||
+            value_countryCode_210 === null ||
+            value_countryCode_210 instanceof Date ||
+            value_countryCode_210 instanceof RegExp ||
             (
-              typeof value_countryCode_185 === "object" &&
-              typeof value_countryCode_185.toString === "function" &&
-              value_countryCode_185.toString !== Object.prototype.toString
+              typeof value_countryCode_210 === "object" &&
+              typeof value_countryCode_210.toString === "function" &&
+              value_countryCode_210.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_185 !== 'string') {
-          if (value_countryCode_185 === null) {
+        if (typeof value_countryCode_210 !== 'string') {
+          if (value_countryCode_210 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_185 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_185.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_185 instanceof RegExp) {
-            json += asString(value_countryCode_185.source)
+          } else if (value_countryCode_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_210 instanceof RegExp) {
+            json += asString(value_countryCode_210.source)
           } else {
-            json += asString(value_countryCode_185.toString())
+            json += asString(value_countryCode_210.toString())
           }
         } else {
-          json += asString(value_countryCode_185)
+          json += asString(value_countryCode_210)
         }
         
           }
@@ -3772,7 +4144,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_179) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_204) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3780,7 +4152,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous33 (input) {
+      function anonymous39 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3789,88 +4161,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_156 = obj["id"]
-      if (value_id_156 !== undefined) {
+      const value_id_181 = obj["id"]
+      if (value_id_181 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_156 !== 'string') {
-          if (value_id_156 === null) {
+        if (typeof value_id_181 !== 'string') {
+          if (value_id_181 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_156 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_156.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_156 instanceof RegExp) {
-            json += asString(value_id_156.source)
+          } else if (value_id_181 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_181.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_181 instanceof RegExp) {
+            json += asString(value_id_181.source)
           } else {
-            json += asString(value_id_156.toString())
+            json += asString(value_id_181.toString())
           }
         } else {
-          json += asString(value_id_156)
+          json += asString(value_id_181)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_157 = obj["version"]
-      if (value_version_157 !== undefined) {
+      const value_version_182 = obj["version"]
+      if (value_version_182 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_157)
+        json += asInteger(value_version_182)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_158 = obj["createdAt"]
-      if (value_createdAt_158 !== undefined) {
+      const value_createdAt_183 = obj["createdAt"]
+      if (value_createdAt_183 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_158)
+        json += asDateTime(value_createdAt_183)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_159 = obj["createdBy"]
-      if (value_createdBy_159 !== undefined) {
+      const value_createdBy_184 = obj["createdBy"]
+      if (value_createdBy_184 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_159)
+        json += anonymous23(value_createdBy_184)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_160 = obj["updatedAt"]
-      if (value_updatedAt_160 !== undefined) {
+      const value_updatedAt_185 = obj["updatedAt"]
+      if (value_updatedAt_185 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_160)
+        json += asDateTime(value_updatedAt_185)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_161 = obj["updatedBy"]
-      if (value_updatedBy_161 !== undefined) {
+      const value_updatedBy_186 = obj["updatedBy"]
+      if (value_updatedBy_186 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_161)
+        json += anonymous23(value_updatedBy_186)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_162 = obj["deletedAt"]
-      if (value_deletedAt_162 !== undefined) {
+      const value_deletedAt_187 = obj["deletedAt"]
+      if (value_deletedAt_187 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_162 === null) {
+          if (value_deletedAt_187 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_162 === "string" ||
-            value_deletedAt_162 === null ||
-            value_deletedAt_162 instanceof Date ||
-            value_deletedAt_162 instanceof RegExp ||
+            typeof value_deletedAt_187 === "string" ||
+            value_deletedAt_187 === null ||
+            value_deletedAt_187 instanceof Date ||
+            value_deletedAt_187 instanceof RegExp ||
             (
-              typeof value_deletedAt_162 === "object" &&
-              typeof value_deletedAt_162.toString === "function" &&
-              value_deletedAt_162.toString !== Object.prototype.toString
+              typeof value_deletedAt_187 === "object" &&
+              typeof value_deletedAt_187.toString === "function" &&
+              value_deletedAt_187.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_162)
+            json += asDateTime(value_deletedAt_187)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -3879,60 +4251,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_163 = obj["ownerId"]
-      if (value_ownerId_163 !== undefined) {
+      const value_ownerId_188 = obj["ownerId"]
+      if (value_ownerId_188 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_163 !== 'string') {
-          if (value_ownerId_163 === null) {
+        if (typeof value_ownerId_188 !== 'string') {
+          if (value_ownerId_188 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_163 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_163.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_163 instanceof RegExp) {
-            json += asString(value_ownerId_163.source)
+          } else if (value_ownerId_188 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_188.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_188 instanceof RegExp) {
+            json += asString(value_ownerId_188.source)
           } else {
-            json += asString(value_ownerId_163.toString())
+            json += asString(value_ownerId_188.toString())
           }
         } else {
-          json += asString(value_ownerId_163)
+          json += asString(value_ownerId_188)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_164 = obj["teamId"]
-      if (value_teamId_164 !== undefined) {
+      const value_teamId_189 = obj["teamId"]
+      if (value_teamId_189 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_164 === null) {
+          if (value_teamId_189 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_164 === "string" ||
-            value_teamId_164 === null ||
-            value_teamId_164 instanceof Date ||
-            value_teamId_164 instanceof RegExp ||
+            typeof value_teamId_189 === "string" ||
+            value_teamId_189 === null ||
+            value_teamId_189 instanceof Date ||
+            value_teamId_189 instanceof RegExp ||
             (
-              typeof value_teamId_164 === "object" &&
-              typeof value_teamId_164.toString === "function" &&
-              value_teamId_164.toString !== Object.prototype.toString
+              typeof value_teamId_189 === "object" &&
+              typeof value_teamId_189.toString === "function" &&
+              value_teamId_189.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_164 !== 'string') {
-          if (value_teamId_164 === null) {
+        if (typeof value_teamId_189 !== 'string') {
+          if (value_teamId_189 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_164 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_164.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_164 instanceof RegExp) {
-            json += asString(value_teamId_164.source)
+          } else if (value_teamId_189 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_189.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_189 instanceof RegExp) {
+            json += asString(value_teamId_189.source)
           } else {
-            json += asString(value_teamId_164.toString())
+            json += asString(value_teamId_189.toString())
           }
         } else {
-          json += asString(value_teamId_164)
+          json += asString(value_teamId_189)
         }
         
           }
@@ -3943,54 +4315,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_165 = obj["tags"]
-      if (value_tags_165 !== undefined) {
+      const value_tags_190 = obj["tags"]
+      if (value_tags_190 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_165)
+        json += anonymous27(value_tags_190)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_166 = obj["customFields"]
-      if (value_customFields_166 !== undefined) {
+      const value_customFields_191 = obj["customFields"]
+      if (value_customFields_191 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_166)
+        json += JSON.stringify(value_customFields_191)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_167 = obj["firstName"]
-      if (value_firstName_167 !== undefined) {
+      const value_firstName_192 = obj["firstName"]
+      if (value_firstName_192 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_167 === null) {
+          if (value_firstName_192 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_167 === "string" ||
-            value_firstName_167 === null ||
-            value_firstName_167 instanceof Date ||
-            value_firstName_167 instanceof RegExp ||
+            typeof value_firstName_192 === "string" ||
+            value_firstName_192 === null ||
+            value_firstName_192 instanceof Date ||
+            value_firstName_192 instanceof RegExp ||
             (
-              typeof value_firstName_167 === "object" &&
-              typeof value_firstName_167.toString === "function" &&
-              value_firstName_167.toString !== Object.prototype.toString
+              typeof value_firstName_192 === "object" &&
+              typeof value_firstName_192.toString === "function" &&
+              value_firstName_192.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_167 !== 'string') {
-          if (value_firstName_167 === null) {
+        if (typeof value_firstName_192 !== 'string') {
+          if (value_firstName_192 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_167 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_167.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_167 instanceof RegExp) {
-            json += asString(value_firstName_167.source)
+          } else if (value_firstName_192 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_192.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_192 instanceof RegExp) {
+            json += asString(value_firstName_192.source)
           } else {
-            json += asString(value_firstName_167.toString())
+            json += asString(value_firstName_192.toString())
           }
         } else {
-          json += asString(value_firstName_167)
+          json += asString(value_firstName_192)
         }
         
           }
@@ -4001,60 +4373,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_168 = obj["lastName"]
-      if (value_lastName_168 !== undefined) {
+      const value_lastName_193 = obj["lastName"]
+      if (value_lastName_193 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_168 !== 'string') {
-          if (value_lastName_168 === null) {
+        if (typeof value_lastName_193 !== 'string') {
+          if (value_lastName_193 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_168 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_168.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_168 instanceof RegExp) {
-            json += asString(value_lastName_168.source)
+          } else if (value_lastName_193 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_193.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_193 instanceof RegExp) {
+            json += asString(value_lastName_193.source)
           } else {
-            json += asString(value_lastName_168.toString())
+            json += asString(value_lastName_193.toString())
           }
         } else {
-          json += asString(value_lastName_168)
+          json += asString(value_lastName_193)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_169 = obj["salutation"]
-      if (value_salutation_169 !== undefined) {
+      const value_salutation_194 = obj["salutation"]
+      if (value_salutation_194 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_169 === null) {
+          if (value_salutation_194 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_169 === "string" ||
-            value_salutation_169 === null ||
-            value_salutation_169 instanceof Date ||
-            value_salutation_169 instanceof RegExp ||
+            typeof value_salutation_194 === "string" ||
+            value_salutation_194 === null ||
+            value_salutation_194 instanceof Date ||
+            value_salutation_194 instanceof RegExp ||
             (
-              typeof value_salutation_169 === "object" &&
-              typeof value_salutation_169.toString === "function" &&
-              value_salutation_169.toString !== Object.prototype.toString
+              typeof value_salutation_194 === "object" &&
+              typeof value_salutation_194.toString === "function" &&
+              value_salutation_194.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_169 !== 'string') {
-          if (value_salutation_169 === null) {
+        if (typeof value_salutation_194 !== 'string') {
+          if (value_salutation_194 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_169 instanceof RegExp) {
-            json += asString(value_salutation_169.source)
+          } else if (value_salutation_194 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_194.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_194 instanceof RegExp) {
+            json += asString(value_salutation_194.source)
           } else {
-            json += asString(value_salutation_169.toString())
+            json += asString(value_salutation_194.toString())
           }
         } else {
-          json += asString(value_salutation_169)
+          json += asString(value_salutation_194)
         }
         
           }
@@ -4065,38 +4437,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_170 = obj["title"]
-      if (value_title_170 !== undefined) {
+      const value_title_195 = obj["title"]
+      if (value_title_195 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_170 === null) {
+          if (value_title_195 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_170 === "string" ||
-            value_title_170 === null ||
-            value_title_170 instanceof Date ||
-            value_title_170 instanceof RegExp ||
+            typeof value_title_195 === "string" ||
+            value_title_195 === null ||
+            value_title_195 instanceof Date ||
+            value_title_195 instanceof RegExp ||
             (
-              typeof value_title_170 === "object" &&
-              typeof value_title_170.toString === "function" &&
-              value_title_170.toString !== Object.prototype.toString
+              typeof value_title_195 === "object" &&
+              typeof value_title_195.toString === "function" &&
+              value_title_195.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_170 !== 'string') {
-          if (value_title_170 === null) {
+        if (typeof value_title_195 !== 'string') {
+          if (value_title_195 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_170 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_170.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_170 instanceof RegExp) {
-            json += asString(value_title_170.source)
+          } else if (value_title_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_195 instanceof RegExp) {
+            json += asString(value_title_195.source)
           } else {
-            json += asString(value_title_170.toString())
+            json += asString(value_title_195.toString())
           }
         } else {
-          json += asString(value_title_170)
+          json += asString(value_title_195)
         }
         
           }
@@ -4107,38 +4479,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_171 = obj["department"]
-      if (value_department_171 !== undefined) {
+      const value_department_196 = obj["department"]
+      if (value_department_196 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_171 === null) {
+          if (value_department_196 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_171 === "string" ||
-            value_department_171 === null ||
-            value_department_171 instanceof Date ||
-            value_department_171 instanceof RegExp ||
+            typeof value_department_196 === "string" ||
+            value_department_196 === null ||
+            value_department_196 instanceof Date ||
+            value_department_196 instanceof RegExp ||
             (
-              typeof value_department_171 === "object" &&
-              typeof value_department_171.toString === "function" &&
-              value_department_171.toString !== Object.prototype.toString
+              typeof value_department_196 === "object" &&
+              typeof value_department_196.toString === "function" &&
+              value_department_196.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_171 !== 'string') {
-          if (value_department_171 === null) {
+        if (typeof value_department_196 !== 'string') {
+          if (value_department_196 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_171 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_171.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_171 instanceof RegExp) {
-            json += asString(value_department_171.source)
+          } else if (value_department_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_196 instanceof RegExp) {
+            json += asString(value_department_196.source)
           } else {
-            json += asString(value_department_171.toString())
+            json += asString(value_department_196.toString())
           }
         } else {
-          json += asString(value_department_171)
+          json += asString(value_department_196)
         }
         
           }
@@ -4149,38 +4521,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_172 = obj["email"]
-      if (value_email_172 !== undefined) {
+      const value_email_197 = obj["email"]
+      if (value_email_197 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_172 === null) {
+          if (value_email_197 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_172 === "string" ||
-            value_email_172 === null ||
-            value_email_172 instanceof Date ||
-            value_email_172 instanceof RegExp ||
+            typeof value_email_197 === "string" ||
+            value_email_197 === null ||
+            value_email_197 instanceof Date ||
+            value_email_197 instanceof RegExp ||
             (
-              typeof value_email_172 === "object" &&
-              typeof value_email_172.toString === "function" &&
-              value_email_172.toString !== Object.prototype.toString
+              typeof value_email_197 === "object" &&
+              typeof value_email_197.toString === "function" &&
+              value_email_197.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_172 !== 'string') {
-          if (value_email_172 === null) {
+        if (typeof value_email_197 !== 'string') {
+          if (value_email_197 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_172 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_172.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_172 instanceof RegExp) {
-            json += asString(value_email_172.source)
+          } else if (value_email_197 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_197.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_197 instanceof RegExp) {
+            json += asString(value_email_197.source)
           } else {
-            json += asString(value_email_172.toString())
+            json += asString(value_email_197.toString())
           }
         } else {
-          json += asString(value_email_172)
+          json += asString(value_email_197)
         }
         
           }
@@ -4191,46 +4563,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_173 = obj["additionalEmails"]
-      if (value_additionalEmails_173 !== undefined) {
+      const value_additionalEmails_198 = obj["additionalEmails"]
+      if (value_additionalEmails_198 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous34(value_additionalEmails_173)
+        json += anonymous40(value_additionalEmails_198)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_174 = obj["phone"]
-      if (value_phone_174 !== undefined) {
+      const value_phone_199 = obj["phone"]
+      if (value_phone_199 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_174 === null) {
+          if (value_phone_199 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_174 === "string" ||
-            value_phone_174 === null ||
-            value_phone_174 instanceof Date ||
-            value_phone_174 instanceof RegExp ||
+            typeof value_phone_199 === "string" ||
+            value_phone_199 === null ||
+            value_phone_199 instanceof Date ||
+            value_phone_199 instanceof RegExp ||
             (
-              typeof value_phone_174 === "object" &&
-              typeof value_phone_174.toString === "function" &&
-              value_phone_174.toString !== Object.prototype.toString
+              typeof value_phone_199 === "object" &&
+              typeof value_phone_199.toString === "function" &&
+              value_phone_199.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_174 !== 'string') {
-          if (value_phone_174 === null) {
+        if (typeof value_phone_199 !== 'string') {
+          if (value_phone_199 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_174 instanceof RegExp) {
-            json += asString(value_phone_174.source)
+          } else if (value_phone_199 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_199.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_199 instanceof RegExp) {
+            json += asString(value_phone_199.source)
           } else {
-            json += asString(value_phone_174.toString())
+            json += asString(value_phone_199.toString())
           }
         } else {
-          json += asString(value_phone_174)
+          json += asString(value_phone_199)
         }
         
           }
@@ -4241,38 +4613,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_175 = obj["mobilePhone"]
-      if (value_mobilePhone_175 !== undefined) {
+      const value_mobilePhone_200 = obj["mobilePhone"]
+      if (value_mobilePhone_200 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_175 === null) {
+          if (value_mobilePhone_200 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_175 === "string" ||
-            value_mobilePhone_175 === null ||
-            value_mobilePhone_175 instanceof Date ||
-            value_mobilePhone_175 instanceof RegExp ||
+            typeof value_mobilePhone_200 === "string" ||
+            value_mobilePhone_200 === null ||
+            value_mobilePhone_200 instanceof Date ||
+            value_mobilePhone_200 instanceof RegExp ||
             (
-              typeof value_mobilePhone_175 === "object" &&
-              typeof value_mobilePhone_175.toString === "function" &&
-              value_mobilePhone_175.toString !== Object.prototype.toString
+              typeof value_mobilePhone_200 === "object" &&
+              typeof value_mobilePhone_200.toString === "function" &&
+              value_mobilePhone_200.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_175 !== 'string') {
-          if (value_mobilePhone_175 === null) {
+        if (typeof value_mobilePhone_200 !== 'string') {
+          if (value_mobilePhone_200 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_175 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_175.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_175 instanceof RegExp) {
-            json += asString(value_mobilePhone_175.source)
+          } else if (value_mobilePhone_200 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_200.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_200 instanceof RegExp) {
+            json += asString(value_mobilePhone_200.source)
           } else {
-            json += asString(value_mobilePhone_175.toString())
+            json += asString(value_mobilePhone_200.toString())
           }
         } else {
-          json += asString(value_mobilePhone_175)
+          json += asString(value_mobilePhone_200)
         }
         
           }
@@ -4283,38 +4655,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_176 = obj["accountId"]
-      if (value_accountId_176 !== undefined) {
+      const value_accountId_201 = obj["accountId"]
+      if (value_accountId_201 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_176 === null) {
+          if (value_accountId_201 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_176 === "string" ||
-            value_accountId_176 === null ||
-            value_accountId_176 instanceof Date ||
-            value_accountId_176 instanceof RegExp ||
+            typeof value_accountId_201 === "string" ||
+            value_accountId_201 === null ||
+            value_accountId_201 instanceof Date ||
+            value_accountId_201 instanceof RegExp ||
             (
-              typeof value_accountId_176 === "object" &&
-              typeof value_accountId_176.toString === "function" &&
-              value_accountId_176.toString !== Object.prototype.toString
+              typeof value_accountId_201 === "object" &&
+              typeof value_accountId_201.toString === "function" &&
+              value_accountId_201.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_176 !== 'string') {
-          if (value_accountId_176 === null) {
+        if (typeof value_accountId_201 !== 'string') {
+          if (value_accountId_201 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_176 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_176.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_176 instanceof RegExp) {
-            json += asString(value_accountId_176.source)
+          } else if (value_accountId_201 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_201.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_201 instanceof RegExp) {
+            json += asString(value_accountId_201.source)
           } else {
-            json += asString(value_accountId_176.toString())
+            json += asString(value_accountId_201.toString())
           }
         } else {
-          json += asString(value_accountId_176)
+          json += asString(value_accountId_201)
         }
         
           }
@@ -4325,38 +4697,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_177 = obj["reportsToId"]
-      if (value_reportsToId_177 !== undefined) {
+      const value_reportsToId_202 = obj["reportsToId"]
+      if (value_reportsToId_202 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_177 === null) {
+          if (value_reportsToId_202 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_177 === "string" ||
-            value_reportsToId_177 === null ||
-            value_reportsToId_177 instanceof Date ||
-            value_reportsToId_177 instanceof RegExp ||
+            typeof value_reportsToId_202 === "string" ||
+            value_reportsToId_202 === null ||
+            value_reportsToId_202 instanceof Date ||
+            value_reportsToId_202 instanceof RegExp ||
             (
-              typeof value_reportsToId_177 === "object" &&
-              typeof value_reportsToId_177.toString === "function" &&
-              value_reportsToId_177.toString !== Object.prototype.toString
+              typeof value_reportsToId_202 === "object" &&
+              typeof value_reportsToId_202.toString === "function" &&
+              value_reportsToId_202.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_177 !== 'string') {
-          if (value_reportsToId_177 === null) {
+        if (typeof value_reportsToId_202 !== 'string') {
+          if (value_reportsToId_202 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_177 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_177.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_177 instanceof RegExp) {
-            json += asString(value_reportsToId_177.source)
+          } else if (value_reportsToId_202 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_202.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_202 instanceof RegExp) {
+            json += asString(value_reportsToId_202.source)
           } else {
-            json += asString(value_reportsToId_177.toString())
+            json += asString(value_reportsToId_202.toString())
           }
         } else {
-          json += asString(value_reportsToId_177)
+          json += asString(value_reportsToId_202)
         }
         
           }
@@ -4367,16 +4739,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_178 = obj["mailingAddress"]
-      if (value_mailingAddress_178 !== undefined) {
+      const value_mailingAddress_203 = obj["mailingAddress"]
+      if (value_mailingAddress_203 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_178 === null) {
+          if (value_mailingAddress_203 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_178 === "object" && !Array.isArray(value_mailingAddress_178)) || value_mailingAddress_178 === null) {
-            json += anonymous35(value_mailingAddress_178)
+          else if((typeof value_mailingAddress_203 === "object" && !Array.isArray(value_mailingAddress_203)) || value_mailingAddress_203 === null) {
+            json += anonymous41(value_mailingAddress_203)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -4385,26 +4757,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_186 = obj["birthdate"]
-      if (value_birthdate_186 !== undefined) {
+      const value_birthdate_211 = obj["birthdate"]
+      if (value_birthdate_211 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_186 === null) {
+          if (value_birthdate_211 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_186 === "string" ||
-            value_birthdate_186 === null ||
-            value_birthdate_186 instanceof Date ||
-            value_birthdate_186 instanceof RegExp ||
+            typeof value_birthdate_211 === "string" ||
+            value_birthdate_211 === null ||
+            value_birthdate_211 instanceof Date ||
+            value_birthdate_211 instanceof RegExp ||
             (
-              typeof value_birthdate_186 === "object" &&
-              typeof value_birthdate_186.toString === "function" &&
-              value_birthdate_186.toString !== Object.prototype.toString
+              typeof value_birthdate_211 === "object" &&
+              typeof value_birthdate_211.toString === "function" &&
+              value_birthdate_211.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_186)
+            json += asDate(value_birthdate_211)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -4413,38 +4785,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_187 = obj["language"]
-      if (value_language_187 !== undefined) {
+      const value_language_212 = obj["language"]
+      if (value_language_212 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_187 === null) {
+          if (value_language_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_187 === "string" ||
-            value_language_187 === null ||
-            value_language_187 instanceof Date ||
-            value_language_187 instanceof RegExp ||
+            typeof value_language_212 === "string" ||
+            value_language_212 === null ||
+            value_language_212 instanceof Date ||
+            value_language_212 instanceof RegExp ||
             (
-              typeof value_language_187 === "object" &&
-              typeof value_language_187.toString === "function" &&
-              value_language_187.toString !== Object.prototype.toString
+              typeof value_language_212 === "object" &&
+              typeof value_language_212.toString === "function" &&
+              value_language_212.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_187 !== 'string') {
-          if (value_language_187 === null) {
+        if (typeof value_language_212 !== 'string') {
+          if (value_language_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_187 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_187.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_187 instanceof RegExp) {
-            json += asString(value_language_187.source)
+          } else if (value_language_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_212 instanceof RegExp) {
+            json += asString(value_language_212.source)
           } else {
-            json += asString(value_language_187.toString())
+            json += asString(value_language_212.toString())
           }
         } else {
-          json += asString(value_language_187)
+          json += asString(value_language_212)
         }
         
           }
@@ -4455,38 +4827,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_188 = obj["timeZone"]
-      if (value_timeZone_188 !== undefined) {
+      const value_timeZone_213 = obj["timeZone"]
+      if (value_timeZone_213 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_188 === null) {
+          if (value_timeZone_213 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_188 === "string" ||
-            value_timeZone_188 === null ||
-            value_timeZone_188 instanceof Date ||
-            value_timeZone_188 instanceof RegExp ||
+            typeof value_timeZone_213 === "string" ||
+            value_timeZone_213 === null ||
+            value_timeZone_213 instanceof Date ||
+            value_timeZone_213 instanceof RegExp ||
             (
-              typeof value_timeZone_188 === "object" &&
-              typeof value_timeZone_188.toString === "function" &&
-              value_timeZone_188.toString !== Object.prototype.toString
+              typeof value_timeZone_213 === "object" &&
+              typeof value_timeZone_213.toString === "function" &&
+              value_timeZone_213.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_188 !== 'string') {
-          if (value_timeZone_188 === null) {
+        if (typeof value_timeZone_213 !== 'string') {
+          if (value_timeZone_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_188 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_188.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_188 instanceof RegExp) {
-            json += asString(value_timeZone_188.source)
+          } else if (value_timeZone_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_213 instanceof RegExp) {
+            json += asString(value_timeZone_213.source)
           } else {
-            json += asString(value_timeZone_188.toString())
+            json += asString(value_timeZone_213.toString())
           }
         } else {
-          json += asString(value_timeZone_188)
+          json += asString(value_timeZone_213)
         }
         
           }
@@ -4497,38 +4869,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_189 = obj["linkedinUrl"]
-      if (value_linkedinUrl_189 !== undefined) {
+      const value_linkedinUrl_214 = obj["linkedinUrl"]
+      if (value_linkedinUrl_214 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_189 === null) {
+          if (value_linkedinUrl_214 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_189 === "string" ||
-            value_linkedinUrl_189 === null ||
-            value_linkedinUrl_189 instanceof Date ||
-            value_linkedinUrl_189 instanceof RegExp ||
+            typeof value_linkedinUrl_214 === "string" ||
+            value_linkedinUrl_214 === null ||
+            value_linkedinUrl_214 instanceof Date ||
+            value_linkedinUrl_214 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_189 === "object" &&
-              typeof value_linkedinUrl_189.toString === "function" &&
-              value_linkedinUrl_189.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_214 === "object" &&
+              typeof value_linkedinUrl_214.toString === "function" &&
+              value_linkedinUrl_214.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_189 !== 'string') {
-          if (value_linkedinUrl_189 === null) {
+        if (typeof value_linkedinUrl_214 !== 'string') {
+          if (value_linkedinUrl_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_189 instanceof RegExp) {
-            json += asString(value_linkedinUrl_189.source)
+          } else if (value_linkedinUrl_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_214 instanceof RegExp) {
+            json += asString(value_linkedinUrl_214.source)
           } else {
-            json += asString(value_linkedinUrl_189.toString())
+            json += asString(value_linkedinUrl_214.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_189)
+          json += asString(value_linkedinUrl_214)
         }
         
           }
@@ -4539,38 +4911,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_190 = obj["source"]
-      if (value_source_190 !== undefined) {
+      const value_source_215 = obj["source"]
+      if (value_source_215 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_190 === null) {
+          if (value_source_215 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_190 === "string" ||
-            value_source_190 === null ||
-            value_source_190 instanceof Date ||
-            value_source_190 instanceof RegExp ||
+            typeof value_source_215 === "string" ||
+            value_source_215 === null ||
+            value_source_215 instanceof Date ||
+            value_source_215 instanceof RegExp ||
             (
-              typeof value_source_190 === "object" &&
-              typeof value_source_190.toString === "function" &&
-              value_source_190.toString !== Object.prototype.toString
+              typeof value_source_215 === "object" &&
+              typeof value_source_215.toString === "function" &&
+              value_source_215.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_190 !== 'string') {
-          if (value_source_190 === null) {
+        if (typeof value_source_215 !== 'string') {
+          if (value_source_215 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_190 instanceof RegExp) {
-            json += asString(value_source_190.source)
+          } else if (value_source_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_215 instanceof RegExp) {
+            json += asString(value_source_215.source)
           } else {
-            json += asString(value_source_190.toString())
+            json += asString(value_source_215.toString())
           }
         } else {
-          json += asString(value_source_190)
+          json += asString(value_source_215)
         }
         
           }
@@ -4581,54 +4953,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_191 = obj["doNotCall"]
-      if (value_doNotCall_191 !== undefined) {
+      const value_doNotCall_216 = obj["doNotCall"]
+      if (value_doNotCall_216 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_191)
+        json += asBoolean(value_doNotCall_216)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_192 = obj["emailOptOut"]
-      if (value_emailOptOut_192 !== undefined) {
+      const value_emailOptOut_217 = obj["emailOptOut"]
+      if (value_emailOptOut_217 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_192)
+        json += asBoolean(value_emailOptOut_217)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_193 = obj["lifecycleStage"]
-      if (value_lifecycleStage_193 !== undefined) {
+      const value_lifecycleStage_218 = obj["lifecycleStage"]
+      if (value_lifecycleStage_218 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_193 === null) {
+          if (value_lifecycleStage_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_193 === "string" ||
-            value_lifecycleStage_193 === null ||
-            value_lifecycleStage_193 instanceof Date ||
-            value_lifecycleStage_193 instanceof RegExp ||
+            typeof value_lifecycleStage_218 === "string" ||
+            value_lifecycleStage_218 === null ||
+            value_lifecycleStage_218 instanceof Date ||
+            value_lifecycleStage_218 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_193 === "object" &&
-              typeof value_lifecycleStage_193.toString === "function" &&
-              value_lifecycleStage_193.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_218 === "object" &&
+              typeof value_lifecycleStage_218.toString === "function" &&
+              value_lifecycleStage_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_193 !== 'string') {
-          if (value_lifecycleStage_193 === null) {
+        if (typeof value_lifecycleStage_218 !== 'string') {
+          if (value_lifecycleStage_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_193 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_193.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_193 instanceof RegExp) {
-            json += asString(value_lifecycleStage_193.source)
+          } else if (value_lifecycleStage_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_218 instanceof RegExp) {
+            json += asString(value_lifecycleStage_218.source)
           } else {
-            json += asString(value_lifecycleStage_193.toString())
+            json += asString(value_lifecycleStage_218.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_193)
+          json += asString(value_lifecycleStage_218)
         }
         
           }
@@ -4639,38 +5011,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_194 = obj["description"]
-      if (value_description_194 !== undefined) {
+      const value_description_219 = obj["description"]
+      if (value_description_219 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_194 === null) {
+          if (value_description_219 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_194 === "string" ||
-            value_description_194 === null ||
-            value_description_194 instanceof Date ||
-            value_description_194 instanceof RegExp ||
+            typeof value_description_219 === "string" ||
+            value_description_219 === null ||
+            value_description_219 instanceof Date ||
+            value_description_219 instanceof RegExp ||
             (
-              typeof value_description_194 === "object" &&
-              typeof value_description_194.toString === "function" &&
-              value_description_194.toString !== Object.prototype.toString
+              typeof value_description_219 === "object" &&
+              typeof value_description_219.toString === "function" &&
+              value_description_219.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_194 !== 'string') {
-          if (value_description_194 === null) {
+        if (typeof value_description_219 !== 'string') {
+          if (value_description_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_194 instanceof RegExp) {
-            json += asString(value_description_194.source)
+          } else if (value_description_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_219 instanceof RegExp) {
+            json += asString(value_description_219.source)
           } else {
-            json += asString(value_description_194.toString())
+            json += asString(value_description_219.toString())
           }
         } else {
-          json += asString(value_description_194)
+          json += asString(value_description_219)
         }
         
           }
@@ -4681,22 +5053,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_195 = obj["name"]
-      if (value_name_195 !== undefined) {
+      const value_name_220 = obj["name"]
+      if (value_name_220 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_195 !== 'string') {
-          if (value_name_195 === null) {
+        if (typeof value_name_220 !== 'string') {
+          if (value_name_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_195 instanceof RegExp) {
-            json += asString(value_name_195.source)
+          } else if (value_name_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_220 instanceof RegExp) {
+            json += asString(value_name_220.source)
           } else {
-            json += asString(value_name_195.toString())
+            json += asString(value_name_220.toString())
           }
         } else {
-          json += asString(value_name_195)
+          json += asString(value_name_220)
         }
         
       } else {
@@ -4708,7 +5080,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous32 (obj) {
+    function anonymous38 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -4722,18 +5094,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous33(value)
+        json += anonymous39(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous33(value)
+          json += anonymous39(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactList#"
-      function anonymous31 (input) {
+      function anonymous37 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4742,18 +5114,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_154 = obj["data"]
-      if (value_data_154 !== undefined) {
+      const value_data_179 = obj["data"]
+      if (value_data_179 !== undefined) {
         json += "{\"data\":"
-        json += anonymous32(value_data_154)
+        json += anonymous38(value_data_179)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_196 = obj["page"]
-      if (value_page_196 !== undefined) {
+      const value_page_221 = obj["page"]
+      if (value_page_221 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_196)
+        json += anonymous21(value_page_221)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4764,7 +5136,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous39 (input) {
+      function anonymous45 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4772,40 +5144,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_227 = false
+        let addComma_252 = false
 
-          const value_source_228 = obj["source"]
-          if (value_source_228 !== undefined) {
-            json += addComma_227 ? ",\"source\":" : ((addComma_227 = true), "{\"source\":")
+          const value_source_253 = obj["source"]
+          if (value_source_253 !== undefined) {
+            json += addComma_252 ? ",\"source\":" : ((addComma_252 = true), "{\"source\":")
             
-          if (value_source_228 === null) {
+          if (value_source_253 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_228 === "string" ||
-            value_source_228 === null ||
-            value_source_228 instanceof Date ||
-            value_source_228 instanceof RegExp ||
+            typeof value_source_253 === "string" ||
+            value_source_253 === null ||
+            value_source_253 instanceof Date ||
+            value_source_253 instanceof RegExp ||
             (
-              typeof value_source_228 === "object" &&
-              typeof value_source_228.toString === "function" &&
-              value_source_228.toString !== Object.prototype.toString
+              typeof value_source_253 === "object" &&
+              typeof value_source_253.toString === "function" &&
+              value_source_253.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_228 !== 'string') {
-          if (value_source_228 === null) {
+        if (typeof value_source_253 !== 'string') {
+          if (value_source_253 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_228 instanceof RegExp) {
-            json += asString(value_source_228.source)
+          } else if (value_source_253 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_253.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_253 instanceof RegExp) {
+            json += asString(value_source_253.source)
           } else {
-            json += asString(value_source_228.toString())
+            json += asString(value_source_253.toString())
           }
         } else {
-          json += asString(value_source_228)
+          json += asString(value_source_253)
         }
         
           }
@@ -4814,38 +5186,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_229 = obj["medium"]
-          if (value_medium_229 !== undefined) {
-            json += addComma_227 ? ",\"medium\":" : ((addComma_227 = true), "{\"medium\":")
+          const value_medium_254 = obj["medium"]
+          if (value_medium_254 !== undefined) {
+            json += addComma_252 ? ",\"medium\":" : ((addComma_252 = true), "{\"medium\":")
             
-          if (value_medium_229 === null) {
+          if (value_medium_254 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_229 === "string" ||
-            value_medium_229 === null ||
-            value_medium_229 instanceof Date ||
-            value_medium_229 instanceof RegExp ||
+            typeof value_medium_254 === "string" ||
+            value_medium_254 === null ||
+            value_medium_254 instanceof Date ||
+            value_medium_254 instanceof RegExp ||
             (
-              typeof value_medium_229 === "object" &&
-              typeof value_medium_229.toString === "function" &&
-              value_medium_229.toString !== Object.prototype.toString
+              typeof value_medium_254 === "object" &&
+              typeof value_medium_254.toString === "function" &&
+              value_medium_254.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_229 !== 'string') {
-          if (value_medium_229 === null) {
+        if (typeof value_medium_254 !== 'string') {
+          if (value_medium_254 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_229 instanceof RegExp) {
-            json += asString(value_medium_229.source)
+          } else if (value_medium_254 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_254.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_254 instanceof RegExp) {
+            json += asString(value_medium_254.source)
           } else {
-            json += asString(value_medium_229.toString())
+            json += asString(value_medium_254.toString())
           }
         } else {
-          json += asString(value_medium_229)
+          json += asString(value_medium_254)
         }
         
           }
@@ -4854,38 +5226,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_230 = obj["campaign"]
-          if (value_campaign_230 !== undefined) {
-            json += addComma_227 ? ",\"campaign\":" : ((addComma_227 = true), "{\"campaign\":")
+          const value_campaign_255 = obj["campaign"]
+          if (value_campaign_255 !== undefined) {
+            json += addComma_252 ? ",\"campaign\":" : ((addComma_252 = true), "{\"campaign\":")
             
-          if (value_campaign_230 === null) {
+          if (value_campaign_255 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_230 === "string" ||
-            value_campaign_230 === null ||
-            value_campaign_230 instanceof Date ||
-            value_campaign_230 instanceof RegExp ||
+            typeof value_campaign_255 === "string" ||
+            value_campaign_255 === null ||
+            value_campaign_255 instanceof Date ||
+            value_campaign_255 instanceof RegExp ||
             (
-              typeof value_campaign_230 === "object" &&
-              typeof value_campaign_230.toString === "function" &&
-              value_campaign_230.toString !== Object.prototype.toString
+              typeof value_campaign_255 === "object" &&
+              typeof value_campaign_255.toString === "function" &&
+              value_campaign_255.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_230 !== 'string') {
-          if (value_campaign_230 === null) {
+        if (typeof value_campaign_255 !== 'string') {
+          if (value_campaign_255 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_230 instanceof RegExp) {
-            json += asString(value_campaign_230.source)
+          } else if (value_campaign_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_255 instanceof RegExp) {
+            json += asString(value_campaign_255.source)
           } else {
-            json += asString(value_campaign_230.toString())
+            json += asString(value_campaign_255.toString())
           }
         } else {
-          json += asString(value_campaign_230)
+          json += asString(value_campaign_255)
         }
         
           }
@@ -4894,38 +5266,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_231 = obj["term"]
-          if (value_term_231 !== undefined) {
-            json += addComma_227 ? ",\"term\":" : ((addComma_227 = true), "{\"term\":")
+          const value_term_256 = obj["term"]
+          if (value_term_256 !== undefined) {
+            json += addComma_252 ? ",\"term\":" : ((addComma_252 = true), "{\"term\":")
             
-          if (value_term_231 === null) {
+          if (value_term_256 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_231 === "string" ||
-            value_term_231 === null ||
-            value_term_231 instanceof Date ||
-            value_term_231 instanceof RegExp ||
+            typeof value_term_256 === "string" ||
+            value_term_256 === null ||
+            value_term_256 instanceof Date ||
+            value_term_256 instanceof RegExp ||
             (
-              typeof value_term_231 === "object" &&
-              typeof value_term_231.toString === "function" &&
-              value_term_231.toString !== Object.prototype.toString
+              typeof value_term_256 === "object" &&
+              typeof value_term_256.toString === "function" &&
+              value_term_256.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_231 !== 'string') {
-          if (value_term_231 === null) {
+        if (typeof value_term_256 !== 'string') {
+          if (value_term_256 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_231 instanceof RegExp) {
-            json += asString(value_term_231.source)
+          } else if (value_term_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_256 instanceof RegExp) {
+            json += asString(value_term_256.source)
           } else {
-            json += asString(value_term_231.toString())
+            json += asString(value_term_256.toString())
           }
         } else {
-          json += asString(value_term_231)
+          json += asString(value_term_256)
         }
         
           }
@@ -4934,38 +5306,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_232 = obj["content"]
-          if (value_content_232 !== undefined) {
-            json += addComma_227 ? ",\"content\":" : ((addComma_227 = true), "{\"content\":")
+          const value_content_257 = obj["content"]
+          if (value_content_257 !== undefined) {
+            json += addComma_252 ? ",\"content\":" : ((addComma_252 = true), "{\"content\":")
             
-          if (value_content_232 === null) {
+          if (value_content_257 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_232 === "string" ||
-            value_content_232 === null ||
-            value_content_232 instanceof Date ||
-            value_content_232 instanceof RegExp ||
+            typeof value_content_257 === "string" ||
+            value_content_257 === null ||
+            value_content_257 instanceof Date ||
+            value_content_257 instanceof RegExp ||
             (
-              typeof value_content_232 === "object" &&
-              typeof value_content_232.toString === "function" &&
-              value_content_232.toString !== Object.prototype.toString
+              typeof value_content_257 === "object" &&
+              typeof value_content_257.toString === "function" &&
+              value_content_257.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_232 !== 'string') {
-          if (value_content_232 === null) {
+        if (typeof value_content_257 !== 'string') {
+          if (value_content_257 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_232 instanceof RegExp) {
-            json += asString(value_content_232.source)
+          } else if (value_content_257 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_257.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_257 instanceof RegExp) {
+            json += asString(value_content_257.source)
           } else {
-            json += asString(value_content_232.toString())
+            json += asString(value_content_257.toString())
           }
         } else {
-          json += asString(value_content_232)
+          json += asString(value_content_257)
         }
         
           }
@@ -4973,7 +5345,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_227) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_252) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4981,7 +5353,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous40 (input) {
+      function anonymous46 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4990,44 +5362,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_237 = obj["amount"]
-      if (value_amount_237 !== undefined) {
+      const value_amount_262 = obj["amount"]
+      if (value_amount_262 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_237 !== 'string') {
-          if (value_amount_237 === null) {
+        if (typeof value_amount_262 !== 'string') {
+          if (value_amount_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_237 instanceof RegExp) {
-            json += asString(value_amount_237.source)
+          } else if (value_amount_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_262 instanceof RegExp) {
+            json += asString(value_amount_262.source)
           } else {
-            json += asString(value_amount_237.toString())
+            json += asString(value_amount_262.toString())
           }
         } else {
-          json += asString(value_amount_237)
+          json += asString(value_amount_262)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_238 = obj["currency"]
-      if (value_currency_238 !== undefined) {
+      const value_currency_263 = obj["currency"]
+      if (value_currency_263 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_238 !== 'string') {
-          if (value_currency_238 === null) {
+        if (typeof value_currency_263 !== 'string') {
+          if (value_currency_263 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_238 instanceof RegExp) {
-            json += asString(value_currency_238.source)
+          } else if (value_currency_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_263 instanceof RegExp) {
+            json += asString(value_currency_263.source)
           } else {
-            json += asString(value_currency_238.toString())
+            json += asString(value_currency_263.toString())
           }
         } else {
-          json += asString(value_currency_238)
+          json += asString(value_currency_263)
         }
         
       } else {
@@ -5040,7 +5412,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous41 (input) {
+      function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5048,40 +5420,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_240 = false
+        let addComma_265 = false
 
-          const value_street1_241 = obj["street1"]
-          if (value_street1_241 !== undefined) {
-            json += addComma_240 ? ",\"street1\":" : ((addComma_240 = true), "{\"street1\":")
+          const value_street1_266 = obj["street1"]
+          if (value_street1_266 !== undefined) {
+            json += addComma_265 ? ",\"street1\":" : ((addComma_265 = true), "{\"street1\":")
             
-          if (value_street1_241 === null) {
+          if (value_street1_266 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_241 === "string" ||
-            value_street1_241 === null ||
-            value_street1_241 instanceof Date ||
-            value_street1_241 instanceof RegExp ||
+            typeof value_street1_266 === "string" ||
+            value_street1_266 === null ||
+            value_street1_266 instanceof Date ||
+            value_street1_266 instanceof RegExp ||
             (
-              typeof value_street1_241 === "object" &&
-              typeof value_street1_241.toString === "function" &&
-              value_street1_241.toString !== Object.prototype.toString
+              typeof value_street1_266 === "object" &&
+              typeof value_street1_266.toString === "function" &&
+              value_street1_266.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_241 !== 'string') {
-          if (value_street1_241 === null) {
+        if (typeof value_street1_266 !== 'string') {
+          if (value_street1_266 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_241 instanceof RegExp) {
-            json += asString(value_street1_241.source)
+          } else if (value_street1_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_266 instanceof RegExp) {
+            json += asString(value_street1_266.source)
           } else {
-            json += asString(value_street1_241.toString())
+            json += asString(value_street1_266.toString())
           }
         } else {
-          json += asString(value_street1_241)
+          json += asString(value_street1_266)
         }
         
           }
@@ -5090,38 +5462,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_242 = obj["street2"]
-          if (value_street2_242 !== undefined) {
-            json += addComma_240 ? ",\"street2\":" : ((addComma_240 = true), "{\"street2\":")
+          const value_street2_267 = obj["street2"]
+          if (value_street2_267 !== undefined) {
+            json += addComma_265 ? ",\"street2\":" : ((addComma_265 = true), "{\"street2\":")
             
-          if (value_street2_242 === null) {
+          if (value_street2_267 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_242 === "string" ||
-            value_street2_242 === null ||
-            value_street2_242 instanceof Date ||
-            value_street2_242 instanceof RegExp ||
+            typeof value_street2_267 === "string" ||
+            value_street2_267 === null ||
+            value_street2_267 instanceof Date ||
+            value_street2_267 instanceof RegExp ||
             (
-              typeof value_street2_242 === "object" &&
-              typeof value_street2_242.toString === "function" &&
-              value_street2_242.toString !== Object.prototype.toString
+              typeof value_street2_267 === "object" &&
+              typeof value_street2_267.toString === "function" &&
+              value_street2_267.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_242 !== 'string') {
-          if (value_street2_242 === null) {
+        if (typeof value_street2_267 !== 'string') {
+          if (value_street2_267 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_242 instanceof RegExp) {
-            json += asString(value_street2_242.source)
+          } else if (value_street2_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_267 instanceof RegExp) {
+            json += asString(value_street2_267.source)
           } else {
-            json += asString(value_street2_242.toString())
+            json += asString(value_street2_267.toString())
           }
         } else {
-          json += asString(value_street2_242)
+          json += asString(value_street2_267)
         }
         
           }
@@ -5130,38 +5502,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_243 = obj["city"]
-          if (value_city_243 !== undefined) {
-            json += addComma_240 ? ",\"city\":" : ((addComma_240 = true), "{\"city\":")
+          const value_city_268 = obj["city"]
+          if (value_city_268 !== undefined) {
+            json += addComma_265 ? ",\"city\":" : ((addComma_265 = true), "{\"city\":")
             
-          if (value_city_243 === null) {
+          if (value_city_268 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_243 === "string" ||
-            value_city_243 === null ||
-            value_city_243 instanceof Date ||
-            value_city_243 instanceof RegExp ||
+            typeof value_city_268 === "string" ||
+            value_city_268 === null ||
+            value_city_268 instanceof Date ||
+            value_city_268 instanceof RegExp ||
             (
-              typeof value_city_243 === "object" &&
-              typeof value_city_243.toString === "function" &&
-              value_city_243.toString !== Object.prototype.toString
+              typeof value_city_268 === "object" &&
+              typeof value_city_268.toString === "function" &&
+              value_city_268.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_243 !== 'string') {
-          if (value_city_243 === null) {
+        if (typeof value_city_268 !== 'string') {
+          if (value_city_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_243 instanceof RegExp) {
-            json += asString(value_city_243.source)
+          } else if (value_city_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_268 instanceof RegExp) {
+            json += asString(value_city_268.source)
           } else {
-            json += asString(value_city_243.toString())
+            json += asString(value_city_268.toString())
           }
         } else {
-          json += asString(value_city_243)
+          json += asString(value_city_268)
         }
         
           }
@@ -5170,38 +5542,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_244 = obj["region"]
-          if (value_region_244 !== undefined) {
-            json += addComma_240 ? ",\"region\":" : ((addComma_240 = true), "{\"region\":")
+          const value_region_269 = obj["region"]
+          if (value_region_269 !== undefined) {
+            json += addComma_265 ? ",\"region\":" : ((addComma_265 = true), "{\"region\":")
             
-          if (value_region_244 === null) {
+          if (value_region_269 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_244 === "string" ||
-            value_region_244 === null ||
-            value_region_244 instanceof Date ||
-            value_region_244 instanceof RegExp ||
+            typeof value_region_269 === "string" ||
+            value_region_269 === null ||
+            value_region_269 instanceof Date ||
+            value_region_269 instanceof RegExp ||
             (
-              typeof value_region_244 === "object" &&
-              typeof value_region_244.toString === "function" &&
-              value_region_244.toString !== Object.prototype.toString
+              typeof value_region_269 === "object" &&
+              typeof value_region_269.toString === "function" &&
+              value_region_269.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_244 !== 'string') {
-          if (value_region_244 === null) {
+        if (typeof value_region_269 !== 'string') {
+          if (value_region_269 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_244 instanceof RegExp) {
-            json += asString(value_region_244.source)
+          } else if (value_region_269 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_269.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_269 instanceof RegExp) {
+            json += asString(value_region_269.source)
           } else {
-            json += asString(value_region_244.toString())
+            json += asString(value_region_269.toString())
           }
         } else {
-          json += asString(value_region_244)
+          json += asString(value_region_269)
         }
         
           }
@@ -5210,38 +5582,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_245 = obj["postalCode"]
-          if (value_postalCode_245 !== undefined) {
-            json += addComma_240 ? ",\"postalCode\":" : ((addComma_240 = true), "{\"postalCode\":")
+          const value_postalCode_270 = obj["postalCode"]
+          if (value_postalCode_270 !== undefined) {
+            json += addComma_265 ? ",\"postalCode\":" : ((addComma_265 = true), "{\"postalCode\":")
             
-          if (value_postalCode_245 === null) {
+          if (value_postalCode_270 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_245 === "string" ||
-            value_postalCode_245 === null ||
-            value_postalCode_245 instanceof Date ||
-            value_postalCode_245 instanceof RegExp ||
+            typeof value_postalCode_270 === "string" ||
+            value_postalCode_270 === null ||
+            value_postalCode_270 instanceof Date ||
+            value_postalCode_270 instanceof RegExp ||
             (
-              typeof value_postalCode_245 === "object" &&
-              typeof value_postalCode_245.toString === "function" &&
-              value_postalCode_245.toString !== Object.prototype.toString
+              typeof value_postalCode_270 === "object" &&
+              typeof value_postalCode_270.toString === "function" &&
+              value_postalCode_270.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_245 !== 'string') {
-          if (value_postalCode_245 === null) {
+        if (typeof value_postalCode_270 !== 'string') {
+          if (value_postalCode_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_245 instanceof RegExp) {
-            json += asString(value_postalCode_245.source)
+          } else if (value_postalCode_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_270 instanceof RegExp) {
+            json += asString(value_postalCode_270.source)
           } else {
-            json += asString(value_postalCode_245.toString())
+            json += asString(value_postalCode_270.toString())
           }
         } else {
-          json += asString(value_postalCode_245)
+          json += asString(value_postalCode_270)
         }
         
           }
@@ -5250,38 +5622,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_246 = obj["countryCode"]
-          if (value_countryCode_246 !== undefined) {
-            json += addComma_240 ? ",\"countryCode\":" : ((addComma_240 = true), "{\"countryCode\":")
+          const value_countryCode_271 = obj["countryCode"]
+          if (value_countryCode_271 !== undefined) {
+            json += addComma_265 ? ",\"countryCode\":" : ((addComma_265 = true), "{\"countryCode\":")
             
-          if (value_countryCode_246 === null) {
+          if (value_countryCode_271 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_246 === "string" ||
-            value_countryCode_246 === null ||
-            value_countryCode_246 instanceof Date ||
-            value_countryCode_246 instanceof RegExp ||
+            typeof value_countryCode_271 === "string" ||
+            value_countryCode_271 === null ||
+            value_countryCode_271 instanceof Date ||
+            value_countryCode_271 instanceof RegExp ||
             (
-              typeof value_countryCode_246 === "object" &&
-              typeof value_countryCode_246.toString === "function" &&
-              value_countryCode_246.toString !== Object.prototype.toString
+              typeof value_countryCode_271 === "object" &&
+              typeof value_countryCode_271.toString === "function" &&
+              value_countryCode_271.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_246 !== 'string') {
-          if (value_countryCode_246 === null) {
+        if (typeof value_countryCode_271 !== 'string') {
+          if (value_countryCode_271 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_246 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_246.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_246 instanceof RegExp) {
-            json += asString(value_countryCode_246.source)
+          } else if (value_countryCode_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_271 instanceof RegExp) {
+            json += asString(value_countryCode_271.source)
           } else {
-            json += asString(value_countryCode_246.toString())
+            json += asString(value_countryCode_271.toString())
           }
         } else {
-          json += asString(value_countryCode_246)
+          json += asString(value_countryCode_271)
         }
         
           }
@@ -5289,7 +5661,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_240) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_265) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5297,7 +5669,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous38 (input) {
+      function anonymous44 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5306,88 +5678,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_202 = obj["id"]
-      if (value_id_202 !== undefined) {
+      const value_id_227 = obj["id"]
+      if (value_id_227 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_202 !== 'string') {
-          if (value_id_202 === null) {
+        if (typeof value_id_227 !== 'string') {
+          if (value_id_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_202 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_202.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_202 instanceof RegExp) {
-            json += asString(value_id_202.source)
+          } else if (value_id_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_227 instanceof RegExp) {
+            json += asString(value_id_227.source)
           } else {
-            json += asString(value_id_202.toString())
+            json += asString(value_id_227.toString())
           }
         } else {
-          json += asString(value_id_202)
+          json += asString(value_id_227)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_203 = obj["version"]
-      if (value_version_203 !== undefined) {
+      const value_version_228 = obj["version"]
+      if (value_version_228 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_203)
+        json += asInteger(value_version_228)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_204 = obj["createdAt"]
-      if (value_createdAt_204 !== undefined) {
+      const value_createdAt_229 = obj["createdAt"]
+      if (value_createdAt_229 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_204)
+        json += asDateTime(value_createdAt_229)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_205 = obj["createdBy"]
-      if (value_createdBy_205 !== undefined) {
+      const value_createdBy_230 = obj["createdBy"]
+      if (value_createdBy_230 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_205)
+        json += anonymous23(value_createdBy_230)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_206 = obj["updatedAt"]
-      if (value_updatedAt_206 !== undefined) {
+      const value_updatedAt_231 = obj["updatedAt"]
+      if (value_updatedAt_231 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_206)
+        json += asDateTime(value_updatedAt_231)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_207 = obj["updatedBy"]
-      if (value_updatedBy_207 !== undefined) {
+      const value_updatedBy_232 = obj["updatedBy"]
+      if (value_updatedBy_232 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_207)
+        json += anonymous23(value_updatedBy_232)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_208 = obj["deletedAt"]
-      if (value_deletedAt_208 !== undefined) {
+      const value_deletedAt_233 = obj["deletedAt"]
+      if (value_deletedAt_233 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_208 === null) {
+          if (value_deletedAt_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_208 === "string" ||
-            value_deletedAt_208 === null ||
-            value_deletedAt_208 instanceof Date ||
-            value_deletedAt_208 instanceof RegExp ||
+            typeof value_deletedAt_233 === "string" ||
+            value_deletedAt_233 === null ||
+            value_deletedAt_233 instanceof Date ||
+            value_deletedAt_233 instanceof RegExp ||
             (
-              typeof value_deletedAt_208 === "object" &&
-              typeof value_deletedAt_208.toString === "function" &&
-              value_deletedAt_208.toString !== Object.prototype.toString
+              typeof value_deletedAt_233 === "object" &&
+              typeof value_deletedAt_233.toString === "function" &&
+              value_deletedAt_233.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_208)
+            json += asDateTime(value_deletedAt_233)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5396,60 +5768,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_209 = obj["ownerId"]
-      if (value_ownerId_209 !== undefined) {
+      const value_ownerId_234 = obj["ownerId"]
+      if (value_ownerId_234 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_209 !== 'string') {
-          if (value_ownerId_209 === null) {
+        if (typeof value_ownerId_234 !== 'string') {
+          if (value_ownerId_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_209 instanceof RegExp) {
-            json += asString(value_ownerId_209.source)
+          } else if (value_ownerId_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_234 instanceof RegExp) {
+            json += asString(value_ownerId_234.source)
           } else {
-            json += asString(value_ownerId_209.toString())
+            json += asString(value_ownerId_234.toString())
           }
         } else {
-          json += asString(value_ownerId_209)
+          json += asString(value_ownerId_234)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_210 = obj["teamId"]
-      if (value_teamId_210 !== undefined) {
+      const value_teamId_235 = obj["teamId"]
+      if (value_teamId_235 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_210 === null) {
+          if (value_teamId_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_210 === "string" ||
-            value_teamId_210 === null ||
-            value_teamId_210 instanceof Date ||
-            value_teamId_210 instanceof RegExp ||
+            typeof value_teamId_235 === "string" ||
+            value_teamId_235 === null ||
+            value_teamId_235 instanceof Date ||
+            value_teamId_235 instanceof RegExp ||
             (
-              typeof value_teamId_210 === "object" &&
-              typeof value_teamId_210.toString === "function" &&
-              value_teamId_210.toString !== Object.prototype.toString
+              typeof value_teamId_235 === "object" &&
+              typeof value_teamId_235.toString === "function" &&
+              value_teamId_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_210 !== 'string') {
-          if (value_teamId_210 === null) {
+        if (typeof value_teamId_235 !== 'string') {
+          if (value_teamId_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_210 instanceof RegExp) {
-            json += asString(value_teamId_210.source)
+          } else if (value_teamId_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_235 instanceof RegExp) {
+            json += asString(value_teamId_235.source)
           } else {
-            json += asString(value_teamId_210.toString())
+            json += asString(value_teamId_235.toString())
           }
         } else {
-          json += asString(value_teamId_210)
+          json += asString(value_teamId_235)
         }
         
           }
@@ -5460,54 +5832,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_211 = obj["tags"]
-      if (value_tags_211 !== undefined) {
+      const value_tags_236 = obj["tags"]
+      if (value_tags_236 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_211)
+        json += anonymous27(value_tags_236)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_212 = obj["customFields"]
-      if (value_customFields_212 !== undefined) {
+      const value_customFields_237 = obj["customFields"]
+      if (value_customFields_237 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_212)
+        json += JSON.stringify(value_customFields_237)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_213 = obj["firstName"]
-      if (value_firstName_213 !== undefined) {
+      const value_firstName_238 = obj["firstName"]
+      if (value_firstName_238 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_213 === null) {
+          if (value_firstName_238 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_213 === "string" ||
-            value_firstName_213 === null ||
-            value_firstName_213 instanceof Date ||
-            value_firstName_213 instanceof RegExp ||
+            typeof value_firstName_238 === "string" ||
+            value_firstName_238 === null ||
+            value_firstName_238 instanceof Date ||
+            value_firstName_238 instanceof RegExp ||
             (
-              typeof value_firstName_213 === "object" &&
-              typeof value_firstName_213.toString === "function" &&
-              value_firstName_213.toString !== Object.prototype.toString
+              typeof value_firstName_238 === "object" &&
+              typeof value_firstName_238.toString === "function" &&
+              value_firstName_238.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_213 !== 'string') {
-          if (value_firstName_213 === null) {
+        if (typeof value_firstName_238 !== 'string') {
+          if (value_firstName_238 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_213 instanceof RegExp) {
-            json += asString(value_firstName_213.source)
+          } else if (value_firstName_238 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_238.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_238 instanceof RegExp) {
+            json += asString(value_firstName_238.source)
           } else {
-            json += asString(value_firstName_213.toString())
+            json += asString(value_firstName_238.toString())
           }
         } else {
-          json += asString(value_firstName_213)
+          json += asString(value_firstName_238)
         }
         
           }
@@ -5518,38 +5890,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_214 = obj["lastName"]
-      if (value_lastName_214 !== undefined) {
+      const value_lastName_239 = obj["lastName"]
+      if (value_lastName_239 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_214 === null) {
+          if (value_lastName_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_214 === "string" ||
-            value_lastName_214 === null ||
-            value_lastName_214 instanceof Date ||
-            value_lastName_214 instanceof RegExp ||
+            typeof value_lastName_239 === "string" ||
+            value_lastName_239 === null ||
+            value_lastName_239 instanceof Date ||
+            value_lastName_239 instanceof RegExp ||
             (
-              typeof value_lastName_214 === "object" &&
-              typeof value_lastName_214.toString === "function" &&
-              value_lastName_214.toString !== Object.prototype.toString
+              typeof value_lastName_239 === "object" &&
+              typeof value_lastName_239.toString === "function" &&
+              value_lastName_239.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_214 !== 'string') {
-          if (value_lastName_214 === null) {
+        if (typeof value_lastName_239 !== 'string') {
+          if (value_lastName_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_214 instanceof RegExp) {
-            json += asString(value_lastName_214.source)
+          } else if (value_lastName_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_239 instanceof RegExp) {
+            json += asString(value_lastName_239.source)
           } else {
-            json += asString(value_lastName_214.toString())
+            json += asString(value_lastName_239.toString())
           }
         } else {
-          json += asString(value_lastName_214)
+          json += asString(value_lastName_239)
         }
         
           }
@@ -5560,38 +5932,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_215 = obj["companyName"]
-      if (value_companyName_215 !== undefined) {
+      const value_companyName_240 = obj["companyName"]
+      if (value_companyName_240 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_215 === null) {
+          if (value_companyName_240 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_215 === "string" ||
-            value_companyName_215 === null ||
-            value_companyName_215 instanceof Date ||
-            value_companyName_215 instanceof RegExp ||
+            typeof value_companyName_240 === "string" ||
+            value_companyName_240 === null ||
+            value_companyName_240 instanceof Date ||
+            value_companyName_240 instanceof RegExp ||
             (
-              typeof value_companyName_215 === "object" &&
-              typeof value_companyName_215.toString === "function" &&
-              value_companyName_215.toString !== Object.prototype.toString
+              typeof value_companyName_240 === "object" &&
+              typeof value_companyName_240.toString === "function" &&
+              value_companyName_240.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_215 !== 'string') {
-          if (value_companyName_215 === null) {
+        if (typeof value_companyName_240 !== 'string') {
+          if (value_companyName_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_215 instanceof RegExp) {
-            json += asString(value_companyName_215.source)
+          } else if (value_companyName_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_240 instanceof RegExp) {
+            json += asString(value_companyName_240.source)
           } else {
-            json += asString(value_companyName_215.toString())
+            json += asString(value_companyName_240.toString())
           }
         } else {
-          json += asString(value_companyName_215)
+          json += asString(value_companyName_240)
         }
         
           }
@@ -5602,38 +5974,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_216 = obj["title"]
-      if (value_title_216 !== undefined) {
+      const value_title_241 = obj["title"]
+      if (value_title_241 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_216 === null) {
+          if (value_title_241 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_216 === "string" ||
-            value_title_216 === null ||
-            value_title_216 instanceof Date ||
-            value_title_216 instanceof RegExp ||
+            typeof value_title_241 === "string" ||
+            value_title_241 === null ||
+            value_title_241 instanceof Date ||
+            value_title_241 instanceof RegExp ||
             (
-              typeof value_title_216 === "object" &&
-              typeof value_title_216.toString === "function" &&
-              value_title_216.toString !== Object.prototype.toString
+              typeof value_title_241 === "object" &&
+              typeof value_title_241.toString === "function" &&
+              value_title_241.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_216 !== 'string') {
-          if (value_title_216 === null) {
+        if (typeof value_title_241 !== 'string') {
+          if (value_title_241 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_216 instanceof RegExp) {
-            json += asString(value_title_216.source)
+          } else if (value_title_241 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_241.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_241 instanceof RegExp) {
+            json += asString(value_title_241.source)
           } else {
-            json += asString(value_title_216.toString())
+            json += asString(value_title_241.toString())
           }
         } else {
-          json += asString(value_title_216)
+          json += asString(value_title_241)
         }
         
           }
@@ -5644,38 +6016,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_217 = obj["email"]
-      if (value_email_217 !== undefined) {
+      const value_email_242 = obj["email"]
+      if (value_email_242 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_217 === null) {
+          if (value_email_242 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_217 === "string" ||
-            value_email_217 === null ||
-            value_email_217 instanceof Date ||
-            value_email_217 instanceof RegExp ||
+            typeof value_email_242 === "string" ||
+            value_email_242 === null ||
+            value_email_242 instanceof Date ||
+            value_email_242 instanceof RegExp ||
             (
-              typeof value_email_217 === "object" &&
-              typeof value_email_217.toString === "function" &&
-              value_email_217.toString !== Object.prototype.toString
+              typeof value_email_242 === "object" &&
+              typeof value_email_242.toString === "function" &&
+              value_email_242.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_217 !== 'string') {
-          if (value_email_217 === null) {
+        if (typeof value_email_242 !== 'string') {
+          if (value_email_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_217 instanceof RegExp) {
-            json += asString(value_email_217.source)
+          } else if (value_email_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_242 instanceof RegExp) {
+            json += asString(value_email_242.source)
           } else {
-            json += asString(value_email_217.toString())
+            json += asString(value_email_242.toString())
           }
         } else {
-          json += asString(value_email_217)
+          json += asString(value_email_242)
         }
         
           }
@@ -5686,38 +6058,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_218 = obj["phone"]
-      if (value_phone_218 !== undefined) {
+      const value_phone_243 = obj["phone"]
+      if (value_phone_243 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_218 === null) {
+          if (value_phone_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_218 === "string" ||
-            value_phone_218 === null ||
-            value_phone_218 instanceof Date ||
-            value_phone_218 instanceof RegExp ||
+            typeof value_phone_243 === "string" ||
+            value_phone_243 === null ||
+            value_phone_243 instanceof Date ||
+            value_phone_243 instanceof RegExp ||
             (
-              typeof value_phone_218 === "object" &&
-              typeof value_phone_218.toString === "function" &&
-              value_phone_218.toString !== Object.prototype.toString
+              typeof value_phone_243 === "object" &&
+              typeof value_phone_243.toString === "function" &&
+              value_phone_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_218 !== 'string') {
-          if (value_phone_218 === null) {
+        if (typeof value_phone_243 !== 'string') {
+          if (value_phone_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_218 instanceof RegExp) {
-            json += asString(value_phone_218.source)
+          } else if (value_phone_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_243 instanceof RegExp) {
+            json += asString(value_phone_243.source)
           } else {
-            json += asString(value_phone_218.toString())
+            json += asString(value_phone_243.toString())
           }
         } else {
-          json += asString(value_phone_218)
+          json += asString(value_phone_243)
         }
         
           }
@@ -5728,38 +6100,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_219 = obj["mobilePhone"]
-      if (value_mobilePhone_219 !== undefined) {
+      const value_mobilePhone_244 = obj["mobilePhone"]
+      if (value_mobilePhone_244 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_219 === null) {
+          if (value_mobilePhone_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_219 === "string" ||
-            value_mobilePhone_219 === null ||
-            value_mobilePhone_219 instanceof Date ||
-            value_mobilePhone_219 instanceof RegExp ||
+            typeof value_mobilePhone_244 === "string" ||
+            value_mobilePhone_244 === null ||
+            value_mobilePhone_244 instanceof Date ||
+            value_mobilePhone_244 instanceof RegExp ||
             (
-              typeof value_mobilePhone_219 === "object" &&
-              typeof value_mobilePhone_219.toString === "function" &&
-              value_mobilePhone_219.toString !== Object.prototype.toString
+              typeof value_mobilePhone_244 === "object" &&
+              typeof value_mobilePhone_244.toString === "function" &&
+              value_mobilePhone_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_219 !== 'string') {
-          if (value_mobilePhone_219 === null) {
+        if (typeof value_mobilePhone_244 !== 'string') {
+          if (value_mobilePhone_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_219 instanceof RegExp) {
-            json += asString(value_mobilePhone_219.source)
+          } else if (value_mobilePhone_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_244 instanceof RegExp) {
+            json += asString(value_mobilePhone_244.source)
           } else {
-            json += asString(value_mobilePhone_219.toString())
+            json += asString(value_mobilePhone_244.toString())
           }
         } else {
-          json += asString(value_mobilePhone_219)
+          json += asString(value_mobilePhone_244)
         }
         
           }
@@ -5770,38 +6142,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_220 = obj["website"]
-      if (value_website_220 !== undefined) {
+      const value_website_245 = obj["website"]
+      if (value_website_245 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_220 === null) {
+          if (value_website_245 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_220 === "string" ||
-            value_website_220 === null ||
-            value_website_220 instanceof Date ||
-            value_website_220 instanceof RegExp ||
+            typeof value_website_245 === "string" ||
+            value_website_245 === null ||
+            value_website_245 instanceof Date ||
+            value_website_245 instanceof RegExp ||
             (
-              typeof value_website_220 === "object" &&
-              typeof value_website_220.toString === "function" &&
-              value_website_220.toString !== Object.prototype.toString
+              typeof value_website_245 === "object" &&
+              typeof value_website_245.toString === "function" &&
+              value_website_245.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_220 !== 'string') {
-          if (value_website_220 === null) {
+        if (typeof value_website_245 !== 'string') {
+          if (value_website_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_220 instanceof RegExp) {
-            json += asString(value_website_220.source)
+          } else if (value_website_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_245 instanceof RegExp) {
+            json += asString(value_website_245.source)
           } else {
-            json += asString(value_website_220.toString())
+            json += asString(value_website_245.toString())
           }
         } else {
-          json += asString(value_website_220)
+          json += asString(value_website_245)
         }
         
           }
@@ -5812,38 +6184,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_221 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_221 !== undefined) {
+      const value_unqualifiedReason_246 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_246 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_221 === null) {
+          if (value_unqualifiedReason_246 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_221 === "string" ||
-            value_unqualifiedReason_221 === null ||
-            value_unqualifiedReason_221 instanceof Date ||
-            value_unqualifiedReason_221 instanceof RegExp ||
+            typeof value_unqualifiedReason_246 === "string" ||
+            value_unqualifiedReason_246 === null ||
+            value_unqualifiedReason_246 instanceof Date ||
+            value_unqualifiedReason_246 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_221 === "object" &&
-              typeof value_unqualifiedReason_221.toString === "function" &&
-              value_unqualifiedReason_221.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_246 === "object" &&
+              typeof value_unqualifiedReason_246.toString === "function" &&
+              value_unqualifiedReason_246.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_221 !== 'string') {
-          if (value_unqualifiedReason_221 === null) {
+        if (typeof value_unqualifiedReason_246 !== 'string') {
+          if (value_unqualifiedReason_246 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_221 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_221.source)
+          } else if (value_unqualifiedReason_246 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_246.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_246 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_246.source)
           } else {
-            json += asString(value_unqualifiedReason_221.toString())
+            json += asString(value_unqualifiedReason_246.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_221)
+          json += asString(value_unqualifiedReason_246)
         }
         
           }
@@ -5854,38 +6226,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_222 = obj["rating"]
-      if (value_rating_222 !== undefined) {
+      const value_rating_247 = obj["rating"]
+      if (value_rating_247 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_222 === null) {
+          if (value_rating_247 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_222 === "string" ||
-            value_rating_222 === null ||
-            value_rating_222 instanceof Date ||
-            value_rating_222 instanceof RegExp ||
+            typeof value_rating_247 === "string" ||
+            value_rating_247 === null ||
+            value_rating_247 instanceof Date ||
+            value_rating_247 instanceof RegExp ||
             (
-              typeof value_rating_222 === "object" &&
-              typeof value_rating_222.toString === "function" &&
-              value_rating_222.toString !== Object.prototype.toString
+              typeof value_rating_247 === "object" &&
+              typeof value_rating_247.toString === "function" &&
+              value_rating_247.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_222 !== 'string') {
-          if (value_rating_222 === null) {
+        if (typeof value_rating_247 !== 'string') {
+          if (value_rating_247 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_222 instanceof RegExp) {
-            json += asString(value_rating_222.source)
+          } else if (value_rating_247 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_247.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_247 instanceof RegExp) {
+            json += asString(value_rating_247.source)
           } else {
-            json += asString(value_rating_222.toString())
+            json += asString(value_rating_247.toString())
           }
         } else {
-          json += asString(value_rating_222)
+          json += asString(value_rating_247)
         }
         
           }
@@ -5896,16 +6268,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_223 = obj["score"]
-      if (value_score_223 !== undefined) {
+      const value_score_248 = obj["score"]
+      if (value_score_248 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_223 === null) {
+          if (value_score_248 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_223) || value_score_223 === null) {
-            json += asInteger(value_score_223)
+          else if(Number.isInteger(value_score_248) || value_score_248 === null) {
+            json += asInteger(value_score_248)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -5914,38 +6286,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_224 = obj["source"]
-      if (value_source_224 !== undefined) {
+      const value_source_249 = obj["source"]
+      if (value_source_249 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_224 === null) {
+          if (value_source_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_224 === "string" ||
-            value_source_224 === null ||
-            value_source_224 instanceof Date ||
-            value_source_224 instanceof RegExp ||
+            typeof value_source_249 === "string" ||
+            value_source_249 === null ||
+            value_source_249 instanceof Date ||
+            value_source_249 instanceof RegExp ||
             (
-              typeof value_source_224 === "object" &&
-              typeof value_source_224.toString === "function" &&
-              value_source_224.toString !== Object.prototype.toString
+              typeof value_source_249 === "object" &&
+              typeof value_source_249.toString === "function" &&
+              value_source_249.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_224 !== 'string') {
-          if (value_source_224 === null) {
+        if (typeof value_source_249 !== 'string') {
+          if (value_source_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_224 instanceof RegExp) {
-            json += asString(value_source_224.source)
+          } else if (value_source_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_249 instanceof RegExp) {
+            json += asString(value_source_249.source)
           } else {
-            json += asString(value_source_224.toString())
+            json += asString(value_source_249.toString())
           }
         } else {
-          json += asString(value_source_224)
+          json += asString(value_source_249)
         }
         
           }
@@ -5956,38 +6328,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_225 = obj["sourceDetail"]
-      if (value_sourceDetail_225 !== undefined) {
+      const value_sourceDetail_250 = obj["sourceDetail"]
+      if (value_sourceDetail_250 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_225 === null) {
+          if (value_sourceDetail_250 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_225 === "string" ||
-            value_sourceDetail_225 === null ||
-            value_sourceDetail_225 instanceof Date ||
-            value_sourceDetail_225 instanceof RegExp ||
+            typeof value_sourceDetail_250 === "string" ||
+            value_sourceDetail_250 === null ||
+            value_sourceDetail_250 instanceof Date ||
+            value_sourceDetail_250 instanceof RegExp ||
             (
-              typeof value_sourceDetail_225 === "object" &&
-              typeof value_sourceDetail_225.toString === "function" &&
-              value_sourceDetail_225.toString !== Object.prototype.toString
+              typeof value_sourceDetail_250 === "object" &&
+              typeof value_sourceDetail_250.toString === "function" &&
+              value_sourceDetail_250.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_225 !== 'string') {
-          if (value_sourceDetail_225 === null) {
+        if (typeof value_sourceDetail_250 !== 'string') {
+          if (value_sourceDetail_250 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_225 instanceof RegExp) {
-            json += asString(value_sourceDetail_225.source)
+          } else if (value_sourceDetail_250 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_250.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_250 instanceof RegExp) {
+            json += asString(value_sourceDetail_250.source)
           } else {
-            json += asString(value_sourceDetail_225.toString())
+            json += asString(value_sourceDetail_250.toString())
           }
         } else {
-          json += asString(value_sourceDetail_225)
+          json += asString(value_sourceDetail_250)
         }
         
           }
@@ -5998,16 +6370,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_226 = obj["utm"]
-      if (value_utm_226 !== undefined) {
+      const value_utm_251 = obj["utm"]
+      if (value_utm_251 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_226 === null) {
+          if (value_utm_251 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_226 === "object" && !Array.isArray(value_utm_226)) || value_utm_226 === null) {
-            json += anonymous39(value_utm_226)
+          else if((typeof value_utm_251 === "object" && !Array.isArray(value_utm_251)) || value_utm_251 === null) {
+            json += anonymous45(value_utm_251)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -6016,38 +6388,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_233 = obj["industry"]
-      if (value_industry_233 !== undefined) {
+      const value_industry_258 = obj["industry"]
+      if (value_industry_258 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_233 === null) {
+          if (value_industry_258 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_233 === "string" ||
-            value_industry_233 === null ||
-            value_industry_233 instanceof Date ||
-            value_industry_233 instanceof RegExp ||
+            typeof value_industry_258 === "string" ||
+            value_industry_258 === null ||
+            value_industry_258 instanceof Date ||
+            value_industry_258 instanceof RegExp ||
             (
-              typeof value_industry_233 === "object" &&
-              typeof value_industry_233.toString === "function" &&
-              value_industry_233.toString !== Object.prototype.toString
+              typeof value_industry_258 === "object" &&
+              typeof value_industry_258.toString === "function" &&
+              value_industry_258.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_233 !== 'string') {
-          if (value_industry_233 === null) {
+        if (typeof value_industry_258 !== 'string') {
+          if (value_industry_258 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_233 instanceof RegExp) {
-            json += asString(value_industry_233.source)
+          } else if (value_industry_258 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_258.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_258 instanceof RegExp) {
+            json += asString(value_industry_258.source)
           } else {
-            json += asString(value_industry_233.toString())
+            json += asString(value_industry_258.toString())
           }
         } else {
-          json += asString(value_industry_233)
+          json += asString(value_industry_258)
         }
         
           }
@@ -6058,16 +6430,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_234 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_234 !== undefined) {
+      const value_numberOfEmployees_259 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_259 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_234 === null) {
+          if (value_numberOfEmployees_259 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_234) || value_numberOfEmployees_234 === null) {
-            json += asInteger(value_numberOfEmployees_234)
+          else if(Number.isInteger(value_numberOfEmployees_259) || value_numberOfEmployees_259 === null) {
+            json += asInteger(value_numberOfEmployees_259)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -6076,16 +6448,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_235 = obj["annualRevenue"]
-      if (value_annualRevenue_235 !== undefined) {
+      const value_annualRevenue_260 = obj["annualRevenue"]
+      if (value_annualRevenue_260 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_235 === null) {
+          if (value_annualRevenue_260 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_235 === "object" && !Array.isArray(value_annualRevenue_235)) || value_annualRevenue_235 === null) {
-            json += anonymous40(value_annualRevenue_235)
+          else if((typeof value_annualRevenue_260 === "object" && !Array.isArray(value_annualRevenue_260)) || value_annualRevenue_260 === null) {
+            json += anonymous46(value_annualRevenue_260)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6094,16 +6466,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_239 = obj["address"]
-      if (value_address_239 !== undefined) {
+      const value_address_264 = obj["address"]
+      if (value_address_264 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_239 === null) {
+          if (value_address_264 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_239 === "object" && !Array.isArray(value_address_239)) || value_address_239 === null) {
-            json += anonymous41(value_address_239)
+          else if((typeof value_address_264 === "object" && !Array.isArray(value_address_264)) || value_address_264 === null) {
+            json += anonymous47(value_address_264)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6112,38 +6484,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_247 = obj["description"]
-      if (value_description_247 !== undefined) {
+      const value_description_272 = obj["description"]
+      if (value_description_272 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_247 === null) {
+          if (value_description_272 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_247 === "string" ||
-            value_description_247 === null ||
-            value_description_247 instanceof Date ||
-            value_description_247 instanceof RegExp ||
+            typeof value_description_272 === "string" ||
+            value_description_272 === null ||
+            value_description_272 instanceof Date ||
+            value_description_272 instanceof RegExp ||
             (
-              typeof value_description_247 === "object" &&
-              typeof value_description_247.toString === "function" &&
-              value_description_247.toString !== Object.prototype.toString
+              typeof value_description_272 === "object" &&
+              typeof value_description_272.toString === "function" &&
+              value_description_272.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_247 !== 'string') {
-          if (value_description_247 === null) {
+        if (typeof value_description_272 !== 'string') {
+          if (value_description_272 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_247 instanceof RegExp) {
-            json += asString(value_description_247.source)
+          } else if (value_description_272 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_272.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_272 instanceof RegExp) {
+            json += asString(value_description_272.source)
           } else {
-            json += asString(value_description_247.toString())
+            json += asString(value_description_272.toString())
           }
         } else {
-          json += asString(value_description_247)
+          json += asString(value_description_272)
         }
         
           }
@@ -6154,86 +6526,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_248 = obj["doNotCall"]
-      if (value_doNotCall_248 !== undefined) {
+      const value_doNotCall_273 = obj["doNotCall"]
+      if (value_doNotCall_273 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_248)
+        json += asBoolean(value_doNotCall_273)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_249 = obj["emailOptOut"]
-      if (value_emailOptOut_249 !== undefined) {
+      const value_emailOptOut_274 = obj["emailOptOut"]
+      if (value_emailOptOut_274 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_249)
+        json += asBoolean(value_emailOptOut_274)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_250 = obj["name"]
-      if (value_name_250 !== undefined) {
+      const value_name_275 = obj["name"]
+      if (value_name_275 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_250 !== 'string') {
-          if (value_name_250 === null) {
+        if (typeof value_name_275 !== 'string') {
+          if (value_name_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_250 instanceof RegExp) {
-            json += asString(value_name_250.source)
+          } else if (value_name_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_275 instanceof RegExp) {
+            json += asString(value_name_275.source)
           } else {
-            json += asString(value_name_250.toString())
+            json += asString(value_name_275.toString())
           }
         } else {
-          json += asString(value_name_250)
+          json += asString(value_name_275)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_251 = obj["status"]
-      if (value_status_251 !== undefined) {
+      const value_status_276 = obj["status"]
+      if (value_status_276 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_251 !== 'string') {
-          if (value_status_251 === null) {
+        if (typeof value_status_276 !== 'string') {
+          if (value_status_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_251 instanceof RegExp) {
-            json += asString(value_status_251.source)
+          } else if (value_status_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_276 instanceof RegExp) {
+            json += asString(value_status_276.source)
           } else {
-            json += asString(value_status_251.toString())
+            json += asString(value_status_276.toString())
           }
         } else {
-          json += asString(value_status_251)
+          json += asString(value_status_276)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_252 = obj["convertedAt"]
-      if (value_convertedAt_252 !== undefined) {
+      const value_convertedAt_277 = obj["convertedAt"]
+      if (value_convertedAt_277 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_252 === null) {
+          if (value_convertedAt_277 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_252 === "string" ||
-            value_convertedAt_252 === null ||
-            value_convertedAt_252 instanceof Date ||
-            value_convertedAt_252 instanceof RegExp ||
+            typeof value_convertedAt_277 === "string" ||
+            value_convertedAt_277 === null ||
+            value_convertedAt_277 instanceof Date ||
+            value_convertedAt_277 instanceof RegExp ||
             (
-              typeof value_convertedAt_252 === "object" &&
-              typeof value_convertedAt_252.toString === "function" &&
-              value_convertedAt_252.toString !== Object.prototype.toString
+              typeof value_convertedAt_277 === "object" &&
+              typeof value_convertedAt_277.toString === "function" &&
+              value_convertedAt_277.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_252)
+            json += asDateTime(value_convertedAt_277)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6242,38 +6614,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_253 = obj["convertedAccountId"]
-      if (value_convertedAccountId_253 !== undefined) {
+      const value_convertedAccountId_278 = obj["convertedAccountId"]
+      if (value_convertedAccountId_278 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_253 === null) {
+          if (value_convertedAccountId_278 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_253 === "string" ||
-            value_convertedAccountId_253 === null ||
-            value_convertedAccountId_253 instanceof Date ||
-            value_convertedAccountId_253 instanceof RegExp ||
+            typeof value_convertedAccountId_278 === "string" ||
+            value_convertedAccountId_278 === null ||
+            value_convertedAccountId_278 instanceof Date ||
+            value_convertedAccountId_278 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_253 === "object" &&
-              typeof value_convertedAccountId_253.toString === "function" &&
-              value_convertedAccountId_253.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_278 === "object" &&
+              typeof value_convertedAccountId_278.toString === "function" &&
+              value_convertedAccountId_278.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_253 !== 'string') {
-          if (value_convertedAccountId_253 === null) {
+        if (typeof value_convertedAccountId_278 !== 'string') {
+          if (value_convertedAccountId_278 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_253 instanceof RegExp) {
-            json += asString(value_convertedAccountId_253.source)
+          } else if (value_convertedAccountId_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_278 instanceof RegExp) {
+            json += asString(value_convertedAccountId_278.source)
           } else {
-            json += asString(value_convertedAccountId_253.toString())
+            json += asString(value_convertedAccountId_278.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_253)
+          json += asString(value_convertedAccountId_278)
         }
         
           }
@@ -6284,38 +6656,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_254 = obj["convertedContactId"]
-      if (value_convertedContactId_254 !== undefined) {
+      const value_convertedContactId_279 = obj["convertedContactId"]
+      if (value_convertedContactId_279 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_254 === null) {
+          if (value_convertedContactId_279 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_254 === "string" ||
-            value_convertedContactId_254 === null ||
-            value_convertedContactId_254 instanceof Date ||
-            value_convertedContactId_254 instanceof RegExp ||
+            typeof value_convertedContactId_279 === "string" ||
+            value_convertedContactId_279 === null ||
+            value_convertedContactId_279 instanceof Date ||
+            value_convertedContactId_279 instanceof RegExp ||
             (
-              typeof value_convertedContactId_254 === "object" &&
-              typeof value_convertedContactId_254.toString === "function" &&
-              value_convertedContactId_254.toString !== Object.prototype.toString
+              typeof value_convertedContactId_279 === "object" &&
+              typeof value_convertedContactId_279.toString === "function" &&
+              value_convertedContactId_279.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_254 !== 'string') {
-          if (value_convertedContactId_254 === null) {
+        if (typeof value_convertedContactId_279 !== 'string') {
+          if (value_convertedContactId_279 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_254 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_254.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_254 instanceof RegExp) {
-            json += asString(value_convertedContactId_254.source)
+          } else if (value_convertedContactId_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_279 instanceof RegExp) {
+            json += asString(value_convertedContactId_279.source)
           } else {
-            json += asString(value_convertedContactId_254.toString())
+            json += asString(value_convertedContactId_279.toString())
           }
         } else {
-          json += asString(value_convertedContactId_254)
+          json += asString(value_convertedContactId_279)
         }
         
           }
@@ -6326,38 +6698,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_255 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_255 !== undefined) {
+      const value_convertedOpportunityId_280 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_280 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_255 === null) {
+          if (value_convertedOpportunityId_280 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_255 === "string" ||
-            value_convertedOpportunityId_255 === null ||
-            value_convertedOpportunityId_255 instanceof Date ||
-            value_convertedOpportunityId_255 instanceof RegExp ||
+            typeof value_convertedOpportunityId_280 === "string" ||
+            value_convertedOpportunityId_280 === null ||
+            value_convertedOpportunityId_280 instanceof Date ||
+            value_convertedOpportunityId_280 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_255 === "object" &&
-              typeof value_convertedOpportunityId_255.toString === "function" &&
-              value_convertedOpportunityId_255.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_280 === "object" &&
+              typeof value_convertedOpportunityId_280.toString === "function" &&
+              value_convertedOpportunityId_280.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_255 !== 'string') {
-          if (value_convertedOpportunityId_255 === null) {
+        if (typeof value_convertedOpportunityId_280 !== 'string') {
+          if (value_convertedOpportunityId_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_255 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_255.source)
+          } else if (value_convertedOpportunityId_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_280 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_280.source)
           } else {
-            json += asString(value_convertedOpportunityId_255.toString())
+            json += asString(value_convertedOpportunityId_280.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_255)
+          json += asString(value_convertedOpportunityId_280)
         }
         
           }
@@ -6373,7 +6745,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous37 (obj) {
+    function anonymous43 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -6387,18 +6759,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous38(value)
+        json += anonymous44(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous38(value)
+          json += anonymous44(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadList#"
-      function anonymous36 (input) {
+      function anonymous42 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6407,18 +6779,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_200 = obj["data"]
-      if (value_data_200 !== undefined) {
+      const value_data_225 = obj["data"]
+      if (value_data_225 !== undefined) {
         json += "{\"data\":"
-        json += anonymous37(value_data_200)
+        json += anonymous43(value_data_225)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_256 = obj["page"]
-      if (value_page_256 !== undefined) {
+      const value_page_281 = obj["page"]
+      if (value_page_281 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_256)
+        json += anonymous21(value_page_281)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6429,7 +6801,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous43 (input) {
+      function anonymous49 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6438,32 +6810,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_264 = obj["outcome"]
-      if (value_outcome_264 !== undefined) {
+      const value_outcome_289 = obj["outcome"]
+      if (value_outcome_289 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_264 !== 'string') {
-          if (value_outcome_264 === null) {
+        if (typeof value_outcome_289 !== 'string') {
+          if (value_outcome_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_264 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_264.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_264 instanceof RegExp) {
-            json += asString(value_outcome_264.source)
+          } else if (value_outcome_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_289 instanceof RegExp) {
+            json += asString(value_outcome_289.source)
           } else {
-            json += asString(value_outcome_264.toString())
+            json += asString(value_outcome_289.toString())
           }
         } else {
-          json += asString(value_outcome_264)
+          json += asString(value_outcome_289)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_265 = obj["record"]
-      if (value_record_265 !== undefined) {
+      const value_record_290 = obj["record"]
+      if (value_record_290 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_265)
+        json += anonymous26(value_record_290)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6474,7 +6846,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous44 (input) {
+      function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6483,32 +6855,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_268 = obj["outcome"]
-      if (value_outcome_268 !== undefined) {
+      const value_outcome_293 = obj["outcome"]
+      if (value_outcome_293 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_268 !== 'string') {
-          if (value_outcome_268 === null) {
+        if (typeof value_outcome_293 !== 'string') {
+          if (value_outcome_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_268 instanceof RegExp) {
-            json += asString(value_outcome_268.source)
+          } else if (value_outcome_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_293 instanceof RegExp) {
+            json += asString(value_outcome_293.source)
           } else {
-            json += asString(value_outcome_268.toString())
+            json += asString(value_outcome_293.toString())
           }
         } else {
-          json += asString(value_outcome_268)
+          json += asString(value_outcome_293)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_269 = obj["record"]
-      if (value_record_269 !== undefined) {
+      const value_record_294 = obj["record"]
+      if (value_record_294 !== undefined) {
         json += ",\"record\":"
-        json += anonymous33(value_record_269)
+        json += anonymous39(value_record_294)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6519,7 +6891,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous47 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6528,44 +6900,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_292 = obj["amount"]
-      if (value_amount_292 !== undefined) {
+      const value_amount_317 = obj["amount"]
+      if (value_amount_317 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_292 !== 'string') {
-          if (value_amount_292 === null) {
+        if (typeof value_amount_317 !== 'string') {
+          if (value_amount_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_292 instanceof RegExp) {
-            json += asString(value_amount_292.source)
+          } else if (value_amount_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_317 instanceof RegExp) {
+            json += asString(value_amount_317.source)
           } else {
-            json += asString(value_amount_292.toString())
+            json += asString(value_amount_317.toString())
           }
         } else {
-          json += asString(value_amount_292)
+          json += asString(value_amount_317)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_293 = obj["currency"]
-      if (value_currency_293 !== undefined) {
+      const value_currency_318 = obj["currency"]
+      if (value_currency_318 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_293 !== 'string') {
-          if (value_currency_293 === null) {
+        if (typeof value_currency_318 !== 'string') {
+          if (value_currency_318 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_293 instanceof RegExp) {
-            json += asString(value_currency_293.source)
+          } else if (value_currency_318 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_318.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_318 instanceof RegExp) {
+            json += asString(value_currency_318.source)
           } else {
-            json += asString(value_currency_293.toString())
+            json += asString(value_currency_318.toString())
           }
         } else {
-          json += asString(value_currency_293)
+          json += asString(value_currency_318)
         }
         
       } else {
@@ -6578,7 +6950,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous46 (input) {
+      function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6587,88 +6959,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_275 = obj["id"]
-      if (value_id_275 !== undefined) {
+      const value_id_300 = obj["id"]
+      if (value_id_300 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_275 !== 'string') {
-          if (value_id_275 === null) {
+        if (typeof value_id_300 !== 'string') {
+          if (value_id_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_275 instanceof RegExp) {
-            json += asString(value_id_275.source)
+          } else if (value_id_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_300 instanceof RegExp) {
+            json += asString(value_id_300.source)
           } else {
-            json += asString(value_id_275.toString())
+            json += asString(value_id_300.toString())
           }
         } else {
-          json += asString(value_id_275)
+          json += asString(value_id_300)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_276 = obj["version"]
-      if (value_version_276 !== undefined) {
+      const value_version_301 = obj["version"]
+      if (value_version_301 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_276)
+        json += asInteger(value_version_301)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_277 = obj["createdAt"]
-      if (value_createdAt_277 !== undefined) {
+      const value_createdAt_302 = obj["createdAt"]
+      if (value_createdAt_302 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_277)
+        json += asDateTime(value_createdAt_302)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_278 = obj["createdBy"]
-      if (value_createdBy_278 !== undefined) {
+      const value_createdBy_303 = obj["createdBy"]
+      if (value_createdBy_303 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_278)
+        json += anonymous23(value_createdBy_303)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_279 = obj["updatedAt"]
-      if (value_updatedAt_279 !== undefined) {
+      const value_updatedAt_304 = obj["updatedAt"]
+      if (value_updatedAt_304 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_279)
+        json += asDateTime(value_updatedAt_304)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_280 = obj["updatedBy"]
-      if (value_updatedBy_280 !== undefined) {
+      const value_updatedBy_305 = obj["updatedBy"]
+      if (value_updatedBy_305 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_280)
+        json += anonymous23(value_updatedBy_305)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_281 = obj["deletedAt"]
-      if (value_deletedAt_281 !== undefined) {
+      const value_deletedAt_306 = obj["deletedAt"]
+      if (value_deletedAt_306 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_281 === null) {
+          if (value_deletedAt_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_281 === "string" ||
-            value_deletedAt_281 === null ||
-            value_deletedAt_281 instanceof Date ||
-            value_deletedAt_281 instanceof RegExp ||
+            typeof value_deletedAt_306 === "string" ||
+            value_deletedAt_306 === null ||
+            value_deletedAt_306 instanceof Date ||
+            value_deletedAt_306 instanceof RegExp ||
             (
-              typeof value_deletedAt_281 === "object" &&
-              typeof value_deletedAt_281.toString === "function" &&
-              value_deletedAt_281.toString !== Object.prototype.toString
+              typeof value_deletedAt_306 === "object" &&
+              typeof value_deletedAt_306.toString === "function" &&
+              value_deletedAt_306.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_281)
+            json += asDateTime(value_deletedAt_306)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6677,60 +7049,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_282 = obj["ownerId"]
-      if (value_ownerId_282 !== undefined) {
+      const value_ownerId_307 = obj["ownerId"]
+      if (value_ownerId_307 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_282 !== 'string') {
-          if (value_ownerId_282 === null) {
+        if (typeof value_ownerId_307 !== 'string') {
+          if (value_ownerId_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_282 instanceof RegExp) {
-            json += asString(value_ownerId_282.source)
+          } else if (value_ownerId_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_307 instanceof RegExp) {
+            json += asString(value_ownerId_307.source)
           } else {
-            json += asString(value_ownerId_282.toString())
+            json += asString(value_ownerId_307.toString())
           }
         } else {
-          json += asString(value_ownerId_282)
+          json += asString(value_ownerId_307)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_283 = obj["teamId"]
-      if (value_teamId_283 !== undefined) {
+      const value_teamId_308 = obj["teamId"]
+      if (value_teamId_308 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_283 === null) {
+          if (value_teamId_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_283 === "string" ||
-            value_teamId_283 === null ||
-            value_teamId_283 instanceof Date ||
-            value_teamId_283 instanceof RegExp ||
+            typeof value_teamId_308 === "string" ||
+            value_teamId_308 === null ||
+            value_teamId_308 instanceof Date ||
+            value_teamId_308 instanceof RegExp ||
             (
-              typeof value_teamId_283 === "object" &&
-              typeof value_teamId_283.toString === "function" &&
-              value_teamId_283.toString !== Object.prototype.toString
+              typeof value_teamId_308 === "object" &&
+              typeof value_teamId_308.toString === "function" &&
+              value_teamId_308.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_283 !== 'string') {
-          if (value_teamId_283 === null) {
+        if (typeof value_teamId_308 !== 'string') {
+          if (value_teamId_308 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_283 instanceof RegExp) {
-            json += asString(value_teamId_283.source)
+          } else if (value_teamId_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_308 instanceof RegExp) {
+            json += asString(value_teamId_308.source)
           } else {
-            json += asString(value_teamId_283.toString())
+            json += asString(value_teamId_308.toString())
           }
         } else {
-          json += asString(value_teamId_283)
+          json += asString(value_teamId_308)
         }
         
           }
@@ -6741,76 +7113,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_284 = obj["tags"]
-      if (value_tags_284 !== undefined) {
+      const value_tags_309 = obj["tags"]
+      if (value_tags_309 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_284)
+        json += anonymous27(value_tags_309)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_285 = obj["customFields"]
-      if (value_customFields_285 !== undefined) {
+      const value_customFields_310 = obj["customFields"]
+      if (value_customFields_310 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_285)
+        json += JSON.stringify(value_customFields_310)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_286 = obj["name"]
-      if (value_name_286 !== undefined) {
+      const value_name_311 = obj["name"]
+      if (value_name_311 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_286 !== 'string') {
-          if (value_name_286 === null) {
+        if (typeof value_name_311 !== 'string') {
+          if (value_name_311 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_286 instanceof RegExp) {
-            json += asString(value_name_286.source)
+          } else if (value_name_311 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_311.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_311 instanceof RegExp) {
+            json += asString(value_name_311.source)
           } else {
-            json += asString(value_name_286.toString())
+            json += asString(value_name_311.toString())
           }
         } else {
-          json += asString(value_name_286)
+          json += asString(value_name_311)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_287 = obj["accountId"]
-      if (value_accountId_287 !== undefined) {
+      const value_accountId_312 = obj["accountId"]
+      if (value_accountId_312 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_287 === null) {
+          if (value_accountId_312 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_287 === "string" ||
-            value_accountId_287 === null ||
-            value_accountId_287 instanceof Date ||
-            value_accountId_287 instanceof RegExp ||
+            typeof value_accountId_312 === "string" ||
+            value_accountId_312 === null ||
+            value_accountId_312 instanceof Date ||
+            value_accountId_312 instanceof RegExp ||
             (
-              typeof value_accountId_287 === "object" &&
-              typeof value_accountId_287.toString === "function" &&
-              value_accountId_287.toString !== Object.prototype.toString
+              typeof value_accountId_312 === "object" &&
+              typeof value_accountId_312.toString === "function" &&
+              value_accountId_312.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_287 !== 'string') {
-          if (value_accountId_287 === null) {
+        if (typeof value_accountId_312 !== 'string') {
+          if (value_accountId_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_287 instanceof RegExp) {
-            json += asString(value_accountId_287.source)
+          } else if (value_accountId_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_312 instanceof RegExp) {
+            json += asString(value_accountId_312.source)
           } else {
-            json += asString(value_accountId_287.toString())
+            json += asString(value_accountId_312.toString())
           }
         } else {
-          json += asString(value_accountId_287)
+          json += asString(value_accountId_312)
         }
         
           }
@@ -6821,38 +7193,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_288 = obj["primaryContactId"]
-      if (value_primaryContactId_288 !== undefined) {
+      const value_primaryContactId_313 = obj["primaryContactId"]
+      if (value_primaryContactId_313 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_288 === null) {
+          if (value_primaryContactId_313 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_288 === "string" ||
-            value_primaryContactId_288 === null ||
-            value_primaryContactId_288 instanceof Date ||
-            value_primaryContactId_288 instanceof RegExp ||
+            typeof value_primaryContactId_313 === "string" ||
+            value_primaryContactId_313 === null ||
+            value_primaryContactId_313 instanceof Date ||
+            value_primaryContactId_313 instanceof RegExp ||
             (
-              typeof value_primaryContactId_288 === "object" &&
-              typeof value_primaryContactId_288.toString === "function" &&
-              value_primaryContactId_288.toString !== Object.prototype.toString
+              typeof value_primaryContactId_313 === "object" &&
+              typeof value_primaryContactId_313.toString === "function" &&
+              value_primaryContactId_313.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_288 !== 'string') {
-          if (value_primaryContactId_288 === null) {
+        if (typeof value_primaryContactId_313 !== 'string') {
+          if (value_primaryContactId_313 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_288 instanceof RegExp) {
-            json += asString(value_primaryContactId_288.source)
+          } else if (value_primaryContactId_313 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_313.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_313 instanceof RegExp) {
+            json += asString(value_primaryContactId_313.source)
           } else {
-            json += asString(value_primaryContactId_288.toString())
+            json += asString(value_primaryContactId_313.toString())
           }
         } else {
-          json += asString(value_primaryContactId_288)
+          json += asString(value_primaryContactId_313)
         }
         
           }
@@ -6863,38 +7235,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_289 = obj["stageId"]
-      if (value_stageId_289 !== undefined) {
+      const value_stageId_314 = obj["stageId"]
+      if (value_stageId_314 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_289 !== 'string') {
-          if (value_stageId_289 === null) {
+        if (typeof value_stageId_314 !== 'string') {
+          if (value_stageId_314 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_289 instanceof RegExp) {
-            json += asString(value_stageId_289.source)
+          } else if (value_stageId_314 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_314.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_314 instanceof RegExp) {
+            json += asString(value_stageId_314.source)
           } else {
-            json += asString(value_stageId_289.toString())
+            json += asString(value_stageId_314.toString())
           }
         } else {
-          json += asString(value_stageId_289)
+          json += asString(value_stageId_314)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_290 = obj["amount"]
-      if (value_amount_290 !== undefined) {
+      const value_amount_315 = obj["amount"]
+      if (value_amount_315 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_290 === null) {
+          if (value_amount_315 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_290 === "object" && !Array.isArray(value_amount_290)) || value_amount_290 === null) {
-            json += anonymous47(value_amount_290)
+          else if((typeof value_amount_315 === "object" && !Array.isArray(value_amount_315)) || value_amount_315 === null) {
+            json += anonymous53(value_amount_315)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6903,16 +7275,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_294 = obj["probability"]
-      if (value_probability_294 !== undefined) {
+      const value_probability_319 = obj["probability"]
+      if (value_probability_319 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_294 === null) {
+          if (value_probability_319 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_294) || value_probability_294 === null) {
-            json += asInteger(value_probability_294)
+          else if(Number.isInteger(value_probability_319) || value_probability_319 === null) {
+            json += asInteger(value_probability_319)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -6921,26 +7293,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_295 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_295 !== undefined) {
+      const value_expectedCloseDate_320 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_320 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_295 === null) {
+          if (value_expectedCloseDate_320 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_295 === "string" ||
-            value_expectedCloseDate_295 === null ||
-            value_expectedCloseDate_295 instanceof Date ||
-            value_expectedCloseDate_295 instanceof RegExp ||
+            typeof value_expectedCloseDate_320 === "string" ||
+            value_expectedCloseDate_320 === null ||
+            value_expectedCloseDate_320 instanceof Date ||
+            value_expectedCloseDate_320 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_295 === "object" &&
-              typeof value_expectedCloseDate_295.toString === "function" &&
-              value_expectedCloseDate_295.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_320 === "object" &&
+              typeof value_expectedCloseDate_320.toString === "function" &&
+              value_expectedCloseDate_320.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_295)
+            json += asDate(value_expectedCloseDate_320)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6949,38 +7321,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_296 = obj["lostReason"]
-      if (value_lostReason_296 !== undefined) {
+      const value_lostReason_321 = obj["lostReason"]
+      if (value_lostReason_321 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_296 === null) {
+          if (value_lostReason_321 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_296 === "string" ||
-            value_lostReason_296 === null ||
-            value_lostReason_296 instanceof Date ||
-            value_lostReason_296 instanceof RegExp ||
+            typeof value_lostReason_321 === "string" ||
+            value_lostReason_321 === null ||
+            value_lostReason_321 instanceof Date ||
+            value_lostReason_321 instanceof RegExp ||
             (
-              typeof value_lostReason_296 === "object" &&
-              typeof value_lostReason_296.toString === "function" &&
-              value_lostReason_296.toString !== Object.prototype.toString
+              typeof value_lostReason_321 === "object" &&
+              typeof value_lostReason_321.toString === "function" &&
+              value_lostReason_321.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_296 !== 'string') {
-          if (value_lostReason_296 === null) {
+        if (typeof value_lostReason_321 !== 'string') {
+          if (value_lostReason_321 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_296 instanceof RegExp) {
-            json += asString(value_lostReason_296.source)
+          } else if (value_lostReason_321 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_321.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_321 instanceof RegExp) {
+            json += asString(value_lostReason_321.source)
           } else {
-            json += asString(value_lostReason_296.toString())
+            json += asString(value_lostReason_321.toString())
           }
         } else {
-          json += asString(value_lostReason_296)
+          json += asString(value_lostReason_321)
         }
         
           }
@@ -6991,38 +7363,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_297 = obj["type"]
-      if (value_type_297 !== undefined) {
+      const value_type_322 = obj["type"]
+      if (value_type_322 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_297 === null) {
+          if (value_type_322 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_297 === "string" ||
-            value_type_297 === null ||
-            value_type_297 instanceof Date ||
-            value_type_297 instanceof RegExp ||
+            typeof value_type_322 === "string" ||
+            value_type_322 === null ||
+            value_type_322 instanceof Date ||
+            value_type_322 instanceof RegExp ||
             (
-              typeof value_type_297 === "object" &&
-              typeof value_type_297.toString === "function" &&
-              value_type_297.toString !== Object.prototype.toString
+              typeof value_type_322 === "object" &&
+              typeof value_type_322.toString === "function" &&
+              value_type_322.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_297 !== 'string') {
-          if (value_type_297 === null) {
+        if (typeof value_type_322 !== 'string') {
+          if (value_type_322 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_297 instanceof RegExp) {
-            json += asString(value_type_297.source)
+          } else if (value_type_322 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_322.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_322 instanceof RegExp) {
+            json += asString(value_type_322.source)
           } else {
-            json += asString(value_type_297.toString())
+            json += asString(value_type_322.toString())
           }
         } else {
-          json += asString(value_type_297)
+          json += asString(value_type_322)
         }
         
           }
@@ -7033,38 +7405,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_298 = obj["source"]
-      if (value_source_298 !== undefined) {
+      const value_source_323 = obj["source"]
+      if (value_source_323 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_298 === null) {
+          if (value_source_323 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_298 === "string" ||
-            value_source_298 === null ||
-            value_source_298 instanceof Date ||
-            value_source_298 instanceof RegExp ||
+            typeof value_source_323 === "string" ||
+            value_source_323 === null ||
+            value_source_323 instanceof Date ||
+            value_source_323 instanceof RegExp ||
             (
-              typeof value_source_298 === "object" &&
-              typeof value_source_298.toString === "function" &&
-              value_source_298.toString !== Object.prototype.toString
+              typeof value_source_323 === "object" &&
+              typeof value_source_323.toString === "function" &&
+              value_source_323.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_298 !== 'string') {
-          if (value_source_298 === null) {
+        if (typeof value_source_323 !== 'string') {
+          if (value_source_323 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_298 instanceof RegExp) {
-            json += asString(value_source_298.source)
+          } else if (value_source_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_323 instanceof RegExp) {
+            json += asString(value_source_323.source)
           } else {
-            json += asString(value_source_298.toString())
+            json += asString(value_source_323.toString())
           }
         } else {
-          json += asString(value_source_298)
+          json += asString(value_source_323)
         }
         
           }
@@ -7075,38 +7447,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_299 = obj["nextStep"]
-      if (value_nextStep_299 !== undefined) {
+      const value_nextStep_324 = obj["nextStep"]
+      if (value_nextStep_324 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_299 === null) {
+          if (value_nextStep_324 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_299 === "string" ||
-            value_nextStep_299 === null ||
-            value_nextStep_299 instanceof Date ||
-            value_nextStep_299 instanceof RegExp ||
+            typeof value_nextStep_324 === "string" ||
+            value_nextStep_324 === null ||
+            value_nextStep_324 instanceof Date ||
+            value_nextStep_324 instanceof RegExp ||
             (
-              typeof value_nextStep_299 === "object" &&
-              typeof value_nextStep_299.toString === "function" &&
-              value_nextStep_299.toString !== Object.prototype.toString
+              typeof value_nextStep_324 === "object" &&
+              typeof value_nextStep_324.toString === "function" &&
+              value_nextStep_324.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_299 !== 'string') {
-          if (value_nextStep_299 === null) {
+        if (typeof value_nextStep_324 !== 'string') {
+          if (value_nextStep_324 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_299 instanceof RegExp) {
-            json += asString(value_nextStep_299.source)
+          } else if (value_nextStep_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_324 instanceof RegExp) {
+            json += asString(value_nextStep_324.source)
           } else {
-            json += asString(value_nextStep_299.toString())
+            json += asString(value_nextStep_324.toString())
           }
         } else {
-          json += asString(value_nextStep_299)
+          json += asString(value_nextStep_324)
         }
         
           }
@@ -7117,38 +7489,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_300 = obj["competitor"]
-      if (value_competitor_300 !== undefined) {
+      const value_competitor_325 = obj["competitor"]
+      if (value_competitor_325 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_300 === null) {
+          if (value_competitor_325 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_300 === "string" ||
-            value_competitor_300 === null ||
-            value_competitor_300 instanceof Date ||
-            value_competitor_300 instanceof RegExp ||
+            typeof value_competitor_325 === "string" ||
+            value_competitor_325 === null ||
+            value_competitor_325 instanceof Date ||
+            value_competitor_325 instanceof RegExp ||
             (
-              typeof value_competitor_300 === "object" &&
-              typeof value_competitor_300.toString === "function" &&
-              value_competitor_300.toString !== Object.prototype.toString
+              typeof value_competitor_325 === "object" &&
+              typeof value_competitor_325.toString === "function" &&
+              value_competitor_325.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_300 !== 'string') {
-          if (value_competitor_300 === null) {
+        if (typeof value_competitor_325 !== 'string') {
+          if (value_competitor_325 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_300 instanceof RegExp) {
-            json += asString(value_competitor_300.source)
+          } else if (value_competitor_325 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_325.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_325 instanceof RegExp) {
+            json += asString(value_competitor_325.source)
           } else {
-            json += asString(value_competitor_300.toString())
+            json += asString(value_competitor_325.toString())
           }
         } else {
-          json += asString(value_competitor_300)
+          json += asString(value_competitor_325)
         }
         
           }
@@ -7159,38 +7531,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_301 = obj["description"]
-      if (value_description_301 !== undefined) {
+      const value_description_326 = obj["description"]
+      if (value_description_326 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_301 === null) {
+          if (value_description_326 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_301 === "string" ||
-            value_description_301 === null ||
-            value_description_301 instanceof Date ||
-            value_description_301 instanceof RegExp ||
+            typeof value_description_326 === "string" ||
+            value_description_326 === null ||
+            value_description_326 instanceof Date ||
+            value_description_326 instanceof RegExp ||
             (
-              typeof value_description_301 === "object" &&
-              typeof value_description_301.toString === "function" &&
-              value_description_301.toString !== Object.prototype.toString
+              typeof value_description_326 === "object" &&
+              typeof value_description_326.toString === "function" &&
+              value_description_326.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_301 !== 'string') {
-          if (value_description_301 === null) {
+        if (typeof value_description_326 !== 'string') {
+          if (value_description_326 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_301 instanceof RegExp) {
-            json += asString(value_description_301.source)
+          } else if (value_description_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_326 instanceof RegExp) {
+            json += asString(value_description_326.source)
           } else {
-            json += asString(value_description_301.toString())
+            json += asString(value_description_326.toString())
           }
         } else {
-          json += asString(value_description_301)
+          json += asString(value_description_326)
         }
         
           }
@@ -7201,78 +7573,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_302 = obj["pipelineId"]
-      if (value_pipelineId_302 !== undefined) {
+      const value_pipelineId_327 = obj["pipelineId"]
+      if (value_pipelineId_327 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_302 !== 'string') {
-          if (value_pipelineId_302 === null) {
+        if (typeof value_pipelineId_327 !== 'string') {
+          if (value_pipelineId_327 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_302 instanceof RegExp) {
-            json += asString(value_pipelineId_302.source)
+          } else if (value_pipelineId_327 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_327.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_327 instanceof RegExp) {
+            json += asString(value_pipelineId_327.source)
           } else {
-            json += asString(value_pipelineId_302.toString())
+            json += asString(value_pipelineId_327.toString())
           }
         } else {
-          json += asString(value_pipelineId_302)
+          json += asString(value_pipelineId_327)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_303 = obj["status"]
-      if (value_status_303 !== undefined) {
+      const value_status_328 = obj["status"]
+      if (value_status_328 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_303 !== 'string') {
-          if (value_status_303 === null) {
+        if (typeof value_status_328 !== 'string') {
+          if (value_status_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_303 instanceof RegExp) {
-            json += asString(value_status_303.source)
+          } else if (value_status_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_328 instanceof RegExp) {
+            json += asString(value_status_328.source)
           } else {
-            json += asString(value_status_303.toString())
+            json += asString(value_status_328.toString())
           }
         } else {
-          json += asString(value_status_303)
+          json += asString(value_status_328)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_304 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_304 !== undefined) {
+      const value_stageEnteredAt_329 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_329 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_304)
+        json += asDateTime(value_stageEnteredAt_329)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_305 = obj["closedAt"]
-      if (value_closedAt_305 !== undefined) {
+      const value_closedAt_330 = obj["closedAt"]
+      if (value_closedAt_330 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_305 === null) {
+          if (value_closedAt_330 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_305 === "string" ||
-            value_closedAt_305 === null ||
-            value_closedAt_305 instanceof Date ||
-            value_closedAt_305 instanceof RegExp ||
+            typeof value_closedAt_330 === "string" ||
+            value_closedAt_330 === null ||
+            value_closedAt_330 instanceof Date ||
+            value_closedAt_330 instanceof RegExp ||
             (
-              typeof value_closedAt_305 === "object" &&
-              typeof value_closedAt_305.toString === "function" &&
-              value_closedAt_305.toString !== Object.prototype.toString
+              typeof value_closedAt_330 === "object" &&
+              typeof value_closedAt_330.toString === "function" &&
+              value_closedAt_330.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_305)
+            json += asDateTime(value_closedAt_330)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7281,38 +7653,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_306 = obj["originLeadId"]
-      if (value_originLeadId_306 !== undefined) {
+      const value_originLeadId_331 = obj["originLeadId"]
+      if (value_originLeadId_331 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_306 === null) {
+          if (value_originLeadId_331 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_306 === "string" ||
-            value_originLeadId_306 === null ||
-            value_originLeadId_306 instanceof Date ||
-            value_originLeadId_306 instanceof RegExp ||
+            typeof value_originLeadId_331 === "string" ||
+            value_originLeadId_331 === null ||
+            value_originLeadId_331 instanceof Date ||
+            value_originLeadId_331 instanceof RegExp ||
             (
-              typeof value_originLeadId_306 === "object" &&
-              typeof value_originLeadId_306.toString === "function" &&
-              value_originLeadId_306.toString !== Object.prototype.toString
+              typeof value_originLeadId_331 === "object" &&
+              typeof value_originLeadId_331.toString === "function" &&
+              value_originLeadId_331.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_306 !== 'string') {
-          if (value_originLeadId_306 === null) {
+        if (typeof value_originLeadId_331 !== 'string') {
+          if (value_originLeadId_331 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_306 instanceof RegExp) {
-            json += asString(value_originLeadId_306.source)
+          } else if (value_originLeadId_331 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_331.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_331 instanceof RegExp) {
+            json += asString(value_originLeadId_331.source)
           } else {
-            json += asString(value_originLeadId_306.toString())
+            json += asString(value_originLeadId_331.toString())
           }
         } else {
-          json += asString(value_originLeadId_306)
+          json += asString(value_originLeadId_331)
         }
         
           }
@@ -7329,7 +7701,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous45 (input) {
+      function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7338,32 +7710,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_272 = obj["outcome"]
-      if (value_outcome_272 !== undefined) {
+      const value_outcome_297 = obj["outcome"]
+      if (value_outcome_297 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_272 !== 'string') {
-          if (value_outcome_272 === null) {
+        if (typeof value_outcome_297 !== 'string') {
+          if (value_outcome_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_272 instanceof RegExp) {
-            json += asString(value_outcome_272.source)
+          } else if (value_outcome_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_297 instanceof RegExp) {
+            json += asString(value_outcome_297.source)
           } else {
-            json += asString(value_outcome_272.toString())
+            json += asString(value_outcome_297.toString())
           }
         } else {
-          json += asString(value_outcome_272)
+          json += asString(value_outcome_297)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_273 = obj["record"]
-      if (value_record_273 !== undefined) {
+      const value_record_298 = obj["record"]
+      if (value_record_298 !== undefined) {
         json += ",\"record\":"
-        json += anonymous46(value_record_273)
+        json += anonymous52(value_record_298)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7374,7 +7746,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous42 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7383,48 +7755,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_260 = obj["dryRun"]
-      if (value_dryRun_260 !== undefined) {
+      const value_dryRun_285 = obj["dryRun"]
+      if (value_dryRun_285 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_260)
+        json += asBoolean(value_dryRun_285)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_261 = obj["lead"]
-      if (value_lead_261 !== undefined) {
+      const value_lead_286 = obj["lead"]
+      if (value_lead_286 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous38(value_lead_261)
+        json += anonymous44(value_lead_286)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_262 = obj["account"]
-      if (value_account_262 !== undefined) {
+      const value_account_287 = obj["account"]
+      if (value_account_287 !== undefined) {
         json += ",\"account\":"
-        json += anonymous43(value_account_262)
+        json += anonymous49(value_account_287)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_266 = obj["contact"]
-      if (value_contact_266 !== undefined) {
+      const value_contact_291 = obj["contact"]
+      if (value_contact_291 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous44(value_contact_266)
+        json += anonymous50(value_contact_291)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_270 = obj["opportunity"]
-      if (value_opportunity_270 !== undefined) {
+      const value_opportunity_295 = obj["opportunity"]
+      if (value_opportunity_295 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_270 === null) {
+          if (value_opportunity_295 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_270 === "object" && !Array.isArray(value_opportunity_270)) || value_opportunity_270 === null) {
-            json += anonymous45(value_opportunity_270)
+          else if((typeof value_opportunity_295 === "object" && !Array.isArray(value_opportunity_295)) || value_opportunity_295 === null) {
+            json += anonymous51(value_opportunity_295)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -7438,316 +7810,13 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous55 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
       throw new TypeError("The value of 'OpportunityList#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous46(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous46(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "OpportunityList#"
-      function anonymous48 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_309 = obj["data"]
-      if (value_data_309 !== undefined) {
-        json += "{\"data\":"
-        json += anonymous49(value_data_309)
-      } else {
-        throw new Error('"data" is required!')
-      }
-      
-      const value_page_310 = obj["page"]
-      if (value_page_310 !== undefined) {
-        json += ",\"page\":"
-        json += anonymous21(value_page_310)
-      } else {
-        throw new Error('"page" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Stage#"
-      function anonymous54 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_322 = obj["id"]
-      if (value_id_322 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_322 !== 'string') {
-          if (value_id_322 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_322 instanceof RegExp) {
-            json += asString(value_id_322.source)
-          } else {
-            json += asString(value_id_322.toString())
-          }
-        } else {
-          json += asString(value_id_322)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_key_323 = obj["key"]
-      if (value_key_323 !== undefined) {
-        json += ",\"key\":"
-        
-        if (typeof value_key_323 !== 'string') {
-          if (value_key_323 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_key_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_323 instanceof RegExp) {
-            json += asString(value_key_323.source)
-          } else {
-            json += asString(value_key_323.toString())
-          }
-        } else {
-          json += asString(value_key_323)
-        }
-        
-      } else {
-        throw new Error('"key" is required!')
-      }
-      
-      const value_name_324 = obj["name"]
-      if (value_name_324 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_324 !== 'string') {
-          if (value_name_324 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_324 instanceof RegExp) {
-            json += asString(value_name_324.source)
-          } else {
-            json += asString(value_name_324.toString())
-          }
-        } else {
-          json += asString(value_name_324)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_position_325 = obj["position"]
-      if (value_position_325 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_325)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_type_326 = obj["type"]
-      if (value_type_326 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_326 !== 'string') {
-          if (value_type_326 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_326 instanceof RegExp) {
-            json += asString(value_type_326.source)
-          } else {
-            json += asString(value_type_326.toString())
-          }
-        } else {
-          json += asString(value_type_326)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_probability_327 = obj["probability"]
-      if (value_probability_327 !== undefined) {
-        json += ",\"probability\":"
-        json += asInteger(value_probability_327)
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_forecastCategory_328 = obj["forecastCategory"]
-      if (value_forecastCategory_328 !== undefined) {
-        json += ",\"forecastCategory\":"
-        
-        if (typeof value_forecastCategory_328 !== 'string') {
-          if (value_forecastCategory_328 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_328 instanceof RegExp) {
-            json += asString(value_forecastCategory_328.source)
-          } else {
-            json += asString(value_forecastCategory_328.toString())
-          }
-        } else {
-          json += asString(value_forecastCategory_328)
-        }
-        
-      } else {
-        throw new Error('"forecastCategory" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous53 (obj) {
-      // "Pipeline#/properties/stages"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous54(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous54(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "Pipeline#"
-      function anonymous52 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_316 = obj["id"]
-      if (value_id_316 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_316 !== 'string') {
-          if (value_id_316 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_316 instanceof RegExp) {
-            json += asString(value_id_316.source)
-          } else {
-            json += asString(value_id_316.toString())
-          }
-        } else {
-          json += asString(value_id_316)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_name_317 = obj["name"]
-      if (value_name_317 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_317 !== 'string') {
-          if (value_name_317 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_317 instanceof RegExp) {
-            json += asString(value_name_317.source)
-          } else {
-            json += asString(value_name_317.toString())
-          }
-        } else {
-          json += asString(value_name_317)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_isDefault_318 = obj["isDefault"]
-      if (value_isDefault_318 !== undefined) {
-        json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_318)
-      } else {
-        throw new Error('"isDefault" is required!')
-      }
-      
-      const value_position_319 = obj["position"]
-      if (value_position_319 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_319)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_stages_320 = obj["stages"]
-      if (value_stages_320 !== undefined) {
-        json += ",\"stages\":"
-        json += anonymous53(value_stages_320)
-      } else {
-        throw new Error('"stages" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous51 (obj) {
-      // "PipelineList#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -7765,8 +7834,8 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "PipelineList#"
-      function anonymous50 (input) {
+      // "OpportunityList#"
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7775,10 +7844,313 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_314 = obj["data"]
-      if (value_data_314 !== undefined) {
+      const value_data_334 = obj["data"]
+      if (value_data_334 !== undefined) {
         json += "{\"data\":"
-        json += anonymous51(value_data_314)
+        json += anonymous55(value_data_334)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_335 = obj["page"]
+      if (value_page_335 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_335)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Stage#"
+      function anonymous60 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_347 = obj["id"]
+      if (value_id_347 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_347 !== 'string') {
+          if (value_id_347 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_347 instanceof RegExp) {
+            json += asString(value_id_347.source)
+          } else {
+            json += asString(value_id_347.toString())
+          }
+        } else {
+          json += asString(value_id_347)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_key_348 = obj["key"]
+      if (value_key_348 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_348 !== 'string') {
+          if (value_key_348 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_348 instanceof RegExp) {
+            json += asString(value_key_348.source)
+          } else {
+            json += asString(value_key_348.toString())
+          }
+        } else {
+          json += asString(value_key_348)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_name_349 = obj["name"]
+      if (value_name_349 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_349 !== 'string') {
+          if (value_name_349 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_349 instanceof RegExp) {
+            json += asString(value_name_349.source)
+          } else {
+            json += asString(value_name_349.toString())
+          }
+        } else {
+          json += asString(value_name_349)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_position_350 = obj["position"]
+      if (value_position_350 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_350)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_type_351 = obj["type"]
+      if (value_type_351 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_351 !== 'string') {
+          if (value_type_351 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_351 instanceof RegExp) {
+            json += asString(value_type_351.source)
+          } else {
+            json += asString(value_type_351.toString())
+          }
+        } else {
+          json += asString(value_type_351)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_probability_352 = obj["probability"]
+      if (value_probability_352 !== undefined) {
+        json += ",\"probability\":"
+        json += asInteger(value_probability_352)
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_forecastCategory_353 = obj["forecastCategory"]
+      if (value_forecastCategory_353 !== undefined) {
+        json += ",\"forecastCategory\":"
+        
+        if (typeof value_forecastCategory_353 !== 'string') {
+          if (value_forecastCategory_353 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_forecastCategory_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_353 instanceof RegExp) {
+            json += asString(value_forecastCategory_353.source)
+          } else {
+            json += asString(value_forecastCategory_353.toString())
+          }
+        } else {
+          json += asString(value_forecastCategory_353)
+        }
+        
+      } else {
+        throw new Error('"forecastCategory" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous59 (obj) {
+      // "Pipeline#/properties/stages"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous60(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous60(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "Pipeline#"
+      function anonymous58 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_341 = obj["id"]
+      if (value_id_341 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_341 !== 'string') {
+          if (value_id_341 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_341 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_341.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_341 instanceof RegExp) {
+            json += asString(value_id_341.source)
+          } else {
+            json += asString(value_id_341.toString())
+          }
+        } else {
+          json += asString(value_id_341)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_name_342 = obj["name"]
+      if (value_name_342 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_342 !== 'string') {
+          if (value_name_342 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_342 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_342.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_342 instanceof RegExp) {
+            json += asString(value_name_342.source)
+          } else {
+            json += asString(value_name_342.toString())
+          }
+        } else {
+          json += asString(value_name_342)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_isDefault_343 = obj["isDefault"]
+      if (value_isDefault_343 !== undefined) {
+        json += ",\"isDefault\":"
+        json += asBoolean(value_isDefault_343)
+      } else {
+        throw new Error('"isDefault" is required!')
+      }
+      
+      const value_position_344 = obj["position"]
+      if (value_position_344 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_344)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_stages_345 = obj["stages"]
+      if (value_stages_345 !== undefined) {
+        json += ",\"stages\":"
+        json += anonymous59(value_stages_345)
+      } else {
+        throw new Error('"stages" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous57 (obj) {
+      // "PipelineList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous58(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous58(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PipelineList#"
+      function anonymous56 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_339 = obj["data"]
+      if (value_data_339 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous57(value_data_339)
       } else {
         throw new Error('"data" is required!')
       }
@@ -7789,7 +8161,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous56 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7798,44 +8170,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_334 = obj["database"]
-      if (value_database_334 !== undefined) {
+      const value_database_359 = obj["database"]
+      if (value_database_359 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_334 !== 'string') {
-          if (value_database_334 === null) {
+        if (typeof value_database_359 !== 'string') {
+          if (value_database_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_334 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_334.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_334 instanceof RegExp) {
-            json += asString(value_database_334.source)
+          } else if (value_database_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_359 instanceof RegExp) {
+            json += asString(value_database_359.source)
           } else {
-            json += asString(value_database_334.toString())
+            json += asString(value_database_359.toString())
           }
         } else {
-          json += asString(value_database_334)
+          json += asString(value_database_359)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_335 = obj["redis"]
-      if (value_redis_335 !== undefined) {
+      const value_redis_360 = obj["redis"]
+      if (value_redis_360 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_335 !== 'string') {
-          if (value_redis_335 === null) {
+        if (typeof value_redis_360 !== 'string') {
+          if (value_redis_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_335 instanceof RegExp) {
-            json += asString(value_redis_335.source)
+          } else if (value_redis_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_360 instanceof RegExp) {
+            json += asString(value_redis_360.source)
           } else {
-            json += asString(value_redis_335.toString())
+            json += asString(value_redis_360.toString())
           }
         } else {
-          json += asString(value_redis_335)
+          json += asString(value_redis_360)
         }
         
       } else {
@@ -7848,7 +8220,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous55 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7857,32 +8229,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_331 = obj["status"]
-      if (value_status_331 !== undefined) {
+      const value_status_356 = obj["status"]
+      if (value_status_356 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_331 !== 'string') {
-          if (value_status_331 === null) {
+        if (typeof value_status_356 !== 'string') {
+          if (value_status_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_331 instanceof RegExp) {
-            json += asString(value_status_331.source)
+          } else if (value_status_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_356 instanceof RegExp) {
+            json += asString(value_status_356.source)
           } else {
-            json += asString(value_status_331.toString())
+            json += asString(value_status_356.toString())
           }
         } else {
-          json += asString(value_status_331)
+          json += asString(value_status_356)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_332 = obj["dependencies"]
-      if (value_dependencies_332 !== undefined) {
+      const value_dependencies_357 = obj["dependencies"]
+      if (value_dependencies_357 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous56(value_dependencies_332)
+        json += anonymous62(value_dependencies_357)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -7893,7 +8265,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous57 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7902,8 +8274,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_338 = obj["status"]
-      if (value_status_338 !== undefined) {
+      const value_status_363 = obj["status"]
+      if (value_status_363 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -7968,54 +8340,64 @@ return {
     json += anonymous26(value)
     return json
   },
-  listContacts_200: (value) => {
+  listAccountHistory_200: (value) => {
     let json = ''
     json += anonymous31(value)
     return json
   },
-  createContact_201: (value) => {
-    let json = ''
-    json += anonymous33(value)
-    return json
-  },
-  listLeads_200: (value) => {
+  purgeAccount_200: (value) => {
     let json = ''
     json += anonymous36(value)
     return json
   },
-  createLead_201: (value) => {
+  listContacts_200: (value) => {
     let json = ''
-    json += anonymous38(value)
+    json += anonymous37(value)
     return json
   },
-  convertLead_200: (value) => {
+  createContact_201: (value) => {
+    let json = ''
+    json += anonymous39(value)
+    return json
+  },
+  listLeads_200: (value) => {
     let json = ''
     json += anonymous42(value)
     return json
   },
-  listOpportunities_200: (value) => {
+  createLead_201: (value) => {
+    let json = ''
+    json += anonymous44(value)
+    return json
+  },
+  convertLead_200: (value) => {
     let json = ''
     json += anonymous48(value)
     return json
   },
+  listOpportunities_200: (value) => {
+    let json = ''
+    json += anonymous54(value)
+    return json
+  },
   createOpportunity_201: (value) => {
     let json = ''
-    json += anonymous46(value)
+    json += anonymous52(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous50(value)
+    json += anonymous56(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous55(value)
+    json += anonymous61(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous57(value)
+    json += anonymous63(value)
     return json
   },
 }
@@ -8049,18 +8431,27 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
+  listAccountHistory: { 200: bodies.listAccountHistory_200 },
+  purgeAccount: { 200: bodies.purgeAccount_200 },
+  listDeletedAccounts: { 200: bodies.listAccounts_200 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
+  listContactHistory: { 200: bodies.listAccountHistory_200 },
+  purgeContact: { 200: bodies.purgeAccount_200 },
+  listDeletedContacts: { 200: bodies.listContacts_200 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
   restoreLead: { 200: bodies.createLead_201 },
+  listLeadHistory: { 200: bodies.listAccountHistory_200 },
+  purgeLead: { 200: bodies.purgeAccount_200 },
+  listDeletedLeads: { 200: bodies.listLeads_200 },
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
@@ -8068,6 +8459,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},
   restoreOpportunity: { 200: bodies.createOpportunity_201 },
+  listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
+  purgeOpportunity: { 200: bodies.purgeAccount_200 },
+  listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

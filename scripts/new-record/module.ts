@@ -21,7 +21,7 @@ function tableFile(names: Names, properties: readonly Property[]): string {
   const options = [...entry('sorts', sorts), ...entry('filters', filters)]
   const keys = references.map(({ name, tag }) => {
     const key = `${names.table}_${snakeCase(name).replace(/_id$/, '')}_fk`
-    return `referenceWithin('${key}', [t.organizationId, t.${name}], ${tableOf(tag)}),`
+    return `...referenceWithin('${key}', [t.organizationId, t.${name}], ${tableOf(tag)}),`
   })
   const body = `export const ${tableOf(names.tag)} = pgTable('${names.table}', {
     ...recordColumns(),

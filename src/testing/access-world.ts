@@ -68,7 +68,7 @@ export async function newRecord(
 
 /**
  * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
- * it is to be restored, or a member, deactivated where they are to be reactivated. Undefined for a path without an id.
+ * it is to be restored or purged, or a member, deactivated where they are to be reactivated. Undefined for a path without an id.
  */
 export async function newTarget(
   harness: Harness,
@@ -87,7 +87,7 @@ export async function newTarget(
     return userId
   }
   const record = await newRecord(owner, collection, values)
-  if (path === `${one}/restore`) await must(owner.delete(`${collection}/${record.id}`))
+  if ([`${one}/restore`, `${one}/purge`].includes(path)) await must(owner.delete(`${collection}/${record.id}`))
   return record.id
 }
 

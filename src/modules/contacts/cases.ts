@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
+import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
 
 const contact = {
   object: 'contact',
@@ -10,7 +11,7 @@ const contact = {
   patch: { title: 'Chief Technology Officer', birthdate: null },
 }
 
-const verbs = recordCases(contact)
+const verbs = { ...recordCases(contact), ...recoveryCases(contact) }
 const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
 
 export const cases = {
@@ -20,4 +21,7 @@ export const cases = {
   updateContact: { ...verbs.update, 409: duplicate.update },
   deleteContact: verbs.remove,
   restoreContact: { ...verbs.restore, 409: duplicate.restore },
+  listContactHistory: verbs.history,
+  listDeletedContacts: verbs.bin,
+  purgeContact: { ...verbs.purge, 409: referredCase(contact, contact, 'reportsToId') },
 } satisfies Cases<'contacts'>

@@ -4,6 +4,7 @@ import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 import { recordCases } from '../../testing/record-cases.js'
+import { recoveryCases } from '../../testing/recovery-cases.js'
 
 const path = operations.listLeads.path
 const body = {
@@ -15,10 +16,12 @@ const body = {
   utm: { source: 'newsletter' },
 }
 
-const verbs = recordCases({
+const lead = {
   ...{ object: 'lead', table: 'crm_leads', path, body },
   patch: { status: 'qualified', rating: 'hot', score: null },
-})
+}
+
+const verbs = { ...recordCases(lead), ...recoveryCases(lead) }
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
 const convert = ({ owner }: World, id: string, into: object, headers?: Record<string, string>): Promise<Reply> =>
@@ -33,6 +36,9 @@ export const cases = {
   updateLead: verbs.update,
   deleteLead: verbs.remove,
   restoreLead: verbs.restore,
+  listLeadHistory: verbs.history,
+  listDeletedLeads: verbs.bin,
+  purgeLead: verbs.purge,
   convertLead: {
     200: async (world) => {
       const lead = await newLead(world)

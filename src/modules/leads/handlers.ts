@@ -1,4 +1,6 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
@@ -13,4 +15,8 @@ export const handlers: LeadsHandlers = {
   convertLead: ({ params, query, headers, body }, { scope }) =>
     convertLead(scope, params.leadId, body, query.dryRun, headers['if-match']),
   restoreLead: ({ params, headers }, { scope }) => restore(scope, leads, params.leadId, headers['if-match']),
+  listLeadHistory: ({ params, query }, { scope }) => history(scope, leads, params.leadId, query),
+  listDeletedLeads: ({ query }, { scope }) => list(scope, leads.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeLead: ({ params, query, headers }, { scope }) =>
+    purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),
 }

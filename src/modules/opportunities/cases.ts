@@ -1,8 +1,9 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { recordCases } from '../../testing/record-cases.js'
+import { recoveryCases } from '../../testing/recovery-cases.js'
 
-const verbs = recordCases({
+const opportunity = {
   object: 'opportunity',
   table: 'crm_opportunities',
   path: operations.listOpportunities.path,
@@ -14,7 +15,9 @@ const verbs = recordCases({
     type: 'renewal',
   },
   patch: { probability: 60, nextStep: 'Negotiate the price' },
-})
+}
+
+const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity) }
 
 export const cases = {
   listOpportunities: verbs.list,
@@ -23,4 +26,7 @@ export const cases = {
   updateOpportunity: verbs.update,
   deleteOpportunity: verbs.remove,
   restoreOpportunity: verbs.restore,
+  listOpportunityHistory: verbs.history,
+  listDeletedOpportunities: verbs.bin,
+  purgeOpportunity: verbs.purge,
 } satisfies Cases<'opportunities'>

@@ -1,4 +1,6 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
@@ -14,4 +16,9 @@ export const handlers: OpportunitiesHandlers = {
     remove(scope, opportunities, params.opportunityId, headers['if-match']),
   restoreOpportunity: ({ params, headers }, { scope }) =>
     restore(scope, opportunities, params.opportunityId, headers['if-match']),
+  listOpportunityHistory: ({ params, query }, { scope }) => history(scope, opportunities, params.opportunityId, query),
+  listDeletedOpportunities: ({ query }, { scope }) =>
+    list(scope, opportunities.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeOpportunity: ({ params, query, headers }, { scope }) =>
+    purge(scope, opportunities, params.opportunityId, query.dryRun, headers['if-match']),
 }
