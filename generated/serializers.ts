@@ -3767,6 +3767,153 @@ return json + JSON_STR_END_OBJECT
       }
     
 
+    function anonymous39 (obj) {
+      // "PurgeResult#/properties/cleared/items/properties/matchedOn"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PurgeResult#/properties/cleared/items/properties/matchedOn' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PurgeResult#/properties/cleared/items"
+      function anonymous38 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_object_179 = obj["object"]
+      if (value_object_179 !== undefined) {
+        json += "{\"object\":"
+        
+        if (typeof value_object_179 !== 'string') {
+          if (value_object_179 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_179 instanceof RegExp) {
+            json += asString(value_object_179.source)
+          } else {
+            json += asString(value_object_179.toString())
+          }
+        } else {
+          json += asString(value_object_179)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_id_180 = obj["id"]
+      if (value_id_180 !== undefined) {
+        json += ",\"id\":"
+        
+        if (typeof value_id_180 !== 'string') {
+          if (value_id_180 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_180 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_180.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_180 instanceof RegExp) {
+            json += asString(value_id_180.source)
+          } else {
+            json += asString(value_id_180.toString())
+          }
+        } else {
+          json += asString(value_id_180)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_matchedOn_181 = obj["matchedOn"]
+      if (value_matchedOn_181 !== undefined) {
+        json += ",\"matchedOn\":"
+        json += anonymous39(value_matchedOn_181)
+      } else {
+        throw new Error('"matchedOn" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous37 (obj) {
+      // "PurgeResult#/properties/cleared"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PurgeResult#/properties/cleared' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous38(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous38(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
       // "PurgeResult#"
       function anonymous36 (input) {
         const obj = (input && typeof input.toJSON === 'function')
@@ -3837,12 +3984,20 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"events" is required!')
       }
       
+      const value_cleared_177 = obj["cleared"]
+      if (value_cleared_177 !== undefined) {
+        json += ",\"cleared\":"
+        json += anonymous37(value_cleared_177)
+      } else {
+        throw new Error('"cleared" is required!')
+      }
+      
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-    function anonymous40 (obj) {
+    function anonymous43 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -3895,7 +4050,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous41 (input) {
+      function anonymous44 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3903,40 +4058,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_204 = false
+        let addComma_209 = false
 
-          const value_street1_205 = obj["street1"]
-          if (value_street1_205 !== undefined) {
-            json += addComma_204 ? ",\"street1\":" : ((addComma_204 = true), "{\"street1\":")
+          const value_street1_210 = obj["street1"]
+          if (value_street1_210 !== undefined) {
+            json += addComma_209 ? ",\"street1\":" : ((addComma_209 = true), "{\"street1\":")
             
-          if (value_street1_205 === null) {
+          if (value_street1_210 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_205 === "string" ||
-            value_street1_205 === null ||
-            value_street1_205 instanceof Date ||
-            value_street1_205 instanceof RegExp ||
+            typeof value_street1_210 === "string" ||
+            value_street1_210 === null ||
+            value_street1_210 instanceof Date ||
+            value_street1_210 instanceof RegExp ||
             (
-              typeof value_street1_205 === "object" &&
-              typeof value_street1_205.toString === "function" &&
-              value_street1_205.toString !== Object.prototype.toString
+              typeof value_street1_210 === "object" &&
+              typeof value_street1_210.toString === "function" &&
+              value_street1_210.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_205 !== 'string') {
-          if (value_street1_205 === null) {
+        if (typeof value_street1_210 !== 'string') {
+          if (value_street1_210 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_205 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_205.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_205 instanceof RegExp) {
-            json += asString(value_street1_205.source)
+          } else if (value_street1_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_210 instanceof RegExp) {
+            json += asString(value_street1_210.source)
           } else {
-            json += asString(value_street1_205.toString())
+            json += asString(value_street1_210.toString())
           }
         } else {
-          json += asString(value_street1_205)
+          json += asString(value_street1_210)
         }
         
           }
@@ -3945,38 +4100,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_206 = obj["street2"]
-          if (value_street2_206 !== undefined) {
-            json += addComma_204 ? ",\"street2\":" : ((addComma_204 = true), "{\"street2\":")
+          const value_street2_211 = obj["street2"]
+          if (value_street2_211 !== undefined) {
+            json += addComma_209 ? ",\"street2\":" : ((addComma_209 = true), "{\"street2\":")
             
-          if (value_street2_206 === null) {
+          if (value_street2_211 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_206 === "string" ||
-            value_street2_206 === null ||
-            value_street2_206 instanceof Date ||
-            value_street2_206 instanceof RegExp ||
+            typeof value_street2_211 === "string" ||
+            value_street2_211 === null ||
+            value_street2_211 instanceof Date ||
+            value_street2_211 instanceof RegExp ||
             (
-              typeof value_street2_206 === "object" &&
-              typeof value_street2_206.toString === "function" &&
-              value_street2_206.toString !== Object.prototype.toString
+              typeof value_street2_211 === "object" &&
+              typeof value_street2_211.toString === "function" &&
+              value_street2_211.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_206 !== 'string') {
-          if (value_street2_206 === null) {
+        if (typeof value_street2_211 !== 'string') {
+          if (value_street2_211 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_206 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_206.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_206 instanceof RegExp) {
-            json += asString(value_street2_206.source)
+          } else if (value_street2_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_211 instanceof RegExp) {
+            json += asString(value_street2_211.source)
           } else {
-            json += asString(value_street2_206.toString())
+            json += asString(value_street2_211.toString())
           }
         } else {
-          json += asString(value_street2_206)
+          json += asString(value_street2_211)
         }
         
           }
@@ -3985,38 +4140,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_207 = obj["city"]
-          if (value_city_207 !== undefined) {
-            json += addComma_204 ? ",\"city\":" : ((addComma_204 = true), "{\"city\":")
+          const value_city_212 = obj["city"]
+          if (value_city_212 !== undefined) {
+            json += addComma_209 ? ",\"city\":" : ((addComma_209 = true), "{\"city\":")
             
-          if (value_city_207 === null) {
+          if (value_city_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_207 === "string" ||
-            value_city_207 === null ||
-            value_city_207 instanceof Date ||
-            value_city_207 instanceof RegExp ||
+            typeof value_city_212 === "string" ||
+            value_city_212 === null ||
+            value_city_212 instanceof Date ||
+            value_city_212 instanceof RegExp ||
             (
-              typeof value_city_207 === "object" &&
-              typeof value_city_207.toString === "function" &&
-              value_city_207.toString !== Object.prototype.toString
+              typeof value_city_212 === "object" &&
+              typeof value_city_212.toString === "function" &&
+              value_city_212.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_207 !== 'string') {
-          if (value_city_207 === null) {
+        if (typeof value_city_212 !== 'string') {
+          if (value_city_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_207 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_207.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_207 instanceof RegExp) {
-            json += asString(value_city_207.source)
+          } else if (value_city_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_212 instanceof RegExp) {
+            json += asString(value_city_212.source)
           } else {
-            json += asString(value_city_207.toString())
+            json += asString(value_city_212.toString())
           }
         } else {
-          json += asString(value_city_207)
+          json += asString(value_city_212)
         }
         
           }
@@ -4025,38 +4180,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_208 = obj["region"]
-          if (value_region_208 !== undefined) {
-            json += addComma_204 ? ",\"region\":" : ((addComma_204 = true), "{\"region\":")
+          const value_region_213 = obj["region"]
+          if (value_region_213 !== undefined) {
+            json += addComma_209 ? ",\"region\":" : ((addComma_209 = true), "{\"region\":")
             
-          if (value_region_208 === null) {
+          if (value_region_213 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_208 === "string" ||
-            value_region_208 === null ||
-            value_region_208 instanceof Date ||
-            value_region_208 instanceof RegExp ||
+            typeof value_region_213 === "string" ||
+            value_region_213 === null ||
+            value_region_213 instanceof Date ||
+            value_region_213 instanceof RegExp ||
             (
-              typeof value_region_208 === "object" &&
-              typeof value_region_208.toString === "function" &&
-              value_region_208.toString !== Object.prototype.toString
+              typeof value_region_213 === "object" &&
+              typeof value_region_213.toString === "function" &&
+              value_region_213.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_208 !== 'string') {
-          if (value_region_208 === null) {
+        if (typeof value_region_213 !== 'string') {
+          if (value_region_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_208 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_208.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_208 instanceof RegExp) {
-            json += asString(value_region_208.source)
+          } else if (value_region_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_213 instanceof RegExp) {
+            json += asString(value_region_213.source)
           } else {
-            json += asString(value_region_208.toString())
+            json += asString(value_region_213.toString())
           }
         } else {
-          json += asString(value_region_208)
+          json += asString(value_region_213)
         }
         
           }
@@ -4065,38 +4220,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_209 = obj["postalCode"]
-          if (value_postalCode_209 !== undefined) {
-            json += addComma_204 ? ",\"postalCode\":" : ((addComma_204 = true), "{\"postalCode\":")
+          const value_postalCode_214 = obj["postalCode"]
+          if (value_postalCode_214 !== undefined) {
+            json += addComma_209 ? ",\"postalCode\":" : ((addComma_209 = true), "{\"postalCode\":")
             
-          if (value_postalCode_209 === null) {
+          if (value_postalCode_214 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_209 === "string" ||
-            value_postalCode_209 === null ||
-            value_postalCode_209 instanceof Date ||
-            value_postalCode_209 instanceof RegExp ||
+            typeof value_postalCode_214 === "string" ||
+            value_postalCode_214 === null ||
+            value_postalCode_214 instanceof Date ||
+            value_postalCode_214 instanceof RegExp ||
             (
-              typeof value_postalCode_209 === "object" &&
-              typeof value_postalCode_209.toString === "function" &&
-              value_postalCode_209.toString !== Object.prototype.toString
+              typeof value_postalCode_214 === "object" &&
+              typeof value_postalCode_214.toString === "function" &&
+              value_postalCode_214.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_209 !== 'string') {
-          if (value_postalCode_209 === null) {
+        if (typeof value_postalCode_214 !== 'string') {
+          if (value_postalCode_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_209 instanceof RegExp) {
-            json += asString(value_postalCode_209.source)
+          } else if (value_postalCode_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_214 instanceof RegExp) {
+            json += asString(value_postalCode_214.source)
           } else {
-            json += asString(value_postalCode_209.toString())
+            json += asString(value_postalCode_214.toString())
           }
         } else {
-          json += asString(value_postalCode_209)
+          json += asString(value_postalCode_214)
         }
         
           }
@@ -4105,38 +4260,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_210 = obj["countryCode"]
-          if (value_countryCode_210 !== undefined) {
-            json += addComma_204 ? ",\"countryCode\":" : ((addComma_204 = true), "{\"countryCode\":")
+          const value_countryCode_215 = obj["countryCode"]
+          if (value_countryCode_215 !== undefined) {
+            json += addComma_209 ? ",\"countryCode\":" : ((addComma_209 = true), "{\"countryCode\":")
             
-          if (value_countryCode_210 === null) {
+          if (value_countryCode_215 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_210 === "string" ||
-            value_countryCode_210 === null ||
-            value_countryCode_210 instanceof Date ||
-            value_countryCode_210 instanceof RegExp ||
+            typeof value_countryCode_215 === "string" ||
+            value_countryCode_215 === null ||
+            value_countryCode_215 instanceof Date ||
+            value_countryCode_215 instanceof RegExp ||
             (
-              typeof value_countryCode_210 === "object" &&
-              typeof value_countryCode_210.toString === "function" &&
-              value_countryCode_210.toString !== Object.prototype.toString
+              typeof value_countryCode_215 === "object" &&
+              typeof value_countryCode_215.toString === "function" &&
+              value_countryCode_215.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_210 !== 'string') {
-          if (value_countryCode_210 === null) {
+        if (typeof value_countryCode_215 !== 'string') {
+          if (value_countryCode_215 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_210 instanceof RegExp) {
-            json += asString(value_countryCode_210.source)
+          } else if (value_countryCode_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_215 instanceof RegExp) {
+            json += asString(value_countryCode_215.source)
           } else {
-            json += asString(value_countryCode_210.toString())
+            json += asString(value_countryCode_215.toString())
           }
         } else {
-          json += asString(value_countryCode_210)
+          json += asString(value_countryCode_215)
         }
         
           }
@@ -4144,7 +4299,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_204) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_209) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4152,7 +4307,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous39 (input) {
+      function anonymous42 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4161,88 +4316,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_181 = obj["id"]
-      if (value_id_181 !== undefined) {
+      const value_id_186 = obj["id"]
+      if (value_id_186 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_181 !== 'string') {
-          if (value_id_181 === null) {
+        if (typeof value_id_186 !== 'string') {
+          if (value_id_186 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_181 instanceof RegExp) {
-            json += asString(value_id_181.source)
+          } else if (value_id_186 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_186.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_186 instanceof RegExp) {
+            json += asString(value_id_186.source)
           } else {
-            json += asString(value_id_181.toString())
+            json += asString(value_id_186.toString())
           }
         } else {
-          json += asString(value_id_181)
+          json += asString(value_id_186)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_182 = obj["version"]
-      if (value_version_182 !== undefined) {
+      const value_version_187 = obj["version"]
+      if (value_version_187 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_182)
+        json += asInteger(value_version_187)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_183 = obj["createdAt"]
-      if (value_createdAt_183 !== undefined) {
+      const value_createdAt_188 = obj["createdAt"]
+      if (value_createdAt_188 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_183)
+        json += asDateTime(value_createdAt_188)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_184 = obj["createdBy"]
-      if (value_createdBy_184 !== undefined) {
+      const value_createdBy_189 = obj["createdBy"]
+      if (value_createdBy_189 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_184)
+        json += anonymous23(value_createdBy_189)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_185 = obj["updatedAt"]
-      if (value_updatedAt_185 !== undefined) {
+      const value_updatedAt_190 = obj["updatedAt"]
+      if (value_updatedAt_190 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_185)
+        json += asDateTime(value_updatedAt_190)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_186 = obj["updatedBy"]
-      if (value_updatedBy_186 !== undefined) {
+      const value_updatedBy_191 = obj["updatedBy"]
+      if (value_updatedBy_191 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_186)
+        json += anonymous23(value_updatedBy_191)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_187 = obj["deletedAt"]
-      if (value_deletedAt_187 !== undefined) {
+      const value_deletedAt_192 = obj["deletedAt"]
+      if (value_deletedAt_192 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_187 === null) {
+          if (value_deletedAt_192 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_187 === "string" ||
-            value_deletedAt_187 === null ||
-            value_deletedAt_187 instanceof Date ||
-            value_deletedAt_187 instanceof RegExp ||
+            typeof value_deletedAt_192 === "string" ||
+            value_deletedAt_192 === null ||
+            value_deletedAt_192 instanceof Date ||
+            value_deletedAt_192 instanceof RegExp ||
             (
-              typeof value_deletedAt_187 === "object" &&
-              typeof value_deletedAt_187.toString === "function" &&
-              value_deletedAt_187.toString !== Object.prototype.toString
+              typeof value_deletedAt_192 === "object" &&
+              typeof value_deletedAt_192.toString === "function" &&
+              value_deletedAt_192.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_187)
+            json += asDateTime(value_deletedAt_192)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4251,60 +4406,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_188 = obj["ownerId"]
-      if (value_ownerId_188 !== undefined) {
+      const value_ownerId_193 = obj["ownerId"]
+      if (value_ownerId_193 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_188 !== 'string') {
-          if (value_ownerId_188 === null) {
+        if (typeof value_ownerId_193 !== 'string') {
+          if (value_ownerId_193 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_188 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_188.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_188 instanceof RegExp) {
-            json += asString(value_ownerId_188.source)
+          } else if (value_ownerId_193 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_193.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_193 instanceof RegExp) {
+            json += asString(value_ownerId_193.source)
           } else {
-            json += asString(value_ownerId_188.toString())
+            json += asString(value_ownerId_193.toString())
           }
         } else {
-          json += asString(value_ownerId_188)
+          json += asString(value_ownerId_193)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_189 = obj["teamId"]
-      if (value_teamId_189 !== undefined) {
+      const value_teamId_194 = obj["teamId"]
+      if (value_teamId_194 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_189 === null) {
+          if (value_teamId_194 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_189 === "string" ||
-            value_teamId_189 === null ||
-            value_teamId_189 instanceof Date ||
-            value_teamId_189 instanceof RegExp ||
+            typeof value_teamId_194 === "string" ||
+            value_teamId_194 === null ||
+            value_teamId_194 instanceof Date ||
+            value_teamId_194 instanceof RegExp ||
             (
-              typeof value_teamId_189 === "object" &&
-              typeof value_teamId_189.toString === "function" &&
-              value_teamId_189.toString !== Object.prototype.toString
+              typeof value_teamId_194 === "object" &&
+              typeof value_teamId_194.toString === "function" &&
+              value_teamId_194.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_189 !== 'string') {
-          if (value_teamId_189 === null) {
+        if (typeof value_teamId_194 !== 'string') {
+          if (value_teamId_194 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_189 instanceof RegExp) {
-            json += asString(value_teamId_189.source)
+          } else if (value_teamId_194 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_194.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_194 instanceof RegExp) {
+            json += asString(value_teamId_194.source)
           } else {
-            json += asString(value_teamId_189.toString())
+            json += asString(value_teamId_194.toString())
           }
         } else {
-          json += asString(value_teamId_189)
+          json += asString(value_teamId_194)
         }
         
           }
@@ -4315,54 +4470,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_190 = obj["tags"]
-      if (value_tags_190 !== undefined) {
+      const value_tags_195 = obj["tags"]
+      if (value_tags_195 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_190)
+        json += anonymous27(value_tags_195)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_191 = obj["customFields"]
-      if (value_customFields_191 !== undefined) {
+      const value_customFields_196 = obj["customFields"]
+      if (value_customFields_196 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_191)
+        json += JSON.stringify(value_customFields_196)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_192 = obj["firstName"]
-      if (value_firstName_192 !== undefined) {
+      const value_firstName_197 = obj["firstName"]
+      if (value_firstName_197 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_192 === null) {
+          if (value_firstName_197 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_192 === "string" ||
-            value_firstName_192 === null ||
-            value_firstName_192 instanceof Date ||
-            value_firstName_192 instanceof RegExp ||
+            typeof value_firstName_197 === "string" ||
+            value_firstName_197 === null ||
+            value_firstName_197 instanceof Date ||
+            value_firstName_197 instanceof RegExp ||
             (
-              typeof value_firstName_192 === "object" &&
-              typeof value_firstName_192.toString === "function" &&
-              value_firstName_192.toString !== Object.prototype.toString
+              typeof value_firstName_197 === "object" &&
+              typeof value_firstName_197.toString === "function" &&
+              value_firstName_197.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_192 !== 'string') {
-          if (value_firstName_192 === null) {
+        if (typeof value_firstName_197 !== 'string') {
+          if (value_firstName_197 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_192 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_192.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_192 instanceof RegExp) {
-            json += asString(value_firstName_192.source)
+          } else if (value_firstName_197 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_197.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_197 instanceof RegExp) {
+            json += asString(value_firstName_197.source)
           } else {
-            json += asString(value_firstName_192.toString())
+            json += asString(value_firstName_197.toString())
           }
         } else {
-          json += asString(value_firstName_192)
+          json += asString(value_firstName_197)
         }
         
           }
@@ -4373,60 +4528,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_193 = obj["lastName"]
-      if (value_lastName_193 !== undefined) {
+      const value_lastName_198 = obj["lastName"]
+      if (value_lastName_198 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_193 !== 'string') {
-          if (value_lastName_193 === null) {
+        if (typeof value_lastName_198 !== 'string') {
+          if (value_lastName_198 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_193 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_193.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_193 instanceof RegExp) {
-            json += asString(value_lastName_193.source)
+          } else if (value_lastName_198 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_198.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_198 instanceof RegExp) {
+            json += asString(value_lastName_198.source)
           } else {
-            json += asString(value_lastName_193.toString())
+            json += asString(value_lastName_198.toString())
           }
         } else {
-          json += asString(value_lastName_193)
+          json += asString(value_lastName_198)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_194 = obj["salutation"]
-      if (value_salutation_194 !== undefined) {
+      const value_salutation_199 = obj["salutation"]
+      if (value_salutation_199 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_194 === null) {
+          if (value_salutation_199 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_194 === "string" ||
-            value_salutation_194 === null ||
-            value_salutation_194 instanceof Date ||
-            value_salutation_194 instanceof RegExp ||
+            typeof value_salutation_199 === "string" ||
+            value_salutation_199 === null ||
+            value_salutation_199 instanceof Date ||
+            value_salutation_199 instanceof RegExp ||
             (
-              typeof value_salutation_194 === "object" &&
-              typeof value_salutation_194.toString === "function" &&
-              value_salutation_194.toString !== Object.prototype.toString
+              typeof value_salutation_199 === "object" &&
+              typeof value_salutation_199.toString === "function" &&
+              value_salutation_199.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_194 !== 'string') {
-          if (value_salutation_194 === null) {
+        if (typeof value_salutation_199 !== 'string') {
+          if (value_salutation_199 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_194 instanceof RegExp) {
-            json += asString(value_salutation_194.source)
+          } else if (value_salutation_199 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_199.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_199 instanceof RegExp) {
+            json += asString(value_salutation_199.source)
           } else {
-            json += asString(value_salutation_194.toString())
+            json += asString(value_salutation_199.toString())
           }
         } else {
-          json += asString(value_salutation_194)
+          json += asString(value_salutation_199)
         }
         
           }
@@ -4437,38 +4592,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_195 = obj["title"]
-      if (value_title_195 !== undefined) {
+      const value_title_200 = obj["title"]
+      if (value_title_200 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_195 === null) {
+          if (value_title_200 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_195 === "string" ||
-            value_title_195 === null ||
-            value_title_195 instanceof Date ||
-            value_title_195 instanceof RegExp ||
+            typeof value_title_200 === "string" ||
+            value_title_200 === null ||
+            value_title_200 instanceof Date ||
+            value_title_200 instanceof RegExp ||
             (
-              typeof value_title_195 === "object" &&
-              typeof value_title_195.toString === "function" &&
-              value_title_195.toString !== Object.prototype.toString
+              typeof value_title_200 === "object" &&
+              typeof value_title_200.toString === "function" &&
+              value_title_200.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_195 !== 'string') {
-          if (value_title_195 === null) {
+        if (typeof value_title_200 !== 'string') {
+          if (value_title_200 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_195 instanceof RegExp) {
-            json += asString(value_title_195.source)
+          } else if (value_title_200 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_200.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_200 instanceof RegExp) {
+            json += asString(value_title_200.source)
           } else {
-            json += asString(value_title_195.toString())
+            json += asString(value_title_200.toString())
           }
         } else {
-          json += asString(value_title_195)
+          json += asString(value_title_200)
         }
         
           }
@@ -4479,38 +4634,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_196 = obj["department"]
-      if (value_department_196 !== undefined) {
+      const value_department_201 = obj["department"]
+      if (value_department_201 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_196 === null) {
+          if (value_department_201 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_196 === "string" ||
-            value_department_196 === null ||
-            value_department_196 instanceof Date ||
-            value_department_196 instanceof RegExp ||
+            typeof value_department_201 === "string" ||
+            value_department_201 === null ||
+            value_department_201 instanceof Date ||
+            value_department_201 instanceof RegExp ||
             (
-              typeof value_department_196 === "object" &&
-              typeof value_department_196.toString === "function" &&
-              value_department_196.toString !== Object.prototype.toString
+              typeof value_department_201 === "object" &&
+              typeof value_department_201.toString === "function" &&
+              value_department_201.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_196 !== 'string') {
-          if (value_department_196 === null) {
+        if (typeof value_department_201 !== 'string') {
+          if (value_department_201 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_196 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_196.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_196 instanceof RegExp) {
-            json += asString(value_department_196.source)
+          } else if (value_department_201 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_201.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_201 instanceof RegExp) {
+            json += asString(value_department_201.source)
           } else {
-            json += asString(value_department_196.toString())
+            json += asString(value_department_201.toString())
           }
         } else {
-          json += asString(value_department_196)
+          json += asString(value_department_201)
         }
         
           }
@@ -4521,38 +4676,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_197 = obj["email"]
-      if (value_email_197 !== undefined) {
+      const value_email_202 = obj["email"]
+      if (value_email_202 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_197 === null) {
+          if (value_email_202 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_197 === "string" ||
-            value_email_197 === null ||
-            value_email_197 instanceof Date ||
-            value_email_197 instanceof RegExp ||
+            typeof value_email_202 === "string" ||
+            value_email_202 === null ||
+            value_email_202 instanceof Date ||
+            value_email_202 instanceof RegExp ||
             (
-              typeof value_email_197 === "object" &&
-              typeof value_email_197.toString === "function" &&
-              value_email_197.toString !== Object.prototype.toString
+              typeof value_email_202 === "object" &&
+              typeof value_email_202.toString === "function" &&
+              value_email_202.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_197 !== 'string') {
-          if (value_email_197 === null) {
+        if (typeof value_email_202 !== 'string') {
+          if (value_email_202 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_197 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_197.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_197 instanceof RegExp) {
-            json += asString(value_email_197.source)
+          } else if (value_email_202 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_202.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_202 instanceof RegExp) {
+            json += asString(value_email_202.source)
           } else {
-            json += asString(value_email_197.toString())
+            json += asString(value_email_202.toString())
           }
         } else {
-          json += asString(value_email_197)
+          json += asString(value_email_202)
         }
         
           }
@@ -4563,46 +4718,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_198 = obj["additionalEmails"]
-      if (value_additionalEmails_198 !== undefined) {
+      const value_additionalEmails_203 = obj["additionalEmails"]
+      if (value_additionalEmails_203 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous40(value_additionalEmails_198)
+        json += anonymous43(value_additionalEmails_203)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_199 = obj["phone"]
-      if (value_phone_199 !== undefined) {
+      const value_phone_204 = obj["phone"]
+      if (value_phone_204 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_199 === null) {
+          if (value_phone_204 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_199 === "string" ||
-            value_phone_199 === null ||
-            value_phone_199 instanceof Date ||
-            value_phone_199 instanceof RegExp ||
+            typeof value_phone_204 === "string" ||
+            value_phone_204 === null ||
+            value_phone_204 instanceof Date ||
+            value_phone_204 instanceof RegExp ||
             (
-              typeof value_phone_199 === "object" &&
-              typeof value_phone_199.toString === "function" &&
-              value_phone_199.toString !== Object.prototype.toString
+              typeof value_phone_204 === "object" &&
+              typeof value_phone_204.toString === "function" &&
+              value_phone_204.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_199 !== 'string') {
-          if (value_phone_199 === null) {
+        if (typeof value_phone_204 !== 'string') {
+          if (value_phone_204 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_199 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_199.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_199 instanceof RegExp) {
-            json += asString(value_phone_199.source)
+          } else if (value_phone_204 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_204.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_204 instanceof RegExp) {
+            json += asString(value_phone_204.source)
           } else {
-            json += asString(value_phone_199.toString())
+            json += asString(value_phone_204.toString())
           }
         } else {
-          json += asString(value_phone_199)
+          json += asString(value_phone_204)
         }
         
           }
@@ -4613,38 +4768,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_200 = obj["mobilePhone"]
-      if (value_mobilePhone_200 !== undefined) {
+      const value_mobilePhone_205 = obj["mobilePhone"]
+      if (value_mobilePhone_205 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_200 === null) {
+          if (value_mobilePhone_205 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_200 === "string" ||
-            value_mobilePhone_200 === null ||
-            value_mobilePhone_200 instanceof Date ||
-            value_mobilePhone_200 instanceof RegExp ||
+            typeof value_mobilePhone_205 === "string" ||
+            value_mobilePhone_205 === null ||
+            value_mobilePhone_205 instanceof Date ||
+            value_mobilePhone_205 instanceof RegExp ||
             (
-              typeof value_mobilePhone_200 === "object" &&
-              typeof value_mobilePhone_200.toString === "function" &&
-              value_mobilePhone_200.toString !== Object.prototype.toString
+              typeof value_mobilePhone_205 === "object" &&
+              typeof value_mobilePhone_205.toString === "function" &&
+              value_mobilePhone_205.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_200 !== 'string') {
-          if (value_mobilePhone_200 === null) {
+        if (typeof value_mobilePhone_205 !== 'string') {
+          if (value_mobilePhone_205 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_200 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_200.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_200 instanceof RegExp) {
-            json += asString(value_mobilePhone_200.source)
+          } else if (value_mobilePhone_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_205 instanceof RegExp) {
+            json += asString(value_mobilePhone_205.source)
           } else {
-            json += asString(value_mobilePhone_200.toString())
+            json += asString(value_mobilePhone_205.toString())
           }
         } else {
-          json += asString(value_mobilePhone_200)
+          json += asString(value_mobilePhone_205)
         }
         
           }
@@ -4655,38 +4810,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_201 = obj["accountId"]
-      if (value_accountId_201 !== undefined) {
+      const value_accountId_206 = obj["accountId"]
+      if (value_accountId_206 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_201 === null) {
+          if (value_accountId_206 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_201 === "string" ||
-            value_accountId_201 === null ||
-            value_accountId_201 instanceof Date ||
-            value_accountId_201 instanceof RegExp ||
+            typeof value_accountId_206 === "string" ||
+            value_accountId_206 === null ||
+            value_accountId_206 instanceof Date ||
+            value_accountId_206 instanceof RegExp ||
             (
-              typeof value_accountId_201 === "object" &&
-              typeof value_accountId_201.toString === "function" &&
-              value_accountId_201.toString !== Object.prototype.toString
+              typeof value_accountId_206 === "object" &&
+              typeof value_accountId_206.toString === "function" &&
+              value_accountId_206.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_201 !== 'string') {
-          if (value_accountId_201 === null) {
+        if (typeof value_accountId_206 !== 'string') {
+          if (value_accountId_206 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_201 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_201.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_201 instanceof RegExp) {
-            json += asString(value_accountId_201.source)
+          } else if (value_accountId_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_206 instanceof RegExp) {
+            json += asString(value_accountId_206.source)
           } else {
-            json += asString(value_accountId_201.toString())
+            json += asString(value_accountId_206.toString())
           }
         } else {
-          json += asString(value_accountId_201)
+          json += asString(value_accountId_206)
         }
         
           }
@@ -4697,38 +4852,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_202 = obj["reportsToId"]
-      if (value_reportsToId_202 !== undefined) {
+      const value_reportsToId_207 = obj["reportsToId"]
+      if (value_reportsToId_207 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_202 === null) {
+          if (value_reportsToId_207 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_202 === "string" ||
-            value_reportsToId_202 === null ||
-            value_reportsToId_202 instanceof Date ||
-            value_reportsToId_202 instanceof RegExp ||
+            typeof value_reportsToId_207 === "string" ||
+            value_reportsToId_207 === null ||
+            value_reportsToId_207 instanceof Date ||
+            value_reportsToId_207 instanceof RegExp ||
             (
-              typeof value_reportsToId_202 === "object" &&
-              typeof value_reportsToId_202.toString === "function" &&
-              value_reportsToId_202.toString !== Object.prototype.toString
+              typeof value_reportsToId_207 === "object" &&
+              typeof value_reportsToId_207.toString === "function" &&
+              value_reportsToId_207.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_202 !== 'string') {
-          if (value_reportsToId_202 === null) {
+        if (typeof value_reportsToId_207 !== 'string') {
+          if (value_reportsToId_207 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_202 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_202.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_202 instanceof RegExp) {
-            json += asString(value_reportsToId_202.source)
+          } else if (value_reportsToId_207 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_207.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_207 instanceof RegExp) {
+            json += asString(value_reportsToId_207.source)
           } else {
-            json += asString(value_reportsToId_202.toString())
+            json += asString(value_reportsToId_207.toString())
           }
         } else {
-          json += asString(value_reportsToId_202)
+          json += asString(value_reportsToId_207)
         }
         
           }
@@ -4739,16 +4894,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_203 = obj["mailingAddress"]
-      if (value_mailingAddress_203 !== undefined) {
+      const value_mailingAddress_208 = obj["mailingAddress"]
+      if (value_mailingAddress_208 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_203 === null) {
+          if (value_mailingAddress_208 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_203 === "object" && !Array.isArray(value_mailingAddress_203)) || value_mailingAddress_203 === null) {
-            json += anonymous41(value_mailingAddress_203)
+          else if((typeof value_mailingAddress_208 === "object" && !Array.isArray(value_mailingAddress_208)) || value_mailingAddress_208 === null) {
+            json += anonymous44(value_mailingAddress_208)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -4757,26 +4912,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_211 = obj["birthdate"]
-      if (value_birthdate_211 !== undefined) {
+      const value_birthdate_216 = obj["birthdate"]
+      if (value_birthdate_216 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_211 === null) {
+          if (value_birthdate_216 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_211 === "string" ||
-            value_birthdate_211 === null ||
-            value_birthdate_211 instanceof Date ||
-            value_birthdate_211 instanceof RegExp ||
+            typeof value_birthdate_216 === "string" ||
+            value_birthdate_216 === null ||
+            value_birthdate_216 instanceof Date ||
+            value_birthdate_216 instanceof RegExp ||
             (
-              typeof value_birthdate_211 === "object" &&
-              typeof value_birthdate_211.toString === "function" &&
-              value_birthdate_211.toString !== Object.prototype.toString
+              typeof value_birthdate_216 === "object" &&
+              typeof value_birthdate_216.toString === "function" &&
+              value_birthdate_216.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_211)
+            json += asDate(value_birthdate_216)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -4785,38 +4940,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_212 = obj["language"]
-      if (value_language_212 !== undefined) {
+      const value_language_217 = obj["language"]
+      if (value_language_217 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_212 === null) {
+          if (value_language_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_212 === "string" ||
-            value_language_212 === null ||
-            value_language_212 instanceof Date ||
-            value_language_212 instanceof RegExp ||
+            typeof value_language_217 === "string" ||
+            value_language_217 === null ||
+            value_language_217 instanceof Date ||
+            value_language_217 instanceof RegExp ||
             (
-              typeof value_language_212 === "object" &&
-              typeof value_language_212.toString === "function" &&
-              value_language_212.toString !== Object.prototype.toString
+              typeof value_language_217 === "object" &&
+              typeof value_language_217.toString === "function" &&
+              value_language_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_212 !== 'string') {
-          if (value_language_212 === null) {
+        if (typeof value_language_217 !== 'string') {
+          if (value_language_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_212 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_212.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_212 instanceof RegExp) {
-            json += asString(value_language_212.source)
+          } else if (value_language_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_217 instanceof RegExp) {
+            json += asString(value_language_217.source)
           } else {
-            json += asString(value_language_212.toString())
+            json += asString(value_language_217.toString())
           }
         } else {
-          json += asString(value_language_212)
+          json += asString(value_language_217)
         }
         
           }
@@ -4827,38 +4982,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_213 = obj["timeZone"]
-      if (value_timeZone_213 !== undefined) {
+      const value_timeZone_218 = obj["timeZone"]
+      if (value_timeZone_218 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_213 === null) {
+          if (value_timeZone_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_213 === "string" ||
-            value_timeZone_213 === null ||
-            value_timeZone_213 instanceof Date ||
-            value_timeZone_213 instanceof RegExp ||
+            typeof value_timeZone_218 === "string" ||
+            value_timeZone_218 === null ||
+            value_timeZone_218 instanceof Date ||
+            value_timeZone_218 instanceof RegExp ||
             (
-              typeof value_timeZone_213 === "object" &&
-              typeof value_timeZone_213.toString === "function" &&
-              value_timeZone_213.toString !== Object.prototype.toString
+              typeof value_timeZone_218 === "object" &&
+              typeof value_timeZone_218.toString === "function" &&
+              value_timeZone_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_213 !== 'string') {
-          if (value_timeZone_213 === null) {
+        if (typeof value_timeZone_218 !== 'string') {
+          if (value_timeZone_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_213 instanceof RegExp) {
-            json += asString(value_timeZone_213.source)
+          } else if (value_timeZone_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_218 instanceof RegExp) {
+            json += asString(value_timeZone_218.source)
           } else {
-            json += asString(value_timeZone_213.toString())
+            json += asString(value_timeZone_218.toString())
           }
         } else {
-          json += asString(value_timeZone_213)
+          json += asString(value_timeZone_218)
         }
         
           }
@@ -4869,38 +5024,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_214 = obj["linkedinUrl"]
-      if (value_linkedinUrl_214 !== undefined) {
+      const value_linkedinUrl_219 = obj["linkedinUrl"]
+      if (value_linkedinUrl_219 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_214 === null) {
+          if (value_linkedinUrl_219 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_214 === "string" ||
-            value_linkedinUrl_214 === null ||
-            value_linkedinUrl_214 instanceof Date ||
-            value_linkedinUrl_214 instanceof RegExp ||
+            typeof value_linkedinUrl_219 === "string" ||
+            value_linkedinUrl_219 === null ||
+            value_linkedinUrl_219 instanceof Date ||
+            value_linkedinUrl_219 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_214 === "object" &&
-              typeof value_linkedinUrl_214.toString === "function" &&
-              value_linkedinUrl_214.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_219 === "object" &&
+              typeof value_linkedinUrl_219.toString === "function" &&
+              value_linkedinUrl_219.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_214 !== 'string') {
-          if (value_linkedinUrl_214 === null) {
+        if (typeof value_linkedinUrl_219 !== 'string') {
+          if (value_linkedinUrl_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_214 instanceof RegExp) {
-            json += asString(value_linkedinUrl_214.source)
+          } else if (value_linkedinUrl_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_219 instanceof RegExp) {
+            json += asString(value_linkedinUrl_219.source)
           } else {
-            json += asString(value_linkedinUrl_214.toString())
+            json += asString(value_linkedinUrl_219.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_214)
+          json += asString(value_linkedinUrl_219)
         }
         
           }
@@ -4911,38 +5066,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_215 = obj["source"]
-      if (value_source_215 !== undefined) {
+      const value_source_220 = obj["source"]
+      if (value_source_220 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_215 === null) {
+          if (value_source_220 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_215 === "string" ||
-            value_source_215 === null ||
-            value_source_215 instanceof Date ||
-            value_source_215 instanceof RegExp ||
+            typeof value_source_220 === "string" ||
+            value_source_220 === null ||
+            value_source_220 instanceof Date ||
+            value_source_220 instanceof RegExp ||
             (
-              typeof value_source_215 === "object" &&
-              typeof value_source_215.toString === "function" &&
-              value_source_215.toString !== Object.prototype.toString
+              typeof value_source_220 === "object" &&
+              typeof value_source_220.toString === "function" &&
+              value_source_220.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_215 !== 'string') {
-          if (value_source_215 === null) {
+        if (typeof value_source_220 !== 'string') {
+          if (value_source_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_215 instanceof RegExp) {
-            json += asString(value_source_215.source)
+          } else if (value_source_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_220 instanceof RegExp) {
+            json += asString(value_source_220.source)
           } else {
-            json += asString(value_source_215.toString())
+            json += asString(value_source_220.toString())
           }
         } else {
-          json += asString(value_source_215)
+          json += asString(value_source_220)
         }
         
           }
@@ -4953,54 +5108,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_216 = obj["doNotCall"]
-      if (value_doNotCall_216 !== undefined) {
+      const value_doNotCall_221 = obj["doNotCall"]
+      if (value_doNotCall_221 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_216)
+        json += asBoolean(value_doNotCall_221)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_217 = obj["emailOptOut"]
-      if (value_emailOptOut_217 !== undefined) {
+      const value_emailOptOut_222 = obj["emailOptOut"]
+      if (value_emailOptOut_222 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_217)
+        json += asBoolean(value_emailOptOut_222)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_218 = obj["lifecycleStage"]
-      if (value_lifecycleStage_218 !== undefined) {
+      const value_lifecycleStage_223 = obj["lifecycleStage"]
+      if (value_lifecycleStage_223 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_218 === null) {
+          if (value_lifecycleStage_223 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_218 === "string" ||
-            value_lifecycleStage_218 === null ||
-            value_lifecycleStage_218 instanceof Date ||
-            value_lifecycleStage_218 instanceof RegExp ||
+            typeof value_lifecycleStage_223 === "string" ||
+            value_lifecycleStage_223 === null ||
+            value_lifecycleStage_223 instanceof Date ||
+            value_lifecycleStage_223 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_218 === "object" &&
-              typeof value_lifecycleStage_218.toString === "function" &&
-              value_lifecycleStage_218.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_223 === "object" &&
+              typeof value_lifecycleStage_223.toString === "function" &&
+              value_lifecycleStage_223.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_218 !== 'string') {
-          if (value_lifecycleStage_218 === null) {
+        if (typeof value_lifecycleStage_223 !== 'string') {
+          if (value_lifecycleStage_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_218 instanceof RegExp) {
-            json += asString(value_lifecycleStage_218.source)
+          } else if (value_lifecycleStage_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_223 instanceof RegExp) {
+            json += asString(value_lifecycleStage_223.source)
           } else {
-            json += asString(value_lifecycleStage_218.toString())
+            json += asString(value_lifecycleStage_223.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_218)
+          json += asString(value_lifecycleStage_223)
         }
         
           }
@@ -5011,38 +5166,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_219 = obj["description"]
-      if (value_description_219 !== undefined) {
+      const value_description_224 = obj["description"]
+      if (value_description_224 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_219 === null) {
+          if (value_description_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_219 === "string" ||
-            value_description_219 === null ||
-            value_description_219 instanceof Date ||
-            value_description_219 instanceof RegExp ||
+            typeof value_description_224 === "string" ||
+            value_description_224 === null ||
+            value_description_224 instanceof Date ||
+            value_description_224 instanceof RegExp ||
             (
-              typeof value_description_219 === "object" &&
-              typeof value_description_219.toString === "function" &&
-              value_description_219.toString !== Object.prototype.toString
+              typeof value_description_224 === "object" &&
+              typeof value_description_224.toString === "function" &&
+              value_description_224.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_219 !== 'string') {
-          if (value_description_219 === null) {
+        if (typeof value_description_224 !== 'string') {
+          if (value_description_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_219 instanceof RegExp) {
-            json += asString(value_description_219.source)
+          } else if (value_description_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_224 instanceof RegExp) {
+            json += asString(value_description_224.source)
           } else {
-            json += asString(value_description_219.toString())
+            json += asString(value_description_224.toString())
           }
         } else {
-          json += asString(value_description_219)
+          json += asString(value_description_224)
         }
         
           }
@@ -5053,22 +5208,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_220 = obj["name"]
-      if (value_name_220 !== undefined) {
+      const value_name_225 = obj["name"]
+      if (value_name_225 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_220 !== 'string') {
-          if (value_name_220 === null) {
+        if (typeof value_name_225 !== 'string') {
+          if (value_name_225 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_220 instanceof RegExp) {
-            json += asString(value_name_220.source)
+          } else if (value_name_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_225 instanceof RegExp) {
+            json += asString(value_name_225.source)
           } else {
-            json += asString(value_name_220.toString())
+            json += asString(value_name_225.toString())
           }
         } else {
-          json += asString(value_name_220)
+          json += asString(value_name_225)
         }
         
       } else {
@@ -5080,7 +5235,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous38 (obj) {
+    function anonymous41 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -5094,18 +5249,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous39(value)
+        json += anonymous42(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous39(value)
+          json += anonymous42(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactList#"
-      function anonymous37 (input) {
+      function anonymous40 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5114,18 +5269,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_179 = obj["data"]
-      if (value_data_179 !== undefined) {
+      const value_data_184 = obj["data"]
+      if (value_data_184 !== undefined) {
         json += "{\"data\":"
-        json += anonymous38(value_data_179)
+        json += anonymous41(value_data_184)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_221 = obj["page"]
-      if (value_page_221 !== undefined) {
+      const value_page_226 = obj["page"]
+      if (value_page_226 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_221)
+        json += anonymous21(value_page_226)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5136,7 +5291,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous45 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5144,40 +5299,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_252 = false
+        let addComma_257 = false
 
-          const value_source_253 = obj["source"]
-          if (value_source_253 !== undefined) {
-            json += addComma_252 ? ",\"source\":" : ((addComma_252 = true), "{\"source\":")
+          const value_source_258 = obj["source"]
+          if (value_source_258 !== undefined) {
+            json += addComma_257 ? ",\"source\":" : ((addComma_257 = true), "{\"source\":")
             
-          if (value_source_253 === null) {
+          if (value_source_258 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_253 === "string" ||
-            value_source_253 === null ||
-            value_source_253 instanceof Date ||
-            value_source_253 instanceof RegExp ||
+            typeof value_source_258 === "string" ||
+            value_source_258 === null ||
+            value_source_258 instanceof Date ||
+            value_source_258 instanceof RegExp ||
             (
-              typeof value_source_253 === "object" &&
-              typeof value_source_253.toString === "function" &&
-              value_source_253.toString !== Object.prototype.toString
+              typeof value_source_258 === "object" &&
+              typeof value_source_258.toString === "function" &&
+              value_source_258.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_253 !== 'string') {
-          if (value_source_253 === null) {
+        if (typeof value_source_258 !== 'string') {
+          if (value_source_258 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_253 instanceof RegExp) {
-            json += asString(value_source_253.source)
+          } else if (value_source_258 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_258.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_258 instanceof RegExp) {
+            json += asString(value_source_258.source)
           } else {
-            json += asString(value_source_253.toString())
+            json += asString(value_source_258.toString())
           }
         } else {
-          json += asString(value_source_253)
+          json += asString(value_source_258)
         }
         
           }
@@ -5186,38 +5341,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_254 = obj["medium"]
-          if (value_medium_254 !== undefined) {
-            json += addComma_252 ? ",\"medium\":" : ((addComma_252 = true), "{\"medium\":")
+          const value_medium_259 = obj["medium"]
+          if (value_medium_259 !== undefined) {
+            json += addComma_257 ? ",\"medium\":" : ((addComma_257 = true), "{\"medium\":")
             
-          if (value_medium_254 === null) {
+          if (value_medium_259 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_254 === "string" ||
-            value_medium_254 === null ||
-            value_medium_254 instanceof Date ||
-            value_medium_254 instanceof RegExp ||
+            typeof value_medium_259 === "string" ||
+            value_medium_259 === null ||
+            value_medium_259 instanceof Date ||
+            value_medium_259 instanceof RegExp ||
             (
-              typeof value_medium_254 === "object" &&
-              typeof value_medium_254.toString === "function" &&
-              value_medium_254.toString !== Object.prototype.toString
+              typeof value_medium_259 === "object" &&
+              typeof value_medium_259.toString === "function" &&
+              value_medium_259.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_254 !== 'string') {
-          if (value_medium_254 === null) {
+        if (typeof value_medium_259 !== 'string') {
+          if (value_medium_259 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_254 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_254.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_254 instanceof RegExp) {
-            json += asString(value_medium_254.source)
+          } else if (value_medium_259 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_259.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_259 instanceof RegExp) {
+            json += asString(value_medium_259.source)
           } else {
-            json += asString(value_medium_254.toString())
+            json += asString(value_medium_259.toString())
           }
         } else {
-          json += asString(value_medium_254)
+          json += asString(value_medium_259)
         }
         
           }
@@ -5226,38 +5381,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_255 = obj["campaign"]
-          if (value_campaign_255 !== undefined) {
-            json += addComma_252 ? ",\"campaign\":" : ((addComma_252 = true), "{\"campaign\":")
+          const value_campaign_260 = obj["campaign"]
+          if (value_campaign_260 !== undefined) {
+            json += addComma_257 ? ",\"campaign\":" : ((addComma_257 = true), "{\"campaign\":")
             
-          if (value_campaign_255 === null) {
+          if (value_campaign_260 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_255 === "string" ||
-            value_campaign_255 === null ||
-            value_campaign_255 instanceof Date ||
-            value_campaign_255 instanceof RegExp ||
+            typeof value_campaign_260 === "string" ||
+            value_campaign_260 === null ||
+            value_campaign_260 instanceof Date ||
+            value_campaign_260 instanceof RegExp ||
             (
-              typeof value_campaign_255 === "object" &&
-              typeof value_campaign_255.toString === "function" &&
-              value_campaign_255.toString !== Object.prototype.toString
+              typeof value_campaign_260 === "object" &&
+              typeof value_campaign_260.toString === "function" &&
+              value_campaign_260.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_255 !== 'string') {
-          if (value_campaign_255 === null) {
+        if (typeof value_campaign_260 !== 'string') {
+          if (value_campaign_260 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_255 instanceof RegExp) {
-            json += asString(value_campaign_255.source)
+          } else if (value_campaign_260 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_260.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_260 instanceof RegExp) {
+            json += asString(value_campaign_260.source)
           } else {
-            json += asString(value_campaign_255.toString())
+            json += asString(value_campaign_260.toString())
           }
         } else {
-          json += asString(value_campaign_255)
+          json += asString(value_campaign_260)
         }
         
           }
@@ -5266,38 +5421,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_256 = obj["term"]
-          if (value_term_256 !== undefined) {
-            json += addComma_252 ? ",\"term\":" : ((addComma_252 = true), "{\"term\":")
+          const value_term_261 = obj["term"]
+          if (value_term_261 !== undefined) {
+            json += addComma_257 ? ",\"term\":" : ((addComma_257 = true), "{\"term\":")
             
-          if (value_term_256 === null) {
+          if (value_term_261 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_256 === "string" ||
-            value_term_256 === null ||
-            value_term_256 instanceof Date ||
-            value_term_256 instanceof RegExp ||
+            typeof value_term_261 === "string" ||
+            value_term_261 === null ||
+            value_term_261 instanceof Date ||
+            value_term_261 instanceof RegExp ||
             (
-              typeof value_term_256 === "object" &&
-              typeof value_term_256.toString === "function" &&
-              value_term_256.toString !== Object.prototype.toString
+              typeof value_term_261 === "object" &&
+              typeof value_term_261.toString === "function" &&
+              value_term_261.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_256 !== 'string') {
-          if (value_term_256 === null) {
+        if (typeof value_term_261 !== 'string') {
+          if (value_term_261 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_256 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_256.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_256 instanceof RegExp) {
-            json += asString(value_term_256.source)
+          } else if (value_term_261 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_261.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_261 instanceof RegExp) {
+            json += asString(value_term_261.source)
           } else {
-            json += asString(value_term_256.toString())
+            json += asString(value_term_261.toString())
           }
         } else {
-          json += asString(value_term_256)
+          json += asString(value_term_261)
         }
         
           }
@@ -5306,38 +5461,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_257 = obj["content"]
-          if (value_content_257 !== undefined) {
-            json += addComma_252 ? ",\"content\":" : ((addComma_252 = true), "{\"content\":")
+          const value_content_262 = obj["content"]
+          if (value_content_262 !== undefined) {
+            json += addComma_257 ? ",\"content\":" : ((addComma_257 = true), "{\"content\":")
             
-          if (value_content_257 === null) {
+          if (value_content_262 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_257 === "string" ||
-            value_content_257 === null ||
-            value_content_257 instanceof Date ||
-            value_content_257 instanceof RegExp ||
+            typeof value_content_262 === "string" ||
+            value_content_262 === null ||
+            value_content_262 instanceof Date ||
+            value_content_262 instanceof RegExp ||
             (
-              typeof value_content_257 === "object" &&
-              typeof value_content_257.toString === "function" &&
-              value_content_257.toString !== Object.prototype.toString
+              typeof value_content_262 === "object" &&
+              typeof value_content_262.toString === "function" &&
+              value_content_262.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_257 !== 'string') {
-          if (value_content_257 === null) {
+        if (typeof value_content_262 !== 'string') {
+          if (value_content_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_257 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_257.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_257 instanceof RegExp) {
-            json += asString(value_content_257.source)
+          } else if (value_content_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_262 instanceof RegExp) {
+            json += asString(value_content_262.source)
           } else {
-            json += asString(value_content_257.toString())
+            json += asString(value_content_262.toString())
           }
         } else {
-          json += asString(value_content_257)
+          json += asString(value_content_262)
         }
         
           }
@@ -5345,7 +5500,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_252) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_257) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5353,7 +5508,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous46 (input) {
+      function anonymous49 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5362,44 +5517,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_262 = obj["amount"]
-      if (value_amount_262 !== undefined) {
+      const value_amount_267 = obj["amount"]
+      if (value_amount_267 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_262 !== 'string') {
-          if (value_amount_262 === null) {
+        if (typeof value_amount_267 !== 'string') {
+          if (value_amount_267 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_262 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_262.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_262 instanceof RegExp) {
-            json += asString(value_amount_262.source)
+          } else if (value_amount_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_267 instanceof RegExp) {
+            json += asString(value_amount_267.source)
           } else {
-            json += asString(value_amount_262.toString())
+            json += asString(value_amount_267.toString())
           }
         } else {
-          json += asString(value_amount_262)
+          json += asString(value_amount_267)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_263 = obj["currency"]
-      if (value_currency_263 !== undefined) {
+      const value_currency_268 = obj["currency"]
+      if (value_currency_268 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_263 !== 'string') {
-          if (value_currency_263 === null) {
+        if (typeof value_currency_268 !== 'string') {
+          if (value_currency_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_263 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_263.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_263 instanceof RegExp) {
-            json += asString(value_currency_263.source)
+          } else if (value_currency_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_268 instanceof RegExp) {
+            json += asString(value_currency_268.source)
           } else {
-            json += asString(value_currency_263.toString())
+            json += asString(value_currency_268.toString())
           }
         } else {
-          json += asString(value_currency_263)
+          json += asString(value_currency_268)
         }
         
       } else {
@@ -5412,6 +5567,263 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
+      function anonymous50 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_270 = false
+
+          const value_street1_271 = obj["street1"]
+          if (value_street1_271 !== undefined) {
+            json += addComma_270 ? ",\"street1\":" : ((addComma_270 = true), "{\"street1\":")
+            
+          if (value_street1_271 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_271 === "string" ||
+            value_street1_271 === null ||
+            value_street1_271 instanceof Date ||
+            value_street1_271 instanceof RegExp ||
+            (
+              typeof value_street1_271 === "object" &&
+              typeof value_street1_271.toString === "function" &&
+              value_street1_271.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_271 !== 'string') {
+          if (value_street1_271 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_271 instanceof RegExp) {
+            json += asString(value_street1_271.source)
+          } else {
+            json += asString(value_street1_271.toString())
+          }
+        } else {
+          json += asString(value_street1_271)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_272 = obj["street2"]
+          if (value_street2_272 !== undefined) {
+            json += addComma_270 ? ",\"street2\":" : ((addComma_270 = true), "{\"street2\":")
+            
+          if (value_street2_272 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_272 === "string" ||
+            value_street2_272 === null ||
+            value_street2_272 instanceof Date ||
+            value_street2_272 instanceof RegExp ||
+            (
+              typeof value_street2_272 === "object" &&
+              typeof value_street2_272.toString === "function" &&
+              value_street2_272.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_272 !== 'string') {
+          if (value_street2_272 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_272 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_272.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_272 instanceof RegExp) {
+            json += asString(value_street2_272.source)
+          } else {
+            json += asString(value_street2_272.toString())
+          }
+        } else {
+          json += asString(value_street2_272)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_273 = obj["city"]
+          if (value_city_273 !== undefined) {
+            json += addComma_270 ? ",\"city\":" : ((addComma_270 = true), "{\"city\":")
+            
+          if (value_city_273 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_273 === "string" ||
+            value_city_273 === null ||
+            value_city_273 instanceof Date ||
+            value_city_273 instanceof RegExp ||
+            (
+              typeof value_city_273 === "object" &&
+              typeof value_city_273.toString === "function" &&
+              value_city_273.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_273 !== 'string') {
+          if (value_city_273 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_273 instanceof RegExp) {
+            json += asString(value_city_273.source)
+          } else {
+            json += asString(value_city_273.toString())
+          }
+        } else {
+          json += asString(value_city_273)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_274 = obj["region"]
+          if (value_region_274 !== undefined) {
+            json += addComma_270 ? ",\"region\":" : ((addComma_270 = true), "{\"region\":")
+            
+          if (value_region_274 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_274 === "string" ||
+            value_region_274 === null ||
+            value_region_274 instanceof Date ||
+            value_region_274 instanceof RegExp ||
+            (
+              typeof value_region_274 === "object" &&
+              typeof value_region_274.toString === "function" &&
+              value_region_274.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_274 !== 'string') {
+          if (value_region_274 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_274 instanceof RegExp) {
+            json += asString(value_region_274.source)
+          } else {
+            json += asString(value_region_274.toString())
+          }
+        } else {
+          json += asString(value_region_274)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_275 = obj["postalCode"]
+          if (value_postalCode_275 !== undefined) {
+            json += addComma_270 ? ",\"postalCode\":" : ((addComma_270 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_275 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_275 === "string" ||
+            value_postalCode_275 === null ||
+            value_postalCode_275 instanceof Date ||
+            value_postalCode_275 instanceof RegExp ||
+            (
+              typeof value_postalCode_275 === "object" &&
+              typeof value_postalCode_275.toString === "function" &&
+              value_postalCode_275.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_275 !== 'string') {
+          if (value_postalCode_275 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_275 instanceof RegExp) {
+            json += asString(value_postalCode_275.source)
+          } else {
+            json += asString(value_postalCode_275.toString())
+          }
+        } else {
+          json += asString(value_postalCode_275)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_276 = obj["countryCode"]
+          if (value_countryCode_276 !== undefined) {
+            json += addComma_270 ? ",\"countryCode\":" : ((addComma_270 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_276 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_276 === "string" ||
+            value_countryCode_276 === null ||
+            value_countryCode_276 instanceof Date ||
+            value_countryCode_276 instanceof RegExp ||
+            (
+              typeof value_countryCode_276 === "object" &&
+              typeof value_countryCode_276.toString === "function" &&
+              value_countryCode_276.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_276 !== 'string') {
+          if (value_countryCode_276 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_276 instanceof RegExp) {
+            json += asString(value_countryCode_276.source)
+          } else {
+            json += asString(value_countryCode_276.toString())
+          }
+        } else {
+          json += asString(value_countryCode_276)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_270) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Lead#"
       function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -5420,346 +5832,89 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_265 = false
-
-          const value_street1_266 = obj["street1"]
-          if (value_street1_266 !== undefined) {
-            json += addComma_265 ? ",\"street1\":" : ((addComma_265 = true), "{\"street1\":")
-            
-          if (value_street1_266 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street1_266 === "string" ||
-            value_street1_266 === null ||
-            value_street1_266 instanceof Date ||
-            value_street1_266 instanceof RegExp ||
-            (
-              typeof value_street1_266 === "object" &&
-              typeof value_street1_266.toString === "function" &&
-              value_street1_266.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street1_266 !== 'string') {
-          if (value_street1_266 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_266 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_266.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_266 instanceof RegExp) {
-            json += asString(value_street1_266.source)
-          } else {
-            json += asString(value_street1_266.toString())
-          }
-        } else {
-          json += asString(value_street1_266)
-        }
         
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_street2_267 = obj["street2"]
-          if (value_street2_267 !== undefined) {
-            json += addComma_265 ? ",\"street2\":" : ((addComma_265 = true), "{\"street2\":")
-            
-          if (value_street2_267 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street2_267 === "string" ||
-            value_street2_267 === null ||
-            value_street2_267 instanceof Date ||
-            value_street2_267 instanceof RegExp ||
-            (
-              typeof value_street2_267 === "object" &&
-              typeof value_street2_267.toString === "function" &&
-              value_street2_267.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street2_267 !== 'string') {
-          if (value_street2_267 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_267 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_267.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_267 instanceof RegExp) {
-            json += asString(value_street2_267.source)
-          } else {
-            json += asString(value_street2_267.toString())
-          }
-        } else {
-          json += asString(value_street2_267)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_city_268 = obj["city"]
-          if (value_city_268 !== undefined) {
-            json += addComma_265 ? ",\"city\":" : ((addComma_265 = true), "{\"city\":")
-            
-          if (value_city_268 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_city_268 === "string" ||
-            value_city_268 === null ||
-            value_city_268 instanceof Date ||
-            value_city_268 instanceof RegExp ||
-            (
-              typeof value_city_268 === "object" &&
-              typeof value_city_268.toString === "function" &&
-              value_city_268.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_city_268 !== 'string') {
-          if (value_city_268 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_city_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_268 instanceof RegExp) {
-            json += asString(value_city_268.source)
-          } else {
-            json += asString(value_city_268.toString())
-          }
-        } else {
-          json += asString(value_city_268)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_region_269 = obj["region"]
-          if (value_region_269 !== undefined) {
-            json += addComma_265 ? ",\"region\":" : ((addComma_265 = true), "{\"region\":")
-            
-          if (value_region_269 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_region_269 === "string" ||
-            value_region_269 === null ||
-            value_region_269 instanceof Date ||
-            value_region_269 instanceof RegExp ||
-            (
-              typeof value_region_269 === "object" &&
-              typeof value_region_269.toString === "function" &&
-              value_region_269.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_region_269 !== 'string') {
-          if (value_region_269 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_region_269 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_269.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_269 instanceof RegExp) {
-            json += asString(value_region_269.source)
-          } else {
-            json += asString(value_region_269.toString())
-          }
-        } else {
-          json += asString(value_region_269)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_postalCode_270 = obj["postalCode"]
-          if (value_postalCode_270 !== undefined) {
-            json += addComma_265 ? ",\"postalCode\":" : ((addComma_265 = true), "{\"postalCode\":")
-            
-          if (value_postalCode_270 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_postalCode_270 === "string" ||
-            value_postalCode_270 === null ||
-            value_postalCode_270 instanceof Date ||
-            value_postalCode_270 instanceof RegExp ||
-            (
-              typeof value_postalCode_270 === "object" &&
-              typeof value_postalCode_270.toString === "function" &&
-              value_postalCode_270.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_postalCode_270 !== 'string') {
-          if (value_postalCode_270 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_270 instanceof RegExp) {
-            json += asString(value_postalCode_270.source)
-          } else {
-            json += asString(value_postalCode_270.toString())
-          }
-        } else {
-          json += asString(value_postalCode_270)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_countryCode_271 = obj["countryCode"]
-          if (value_countryCode_271 !== undefined) {
-            json += addComma_265 ? ",\"countryCode\":" : ((addComma_265 = true), "{\"countryCode\":")
-            
-          if (value_countryCode_271 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_countryCode_271 === "string" ||
-            value_countryCode_271 === null ||
-            value_countryCode_271 instanceof Date ||
-            value_countryCode_271 instanceof RegExp ||
-            (
-              typeof value_countryCode_271 === "object" &&
-              typeof value_countryCode_271.toString === "function" &&
-              value_countryCode_271.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_countryCode_271 !== 'string') {
-          if (value_countryCode_271 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_271 instanceof RegExp) {
-            json += asString(value_countryCode_271.source)
-          } else {
-            json += asString(value_countryCode_271.toString())
-          }
-        } else {
-          json += asString(value_countryCode_271)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
-  
-          }
-if (!addComma_265) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Lead#"
-      function anonymous44 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_227 = obj["id"]
-      if (value_id_227 !== undefined) {
+      const value_id_232 = obj["id"]
+      if (value_id_232 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_227 !== 'string') {
-          if (value_id_227 === null) {
+        if (typeof value_id_232 !== 'string') {
+          if (value_id_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_227 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_227.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_227 instanceof RegExp) {
-            json += asString(value_id_227.source)
+          } else if (value_id_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_232 instanceof RegExp) {
+            json += asString(value_id_232.source)
           } else {
-            json += asString(value_id_227.toString())
+            json += asString(value_id_232.toString())
           }
         } else {
-          json += asString(value_id_227)
+          json += asString(value_id_232)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_228 = obj["version"]
-      if (value_version_228 !== undefined) {
+      const value_version_233 = obj["version"]
+      if (value_version_233 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_228)
+        json += asInteger(value_version_233)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_229 = obj["createdAt"]
-      if (value_createdAt_229 !== undefined) {
+      const value_createdAt_234 = obj["createdAt"]
+      if (value_createdAt_234 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_229)
+        json += asDateTime(value_createdAt_234)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_230 = obj["createdBy"]
-      if (value_createdBy_230 !== undefined) {
+      const value_createdBy_235 = obj["createdBy"]
+      if (value_createdBy_235 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_230)
+        json += anonymous23(value_createdBy_235)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_231 = obj["updatedAt"]
-      if (value_updatedAt_231 !== undefined) {
+      const value_updatedAt_236 = obj["updatedAt"]
+      if (value_updatedAt_236 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_231)
+        json += asDateTime(value_updatedAt_236)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_232 = obj["updatedBy"]
-      if (value_updatedBy_232 !== undefined) {
+      const value_updatedBy_237 = obj["updatedBy"]
+      if (value_updatedBy_237 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_232)
+        json += anonymous23(value_updatedBy_237)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_233 = obj["deletedAt"]
-      if (value_deletedAt_233 !== undefined) {
+      const value_deletedAt_238 = obj["deletedAt"]
+      if (value_deletedAt_238 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_233 === null) {
+          if (value_deletedAt_238 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_233 === "string" ||
-            value_deletedAt_233 === null ||
-            value_deletedAt_233 instanceof Date ||
-            value_deletedAt_233 instanceof RegExp ||
+            typeof value_deletedAt_238 === "string" ||
+            value_deletedAt_238 === null ||
+            value_deletedAt_238 instanceof Date ||
+            value_deletedAt_238 instanceof RegExp ||
             (
-              typeof value_deletedAt_233 === "object" &&
-              typeof value_deletedAt_233.toString === "function" &&
-              value_deletedAt_233.toString !== Object.prototype.toString
+              typeof value_deletedAt_238 === "object" &&
+              typeof value_deletedAt_238.toString === "function" &&
+              value_deletedAt_238.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_233)
+            json += asDateTime(value_deletedAt_238)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5768,60 +5923,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_234 = obj["ownerId"]
-      if (value_ownerId_234 !== undefined) {
+      const value_ownerId_239 = obj["ownerId"]
+      if (value_ownerId_239 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_234 !== 'string') {
-          if (value_ownerId_234 === null) {
+        if (typeof value_ownerId_239 !== 'string') {
+          if (value_ownerId_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_234 instanceof RegExp) {
-            json += asString(value_ownerId_234.source)
+          } else if (value_ownerId_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_239 instanceof RegExp) {
+            json += asString(value_ownerId_239.source)
           } else {
-            json += asString(value_ownerId_234.toString())
+            json += asString(value_ownerId_239.toString())
           }
         } else {
-          json += asString(value_ownerId_234)
+          json += asString(value_ownerId_239)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_235 = obj["teamId"]
-      if (value_teamId_235 !== undefined) {
+      const value_teamId_240 = obj["teamId"]
+      if (value_teamId_240 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_235 === null) {
+          if (value_teamId_240 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_235 === "string" ||
-            value_teamId_235 === null ||
-            value_teamId_235 instanceof Date ||
-            value_teamId_235 instanceof RegExp ||
+            typeof value_teamId_240 === "string" ||
+            value_teamId_240 === null ||
+            value_teamId_240 instanceof Date ||
+            value_teamId_240 instanceof RegExp ||
             (
-              typeof value_teamId_235 === "object" &&
-              typeof value_teamId_235.toString === "function" &&
-              value_teamId_235.toString !== Object.prototype.toString
+              typeof value_teamId_240 === "object" &&
+              typeof value_teamId_240.toString === "function" &&
+              value_teamId_240.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_235 !== 'string') {
-          if (value_teamId_235 === null) {
+        if (typeof value_teamId_240 !== 'string') {
+          if (value_teamId_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_235 instanceof RegExp) {
-            json += asString(value_teamId_235.source)
+          } else if (value_teamId_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_240 instanceof RegExp) {
+            json += asString(value_teamId_240.source)
           } else {
-            json += asString(value_teamId_235.toString())
+            json += asString(value_teamId_240.toString())
           }
         } else {
-          json += asString(value_teamId_235)
+          json += asString(value_teamId_240)
         }
         
           }
@@ -5832,54 +5987,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_236 = obj["tags"]
-      if (value_tags_236 !== undefined) {
+      const value_tags_241 = obj["tags"]
+      if (value_tags_241 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_236)
+        json += anonymous27(value_tags_241)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_237 = obj["customFields"]
-      if (value_customFields_237 !== undefined) {
+      const value_customFields_242 = obj["customFields"]
+      if (value_customFields_242 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_237)
+        json += JSON.stringify(value_customFields_242)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_238 = obj["firstName"]
-      if (value_firstName_238 !== undefined) {
+      const value_firstName_243 = obj["firstName"]
+      if (value_firstName_243 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_238 === null) {
+          if (value_firstName_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_238 === "string" ||
-            value_firstName_238 === null ||
-            value_firstName_238 instanceof Date ||
-            value_firstName_238 instanceof RegExp ||
+            typeof value_firstName_243 === "string" ||
+            value_firstName_243 === null ||
+            value_firstName_243 instanceof Date ||
+            value_firstName_243 instanceof RegExp ||
             (
-              typeof value_firstName_238 === "object" &&
-              typeof value_firstName_238.toString === "function" &&
-              value_firstName_238.toString !== Object.prototype.toString
+              typeof value_firstName_243 === "object" &&
+              typeof value_firstName_243.toString === "function" &&
+              value_firstName_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_238 !== 'string') {
-          if (value_firstName_238 === null) {
+        if (typeof value_firstName_243 !== 'string') {
+          if (value_firstName_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_238 instanceof RegExp) {
-            json += asString(value_firstName_238.source)
+          } else if (value_firstName_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_243 instanceof RegExp) {
+            json += asString(value_firstName_243.source)
           } else {
-            json += asString(value_firstName_238.toString())
+            json += asString(value_firstName_243.toString())
           }
         } else {
-          json += asString(value_firstName_238)
+          json += asString(value_firstName_243)
         }
         
           }
@@ -5890,38 +6045,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_239 = obj["lastName"]
-      if (value_lastName_239 !== undefined) {
+      const value_lastName_244 = obj["lastName"]
+      if (value_lastName_244 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_239 === null) {
+          if (value_lastName_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_239 === "string" ||
-            value_lastName_239 === null ||
-            value_lastName_239 instanceof Date ||
-            value_lastName_239 instanceof RegExp ||
+            typeof value_lastName_244 === "string" ||
+            value_lastName_244 === null ||
+            value_lastName_244 instanceof Date ||
+            value_lastName_244 instanceof RegExp ||
             (
-              typeof value_lastName_239 === "object" &&
-              typeof value_lastName_239.toString === "function" &&
-              value_lastName_239.toString !== Object.prototype.toString
+              typeof value_lastName_244 === "object" &&
+              typeof value_lastName_244.toString === "function" &&
+              value_lastName_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_239 !== 'string') {
-          if (value_lastName_239 === null) {
+        if (typeof value_lastName_244 !== 'string') {
+          if (value_lastName_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_239 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_239.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_239 instanceof RegExp) {
-            json += asString(value_lastName_239.source)
+          } else if (value_lastName_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_244 instanceof RegExp) {
+            json += asString(value_lastName_244.source)
           } else {
-            json += asString(value_lastName_239.toString())
+            json += asString(value_lastName_244.toString())
           }
         } else {
-          json += asString(value_lastName_239)
+          json += asString(value_lastName_244)
         }
         
           }
@@ -5932,38 +6087,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_240 = obj["companyName"]
-      if (value_companyName_240 !== undefined) {
+      const value_companyName_245 = obj["companyName"]
+      if (value_companyName_245 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_240 === null) {
+          if (value_companyName_245 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_240 === "string" ||
-            value_companyName_240 === null ||
-            value_companyName_240 instanceof Date ||
-            value_companyName_240 instanceof RegExp ||
+            typeof value_companyName_245 === "string" ||
+            value_companyName_245 === null ||
+            value_companyName_245 instanceof Date ||
+            value_companyName_245 instanceof RegExp ||
             (
-              typeof value_companyName_240 === "object" &&
-              typeof value_companyName_240.toString === "function" &&
-              value_companyName_240.toString !== Object.prototype.toString
+              typeof value_companyName_245 === "object" &&
+              typeof value_companyName_245.toString === "function" &&
+              value_companyName_245.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_240 !== 'string') {
-          if (value_companyName_240 === null) {
+        if (typeof value_companyName_245 !== 'string') {
+          if (value_companyName_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_240 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_240.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_240 instanceof RegExp) {
-            json += asString(value_companyName_240.source)
+          } else if (value_companyName_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_245 instanceof RegExp) {
+            json += asString(value_companyName_245.source)
           } else {
-            json += asString(value_companyName_240.toString())
+            json += asString(value_companyName_245.toString())
           }
         } else {
-          json += asString(value_companyName_240)
+          json += asString(value_companyName_245)
         }
         
           }
@@ -5974,38 +6129,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_241 = obj["title"]
-      if (value_title_241 !== undefined) {
+      const value_title_246 = obj["title"]
+      if (value_title_246 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_241 === null) {
+          if (value_title_246 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_241 === "string" ||
-            value_title_241 === null ||
-            value_title_241 instanceof Date ||
-            value_title_241 instanceof RegExp ||
+            typeof value_title_246 === "string" ||
+            value_title_246 === null ||
+            value_title_246 instanceof Date ||
+            value_title_246 instanceof RegExp ||
             (
-              typeof value_title_241 === "object" &&
-              typeof value_title_241.toString === "function" &&
-              value_title_241.toString !== Object.prototype.toString
+              typeof value_title_246 === "object" &&
+              typeof value_title_246.toString === "function" &&
+              value_title_246.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_241 !== 'string') {
-          if (value_title_241 === null) {
+        if (typeof value_title_246 !== 'string') {
+          if (value_title_246 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_241 instanceof RegExp) {
-            json += asString(value_title_241.source)
+          } else if (value_title_246 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_246.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_246 instanceof RegExp) {
+            json += asString(value_title_246.source)
           } else {
-            json += asString(value_title_241.toString())
+            json += asString(value_title_246.toString())
           }
         } else {
-          json += asString(value_title_241)
+          json += asString(value_title_246)
         }
         
           }
@@ -6016,38 +6171,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_242 = obj["email"]
-      if (value_email_242 !== undefined) {
+      const value_email_247 = obj["email"]
+      if (value_email_247 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_242 === null) {
+          if (value_email_247 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_242 === "string" ||
-            value_email_242 === null ||
-            value_email_242 instanceof Date ||
-            value_email_242 instanceof RegExp ||
+            typeof value_email_247 === "string" ||
+            value_email_247 === null ||
+            value_email_247 instanceof Date ||
+            value_email_247 instanceof RegExp ||
             (
-              typeof value_email_242 === "object" &&
-              typeof value_email_242.toString === "function" &&
-              value_email_242.toString !== Object.prototype.toString
+              typeof value_email_247 === "object" &&
+              typeof value_email_247.toString === "function" &&
+              value_email_247.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_242 !== 'string') {
-          if (value_email_242 === null) {
+        if (typeof value_email_247 !== 'string') {
+          if (value_email_247 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_242 instanceof RegExp) {
-            json += asString(value_email_242.source)
+          } else if (value_email_247 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_247.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_247 instanceof RegExp) {
+            json += asString(value_email_247.source)
           } else {
-            json += asString(value_email_242.toString())
+            json += asString(value_email_247.toString())
           }
         } else {
-          json += asString(value_email_242)
+          json += asString(value_email_247)
         }
         
           }
@@ -6058,38 +6213,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_243 = obj["phone"]
-      if (value_phone_243 !== undefined) {
+      const value_phone_248 = obj["phone"]
+      if (value_phone_248 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_243 === null) {
+          if (value_phone_248 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_243 === "string" ||
-            value_phone_243 === null ||
-            value_phone_243 instanceof Date ||
-            value_phone_243 instanceof RegExp ||
+            typeof value_phone_248 === "string" ||
+            value_phone_248 === null ||
+            value_phone_248 instanceof Date ||
+            value_phone_248 instanceof RegExp ||
             (
-              typeof value_phone_243 === "object" &&
-              typeof value_phone_243.toString === "function" &&
-              value_phone_243.toString !== Object.prototype.toString
+              typeof value_phone_248 === "object" &&
+              typeof value_phone_248.toString === "function" &&
+              value_phone_248.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_243 !== 'string') {
-          if (value_phone_243 === null) {
+        if (typeof value_phone_248 !== 'string') {
+          if (value_phone_248 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_243 instanceof RegExp) {
-            json += asString(value_phone_243.source)
+          } else if (value_phone_248 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_248.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_248 instanceof RegExp) {
+            json += asString(value_phone_248.source)
           } else {
-            json += asString(value_phone_243.toString())
+            json += asString(value_phone_248.toString())
           }
         } else {
-          json += asString(value_phone_243)
+          json += asString(value_phone_248)
         }
         
           }
@@ -6100,38 +6255,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_244 = obj["mobilePhone"]
-      if (value_mobilePhone_244 !== undefined) {
+      const value_mobilePhone_249 = obj["mobilePhone"]
+      if (value_mobilePhone_249 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_244 === null) {
+          if (value_mobilePhone_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_244 === "string" ||
-            value_mobilePhone_244 === null ||
-            value_mobilePhone_244 instanceof Date ||
-            value_mobilePhone_244 instanceof RegExp ||
+            typeof value_mobilePhone_249 === "string" ||
+            value_mobilePhone_249 === null ||
+            value_mobilePhone_249 instanceof Date ||
+            value_mobilePhone_249 instanceof RegExp ||
             (
-              typeof value_mobilePhone_244 === "object" &&
-              typeof value_mobilePhone_244.toString === "function" &&
-              value_mobilePhone_244.toString !== Object.prototype.toString
+              typeof value_mobilePhone_249 === "object" &&
+              typeof value_mobilePhone_249.toString === "function" &&
+              value_mobilePhone_249.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_244 !== 'string') {
-          if (value_mobilePhone_244 === null) {
+        if (typeof value_mobilePhone_249 !== 'string') {
+          if (value_mobilePhone_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_244 instanceof RegExp) {
-            json += asString(value_mobilePhone_244.source)
+          } else if (value_mobilePhone_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_249 instanceof RegExp) {
+            json += asString(value_mobilePhone_249.source)
           } else {
-            json += asString(value_mobilePhone_244.toString())
+            json += asString(value_mobilePhone_249.toString())
           }
         } else {
-          json += asString(value_mobilePhone_244)
+          json += asString(value_mobilePhone_249)
         }
         
           }
@@ -6142,38 +6297,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_245 = obj["website"]
-      if (value_website_245 !== undefined) {
+      const value_website_250 = obj["website"]
+      if (value_website_250 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_245 === null) {
+          if (value_website_250 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_245 === "string" ||
-            value_website_245 === null ||
-            value_website_245 instanceof Date ||
-            value_website_245 instanceof RegExp ||
+            typeof value_website_250 === "string" ||
+            value_website_250 === null ||
+            value_website_250 instanceof Date ||
+            value_website_250 instanceof RegExp ||
             (
-              typeof value_website_245 === "object" &&
-              typeof value_website_245.toString === "function" &&
-              value_website_245.toString !== Object.prototype.toString
+              typeof value_website_250 === "object" &&
+              typeof value_website_250.toString === "function" &&
+              value_website_250.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_245 !== 'string') {
-          if (value_website_245 === null) {
+        if (typeof value_website_250 !== 'string') {
+          if (value_website_250 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_245 instanceof RegExp) {
-            json += asString(value_website_245.source)
+          } else if (value_website_250 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_250.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_250 instanceof RegExp) {
+            json += asString(value_website_250.source)
           } else {
-            json += asString(value_website_245.toString())
+            json += asString(value_website_250.toString())
           }
         } else {
-          json += asString(value_website_245)
+          json += asString(value_website_250)
         }
         
           }
@@ -6184,38 +6339,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_246 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_246 !== undefined) {
+      const value_unqualifiedReason_251 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_251 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_246 === null) {
+          if (value_unqualifiedReason_251 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_246 === "string" ||
-            value_unqualifiedReason_246 === null ||
-            value_unqualifiedReason_246 instanceof Date ||
-            value_unqualifiedReason_246 instanceof RegExp ||
+            typeof value_unqualifiedReason_251 === "string" ||
+            value_unqualifiedReason_251 === null ||
+            value_unqualifiedReason_251 instanceof Date ||
+            value_unqualifiedReason_251 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_246 === "object" &&
-              typeof value_unqualifiedReason_246.toString === "function" &&
-              value_unqualifiedReason_246.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_251 === "object" &&
+              typeof value_unqualifiedReason_251.toString === "function" &&
+              value_unqualifiedReason_251.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_246 !== 'string') {
-          if (value_unqualifiedReason_246 === null) {
+        if (typeof value_unqualifiedReason_251 !== 'string') {
+          if (value_unqualifiedReason_251 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_246 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_246.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_246 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_246.source)
+          } else if (value_unqualifiedReason_251 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_251.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_251 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_251.source)
           } else {
-            json += asString(value_unqualifiedReason_246.toString())
+            json += asString(value_unqualifiedReason_251.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_246)
+          json += asString(value_unqualifiedReason_251)
         }
         
           }
@@ -6226,38 +6381,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_247 = obj["rating"]
-      if (value_rating_247 !== undefined) {
+      const value_rating_252 = obj["rating"]
+      if (value_rating_252 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_247 === null) {
+          if (value_rating_252 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_247 === "string" ||
-            value_rating_247 === null ||
-            value_rating_247 instanceof Date ||
-            value_rating_247 instanceof RegExp ||
+            typeof value_rating_252 === "string" ||
+            value_rating_252 === null ||
+            value_rating_252 instanceof Date ||
+            value_rating_252 instanceof RegExp ||
             (
-              typeof value_rating_247 === "object" &&
-              typeof value_rating_247.toString === "function" &&
-              value_rating_247.toString !== Object.prototype.toString
+              typeof value_rating_252 === "object" &&
+              typeof value_rating_252.toString === "function" &&
+              value_rating_252.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_247 !== 'string') {
-          if (value_rating_247 === null) {
+        if (typeof value_rating_252 !== 'string') {
+          if (value_rating_252 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_247 instanceof RegExp) {
-            json += asString(value_rating_247.source)
+          } else if (value_rating_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_252 instanceof RegExp) {
+            json += asString(value_rating_252.source)
           } else {
-            json += asString(value_rating_247.toString())
+            json += asString(value_rating_252.toString())
           }
         } else {
-          json += asString(value_rating_247)
+          json += asString(value_rating_252)
         }
         
           }
@@ -6268,16 +6423,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_248 = obj["score"]
-      if (value_score_248 !== undefined) {
+      const value_score_253 = obj["score"]
+      if (value_score_253 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_248 === null) {
+          if (value_score_253 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_248) || value_score_248 === null) {
-            json += asInteger(value_score_248)
+          else if(Number.isInteger(value_score_253) || value_score_253 === null) {
+            json += asInteger(value_score_253)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -6286,38 +6441,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_249 = obj["source"]
-      if (value_source_249 !== undefined) {
+      const value_source_254 = obj["source"]
+      if (value_source_254 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_249 === null) {
+          if (value_source_254 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_249 === "string" ||
-            value_source_249 === null ||
-            value_source_249 instanceof Date ||
-            value_source_249 instanceof RegExp ||
+            typeof value_source_254 === "string" ||
+            value_source_254 === null ||
+            value_source_254 instanceof Date ||
+            value_source_254 instanceof RegExp ||
             (
-              typeof value_source_249 === "object" &&
-              typeof value_source_249.toString === "function" &&
-              value_source_249.toString !== Object.prototype.toString
+              typeof value_source_254 === "object" &&
+              typeof value_source_254.toString === "function" &&
+              value_source_254.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_249 !== 'string') {
-          if (value_source_249 === null) {
+        if (typeof value_source_254 !== 'string') {
+          if (value_source_254 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_249 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_249.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_249 instanceof RegExp) {
-            json += asString(value_source_249.source)
+          } else if (value_source_254 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_254.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_254 instanceof RegExp) {
+            json += asString(value_source_254.source)
           } else {
-            json += asString(value_source_249.toString())
+            json += asString(value_source_254.toString())
           }
         } else {
-          json += asString(value_source_249)
+          json += asString(value_source_254)
         }
         
           }
@@ -6328,38 +6483,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_250 = obj["sourceDetail"]
-      if (value_sourceDetail_250 !== undefined) {
+      const value_sourceDetail_255 = obj["sourceDetail"]
+      if (value_sourceDetail_255 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_250 === null) {
+          if (value_sourceDetail_255 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_250 === "string" ||
-            value_sourceDetail_250 === null ||
-            value_sourceDetail_250 instanceof Date ||
-            value_sourceDetail_250 instanceof RegExp ||
+            typeof value_sourceDetail_255 === "string" ||
+            value_sourceDetail_255 === null ||
+            value_sourceDetail_255 instanceof Date ||
+            value_sourceDetail_255 instanceof RegExp ||
             (
-              typeof value_sourceDetail_250 === "object" &&
-              typeof value_sourceDetail_250.toString === "function" &&
-              value_sourceDetail_250.toString !== Object.prototype.toString
+              typeof value_sourceDetail_255 === "object" &&
+              typeof value_sourceDetail_255.toString === "function" &&
+              value_sourceDetail_255.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_250 !== 'string') {
-          if (value_sourceDetail_250 === null) {
+        if (typeof value_sourceDetail_255 !== 'string') {
+          if (value_sourceDetail_255 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_250 instanceof RegExp) {
-            json += asString(value_sourceDetail_250.source)
+          } else if (value_sourceDetail_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_255 instanceof RegExp) {
+            json += asString(value_sourceDetail_255.source)
           } else {
-            json += asString(value_sourceDetail_250.toString())
+            json += asString(value_sourceDetail_255.toString())
           }
         } else {
-          json += asString(value_sourceDetail_250)
+          json += asString(value_sourceDetail_255)
         }
         
           }
@@ -6370,16 +6525,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_251 = obj["utm"]
-      if (value_utm_251 !== undefined) {
+      const value_utm_256 = obj["utm"]
+      if (value_utm_256 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_251 === null) {
+          if (value_utm_256 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_251 === "object" && !Array.isArray(value_utm_251)) || value_utm_251 === null) {
-            json += anonymous45(value_utm_251)
+          else if((typeof value_utm_256 === "object" && !Array.isArray(value_utm_256)) || value_utm_256 === null) {
+            json += anonymous48(value_utm_256)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -6388,38 +6543,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_258 = obj["industry"]
-      if (value_industry_258 !== undefined) {
+      const value_industry_263 = obj["industry"]
+      if (value_industry_263 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_258 === null) {
+          if (value_industry_263 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_258 === "string" ||
-            value_industry_258 === null ||
-            value_industry_258 instanceof Date ||
-            value_industry_258 instanceof RegExp ||
+            typeof value_industry_263 === "string" ||
+            value_industry_263 === null ||
+            value_industry_263 instanceof Date ||
+            value_industry_263 instanceof RegExp ||
             (
-              typeof value_industry_258 === "object" &&
-              typeof value_industry_258.toString === "function" &&
-              value_industry_258.toString !== Object.prototype.toString
+              typeof value_industry_263 === "object" &&
+              typeof value_industry_263.toString === "function" &&
+              value_industry_263.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_258 !== 'string') {
-          if (value_industry_258 === null) {
+        if (typeof value_industry_263 !== 'string') {
+          if (value_industry_263 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_258 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_258.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_258 instanceof RegExp) {
-            json += asString(value_industry_258.source)
+          } else if (value_industry_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_263 instanceof RegExp) {
+            json += asString(value_industry_263.source)
           } else {
-            json += asString(value_industry_258.toString())
+            json += asString(value_industry_263.toString())
           }
         } else {
-          json += asString(value_industry_258)
+          json += asString(value_industry_263)
         }
         
           }
@@ -6430,16 +6585,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_259 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_259 !== undefined) {
+      const value_numberOfEmployees_264 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_264 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_259 === null) {
+          if (value_numberOfEmployees_264 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_259) || value_numberOfEmployees_259 === null) {
-            json += asInteger(value_numberOfEmployees_259)
+          else if(Number.isInteger(value_numberOfEmployees_264) || value_numberOfEmployees_264 === null) {
+            json += asInteger(value_numberOfEmployees_264)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -6448,16 +6603,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_260 = obj["annualRevenue"]
-      if (value_annualRevenue_260 !== undefined) {
+      const value_annualRevenue_265 = obj["annualRevenue"]
+      if (value_annualRevenue_265 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_260 === null) {
+          if (value_annualRevenue_265 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_260 === "object" && !Array.isArray(value_annualRevenue_260)) || value_annualRevenue_260 === null) {
-            json += anonymous46(value_annualRevenue_260)
+          else if((typeof value_annualRevenue_265 === "object" && !Array.isArray(value_annualRevenue_265)) || value_annualRevenue_265 === null) {
+            json += anonymous49(value_annualRevenue_265)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6466,16 +6621,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_264 = obj["address"]
-      if (value_address_264 !== undefined) {
+      const value_address_269 = obj["address"]
+      if (value_address_269 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_264 === null) {
+          if (value_address_269 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_264 === "object" && !Array.isArray(value_address_264)) || value_address_264 === null) {
-            json += anonymous47(value_address_264)
+          else if((typeof value_address_269 === "object" && !Array.isArray(value_address_269)) || value_address_269 === null) {
+            json += anonymous50(value_address_269)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6484,38 +6639,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_272 = obj["description"]
-      if (value_description_272 !== undefined) {
+      const value_description_277 = obj["description"]
+      if (value_description_277 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_272 === null) {
+          if (value_description_277 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_272 === "string" ||
-            value_description_272 === null ||
-            value_description_272 instanceof Date ||
-            value_description_272 instanceof RegExp ||
+            typeof value_description_277 === "string" ||
+            value_description_277 === null ||
+            value_description_277 instanceof Date ||
+            value_description_277 instanceof RegExp ||
             (
-              typeof value_description_272 === "object" &&
-              typeof value_description_272.toString === "function" &&
-              value_description_272.toString !== Object.prototype.toString
+              typeof value_description_277 === "object" &&
+              typeof value_description_277.toString === "function" &&
+              value_description_277.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_272 !== 'string') {
-          if (value_description_272 === null) {
+        if (typeof value_description_277 !== 'string') {
+          if (value_description_277 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_272 instanceof RegExp) {
-            json += asString(value_description_272.source)
+          } else if (value_description_277 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_277.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_277 instanceof RegExp) {
+            json += asString(value_description_277.source)
           } else {
-            json += asString(value_description_272.toString())
+            json += asString(value_description_277.toString())
           }
         } else {
-          json += asString(value_description_272)
+          json += asString(value_description_277)
         }
         
           }
@@ -6526,86 +6681,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_273 = obj["doNotCall"]
-      if (value_doNotCall_273 !== undefined) {
+      const value_doNotCall_278 = obj["doNotCall"]
+      if (value_doNotCall_278 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_273)
+        json += asBoolean(value_doNotCall_278)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_274 = obj["emailOptOut"]
-      if (value_emailOptOut_274 !== undefined) {
+      const value_emailOptOut_279 = obj["emailOptOut"]
+      if (value_emailOptOut_279 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_274)
+        json += asBoolean(value_emailOptOut_279)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_275 = obj["name"]
-      if (value_name_275 !== undefined) {
+      const value_name_280 = obj["name"]
+      if (value_name_280 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_275 !== 'string') {
-          if (value_name_275 === null) {
+        if (typeof value_name_280 !== 'string') {
+          if (value_name_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_275 instanceof RegExp) {
-            json += asString(value_name_275.source)
+          } else if (value_name_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_280 instanceof RegExp) {
+            json += asString(value_name_280.source)
           } else {
-            json += asString(value_name_275.toString())
+            json += asString(value_name_280.toString())
           }
         } else {
-          json += asString(value_name_275)
+          json += asString(value_name_280)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_276 = obj["status"]
-      if (value_status_276 !== undefined) {
+      const value_status_281 = obj["status"]
+      if (value_status_281 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_276 !== 'string') {
-          if (value_status_276 === null) {
+        if (typeof value_status_281 !== 'string') {
+          if (value_status_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_276 instanceof RegExp) {
-            json += asString(value_status_276.source)
+          } else if (value_status_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_281 instanceof RegExp) {
+            json += asString(value_status_281.source)
           } else {
-            json += asString(value_status_276.toString())
+            json += asString(value_status_281.toString())
           }
         } else {
-          json += asString(value_status_276)
+          json += asString(value_status_281)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_277 = obj["convertedAt"]
-      if (value_convertedAt_277 !== undefined) {
+      const value_convertedAt_282 = obj["convertedAt"]
+      if (value_convertedAt_282 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_277 === null) {
+          if (value_convertedAt_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_277 === "string" ||
-            value_convertedAt_277 === null ||
-            value_convertedAt_277 instanceof Date ||
-            value_convertedAt_277 instanceof RegExp ||
+            typeof value_convertedAt_282 === "string" ||
+            value_convertedAt_282 === null ||
+            value_convertedAt_282 instanceof Date ||
+            value_convertedAt_282 instanceof RegExp ||
             (
-              typeof value_convertedAt_277 === "object" &&
-              typeof value_convertedAt_277.toString === "function" &&
-              value_convertedAt_277.toString !== Object.prototype.toString
+              typeof value_convertedAt_282 === "object" &&
+              typeof value_convertedAt_282.toString === "function" &&
+              value_convertedAt_282.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_277)
+            json += asDateTime(value_convertedAt_282)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6614,38 +6769,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_278 = obj["convertedAccountId"]
-      if (value_convertedAccountId_278 !== undefined) {
+      const value_convertedAccountId_283 = obj["convertedAccountId"]
+      if (value_convertedAccountId_283 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_278 === null) {
+          if (value_convertedAccountId_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_278 === "string" ||
-            value_convertedAccountId_278 === null ||
-            value_convertedAccountId_278 instanceof Date ||
-            value_convertedAccountId_278 instanceof RegExp ||
+            typeof value_convertedAccountId_283 === "string" ||
+            value_convertedAccountId_283 === null ||
+            value_convertedAccountId_283 instanceof Date ||
+            value_convertedAccountId_283 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_278 === "object" &&
-              typeof value_convertedAccountId_278.toString === "function" &&
-              value_convertedAccountId_278.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_283 === "object" &&
+              typeof value_convertedAccountId_283.toString === "function" &&
+              value_convertedAccountId_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_278 !== 'string') {
-          if (value_convertedAccountId_278 === null) {
+        if (typeof value_convertedAccountId_283 !== 'string') {
+          if (value_convertedAccountId_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_278 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_278.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_278 instanceof RegExp) {
-            json += asString(value_convertedAccountId_278.source)
+          } else if (value_convertedAccountId_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_283 instanceof RegExp) {
+            json += asString(value_convertedAccountId_283.source)
           } else {
-            json += asString(value_convertedAccountId_278.toString())
+            json += asString(value_convertedAccountId_283.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_278)
+          json += asString(value_convertedAccountId_283)
         }
         
           }
@@ -6656,38 +6811,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_279 = obj["convertedContactId"]
-      if (value_convertedContactId_279 !== undefined) {
+      const value_convertedContactId_284 = obj["convertedContactId"]
+      if (value_convertedContactId_284 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_279 === null) {
+          if (value_convertedContactId_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_279 === "string" ||
-            value_convertedContactId_279 === null ||
-            value_convertedContactId_279 instanceof Date ||
-            value_convertedContactId_279 instanceof RegExp ||
+            typeof value_convertedContactId_284 === "string" ||
+            value_convertedContactId_284 === null ||
+            value_convertedContactId_284 instanceof Date ||
+            value_convertedContactId_284 instanceof RegExp ||
             (
-              typeof value_convertedContactId_279 === "object" &&
-              typeof value_convertedContactId_279.toString === "function" &&
-              value_convertedContactId_279.toString !== Object.prototype.toString
+              typeof value_convertedContactId_284 === "object" &&
+              typeof value_convertedContactId_284.toString === "function" &&
+              value_convertedContactId_284.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_279 !== 'string') {
-          if (value_convertedContactId_279 === null) {
+        if (typeof value_convertedContactId_284 !== 'string') {
+          if (value_convertedContactId_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_279 instanceof RegExp) {
-            json += asString(value_convertedContactId_279.source)
+          } else if (value_convertedContactId_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_284 instanceof RegExp) {
+            json += asString(value_convertedContactId_284.source)
           } else {
-            json += asString(value_convertedContactId_279.toString())
+            json += asString(value_convertedContactId_284.toString())
           }
         } else {
-          json += asString(value_convertedContactId_279)
+          json += asString(value_convertedContactId_284)
         }
         
           }
@@ -6698,38 +6853,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_280 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_280 !== undefined) {
+      const value_convertedOpportunityId_285 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_285 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_280 === null) {
+          if (value_convertedOpportunityId_285 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_280 === "string" ||
-            value_convertedOpportunityId_280 === null ||
-            value_convertedOpportunityId_280 instanceof Date ||
-            value_convertedOpportunityId_280 instanceof RegExp ||
+            typeof value_convertedOpportunityId_285 === "string" ||
+            value_convertedOpportunityId_285 === null ||
+            value_convertedOpportunityId_285 instanceof Date ||
+            value_convertedOpportunityId_285 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_280 === "object" &&
-              typeof value_convertedOpportunityId_280.toString === "function" &&
-              value_convertedOpportunityId_280.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_285 === "object" &&
+              typeof value_convertedOpportunityId_285.toString === "function" &&
+              value_convertedOpportunityId_285.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_280 !== 'string') {
-          if (value_convertedOpportunityId_280 === null) {
+        if (typeof value_convertedOpportunityId_285 !== 'string') {
+          if (value_convertedOpportunityId_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_280 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_280.source)
+          } else if (value_convertedOpportunityId_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_285 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_285.source)
           } else {
-            json += asString(value_convertedOpportunityId_280.toString())
+            json += asString(value_convertedOpportunityId_285.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_280)
+          json += asString(value_convertedOpportunityId_285)
         }
         
           }
@@ -6745,7 +6900,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous43 (obj) {
+    function anonymous46 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -6759,18 +6914,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous44(value)
+        json += anonymous47(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous44(value)
+          json += anonymous47(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadList#"
-      function anonymous42 (input) {
+      function anonymous45 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6779,18 +6934,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_225 = obj["data"]
-      if (value_data_225 !== undefined) {
+      const value_data_230 = obj["data"]
+      if (value_data_230 !== undefined) {
         json += "{\"data\":"
-        json += anonymous43(value_data_225)
+        json += anonymous46(value_data_230)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_281 = obj["page"]
-      if (value_page_281 !== undefined) {
+      const value_page_286 = obj["page"]
+      if (value_page_286 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_281)
+        json += anonymous21(value_page_286)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6801,7 +6956,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous49 (input) {
+      function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6810,32 +6965,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_289 = obj["outcome"]
-      if (value_outcome_289 !== undefined) {
+      const value_outcome_294 = obj["outcome"]
+      if (value_outcome_294 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_289 !== 'string') {
-          if (value_outcome_289 === null) {
+        if (typeof value_outcome_294 !== 'string') {
+          if (value_outcome_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_289 instanceof RegExp) {
-            json += asString(value_outcome_289.source)
+          } else if (value_outcome_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_294 instanceof RegExp) {
+            json += asString(value_outcome_294.source)
           } else {
-            json += asString(value_outcome_289.toString())
+            json += asString(value_outcome_294.toString())
           }
         } else {
-          json += asString(value_outcome_289)
+          json += asString(value_outcome_294)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_290 = obj["record"]
-      if (value_record_290 !== undefined) {
+      const value_record_295 = obj["record"]
+      if (value_record_295 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_290)
+        json += anonymous26(value_record_295)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6846,7 +7001,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous50 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6855,32 +7010,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_293 = obj["outcome"]
-      if (value_outcome_293 !== undefined) {
+      const value_outcome_298 = obj["outcome"]
+      if (value_outcome_298 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_293 !== 'string') {
-          if (value_outcome_293 === null) {
+        if (typeof value_outcome_298 !== 'string') {
+          if (value_outcome_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_293 instanceof RegExp) {
-            json += asString(value_outcome_293.source)
+          } else if (value_outcome_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_298 instanceof RegExp) {
+            json += asString(value_outcome_298.source)
           } else {
-            json += asString(value_outcome_293.toString())
+            json += asString(value_outcome_298.toString())
           }
         } else {
-          json += asString(value_outcome_293)
+          json += asString(value_outcome_298)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_294 = obj["record"]
-      if (value_record_294 !== undefined) {
+      const value_record_299 = obj["record"]
+      if (value_record_299 !== undefined) {
         json += ",\"record\":"
-        json += anonymous39(value_record_294)
+        json += anonymous42(value_record_299)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6891,7 +7046,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous53 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6900,44 +7055,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_317 = obj["amount"]
-      if (value_amount_317 !== undefined) {
+      const value_amount_322 = obj["amount"]
+      if (value_amount_322 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_317 !== 'string') {
-          if (value_amount_317 === null) {
+        if (typeof value_amount_322 !== 'string') {
+          if (value_amount_322 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_317 instanceof RegExp) {
-            json += asString(value_amount_317.source)
+          } else if (value_amount_322 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_322.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_322 instanceof RegExp) {
+            json += asString(value_amount_322.source)
           } else {
-            json += asString(value_amount_317.toString())
+            json += asString(value_amount_322.toString())
           }
         } else {
-          json += asString(value_amount_317)
+          json += asString(value_amount_322)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_318 = obj["currency"]
-      if (value_currency_318 !== undefined) {
+      const value_currency_323 = obj["currency"]
+      if (value_currency_323 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_318 !== 'string') {
-          if (value_currency_318 === null) {
+        if (typeof value_currency_323 !== 'string') {
+          if (value_currency_323 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_318 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_318.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_318 instanceof RegExp) {
-            json += asString(value_currency_318.source)
+          } else if (value_currency_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_323 instanceof RegExp) {
+            json += asString(value_currency_323.source)
           } else {
-            json += asString(value_currency_318.toString())
+            json += asString(value_currency_323.toString())
           }
         } else {
-          json += asString(value_currency_318)
+          json += asString(value_currency_323)
         }
         
       } else {
@@ -6950,7 +7105,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous52 (input) {
+      function anonymous55 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6959,88 +7114,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_300 = obj["id"]
-      if (value_id_300 !== undefined) {
+      const value_id_305 = obj["id"]
+      if (value_id_305 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_300 !== 'string') {
-          if (value_id_300 === null) {
+        if (typeof value_id_305 !== 'string') {
+          if (value_id_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_300 instanceof RegExp) {
-            json += asString(value_id_300.source)
+          } else if (value_id_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_305 instanceof RegExp) {
+            json += asString(value_id_305.source)
           } else {
-            json += asString(value_id_300.toString())
+            json += asString(value_id_305.toString())
           }
         } else {
-          json += asString(value_id_300)
+          json += asString(value_id_305)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_301 = obj["version"]
-      if (value_version_301 !== undefined) {
+      const value_version_306 = obj["version"]
+      if (value_version_306 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_301)
+        json += asInteger(value_version_306)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_302 = obj["createdAt"]
-      if (value_createdAt_302 !== undefined) {
+      const value_createdAt_307 = obj["createdAt"]
+      if (value_createdAt_307 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_302)
+        json += asDateTime(value_createdAt_307)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_303 = obj["createdBy"]
-      if (value_createdBy_303 !== undefined) {
+      const value_createdBy_308 = obj["createdBy"]
+      if (value_createdBy_308 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_303)
+        json += anonymous23(value_createdBy_308)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_304 = obj["updatedAt"]
-      if (value_updatedAt_304 !== undefined) {
+      const value_updatedAt_309 = obj["updatedAt"]
+      if (value_updatedAt_309 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_304)
+        json += asDateTime(value_updatedAt_309)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_305 = obj["updatedBy"]
-      if (value_updatedBy_305 !== undefined) {
+      const value_updatedBy_310 = obj["updatedBy"]
+      if (value_updatedBy_310 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_305)
+        json += anonymous23(value_updatedBy_310)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_306 = obj["deletedAt"]
-      if (value_deletedAt_306 !== undefined) {
+      const value_deletedAt_311 = obj["deletedAt"]
+      if (value_deletedAt_311 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_306 === null) {
+          if (value_deletedAt_311 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_306 === "string" ||
-            value_deletedAt_306 === null ||
-            value_deletedAt_306 instanceof Date ||
-            value_deletedAt_306 instanceof RegExp ||
+            typeof value_deletedAt_311 === "string" ||
+            value_deletedAt_311 === null ||
+            value_deletedAt_311 instanceof Date ||
+            value_deletedAt_311 instanceof RegExp ||
             (
-              typeof value_deletedAt_306 === "object" &&
-              typeof value_deletedAt_306.toString === "function" &&
-              value_deletedAt_306.toString !== Object.prototype.toString
+              typeof value_deletedAt_311 === "object" &&
+              typeof value_deletedAt_311.toString === "function" &&
+              value_deletedAt_311.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_306)
+            json += asDateTime(value_deletedAt_311)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7049,60 +7204,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_307 = obj["ownerId"]
-      if (value_ownerId_307 !== undefined) {
+      const value_ownerId_312 = obj["ownerId"]
+      if (value_ownerId_312 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_307 !== 'string') {
-          if (value_ownerId_307 === null) {
+        if (typeof value_ownerId_312 !== 'string') {
+          if (value_ownerId_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_307 instanceof RegExp) {
-            json += asString(value_ownerId_307.source)
+          } else if (value_ownerId_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_312 instanceof RegExp) {
+            json += asString(value_ownerId_312.source)
           } else {
-            json += asString(value_ownerId_307.toString())
+            json += asString(value_ownerId_312.toString())
           }
         } else {
-          json += asString(value_ownerId_307)
+          json += asString(value_ownerId_312)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_308 = obj["teamId"]
-      if (value_teamId_308 !== undefined) {
+      const value_teamId_313 = obj["teamId"]
+      if (value_teamId_313 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_308 === null) {
+          if (value_teamId_313 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_308 === "string" ||
-            value_teamId_308 === null ||
-            value_teamId_308 instanceof Date ||
-            value_teamId_308 instanceof RegExp ||
+            typeof value_teamId_313 === "string" ||
+            value_teamId_313 === null ||
+            value_teamId_313 instanceof Date ||
+            value_teamId_313 instanceof RegExp ||
             (
-              typeof value_teamId_308 === "object" &&
-              typeof value_teamId_308.toString === "function" &&
-              value_teamId_308.toString !== Object.prototype.toString
+              typeof value_teamId_313 === "object" &&
+              typeof value_teamId_313.toString === "function" &&
+              value_teamId_313.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_308 !== 'string') {
-          if (value_teamId_308 === null) {
+        if (typeof value_teamId_313 !== 'string') {
+          if (value_teamId_313 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_308 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_308.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_308 instanceof RegExp) {
-            json += asString(value_teamId_308.source)
+          } else if (value_teamId_313 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_313.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_313 instanceof RegExp) {
+            json += asString(value_teamId_313.source)
           } else {
-            json += asString(value_teamId_308.toString())
+            json += asString(value_teamId_313.toString())
           }
         } else {
-          json += asString(value_teamId_308)
+          json += asString(value_teamId_313)
         }
         
           }
@@ -7113,76 +7268,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_309 = obj["tags"]
-      if (value_tags_309 !== undefined) {
+      const value_tags_314 = obj["tags"]
+      if (value_tags_314 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_309)
+        json += anonymous27(value_tags_314)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_310 = obj["customFields"]
-      if (value_customFields_310 !== undefined) {
+      const value_customFields_315 = obj["customFields"]
+      if (value_customFields_315 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_310)
+        json += JSON.stringify(value_customFields_315)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_311 = obj["name"]
-      if (value_name_311 !== undefined) {
+      const value_name_316 = obj["name"]
+      if (value_name_316 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_311 !== 'string') {
-          if (value_name_311 === null) {
+        if (typeof value_name_316 !== 'string') {
+          if (value_name_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_311 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_311.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_311 instanceof RegExp) {
-            json += asString(value_name_311.source)
+          } else if (value_name_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_316 instanceof RegExp) {
+            json += asString(value_name_316.source)
           } else {
-            json += asString(value_name_311.toString())
+            json += asString(value_name_316.toString())
           }
         } else {
-          json += asString(value_name_311)
+          json += asString(value_name_316)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_312 = obj["accountId"]
-      if (value_accountId_312 !== undefined) {
+      const value_accountId_317 = obj["accountId"]
+      if (value_accountId_317 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_312 === null) {
+          if (value_accountId_317 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_312 === "string" ||
-            value_accountId_312 === null ||
-            value_accountId_312 instanceof Date ||
-            value_accountId_312 instanceof RegExp ||
+            typeof value_accountId_317 === "string" ||
+            value_accountId_317 === null ||
+            value_accountId_317 instanceof Date ||
+            value_accountId_317 instanceof RegExp ||
             (
-              typeof value_accountId_312 === "object" &&
-              typeof value_accountId_312.toString === "function" &&
-              value_accountId_312.toString !== Object.prototype.toString
+              typeof value_accountId_317 === "object" &&
+              typeof value_accountId_317.toString === "function" &&
+              value_accountId_317.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_312 !== 'string') {
-          if (value_accountId_312 === null) {
+        if (typeof value_accountId_317 !== 'string') {
+          if (value_accountId_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_312 instanceof RegExp) {
-            json += asString(value_accountId_312.source)
+          } else if (value_accountId_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_317 instanceof RegExp) {
+            json += asString(value_accountId_317.source)
           } else {
-            json += asString(value_accountId_312.toString())
+            json += asString(value_accountId_317.toString())
           }
         } else {
-          json += asString(value_accountId_312)
+          json += asString(value_accountId_317)
         }
         
           }
@@ -7193,38 +7348,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_313 = obj["primaryContactId"]
-      if (value_primaryContactId_313 !== undefined) {
+      const value_primaryContactId_318 = obj["primaryContactId"]
+      if (value_primaryContactId_318 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_313 === null) {
+          if (value_primaryContactId_318 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_313 === "string" ||
-            value_primaryContactId_313 === null ||
-            value_primaryContactId_313 instanceof Date ||
-            value_primaryContactId_313 instanceof RegExp ||
+            typeof value_primaryContactId_318 === "string" ||
+            value_primaryContactId_318 === null ||
+            value_primaryContactId_318 instanceof Date ||
+            value_primaryContactId_318 instanceof RegExp ||
             (
-              typeof value_primaryContactId_313 === "object" &&
-              typeof value_primaryContactId_313.toString === "function" &&
-              value_primaryContactId_313.toString !== Object.prototype.toString
+              typeof value_primaryContactId_318 === "object" &&
+              typeof value_primaryContactId_318.toString === "function" &&
+              value_primaryContactId_318.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_313 !== 'string') {
-          if (value_primaryContactId_313 === null) {
+        if (typeof value_primaryContactId_318 !== 'string') {
+          if (value_primaryContactId_318 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_313 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_313.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_313 instanceof RegExp) {
-            json += asString(value_primaryContactId_313.source)
+          } else if (value_primaryContactId_318 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_318.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_318 instanceof RegExp) {
+            json += asString(value_primaryContactId_318.source)
           } else {
-            json += asString(value_primaryContactId_313.toString())
+            json += asString(value_primaryContactId_318.toString())
           }
         } else {
-          json += asString(value_primaryContactId_313)
+          json += asString(value_primaryContactId_318)
         }
         
           }
@@ -7235,38 +7390,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_314 = obj["stageId"]
-      if (value_stageId_314 !== undefined) {
+      const value_stageId_319 = obj["stageId"]
+      if (value_stageId_319 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_314 !== 'string') {
-          if (value_stageId_314 === null) {
+        if (typeof value_stageId_319 !== 'string') {
+          if (value_stageId_319 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_314 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_314.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_314 instanceof RegExp) {
-            json += asString(value_stageId_314.source)
+          } else if (value_stageId_319 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_319.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_319 instanceof RegExp) {
+            json += asString(value_stageId_319.source)
           } else {
-            json += asString(value_stageId_314.toString())
+            json += asString(value_stageId_319.toString())
           }
         } else {
-          json += asString(value_stageId_314)
+          json += asString(value_stageId_319)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_315 = obj["amount"]
-      if (value_amount_315 !== undefined) {
+      const value_amount_320 = obj["amount"]
+      if (value_amount_320 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_315 === null) {
+          if (value_amount_320 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_315 === "object" && !Array.isArray(value_amount_315)) || value_amount_315 === null) {
-            json += anonymous53(value_amount_315)
+          else if((typeof value_amount_320 === "object" && !Array.isArray(value_amount_320)) || value_amount_320 === null) {
+            json += anonymous56(value_amount_320)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -7275,16 +7430,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_319 = obj["probability"]
-      if (value_probability_319 !== undefined) {
+      const value_probability_324 = obj["probability"]
+      if (value_probability_324 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_319 === null) {
+          if (value_probability_324 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_319) || value_probability_319 === null) {
-            json += asInteger(value_probability_319)
+          else if(Number.isInteger(value_probability_324) || value_probability_324 === null) {
+            json += asInteger(value_probability_324)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -7293,26 +7448,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_320 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_320 !== undefined) {
+      const value_expectedCloseDate_325 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_325 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_320 === null) {
+          if (value_expectedCloseDate_325 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_320 === "string" ||
-            value_expectedCloseDate_320 === null ||
-            value_expectedCloseDate_320 instanceof Date ||
-            value_expectedCloseDate_320 instanceof RegExp ||
+            typeof value_expectedCloseDate_325 === "string" ||
+            value_expectedCloseDate_325 === null ||
+            value_expectedCloseDate_325 instanceof Date ||
+            value_expectedCloseDate_325 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_320 === "object" &&
-              typeof value_expectedCloseDate_320.toString === "function" &&
-              value_expectedCloseDate_320.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_325 === "object" &&
+              typeof value_expectedCloseDate_325.toString === "function" &&
+              value_expectedCloseDate_325.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_320)
+            json += asDate(value_expectedCloseDate_325)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -7321,38 +7476,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_321 = obj["lostReason"]
-      if (value_lostReason_321 !== undefined) {
+      const value_lostReason_326 = obj["lostReason"]
+      if (value_lostReason_326 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_321 === null) {
+          if (value_lostReason_326 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_321 === "string" ||
-            value_lostReason_321 === null ||
-            value_lostReason_321 instanceof Date ||
-            value_lostReason_321 instanceof RegExp ||
+            typeof value_lostReason_326 === "string" ||
+            value_lostReason_326 === null ||
+            value_lostReason_326 instanceof Date ||
+            value_lostReason_326 instanceof RegExp ||
             (
-              typeof value_lostReason_321 === "object" &&
-              typeof value_lostReason_321.toString === "function" &&
-              value_lostReason_321.toString !== Object.prototype.toString
+              typeof value_lostReason_326 === "object" &&
+              typeof value_lostReason_326.toString === "function" &&
+              value_lostReason_326.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_321 !== 'string') {
-          if (value_lostReason_321 === null) {
+        if (typeof value_lostReason_326 !== 'string') {
+          if (value_lostReason_326 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_321 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_321.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_321 instanceof RegExp) {
-            json += asString(value_lostReason_321.source)
+          } else if (value_lostReason_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_326 instanceof RegExp) {
+            json += asString(value_lostReason_326.source)
           } else {
-            json += asString(value_lostReason_321.toString())
+            json += asString(value_lostReason_326.toString())
           }
         } else {
-          json += asString(value_lostReason_321)
+          json += asString(value_lostReason_326)
         }
         
           }
@@ -7363,38 +7518,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_322 = obj["type"]
-      if (value_type_322 !== undefined) {
+      const value_type_327 = obj["type"]
+      if (value_type_327 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_322 === null) {
+          if (value_type_327 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_322 === "string" ||
-            value_type_322 === null ||
-            value_type_322 instanceof Date ||
-            value_type_322 instanceof RegExp ||
+            typeof value_type_327 === "string" ||
+            value_type_327 === null ||
+            value_type_327 instanceof Date ||
+            value_type_327 instanceof RegExp ||
             (
-              typeof value_type_322 === "object" &&
-              typeof value_type_322.toString === "function" &&
-              value_type_322.toString !== Object.prototype.toString
+              typeof value_type_327 === "object" &&
+              typeof value_type_327.toString === "function" &&
+              value_type_327.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_322 !== 'string') {
-          if (value_type_322 === null) {
+        if (typeof value_type_327 !== 'string') {
+          if (value_type_327 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_322 instanceof RegExp) {
-            json += asString(value_type_322.source)
+          } else if (value_type_327 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_327.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_327 instanceof RegExp) {
+            json += asString(value_type_327.source)
           } else {
-            json += asString(value_type_322.toString())
+            json += asString(value_type_327.toString())
           }
         } else {
-          json += asString(value_type_322)
+          json += asString(value_type_327)
         }
         
           }
@@ -7405,38 +7560,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_323 = obj["source"]
-      if (value_source_323 !== undefined) {
+      const value_source_328 = obj["source"]
+      if (value_source_328 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_323 === null) {
+          if (value_source_328 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_323 === "string" ||
-            value_source_323 === null ||
-            value_source_323 instanceof Date ||
-            value_source_323 instanceof RegExp ||
+            typeof value_source_328 === "string" ||
+            value_source_328 === null ||
+            value_source_328 instanceof Date ||
+            value_source_328 instanceof RegExp ||
             (
-              typeof value_source_323 === "object" &&
-              typeof value_source_323.toString === "function" &&
-              value_source_323.toString !== Object.prototype.toString
+              typeof value_source_328 === "object" &&
+              typeof value_source_328.toString === "function" &&
+              value_source_328.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_323 !== 'string') {
-          if (value_source_323 === null) {
+        if (typeof value_source_328 !== 'string') {
+          if (value_source_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_323 instanceof RegExp) {
-            json += asString(value_source_323.source)
+          } else if (value_source_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_328 instanceof RegExp) {
+            json += asString(value_source_328.source)
           } else {
-            json += asString(value_source_323.toString())
+            json += asString(value_source_328.toString())
           }
         } else {
-          json += asString(value_source_323)
+          json += asString(value_source_328)
         }
         
           }
@@ -7447,38 +7602,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_324 = obj["nextStep"]
-      if (value_nextStep_324 !== undefined) {
+      const value_nextStep_329 = obj["nextStep"]
+      if (value_nextStep_329 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_324 === null) {
+          if (value_nextStep_329 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_324 === "string" ||
-            value_nextStep_324 === null ||
-            value_nextStep_324 instanceof Date ||
-            value_nextStep_324 instanceof RegExp ||
+            typeof value_nextStep_329 === "string" ||
+            value_nextStep_329 === null ||
+            value_nextStep_329 instanceof Date ||
+            value_nextStep_329 instanceof RegExp ||
             (
-              typeof value_nextStep_324 === "object" &&
-              typeof value_nextStep_324.toString === "function" &&
-              value_nextStep_324.toString !== Object.prototype.toString
+              typeof value_nextStep_329 === "object" &&
+              typeof value_nextStep_329.toString === "function" &&
+              value_nextStep_329.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_324 !== 'string') {
-          if (value_nextStep_324 === null) {
+        if (typeof value_nextStep_329 !== 'string') {
+          if (value_nextStep_329 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_324 instanceof RegExp) {
-            json += asString(value_nextStep_324.source)
+          } else if (value_nextStep_329 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_329.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_329 instanceof RegExp) {
+            json += asString(value_nextStep_329.source)
           } else {
-            json += asString(value_nextStep_324.toString())
+            json += asString(value_nextStep_329.toString())
           }
         } else {
-          json += asString(value_nextStep_324)
+          json += asString(value_nextStep_329)
         }
         
           }
@@ -7489,38 +7644,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_325 = obj["competitor"]
-      if (value_competitor_325 !== undefined) {
+      const value_competitor_330 = obj["competitor"]
+      if (value_competitor_330 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_325 === null) {
+          if (value_competitor_330 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_325 === "string" ||
-            value_competitor_325 === null ||
-            value_competitor_325 instanceof Date ||
-            value_competitor_325 instanceof RegExp ||
+            typeof value_competitor_330 === "string" ||
+            value_competitor_330 === null ||
+            value_competitor_330 instanceof Date ||
+            value_competitor_330 instanceof RegExp ||
             (
-              typeof value_competitor_325 === "object" &&
-              typeof value_competitor_325.toString === "function" &&
-              value_competitor_325.toString !== Object.prototype.toString
+              typeof value_competitor_330 === "object" &&
+              typeof value_competitor_330.toString === "function" &&
+              value_competitor_330.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_325 !== 'string') {
-          if (value_competitor_325 === null) {
+        if (typeof value_competitor_330 !== 'string') {
+          if (value_competitor_330 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_325 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_325.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_325 instanceof RegExp) {
-            json += asString(value_competitor_325.source)
+          } else if (value_competitor_330 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_330.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_330 instanceof RegExp) {
+            json += asString(value_competitor_330.source)
           } else {
-            json += asString(value_competitor_325.toString())
+            json += asString(value_competitor_330.toString())
           }
         } else {
-          json += asString(value_competitor_325)
+          json += asString(value_competitor_330)
         }
         
           }
@@ -7531,38 +7686,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_326 = obj["description"]
-      if (value_description_326 !== undefined) {
+      const value_description_331 = obj["description"]
+      if (value_description_331 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_326 === null) {
+          if (value_description_331 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_326 === "string" ||
-            value_description_326 === null ||
-            value_description_326 instanceof Date ||
-            value_description_326 instanceof RegExp ||
+            typeof value_description_331 === "string" ||
+            value_description_331 === null ||
+            value_description_331 instanceof Date ||
+            value_description_331 instanceof RegExp ||
             (
-              typeof value_description_326 === "object" &&
-              typeof value_description_326.toString === "function" &&
-              value_description_326.toString !== Object.prototype.toString
+              typeof value_description_331 === "object" &&
+              typeof value_description_331.toString === "function" &&
+              value_description_331.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_326 !== 'string') {
-          if (value_description_326 === null) {
+        if (typeof value_description_331 !== 'string') {
+          if (value_description_331 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_326 instanceof RegExp) {
-            json += asString(value_description_326.source)
+          } else if (value_description_331 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_331.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_331 instanceof RegExp) {
+            json += asString(value_description_331.source)
           } else {
-            json += asString(value_description_326.toString())
+            json += asString(value_description_331.toString())
           }
         } else {
-          json += asString(value_description_326)
+          json += asString(value_description_331)
         }
         
           }
@@ -7573,78 +7728,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_327 = obj["pipelineId"]
-      if (value_pipelineId_327 !== undefined) {
+      const value_pipelineId_332 = obj["pipelineId"]
+      if (value_pipelineId_332 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_327 !== 'string') {
-          if (value_pipelineId_327 === null) {
+        if (typeof value_pipelineId_332 !== 'string') {
+          if (value_pipelineId_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_327 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_327.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_327 instanceof RegExp) {
-            json += asString(value_pipelineId_327.source)
+          } else if (value_pipelineId_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_332 instanceof RegExp) {
+            json += asString(value_pipelineId_332.source)
           } else {
-            json += asString(value_pipelineId_327.toString())
+            json += asString(value_pipelineId_332.toString())
           }
         } else {
-          json += asString(value_pipelineId_327)
+          json += asString(value_pipelineId_332)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_328 = obj["status"]
-      if (value_status_328 !== undefined) {
+      const value_status_333 = obj["status"]
+      if (value_status_333 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_328 !== 'string') {
-          if (value_status_328 === null) {
+        if (typeof value_status_333 !== 'string') {
+          if (value_status_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_328 instanceof RegExp) {
-            json += asString(value_status_328.source)
+          } else if (value_status_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_333 instanceof RegExp) {
+            json += asString(value_status_333.source)
           } else {
-            json += asString(value_status_328.toString())
+            json += asString(value_status_333.toString())
           }
         } else {
-          json += asString(value_status_328)
+          json += asString(value_status_333)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_329 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_329 !== undefined) {
+      const value_stageEnteredAt_334 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_334 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_329)
+        json += asDateTime(value_stageEnteredAt_334)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_330 = obj["closedAt"]
-      if (value_closedAt_330 !== undefined) {
+      const value_closedAt_335 = obj["closedAt"]
+      if (value_closedAt_335 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_330 === null) {
+          if (value_closedAt_335 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_330 === "string" ||
-            value_closedAt_330 === null ||
-            value_closedAt_330 instanceof Date ||
-            value_closedAt_330 instanceof RegExp ||
+            typeof value_closedAt_335 === "string" ||
+            value_closedAt_335 === null ||
+            value_closedAt_335 instanceof Date ||
+            value_closedAt_335 instanceof RegExp ||
             (
-              typeof value_closedAt_330 === "object" &&
-              typeof value_closedAt_330.toString === "function" &&
-              value_closedAt_330.toString !== Object.prototype.toString
+              typeof value_closedAt_335 === "object" &&
+              typeof value_closedAt_335.toString === "function" &&
+              value_closedAt_335.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_330)
+            json += asDateTime(value_closedAt_335)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7653,38 +7808,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_331 = obj["originLeadId"]
-      if (value_originLeadId_331 !== undefined) {
+      const value_originLeadId_336 = obj["originLeadId"]
+      if (value_originLeadId_336 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_331 === null) {
+          if (value_originLeadId_336 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_331 === "string" ||
-            value_originLeadId_331 === null ||
-            value_originLeadId_331 instanceof Date ||
-            value_originLeadId_331 instanceof RegExp ||
+            typeof value_originLeadId_336 === "string" ||
+            value_originLeadId_336 === null ||
+            value_originLeadId_336 instanceof Date ||
+            value_originLeadId_336 instanceof RegExp ||
             (
-              typeof value_originLeadId_331 === "object" &&
-              typeof value_originLeadId_331.toString === "function" &&
-              value_originLeadId_331.toString !== Object.prototype.toString
+              typeof value_originLeadId_336 === "object" &&
+              typeof value_originLeadId_336.toString === "function" &&
+              value_originLeadId_336.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_331 !== 'string') {
-          if (value_originLeadId_331 === null) {
+        if (typeof value_originLeadId_336 !== 'string') {
+          if (value_originLeadId_336 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_331 instanceof RegExp) {
-            json += asString(value_originLeadId_331.source)
+          } else if (value_originLeadId_336 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_336.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_336 instanceof RegExp) {
+            json += asString(value_originLeadId_336.source)
           } else {
-            json += asString(value_originLeadId_331.toString())
+            json += asString(value_originLeadId_336.toString())
           }
         } else {
-          json += asString(value_originLeadId_331)
+          json += asString(value_originLeadId_336)
         }
         
           }
@@ -7701,7 +7856,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous51 (input) {
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7710,32 +7865,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_297 = obj["outcome"]
-      if (value_outcome_297 !== undefined) {
+      const value_outcome_302 = obj["outcome"]
+      if (value_outcome_302 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_297 !== 'string') {
-          if (value_outcome_297 === null) {
+        if (typeof value_outcome_302 !== 'string') {
+          if (value_outcome_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_297 instanceof RegExp) {
-            json += asString(value_outcome_297.source)
+          } else if (value_outcome_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_302 instanceof RegExp) {
+            json += asString(value_outcome_302.source)
           } else {
-            json += asString(value_outcome_297.toString())
+            json += asString(value_outcome_302.toString())
           }
         } else {
-          json += asString(value_outcome_297)
+          json += asString(value_outcome_302)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_298 = obj["record"]
-      if (value_record_298 !== undefined) {
+      const value_record_303 = obj["record"]
+      if (value_record_303 !== undefined) {
         json += ",\"record\":"
-        json += anonymous52(value_record_298)
+        json += anonymous55(value_record_303)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7746,7 +7901,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous48 (input) {
+      function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7755,48 +7910,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_285 = obj["dryRun"]
-      if (value_dryRun_285 !== undefined) {
+      const value_dryRun_290 = obj["dryRun"]
+      if (value_dryRun_290 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_285)
+        json += asBoolean(value_dryRun_290)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_286 = obj["lead"]
-      if (value_lead_286 !== undefined) {
+      const value_lead_291 = obj["lead"]
+      if (value_lead_291 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous44(value_lead_286)
+        json += anonymous47(value_lead_291)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_287 = obj["account"]
-      if (value_account_287 !== undefined) {
+      const value_account_292 = obj["account"]
+      if (value_account_292 !== undefined) {
         json += ",\"account\":"
-        json += anonymous49(value_account_287)
+        json += anonymous52(value_account_292)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_291 = obj["contact"]
-      if (value_contact_291 !== undefined) {
+      const value_contact_296 = obj["contact"]
+      if (value_contact_296 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous50(value_contact_291)
+        json += anonymous53(value_contact_296)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_295 = obj["opportunity"]
-      if (value_opportunity_295 !== undefined) {
+      const value_opportunity_300 = obj["opportunity"]
+      if (value_opportunity_300 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_295 === null) {
+          if (value_opportunity_300 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_295 === "object" && !Array.isArray(value_opportunity_295)) || value_opportunity_295 === null) {
-            json += anonymous51(value_opportunity_295)
+          else if((typeof value_opportunity_300 === "object" && !Array.isArray(value_opportunity_300)) || value_opportunity_300 === null) {
+            json += anonymous54(value_opportunity_300)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -7810,7 +7965,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous55 (obj) {
+    function anonymous58 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -7824,18 +7979,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous52(value)
+        json += anonymous55(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous52(value)
+          json += anonymous55(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityList#"
-      function anonymous54 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7844,18 +7999,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_334 = obj["data"]
-      if (value_data_334 !== undefined) {
+      const value_data_339 = obj["data"]
+      if (value_data_339 !== undefined) {
         json += "{\"data\":"
-        json += anonymous55(value_data_334)
+        json += anonymous58(value_data_339)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_335 = obj["page"]
-      if (value_page_335 !== undefined) {
+      const value_page_340 = obj["page"]
+      if (value_page_340 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_335)
+        json += anonymous21(value_page_340)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7866,7 +8021,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous60 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7875,126 +8030,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_347 = obj["id"]
-      if (value_id_347 !== undefined) {
+      const value_id_352 = obj["id"]
+      if (value_id_352 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_347 !== 'string') {
-          if (value_id_347 === null) {
+        if (typeof value_id_352 !== 'string') {
+          if (value_id_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_347 instanceof RegExp) {
-            json += asString(value_id_347.source)
+          } else if (value_id_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_352 instanceof RegExp) {
+            json += asString(value_id_352.source)
           } else {
-            json += asString(value_id_347.toString())
+            json += asString(value_id_352.toString())
           }
         } else {
-          json += asString(value_id_347)
+          json += asString(value_id_352)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_348 = obj["key"]
-      if (value_key_348 !== undefined) {
+      const value_key_353 = obj["key"]
+      if (value_key_353 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_348 !== 'string') {
-          if (value_key_348 === null) {
+        if (typeof value_key_353 !== 'string') {
+          if (value_key_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_348 instanceof RegExp) {
-            json += asString(value_key_348.source)
+          } else if (value_key_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_353 instanceof RegExp) {
+            json += asString(value_key_353.source)
           } else {
-            json += asString(value_key_348.toString())
+            json += asString(value_key_353.toString())
           }
         } else {
-          json += asString(value_key_348)
+          json += asString(value_key_353)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_349 = obj["name"]
-      if (value_name_349 !== undefined) {
+      const value_name_354 = obj["name"]
+      if (value_name_354 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_349 !== 'string') {
-          if (value_name_349 === null) {
+        if (typeof value_name_354 !== 'string') {
+          if (value_name_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_349 instanceof RegExp) {
-            json += asString(value_name_349.source)
+          } else if (value_name_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_354 instanceof RegExp) {
+            json += asString(value_name_354.source)
           } else {
-            json += asString(value_name_349.toString())
+            json += asString(value_name_354.toString())
           }
         } else {
-          json += asString(value_name_349)
+          json += asString(value_name_354)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_350 = obj["position"]
-      if (value_position_350 !== undefined) {
+      const value_position_355 = obj["position"]
+      if (value_position_355 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_350)
+        json += asInteger(value_position_355)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_351 = obj["type"]
-      if (value_type_351 !== undefined) {
+      const value_type_356 = obj["type"]
+      if (value_type_356 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_351 !== 'string') {
-          if (value_type_351 === null) {
+        if (typeof value_type_356 !== 'string') {
+          if (value_type_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_351 instanceof RegExp) {
-            json += asString(value_type_351.source)
+          } else if (value_type_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_356 instanceof RegExp) {
+            json += asString(value_type_356.source)
           } else {
-            json += asString(value_type_351.toString())
+            json += asString(value_type_356.toString())
           }
         } else {
-          json += asString(value_type_351)
+          json += asString(value_type_356)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_352 = obj["probability"]
-      if (value_probability_352 !== undefined) {
+      const value_probability_357 = obj["probability"]
+      if (value_probability_357 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_352)
+        json += asInteger(value_probability_357)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_353 = obj["forecastCategory"]
-      if (value_forecastCategory_353 !== undefined) {
+      const value_forecastCategory_358 = obj["forecastCategory"]
+      if (value_forecastCategory_358 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_353 !== 'string') {
-          if (value_forecastCategory_353 === null) {
+        if (typeof value_forecastCategory_358 !== 'string') {
+          if (value_forecastCategory_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_353 instanceof RegExp) {
-            json += asString(value_forecastCategory_353.source)
+          } else if (value_forecastCategory_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_358 instanceof RegExp) {
+            json += asString(value_forecastCategory_358.source)
           } else {
-            json += asString(value_forecastCategory_353.toString())
+            json += asString(value_forecastCategory_358.toString())
           }
         } else {
-          json += asString(value_forecastCategory_353)
+          json += asString(value_forecastCategory_358)
         }
         
       } else {
@@ -8006,7 +8161,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous59 (obj) {
+    function anonymous62 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -8020,18 +8175,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous60(value)
+        json += anonymous63(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous60(value)
+          json += anonymous63(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "Pipeline#"
-      function anonymous58 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8040,70 +8195,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_341 = obj["id"]
-      if (value_id_341 !== undefined) {
+      const value_id_346 = obj["id"]
+      if (value_id_346 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_341 !== 'string') {
-          if (value_id_341 === null) {
+        if (typeof value_id_346 !== 'string') {
+          if (value_id_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_341 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_341.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_341 instanceof RegExp) {
-            json += asString(value_id_341.source)
+          } else if (value_id_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_346 instanceof RegExp) {
+            json += asString(value_id_346.source)
           } else {
-            json += asString(value_id_341.toString())
+            json += asString(value_id_346.toString())
           }
         } else {
-          json += asString(value_id_341)
+          json += asString(value_id_346)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_342 = obj["name"]
-      if (value_name_342 !== undefined) {
+      const value_name_347 = obj["name"]
+      if (value_name_347 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_342 !== 'string') {
-          if (value_name_342 === null) {
+        if (typeof value_name_347 !== 'string') {
+          if (value_name_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_342 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_342.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_342 instanceof RegExp) {
-            json += asString(value_name_342.source)
+          } else if (value_name_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_347 instanceof RegExp) {
+            json += asString(value_name_347.source)
           } else {
-            json += asString(value_name_342.toString())
+            json += asString(value_name_347.toString())
           }
         } else {
-          json += asString(value_name_342)
+          json += asString(value_name_347)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_343 = obj["isDefault"]
-      if (value_isDefault_343 !== undefined) {
+      const value_isDefault_348 = obj["isDefault"]
+      if (value_isDefault_348 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_343)
+        json += asBoolean(value_isDefault_348)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_344 = obj["position"]
-      if (value_position_344 !== undefined) {
+      const value_position_349 = obj["position"]
+      if (value_position_349 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_344)
+        json += asInteger(value_position_349)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_345 = obj["stages"]
-      if (value_stages_345 !== undefined) {
+      const value_stages_350 = obj["stages"]
+      if (value_stages_350 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous59(value_stages_345)
+        json += anonymous62(value_stages_350)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -8113,7 +8268,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous57 (obj) {
+    function anonymous60 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -8127,18 +8282,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous58(value)
+        json += anonymous61(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous58(value)
+          json += anonymous61(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous56 (input) {
+      function anonymous59 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8147,10 +8302,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_339 = obj["data"]
-      if (value_data_339 !== undefined) {
+      const value_data_344 = obj["data"]
+      if (value_data_344 !== undefined) {
         json += "{\"data\":"
-        json += anonymous57(value_data_339)
+        json += anonymous60(value_data_344)
       } else {
         throw new Error('"data" is required!')
       }
@@ -8161,7 +8316,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous62 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8170,44 +8325,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_359 = obj["database"]
-      if (value_database_359 !== undefined) {
+      const value_database_364 = obj["database"]
+      if (value_database_364 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_359 !== 'string') {
-          if (value_database_359 === null) {
+        if (typeof value_database_364 !== 'string') {
+          if (value_database_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_359 instanceof RegExp) {
-            json += asString(value_database_359.source)
+          } else if (value_database_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_364 instanceof RegExp) {
+            json += asString(value_database_364.source)
           } else {
-            json += asString(value_database_359.toString())
+            json += asString(value_database_364.toString())
           }
         } else {
-          json += asString(value_database_359)
+          json += asString(value_database_364)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_360 = obj["redis"]
-      if (value_redis_360 !== undefined) {
+      const value_redis_365 = obj["redis"]
+      if (value_redis_365 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_360 !== 'string') {
-          if (value_redis_360 === null) {
+        if (typeof value_redis_365 !== 'string') {
+          if (value_redis_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_360 instanceof RegExp) {
-            json += asString(value_redis_360.source)
+          } else if (value_redis_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_365 instanceof RegExp) {
+            json += asString(value_redis_365.source)
           } else {
-            json += asString(value_redis_360.toString())
+            json += asString(value_redis_365.toString())
           }
         } else {
-          json += asString(value_redis_360)
+          json += asString(value_redis_365)
         }
         
       } else {
@@ -8220,7 +8375,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous61 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8229,32 +8384,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_356 = obj["status"]
-      if (value_status_356 !== undefined) {
+      const value_status_361 = obj["status"]
+      if (value_status_361 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_356 !== 'string') {
-          if (value_status_356 === null) {
+        if (typeof value_status_361 !== 'string') {
+          if (value_status_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_356 instanceof RegExp) {
-            json += asString(value_status_356.source)
+          } else if (value_status_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_361 instanceof RegExp) {
+            json += asString(value_status_361.source)
           } else {
-            json += asString(value_status_356.toString())
+            json += asString(value_status_361.toString())
           }
         } else {
-          json += asString(value_status_356)
+          json += asString(value_status_361)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_357 = obj["dependencies"]
-      if (value_dependencies_357 !== undefined) {
+      const value_dependencies_362 = obj["dependencies"]
+      if (value_dependencies_362 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous62(value_dependencies_357)
+        json += anonymous65(value_dependencies_362)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -8265,7 +8420,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous63 (input) {
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8274,8 +8429,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_363 = obj["status"]
-      if (value_status_363 !== undefined) {
+      const value_status_368 = obj["status"]
+      if (value_status_368 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -8352,52 +8507,52 @@ return {
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous37(value)
+    json += anonymous40(value)
     return json
   },
   createContact_201: (value) => {
     let json = ''
-    json += anonymous39(value)
+    json += anonymous42(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous42(value)
+    json += anonymous45(value)
     return json
   },
   createLead_201: (value) => {
     let json = ''
-    json += anonymous44(value)
+    json += anonymous47(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous48(value)
+    json += anonymous51(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous54(value)
+    json += anonymous57(value)
     return json
   },
   createOpportunity_201: (value) => {
     let json = ''
-    json += anonymous52(value)
+    json += anonymous55(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous56(value)
+    json += anonymous59(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous61(value)
+    json += anonymous64(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous63(value)
+    json += anonymous66(value)
     return json
   },
 }

@@ -1493,6 +1493,12 @@ export interface components {
              * @description How many events of the record have lost their values.
              */
             events: number;
+            /** @description The records that came from this one, as far as the caller may see them, and the properties of theirs that forget it. */
+            cleared: {
+                object: string;
+                id: components["schemas"]["Id"];
+                matchedOn: string[];
+            }[];
         };
         /**
          * Format: date

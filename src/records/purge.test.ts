@@ -189,7 +189,10 @@ describe('a purge', () => {
       conflicts: [{ object: 'lead', id: lead.id, matchedOn: ['convertedOpportunityId'] }],
     })
 
-    expect((await purge(leads, lead)).statusCode).toBe(200)
+    const cleared = [{ object: 'opportunity', id: opportunity?.record.id, matchedOn: ['originLeadId'] }]
+    const dry = await owner.post(`${leads}/${lead.id}/purge?dryRun=true`)
+    expect(dry.json()).toMatchObject({ dryRun: true, cleared })
+    expect((await purge(leads, lead)).json()).toMatchObject({ dryRun: false, cleared })
     const history = await owner.get(`${opportunities}/${opportunity?.record.id}/history?field=originLeadId`)
     expect(history.json()).toMatchObject({
       data: [

@@ -10,7 +10,7 @@ import type { Row } from './fields.js'
 import { columnsOf } from './read.js'
 import { type AnyRecord, type RecordMeta, type RecordType, recordTypes } from './record-type.js'
 import type { References } from './references.js'
-import { levelOf, sameOrganization, scopeParameters, within } from './scope.js'
+import { levelOf, reaches, sameOrganization, scopeParameters, within } from './scope.js'
 import { crmEvents } from './table.js'
 import { eventParameters, lock, save, type Written, withEvent } from './write.js'
 
@@ -19,7 +19,7 @@ const MAX_CONFLICTS = 100
 
 /**
  * Deletes a record for good that is in the recycle bin: its row goes, its events lose their values, and one more event stays as the
- * tombstone. Replies that were kept for retries go with their keys, within 24 hours.
+ * tombstone. Replies that were kept for retries go with their keys, within 24 hours. Records that were made from it forget that.
  *
  * @param dryRun only tell what would go
  * @throws Forbidden when the caller sees the record, but the permission does not reach it
@@ -39,8 +39,13 @@ export async function purge<Resource extends RecordMeta>(
       if (record.deletedAt === null) return problem(409, 'not_deleted')
       const referrers = await referrersOf(scope, tx, type, id)
       if (referrers) return referrers
-      const events = dryRun ? await countEvents(scope, tx, id) : await erase(scope, tx, type, record)
-      return { status: 200 as const, body: { dryRun, object: type.object, id, events } }
+      const offspring = await offspringOf(scope, tx, type, id)
+      const events = dryRun ? await countEvents(scope, tx, id) : await erase(scope, tx, type, record, offspring)
+      const cleared = offspring.filter((each) => isVisible(scope, each)).slice(0, MAX_CONFLICTS)
+      return {
+        status: 200 as const,
+        body: { dryRun, object: type.object, id, events, cleared: cleared.map(toConflict) },
+      }
     })
   } catch (error) {
     // Something came to refer to the record while it went.
@@ -79,9 +84,13 @@ async function erase<Resource extends RecordMeta>(
   tx: Executor,
   type: RecordType<Resource, never>,
   record: Resource,
+  offspring: readonly Offspring[],
 ): Promise<number> {
   const { id, version } = record
-  await clearProvenance(scope, tx, type, id)
+  // A change of theirs like any other, whoever may see them.
+  for (const { type: kind, record: made, property } of offspring) {
+    await save(scope, tx, kind, 'updated', made, { ...made, [property]: null })
+  }
   const parameters = { ...scopeParameters(scope), id, version }
   const tombstone = { ...record, updatedAt: scope.clock().toISOString() }
   const { table } = type
@@ -150,13 +159,17 @@ async function referrersOf<Resource extends RecordMeta>(
   )
 }
 
-/** Lets the records forget that were made from this one: as a change of theirs, whoever may see them. */
-async function clearProvenance<Resource extends RecordMeta>(
+/** A record that was made from the one at hand, and the property that says so. */
+type Offspring = { type: AnyRecord; record: RecordMeta; property: string }
+
+/** The records that were made from a record, held against other writers. */
+async function offspringOf<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   source: RecordType<Resource, never>,
   id: string,
-): Promise<void> {
+): Promise<Offspring[]> {
+  const offspring: Offspring[] = []
   for (const { type, property, column } of referringTo(source.table, true)) {
     const find = type.prepared(`made from ${property}`, () =>
       statement<Row>(
@@ -164,9 +177,19 @@ async function clearProvenance<Resource extends RecordMeta>(
         sql`select ${columnsOf(type)} from ${type.table} where ${sameOrganization(type.table)} and ${column} = ${parameter('id')} for no key update`,
       ),
     )
-    for (const row of await tx.run(find({ ...scopeParameters(scope), id }))) {
-      const record = type.toResource(row)
-      await save(scope, tx, type, 'updated', record, { ...record, [property]: null })
-    }
+    const rows = await tx.run(find({ ...scopeParameters(scope), id }))
+    offspring.push(...rows.map((row) => ({ type, property, record: type.toResource(row) })))
   }
+  return offspring
 }
+
+function isVisible(scope: Scope, { type, record }: Offspring): boolean {
+  const level = levelOf(scope, type.permission('read'))
+  return level !== undefined && reaches(scope, level, record)
+}
+
+const toConflict = ({ type, record, property }: Offspring): Conflict => ({
+  object: type.object,
+  id: record.id,
+  matchedOn: [property],
+})

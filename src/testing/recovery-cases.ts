@@ -100,11 +100,11 @@ export function recoveryCases(facts: RecordFacts) {
         await world.owner.delete(`${path}/${id}`)
         const url = `${path}/${id}/purge`
         const dry = await unchanged(world, () => world.owner.post(`${url}?dryRun=true`))
-        expect(dry.json()).toEqual({ dryRun: true, object, id, events: 3 })
+        expect(dry.json()).toEqual({ dryRun: true, object, id, events: 3, cleared: [] })
 
         const before = await eventsOf(world, id)
         const reply = await world.owner.post(url, undefined, { 'if-match': '"3"' })
-        expect(reply.json()).toEqual({ dryRun: false, object, id, events: 3 })
+        expect(reply.json()).toEqual({ dryRun: false, object, id, events: 3, cleared: [] })
         expect(await rowsOf(world, `${table} t where id = $1`, id)).toEqual([])
         for (const gone of ['', '/history']) {
           expect((await world.owner.get(`${path}/${id}${gone}`)).statusCode).toBe(404)
