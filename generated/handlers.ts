@@ -75,6 +75,12 @@ export interface AccountsHandlers {
   deleteAccount: Handler<'deleteAccount'>
   /** Restore an account. `POST /api/v1/accounts/{accountId}/restore` */
   restoreAccount: Handler<'restoreAccount'>
+  /** List the history of an account. `GET /api/v1/accounts/{accountId}/history` */
+  listAccountHistory: Handler<'listAccountHistory'>
+  /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
+  purgeAccount: Handler<'purgeAccount'>
+  /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
+  listDeletedAccounts: Handler<'listDeletedAccounts'>
 }
 
 export interface ContactsHandlers {
@@ -92,6 +98,12 @@ export interface ContactsHandlers {
   deleteContact: Handler<'deleteContact'>
   /** Restore a contact. `POST /api/v1/contacts/{contactId}/restore` */
   restoreContact: Handler<'restoreContact'>
+  /** List the history of a contact. `GET /api/v1/contacts/{contactId}/history` */
+  listContactHistory: Handler<'listContactHistory'>
+  /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
+  purgeContact: Handler<'purgeContact'>
+  /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
+  listDeletedContacts: Handler<'listDeletedContacts'>
 }
 
 export interface LeadsHandlers {
@@ -109,6 +121,12 @@ export interface LeadsHandlers {
   deleteLead: Handler<'deleteLead'>
   /** Restore a lead. `POST /api/v1/leads/{leadId}/restore` */
   restoreLead: Handler<'restoreLead'>
+  /** List the history of a lead. `GET /api/v1/leads/{leadId}/history` */
+  listLeadHistory: Handler<'listLeadHistory'>
+  /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
+  purgeLead: Handler<'purgeLead'>
+  /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
+  listDeletedLeads: Handler<'listDeletedLeads'>
   /** Convert a lead. `POST /api/v1/leads/{leadId}/convert` */
   convertLead: Handler<'convertLead'>
 }
@@ -128,6 +146,12 @@ export interface OpportunitiesHandlers {
   deleteOpportunity: Handler<'deleteOpportunity'>
   /** Restore an opportunity. `POST /api/v1/opportunities/{opportunityId}/restore` */
   restoreOpportunity: Handler<'restoreOpportunity'>
+  /** List the history of an opportunity. `GET /api/v1/opportunities/{opportunityId}/history` */
+  listOpportunityHistory: Handler<'listOpportunityHistory'>
+  /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
+  purgeOpportunity: Handler<'purgeOpportunity'>
+  /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
+  listDeletedOpportunities: Handler<'listDeletedOpportunities'>
 }
 
 export interface PipelinesHandlers {

@@ -3602,7 +3602,534 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous37 (obj) {
+      // "Change#"
+      function anonymous38 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_from_178 = obj["from"]
+      if (value_from_178 !== undefined) {
+        json += "{\"from\":"
+        json += JSON.stringify(value_from_178)
+      } else {
+        throw new Error('"from" is required!')
+      }
+      
+      const value_to_179 = obj["to"]
+      if (value_to_179 !== undefined) {
+        json += ",\"to\":"
+        json += JSON.stringify(value_to_179)
+      } else {
+        throw new Error('"to" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#/properties/changes"
+      function anonymous37 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_176 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_176 ? JSON_STR_COMMA : ((addComma_176 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        json += anonymous38(value)
+      
+    }
+  if (!addComma_176) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#"
+      function anonymous36 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_166 = obj["id"]
+      if (value_id_166 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_166 !== 'string') {
+          if (value_id_166 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_166 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_166.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_166 instanceof RegExp) {
+            json += asString(value_id_166.source)
+          } else {
+            json += asString(value_id_166.toString())
+          }
+        } else {
+          json += asString(value_id_166)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_type_167 = obj["type"]
+      if (value_type_167 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_167 !== 'string') {
+          if (value_type_167 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_167 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_167.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_167 instanceof RegExp) {
+            json += asString(value_type_167.source)
+          } else {
+            json += asString(value_type_167.toString())
+          }
+        } else {
+          json += asString(value_type_167)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_object_168 = obj["object"]
+      if (value_object_168 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_168 !== 'string') {
+          if (value_object_168 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_168 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_168.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_168 instanceof RegExp) {
+            json += asString(value_object_168.source)
+          } else {
+            json += asString(value_object_168.toString())
+          }
+        } else {
+          json += asString(value_object_168)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_recordId_169 = obj["recordId"]
+      if (value_recordId_169 !== undefined) {
+        json += ",\"recordId\":"
+        
+        if (typeof value_recordId_169 !== 'string') {
+          if (value_recordId_169 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_recordId_169 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_169.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_169 instanceof RegExp) {
+            json += asString(value_recordId_169.source)
+          } else {
+            json += asString(value_recordId_169.toString())
+          }
+        } else {
+          json += asString(value_recordId_169)
+        }
+        
+      } else {
+        throw new Error('"recordId" is required!')
+      }
+      
+      const value_version_170 = obj["version"]
+      if (value_version_170 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_170)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_occurredAt_171 = obj["occurredAt"]
+      if (value_occurredAt_171 !== undefined) {
+        json += ",\"occurredAt\":"
+        json += asDateTime(value_occurredAt_171)
+      } else {
+        throw new Error('"occurredAt" is required!')
+      }
+      
+      const value_actor_172 = obj["actor"]
+      if (value_actor_172 !== undefined) {
+        json += ",\"actor\":"
+        json += anonymous23(value_actor_172)
+      } else {
+        throw new Error('"actor" is required!')
+      }
+      
+      const value_cause_173 = obj["cause"]
+      if (value_cause_173 !== undefined) {
+        json += ",\"cause\":"
+        
+        if (typeof value_cause_173 !== 'string') {
+          if (value_cause_173 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_cause_173 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_173.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_173 instanceof RegExp) {
+            json += asString(value_cause_173.source)
+          } else {
+            json += asString(value_cause_173.toString())
+          }
+        } else {
+          json += asString(value_cause_173)
+        }
+        
+      } else {
+        throw new Error('"cause" is required!')
+      }
+      
+      const value_requestId_174 = obj["requestId"]
+      if (value_requestId_174 !== undefined) {
+        json += ",\"requestId\":"
+        
+        if (typeof value_requestId_174 !== 'string') {
+          if (value_requestId_174 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_requestId_174 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_174.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_174 instanceof RegExp) {
+            json += asString(value_requestId_174.source)
+          } else {
+            json += asString(value_requestId_174.toString())
+          }
+        } else {
+          json += asString(value_requestId_174)
+        }
+        
+      } else {
+        throw new Error('"requestId" is required!')
+      }
+      
+      const value_changes_175 = obj["changes"]
+      if (value_changes_175 !== undefined) {
+        json += ",\"changes\":"
+        json += anonymous37(value_changes_175)
+      } else {
+        throw new Error('"changes" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous35 (obj) {
+      // "RecordEventList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous36(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous36(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "RecordEventList#"
+      function anonymous34 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_164 = obj["data"]
+      if (value_data_164 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous35(value_data_164)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_180 = obj["page"]
+      if (value_page_180 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_180)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous42 (obj) {
+      // "PurgeResult#/properties/cleared/items/properties/matchedOn"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PurgeResult#/properties/cleared/items/properties/matchedOn' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PurgeResult#/properties/cleared/items"
+      function anonymous41 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_object_189 = obj["object"]
+      if (value_object_189 !== undefined) {
+        json += "{\"object\":"
+        
+        if (typeof value_object_189 !== 'string') {
+          if (value_object_189 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_189 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_189.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_189 instanceof RegExp) {
+            json += asString(value_object_189.source)
+          } else {
+            json += asString(value_object_189.toString())
+          }
+        } else {
+          json += asString(value_object_189)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_id_190 = obj["id"]
+      if (value_id_190 !== undefined) {
+        json += ",\"id\":"
+        
+        if (typeof value_id_190 !== 'string') {
+          if (value_id_190 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_190 instanceof RegExp) {
+            json += asString(value_id_190.source)
+          } else {
+            json += asString(value_id_190.toString())
+          }
+        } else {
+          json += asString(value_id_190)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_matchedOn_191 = obj["matchedOn"]
+      if (value_matchedOn_191 !== undefined) {
+        json += ",\"matchedOn\":"
+        json += anonymous42(value_matchedOn_191)
+      } else {
+        throw new Error('"matchedOn" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous40 (obj) {
+      // "PurgeResult#/properties/cleared"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PurgeResult#/properties/cleared' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous41(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous41(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PurgeResult#"
+      function anonymous39 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_183 = obj["dryRun"]
+      if (value_dryRun_183 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_183)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_object_184 = obj["object"]
+      if (value_object_184 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_184 !== 'string') {
+          if (value_object_184 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_184 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_184.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_184 instanceof RegExp) {
+            json += asString(value_object_184.source)
+          } else {
+            json += asString(value_object_184.toString())
+          }
+        } else {
+          json += asString(value_object_184)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_id_185 = obj["id"]
+      if (value_id_185 !== undefined) {
+        json += ",\"id\":"
+        
+        if (typeof value_id_185 !== 'string') {
+          if (value_id_185 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_185 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_185.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_185 instanceof RegExp) {
+            json += asString(value_id_185.source)
+          } else {
+            json += asString(value_id_185.toString())
+          }
+        } else {
+          json += asString(value_id_185)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_events_186 = obj["events"]
+      if (value_events_186 !== undefined) {
+        json += ",\"events\":"
+        json += asInteger(value_events_186)
+      } else {
+        throw new Error('"events" is required!')
+      }
+      
+      const value_cleared_187 = obj["cleared"]
+      if (value_cleared_187 !== undefined) {
+        json += ",\"cleared\":"
+        json += anonymous40(value_cleared_187)
+      } else {
+        throw new Error('"cleared" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous46 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -3655,7 +4182,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous38 (input) {
+      function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3663,40 +4190,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_189 = false
+        let addComma_219 = false
 
-          const value_street1_190 = obj["street1"]
-          if (value_street1_190 !== undefined) {
-            json += addComma_189 ? ",\"street1\":" : ((addComma_189 = true), "{\"street1\":")
+          const value_street1_220 = obj["street1"]
+          if (value_street1_220 !== undefined) {
+            json += addComma_219 ? ",\"street1\":" : ((addComma_219 = true), "{\"street1\":")
             
-          if (value_street1_190 === null) {
+          if (value_street1_220 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_190 === "string" ||
-            value_street1_190 === null ||
-            value_street1_190 instanceof Date ||
-            value_street1_190 instanceof RegExp ||
+            typeof value_street1_220 === "string" ||
+            value_street1_220 === null ||
+            value_street1_220 instanceof Date ||
+            value_street1_220 instanceof RegExp ||
             (
-              typeof value_street1_190 === "object" &&
-              typeof value_street1_190.toString === "function" &&
-              value_street1_190.toString !== Object.prototype.toString
+              typeof value_street1_220 === "object" &&
+              typeof value_street1_220.toString === "function" &&
+              value_street1_220.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_190 !== 'string') {
-          if (value_street1_190 === null) {
+        if (typeof value_street1_220 !== 'string') {
+          if (value_street1_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_190 instanceof RegExp) {
-            json += asString(value_street1_190.source)
+          } else if (value_street1_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_220 instanceof RegExp) {
+            json += asString(value_street1_220.source)
           } else {
-            json += asString(value_street1_190.toString())
+            json += asString(value_street1_220.toString())
           }
         } else {
-          json += asString(value_street1_190)
+          json += asString(value_street1_220)
         }
         
           }
@@ -3705,38 +4232,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_191 = obj["street2"]
-          if (value_street2_191 !== undefined) {
-            json += addComma_189 ? ",\"street2\":" : ((addComma_189 = true), "{\"street2\":")
+          const value_street2_221 = obj["street2"]
+          if (value_street2_221 !== undefined) {
+            json += addComma_219 ? ",\"street2\":" : ((addComma_219 = true), "{\"street2\":")
             
-          if (value_street2_191 === null) {
+          if (value_street2_221 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_191 === "string" ||
-            value_street2_191 === null ||
-            value_street2_191 instanceof Date ||
-            value_street2_191 instanceof RegExp ||
+            typeof value_street2_221 === "string" ||
+            value_street2_221 === null ||
+            value_street2_221 instanceof Date ||
+            value_street2_221 instanceof RegExp ||
             (
-              typeof value_street2_191 === "object" &&
-              typeof value_street2_191.toString === "function" &&
-              value_street2_191.toString !== Object.prototype.toString
+              typeof value_street2_221 === "object" &&
+              typeof value_street2_221.toString === "function" &&
+              value_street2_221.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_191 !== 'string') {
-          if (value_street2_191 === null) {
+        if (typeof value_street2_221 !== 'string') {
+          if (value_street2_221 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_191 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_191.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_191 instanceof RegExp) {
-            json += asString(value_street2_191.source)
+          } else if (value_street2_221 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_221.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_221 instanceof RegExp) {
+            json += asString(value_street2_221.source)
           } else {
-            json += asString(value_street2_191.toString())
+            json += asString(value_street2_221.toString())
           }
         } else {
-          json += asString(value_street2_191)
+          json += asString(value_street2_221)
         }
         
           }
@@ -3745,38 +4272,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_192 = obj["city"]
-          if (value_city_192 !== undefined) {
-            json += addComma_189 ? ",\"city\":" : ((addComma_189 = true), "{\"city\":")
+          const value_city_222 = obj["city"]
+          if (value_city_222 !== undefined) {
+            json += addComma_219 ? ",\"city\":" : ((addComma_219 = true), "{\"city\":")
             
-          if (value_city_192 === null) {
+          if (value_city_222 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_192 === "string" ||
-            value_city_192 === null ||
-            value_city_192 instanceof Date ||
-            value_city_192 instanceof RegExp ||
+            typeof value_city_222 === "string" ||
+            value_city_222 === null ||
+            value_city_222 instanceof Date ||
+            value_city_222 instanceof RegExp ||
             (
-              typeof value_city_192 === "object" &&
-              typeof value_city_192.toString === "function" &&
-              value_city_192.toString !== Object.prototype.toString
+              typeof value_city_222 === "object" &&
+              typeof value_city_222.toString === "function" &&
+              value_city_222.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_192 !== 'string') {
-          if (value_city_192 === null) {
+        if (typeof value_city_222 !== 'string') {
+          if (value_city_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_192 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_192.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_192 instanceof RegExp) {
-            json += asString(value_city_192.source)
+          } else if (value_city_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_222 instanceof RegExp) {
+            json += asString(value_city_222.source)
           } else {
-            json += asString(value_city_192.toString())
+            json += asString(value_city_222.toString())
           }
         } else {
-          json += asString(value_city_192)
+          json += asString(value_city_222)
         }
         
           }
@@ -3785,38 +4312,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_193 = obj["region"]
-          if (value_region_193 !== undefined) {
-            json += addComma_189 ? ",\"region\":" : ((addComma_189 = true), "{\"region\":")
+          const value_region_223 = obj["region"]
+          if (value_region_223 !== undefined) {
+            json += addComma_219 ? ",\"region\":" : ((addComma_219 = true), "{\"region\":")
             
-          if (value_region_193 === null) {
+          if (value_region_223 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_193 === "string" ||
-            value_region_193 === null ||
-            value_region_193 instanceof Date ||
-            value_region_193 instanceof RegExp ||
+            typeof value_region_223 === "string" ||
+            value_region_223 === null ||
+            value_region_223 instanceof Date ||
+            value_region_223 instanceof RegExp ||
             (
-              typeof value_region_193 === "object" &&
-              typeof value_region_193.toString === "function" &&
-              value_region_193.toString !== Object.prototype.toString
+              typeof value_region_223 === "object" &&
+              typeof value_region_223.toString === "function" &&
+              value_region_223.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_193 !== 'string') {
-          if (value_region_193 === null) {
+        if (typeof value_region_223 !== 'string') {
+          if (value_region_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_193 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_193.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_193 instanceof RegExp) {
-            json += asString(value_region_193.source)
+          } else if (value_region_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_223 instanceof RegExp) {
+            json += asString(value_region_223.source)
           } else {
-            json += asString(value_region_193.toString())
+            json += asString(value_region_223.toString())
           }
         } else {
-          json += asString(value_region_193)
+          json += asString(value_region_223)
         }
         
           }
@@ -3825,38 +4352,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_194 = obj["postalCode"]
-          if (value_postalCode_194 !== undefined) {
-            json += addComma_189 ? ",\"postalCode\":" : ((addComma_189 = true), "{\"postalCode\":")
+          const value_postalCode_224 = obj["postalCode"]
+          if (value_postalCode_224 !== undefined) {
+            json += addComma_219 ? ",\"postalCode\":" : ((addComma_219 = true), "{\"postalCode\":")
             
-          if (value_postalCode_194 === null) {
+          if (value_postalCode_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_194 === "string" ||
-            value_postalCode_194 === null ||
-            value_postalCode_194 instanceof Date ||
-            value_postalCode_194 instanceof RegExp ||
+            typeof value_postalCode_224 === "string" ||
+            value_postalCode_224 === null ||
+            value_postalCode_224 instanceof Date ||
+            value_postalCode_224 instanceof RegExp ||
             (
-              typeof value_postalCode_194 === "object" &&
-              typeof value_postalCode_194.toString === "function" &&
-              value_postalCode_194.toString !== Object.prototype.toString
+              typeof value_postalCode_224 === "object" &&
+              typeof value_postalCode_224.toString === "function" &&
+              value_postalCode_224.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_194 !== 'string') {
-          if (value_postalCode_194 === null) {
+        if (typeof value_postalCode_224 !== 'string') {
+          if (value_postalCode_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_194 instanceof RegExp) {
-            json += asString(value_postalCode_194.source)
+          } else if (value_postalCode_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_224 instanceof RegExp) {
+            json += asString(value_postalCode_224.source)
           } else {
-            json += asString(value_postalCode_194.toString())
+            json += asString(value_postalCode_224.toString())
           }
         } else {
-          json += asString(value_postalCode_194)
+          json += asString(value_postalCode_224)
         }
         
           }
@@ -3865,38 +4392,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_195 = obj["countryCode"]
-          if (value_countryCode_195 !== undefined) {
-            json += addComma_189 ? ",\"countryCode\":" : ((addComma_189 = true), "{\"countryCode\":")
+          const value_countryCode_225 = obj["countryCode"]
+          if (value_countryCode_225 !== undefined) {
+            json += addComma_219 ? ",\"countryCode\":" : ((addComma_219 = true), "{\"countryCode\":")
             
-          if (value_countryCode_195 === null) {
+          if (value_countryCode_225 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_195 === "string" ||
-            value_countryCode_195 === null ||
-            value_countryCode_195 instanceof Date ||
-            value_countryCode_195 instanceof RegExp ||
+            typeof value_countryCode_225 === "string" ||
+            value_countryCode_225 === null ||
+            value_countryCode_225 instanceof Date ||
+            value_countryCode_225 instanceof RegExp ||
             (
-              typeof value_countryCode_195 === "object" &&
-              typeof value_countryCode_195.toString === "function" &&
-              value_countryCode_195.toString !== Object.prototype.toString
+              typeof value_countryCode_225 === "object" &&
+              typeof value_countryCode_225.toString === "function" &&
+              value_countryCode_225.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_195 !== 'string') {
-          if (value_countryCode_195 === null) {
+        if (typeof value_countryCode_225 !== 'string') {
+          if (value_countryCode_225 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_195 instanceof RegExp) {
-            json += asString(value_countryCode_195.source)
+          } else if (value_countryCode_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_225 instanceof RegExp) {
+            json += asString(value_countryCode_225.source)
           } else {
-            json += asString(value_countryCode_195.toString())
+            json += asString(value_countryCode_225.toString())
           }
         } else {
-          json += asString(value_countryCode_195)
+          json += asString(value_countryCode_225)
         }
         
           }
@@ -3904,7 +4431,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_189) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_219) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3912,7 +4439,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous36 (input) {
+      function anonymous45 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3921,88 +4448,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_166 = obj["id"]
-      if (value_id_166 !== undefined) {
+      const value_id_196 = obj["id"]
+      if (value_id_196 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_166 !== 'string') {
-          if (value_id_166 === null) {
+        if (typeof value_id_196 !== 'string') {
+          if (value_id_196 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_166 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_166.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_166 instanceof RegExp) {
-            json += asString(value_id_166.source)
+          } else if (value_id_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_196 instanceof RegExp) {
+            json += asString(value_id_196.source)
           } else {
-            json += asString(value_id_166.toString())
+            json += asString(value_id_196.toString())
           }
         } else {
-          json += asString(value_id_166)
+          json += asString(value_id_196)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_167 = obj["version"]
-      if (value_version_167 !== undefined) {
+      const value_version_197 = obj["version"]
+      if (value_version_197 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_167)
+        json += asInteger(value_version_197)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_168 = obj["createdAt"]
-      if (value_createdAt_168 !== undefined) {
+      const value_createdAt_198 = obj["createdAt"]
+      if (value_createdAt_198 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_168)
+        json += asDateTime(value_createdAt_198)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_169 = obj["createdBy"]
-      if (value_createdBy_169 !== undefined) {
+      const value_createdBy_199 = obj["createdBy"]
+      if (value_createdBy_199 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_169)
+        json += anonymous23(value_createdBy_199)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_170 = obj["updatedAt"]
-      if (value_updatedAt_170 !== undefined) {
+      const value_updatedAt_200 = obj["updatedAt"]
+      if (value_updatedAt_200 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_170)
+        json += asDateTime(value_updatedAt_200)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_171 = obj["updatedBy"]
-      if (value_updatedBy_171 !== undefined) {
+      const value_updatedBy_201 = obj["updatedBy"]
+      if (value_updatedBy_201 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_171)
+        json += anonymous23(value_updatedBy_201)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_172 = obj["deletedAt"]
-      if (value_deletedAt_172 !== undefined) {
+      const value_deletedAt_202 = obj["deletedAt"]
+      if (value_deletedAt_202 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_172 === null) {
+          if (value_deletedAt_202 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_172 === "string" ||
-            value_deletedAt_172 === null ||
-            value_deletedAt_172 instanceof Date ||
-            value_deletedAt_172 instanceof RegExp ||
+            typeof value_deletedAt_202 === "string" ||
+            value_deletedAt_202 === null ||
+            value_deletedAt_202 instanceof Date ||
+            value_deletedAt_202 instanceof RegExp ||
             (
-              typeof value_deletedAt_172 === "object" &&
-              typeof value_deletedAt_172.toString === "function" &&
-              value_deletedAt_172.toString !== Object.prototype.toString
+              typeof value_deletedAt_202 === "object" &&
+              typeof value_deletedAt_202.toString === "function" &&
+              value_deletedAt_202.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_172)
+            json += asDateTime(value_deletedAt_202)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4011,60 +4538,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_173 = obj["ownerId"]
-      if (value_ownerId_173 !== undefined) {
+      const value_ownerId_203 = obj["ownerId"]
+      if (value_ownerId_203 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_173 !== 'string') {
-          if (value_ownerId_173 === null) {
+        if (typeof value_ownerId_203 !== 'string') {
+          if (value_ownerId_203 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_173 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_173.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_173 instanceof RegExp) {
-            json += asString(value_ownerId_173.source)
+          } else if (value_ownerId_203 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_203.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_203 instanceof RegExp) {
+            json += asString(value_ownerId_203.source)
           } else {
-            json += asString(value_ownerId_173.toString())
+            json += asString(value_ownerId_203.toString())
           }
         } else {
-          json += asString(value_ownerId_173)
+          json += asString(value_ownerId_203)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_174 = obj["teamId"]
-      if (value_teamId_174 !== undefined) {
+      const value_teamId_204 = obj["teamId"]
+      if (value_teamId_204 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_174 === null) {
+          if (value_teamId_204 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_174 === "string" ||
-            value_teamId_174 === null ||
-            value_teamId_174 instanceof Date ||
-            value_teamId_174 instanceof RegExp ||
+            typeof value_teamId_204 === "string" ||
+            value_teamId_204 === null ||
+            value_teamId_204 instanceof Date ||
+            value_teamId_204 instanceof RegExp ||
             (
-              typeof value_teamId_174 === "object" &&
-              typeof value_teamId_174.toString === "function" &&
-              value_teamId_174.toString !== Object.prototype.toString
+              typeof value_teamId_204 === "object" &&
+              typeof value_teamId_204.toString === "function" &&
+              value_teamId_204.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_174 !== 'string') {
-          if (value_teamId_174 === null) {
+        if (typeof value_teamId_204 !== 'string') {
+          if (value_teamId_204 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_174 instanceof RegExp) {
-            json += asString(value_teamId_174.source)
+          } else if (value_teamId_204 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_204.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_204 instanceof RegExp) {
+            json += asString(value_teamId_204.source)
           } else {
-            json += asString(value_teamId_174.toString())
+            json += asString(value_teamId_204.toString())
           }
         } else {
-          json += asString(value_teamId_174)
+          json += asString(value_teamId_204)
         }
         
           }
@@ -4075,54 +4602,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_175 = obj["tags"]
-      if (value_tags_175 !== undefined) {
+      const value_tags_205 = obj["tags"]
+      if (value_tags_205 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_175)
+        json += anonymous27(value_tags_205)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_176 = obj["customFields"]
-      if (value_customFields_176 !== undefined) {
+      const value_customFields_206 = obj["customFields"]
+      if (value_customFields_206 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_176)
+        json += JSON.stringify(value_customFields_206)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_177 = obj["firstName"]
-      if (value_firstName_177 !== undefined) {
+      const value_firstName_207 = obj["firstName"]
+      if (value_firstName_207 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_177 === null) {
+          if (value_firstName_207 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_177 === "string" ||
-            value_firstName_177 === null ||
-            value_firstName_177 instanceof Date ||
-            value_firstName_177 instanceof RegExp ||
+            typeof value_firstName_207 === "string" ||
+            value_firstName_207 === null ||
+            value_firstName_207 instanceof Date ||
+            value_firstName_207 instanceof RegExp ||
             (
-              typeof value_firstName_177 === "object" &&
-              typeof value_firstName_177.toString === "function" &&
-              value_firstName_177.toString !== Object.prototype.toString
+              typeof value_firstName_207 === "object" &&
+              typeof value_firstName_207.toString === "function" &&
+              value_firstName_207.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_177 !== 'string') {
-          if (value_firstName_177 === null) {
+        if (typeof value_firstName_207 !== 'string') {
+          if (value_firstName_207 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_177 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_177.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_177 instanceof RegExp) {
-            json += asString(value_firstName_177.source)
+          } else if (value_firstName_207 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_207.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_207 instanceof RegExp) {
+            json += asString(value_firstName_207.source)
           } else {
-            json += asString(value_firstName_177.toString())
+            json += asString(value_firstName_207.toString())
           }
         } else {
-          json += asString(value_firstName_177)
+          json += asString(value_firstName_207)
         }
         
           }
@@ -4133,60 +4660,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_178 = obj["lastName"]
-      if (value_lastName_178 !== undefined) {
+      const value_lastName_208 = obj["lastName"]
+      if (value_lastName_208 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_178 !== 'string') {
-          if (value_lastName_178 === null) {
+        if (typeof value_lastName_208 !== 'string') {
+          if (value_lastName_208 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_178 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_178.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_178 instanceof RegExp) {
-            json += asString(value_lastName_178.source)
+          } else if (value_lastName_208 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_208.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_208 instanceof RegExp) {
+            json += asString(value_lastName_208.source)
           } else {
-            json += asString(value_lastName_178.toString())
+            json += asString(value_lastName_208.toString())
           }
         } else {
-          json += asString(value_lastName_178)
+          json += asString(value_lastName_208)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_179 = obj["salutation"]
-      if (value_salutation_179 !== undefined) {
+      const value_salutation_209 = obj["salutation"]
+      if (value_salutation_209 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_179 === null) {
+          if (value_salutation_209 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_179 === "string" ||
-            value_salutation_179 === null ||
-            value_salutation_179 instanceof Date ||
-            value_salutation_179 instanceof RegExp ||
+            typeof value_salutation_209 === "string" ||
+            value_salutation_209 === null ||
+            value_salutation_209 instanceof Date ||
+            value_salutation_209 instanceof RegExp ||
             (
-              typeof value_salutation_179 === "object" &&
-              typeof value_salutation_179.toString === "function" &&
-              value_salutation_179.toString !== Object.prototype.toString
+              typeof value_salutation_209 === "object" &&
+              typeof value_salutation_209.toString === "function" &&
+              value_salutation_209.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_179 !== 'string') {
-          if (value_salutation_179 === null) {
+        if (typeof value_salutation_209 !== 'string') {
+          if (value_salutation_209 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_179 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_179.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_179 instanceof RegExp) {
-            json += asString(value_salutation_179.source)
+          } else if (value_salutation_209 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_209.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_209 instanceof RegExp) {
+            json += asString(value_salutation_209.source)
           } else {
-            json += asString(value_salutation_179.toString())
+            json += asString(value_salutation_209.toString())
           }
         } else {
-          json += asString(value_salutation_179)
+          json += asString(value_salutation_209)
         }
         
           }
@@ -4197,38 +4724,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_180 = obj["title"]
-      if (value_title_180 !== undefined) {
+      const value_title_210 = obj["title"]
+      if (value_title_210 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_180 === null) {
+          if (value_title_210 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_180 === "string" ||
-            value_title_180 === null ||
-            value_title_180 instanceof Date ||
-            value_title_180 instanceof RegExp ||
+            typeof value_title_210 === "string" ||
+            value_title_210 === null ||
+            value_title_210 instanceof Date ||
+            value_title_210 instanceof RegExp ||
             (
-              typeof value_title_180 === "object" &&
-              typeof value_title_180.toString === "function" &&
-              value_title_180.toString !== Object.prototype.toString
+              typeof value_title_210 === "object" &&
+              typeof value_title_210.toString === "function" &&
+              value_title_210.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_180 !== 'string') {
-          if (value_title_180 === null) {
+        if (typeof value_title_210 !== 'string') {
+          if (value_title_210 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_180 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_180.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_180 instanceof RegExp) {
-            json += asString(value_title_180.source)
+          } else if (value_title_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_210 instanceof RegExp) {
+            json += asString(value_title_210.source)
           } else {
-            json += asString(value_title_180.toString())
+            json += asString(value_title_210.toString())
           }
         } else {
-          json += asString(value_title_180)
+          json += asString(value_title_210)
         }
         
           }
@@ -4239,38 +4766,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_181 = obj["department"]
-      if (value_department_181 !== undefined) {
+      const value_department_211 = obj["department"]
+      if (value_department_211 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_181 === null) {
+          if (value_department_211 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_181 === "string" ||
-            value_department_181 === null ||
-            value_department_181 instanceof Date ||
-            value_department_181 instanceof RegExp ||
+            typeof value_department_211 === "string" ||
+            value_department_211 === null ||
+            value_department_211 instanceof Date ||
+            value_department_211 instanceof RegExp ||
             (
-              typeof value_department_181 === "object" &&
-              typeof value_department_181.toString === "function" &&
-              value_department_181.toString !== Object.prototype.toString
+              typeof value_department_211 === "object" &&
+              typeof value_department_211.toString === "function" &&
+              value_department_211.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_181 !== 'string') {
-          if (value_department_181 === null) {
+        if (typeof value_department_211 !== 'string') {
+          if (value_department_211 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_181 instanceof RegExp) {
-            json += asString(value_department_181.source)
+          } else if (value_department_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_211 instanceof RegExp) {
+            json += asString(value_department_211.source)
           } else {
-            json += asString(value_department_181.toString())
+            json += asString(value_department_211.toString())
           }
         } else {
-          json += asString(value_department_181)
+          json += asString(value_department_211)
         }
         
           }
@@ -4281,38 +4808,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_182 = obj["email"]
-      if (value_email_182 !== undefined) {
+      const value_email_212 = obj["email"]
+      if (value_email_212 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_182 === null) {
+          if (value_email_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_182 === "string" ||
-            value_email_182 === null ||
-            value_email_182 instanceof Date ||
-            value_email_182 instanceof RegExp ||
+            typeof value_email_212 === "string" ||
+            value_email_212 === null ||
+            value_email_212 instanceof Date ||
+            value_email_212 instanceof RegExp ||
             (
-              typeof value_email_182 === "object" &&
-              typeof value_email_182.toString === "function" &&
-              value_email_182.toString !== Object.prototype.toString
+              typeof value_email_212 === "object" &&
+              typeof value_email_212.toString === "function" &&
+              value_email_212.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_182 !== 'string') {
-          if (value_email_182 === null) {
+        if (typeof value_email_212 !== 'string') {
+          if (value_email_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_182 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_182.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_182 instanceof RegExp) {
-            json += asString(value_email_182.source)
+          } else if (value_email_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_212 instanceof RegExp) {
+            json += asString(value_email_212.source)
           } else {
-            json += asString(value_email_182.toString())
+            json += asString(value_email_212.toString())
           }
         } else {
-          json += asString(value_email_182)
+          json += asString(value_email_212)
         }
         
           }
@@ -4323,46 +4850,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_183 = obj["additionalEmails"]
-      if (value_additionalEmails_183 !== undefined) {
+      const value_additionalEmails_213 = obj["additionalEmails"]
+      if (value_additionalEmails_213 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous37(value_additionalEmails_183)
+        json += anonymous46(value_additionalEmails_213)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_184 = obj["phone"]
-      if (value_phone_184 !== undefined) {
+      const value_phone_214 = obj["phone"]
+      if (value_phone_214 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_184 === null) {
+          if (value_phone_214 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_184 === "string" ||
-            value_phone_184 === null ||
-            value_phone_184 instanceof Date ||
-            value_phone_184 instanceof RegExp ||
+            typeof value_phone_214 === "string" ||
+            value_phone_214 === null ||
+            value_phone_214 instanceof Date ||
+            value_phone_214 instanceof RegExp ||
             (
-              typeof value_phone_184 === "object" &&
-              typeof value_phone_184.toString === "function" &&
-              value_phone_184.toString !== Object.prototype.toString
+              typeof value_phone_214 === "object" &&
+              typeof value_phone_214.toString === "function" &&
+              value_phone_214.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_184 !== 'string') {
-          if (value_phone_184 === null) {
+        if (typeof value_phone_214 !== 'string') {
+          if (value_phone_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_184 instanceof RegExp) {
-            json += asString(value_phone_184.source)
+          } else if (value_phone_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_214 instanceof RegExp) {
+            json += asString(value_phone_214.source)
           } else {
-            json += asString(value_phone_184.toString())
+            json += asString(value_phone_214.toString())
           }
         } else {
-          json += asString(value_phone_184)
+          json += asString(value_phone_214)
         }
         
           }
@@ -4373,38 +4900,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_185 = obj["mobilePhone"]
-      if (value_mobilePhone_185 !== undefined) {
+      const value_mobilePhone_215 = obj["mobilePhone"]
+      if (value_mobilePhone_215 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_185 === null) {
+          if (value_mobilePhone_215 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_185 === "string" ||
-            value_mobilePhone_185 === null ||
-            value_mobilePhone_185 instanceof Date ||
-            value_mobilePhone_185 instanceof RegExp ||
+            typeof value_mobilePhone_215 === "string" ||
+            value_mobilePhone_215 === null ||
+            value_mobilePhone_215 instanceof Date ||
+            value_mobilePhone_215 instanceof RegExp ||
             (
-              typeof value_mobilePhone_185 === "object" &&
-              typeof value_mobilePhone_185.toString === "function" &&
-              value_mobilePhone_185.toString !== Object.prototype.toString
+              typeof value_mobilePhone_215 === "object" &&
+              typeof value_mobilePhone_215.toString === "function" &&
+              value_mobilePhone_215.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_185 !== 'string') {
-          if (value_mobilePhone_185 === null) {
+        if (typeof value_mobilePhone_215 !== 'string') {
+          if (value_mobilePhone_215 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_185 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_185.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_185 instanceof RegExp) {
-            json += asString(value_mobilePhone_185.source)
+          } else if (value_mobilePhone_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_215 instanceof RegExp) {
+            json += asString(value_mobilePhone_215.source)
           } else {
-            json += asString(value_mobilePhone_185.toString())
+            json += asString(value_mobilePhone_215.toString())
           }
         } else {
-          json += asString(value_mobilePhone_185)
+          json += asString(value_mobilePhone_215)
         }
         
           }
@@ -4415,38 +4942,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_186 = obj["accountId"]
-      if (value_accountId_186 !== undefined) {
+      const value_accountId_216 = obj["accountId"]
+      if (value_accountId_216 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_186 === null) {
+          if (value_accountId_216 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_186 === "string" ||
-            value_accountId_186 === null ||
-            value_accountId_186 instanceof Date ||
-            value_accountId_186 instanceof RegExp ||
+            typeof value_accountId_216 === "string" ||
+            value_accountId_216 === null ||
+            value_accountId_216 instanceof Date ||
+            value_accountId_216 instanceof RegExp ||
             (
-              typeof value_accountId_186 === "object" &&
-              typeof value_accountId_186.toString === "function" &&
-              value_accountId_186.toString !== Object.prototype.toString
+              typeof value_accountId_216 === "object" &&
+              typeof value_accountId_216.toString === "function" &&
+              value_accountId_216.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_186 !== 'string') {
-          if (value_accountId_186 === null) {
+        if (typeof value_accountId_216 !== 'string') {
+          if (value_accountId_216 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_186 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_186.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_186 instanceof RegExp) {
-            json += asString(value_accountId_186.source)
+          } else if (value_accountId_216 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_216.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_216 instanceof RegExp) {
+            json += asString(value_accountId_216.source)
           } else {
-            json += asString(value_accountId_186.toString())
+            json += asString(value_accountId_216.toString())
           }
         } else {
-          json += asString(value_accountId_186)
+          json += asString(value_accountId_216)
         }
         
           }
@@ -4457,38 +4984,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_187 = obj["reportsToId"]
-      if (value_reportsToId_187 !== undefined) {
+      const value_reportsToId_217 = obj["reportsToId"]
+      if (value_reportsToId_217 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_187 === null) {
+          if (value_reportsToId_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_187 === "string" ||
-            value_reportsToId_187 === null ||
-            value_reportsToId_187 instanceof Date ||
-            value_reportsToId_187 instanceof RegExp ||
+            typeof value_reportsToId_217 === "string" ||
+            value_reportsToId_217 === null ||
+            value_reportsToId_217 instanceof Date ||
+            value_reportsToId_217 instanceof RegExp ||
             (
-              typeof value_reportsToId_187 === "object" &&
-              typeof value_reportsToId_187.toString === "function" &&
-              value_reportsToId_187.toString !== Object.prototype.toString
+              typeof value_reportsToId_217 === "object" &&
+              typeof value_reportsToId_217.toString === "function" &&
+              value_reportsToId_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_187 !== 'string') {
-          if (value_reportsToId_187 === null) {
+        if (typeof value_reportsToId_217 !== 'string') {
+          if (value_reportsToId_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_187 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_187.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_187 instanceof RegExp) {
-            json += asString(value_reportsToId_187.source)
+          } else if (value_reportsToId_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_217 instanceof RegExp) {
+            json += asString(value_reportsToId_217.source)
           } else {
-            json += asString(value_reportsToId_187.toString())
+            json += asString(value_reportsToId_217.toString())
           }
         } else {
-          json += asString(value_reportsToId_187)
+          json += asString(value_reportsToId_217)
         }
         
           }
@@ -4499,16 +5026,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_188 = obj["mailingAddress"]
-      if (value_mailingAddress_188 !== undefined) {
+      const value_mailingAddress_218 = obj["mailingAddress"]
+      if (value_mailingAddress_218 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_188 === null) {
+          if (value_mailingAddress_218 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_188 === "object" && !Array.isArray(value_mailingAddress_188)) || value_mailingAddress_188 === null) {
-            json += anonymous38(value_mailingAddress_188)
+          else if((typeof value_mailingAddress_218 === "object" && !Array.isArray(value_mailingAddress_218)) || value_mailingAddress_218 === null) {
+            json += anonymous47(value_mailingAddress_218)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -4517,26 +5044,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_196 = obj["birthdate"]
-      if (value_birthdate_196 !== undefined) {
+      const value_birthdate_226 = obj["birthdate"]
+      if (value_birthdate_226 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_196 === null) {
+          if (value_birthdate_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_196 === "string" ||
-            value_birthdate_196 === null ||
-            value_birthdate_196 instanceof Date ||
-            value_birthdate_196 instanceof RegExp ||
+            typeof value_birthdate_226 === "string" ||
+            value_birthdate_226 === null ||
+            value_birthdate_226 instanceof Date ||
+            value_birthdate_226 instanceof RegExp ||
             (
-              typeof value_birthdate_196 === "object" &&
-              typeof value_birthdate_196.toString === "function" &&
-              value_birthdate_196.toString !== Object.prototype.toString
+              typeof value_birthdate_226 === "object" &&
+              typeof value_birthdate_226.toString === "function" &&
+              value_birthdate_226.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_196)
+            json += asDate(value_birthdate_226)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -4545,38 +5072,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_197 = obj["language"]
-      if (value_language_197 !== undefined) {
+      const value_language_227 = obj["language"]
+      if (value_language_227 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_197 === null) {
+          if (value_language_227 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_197 === "string" ||
-            value_language_197 === null ||
-            value_language_197 instanceof Date ||
-            value_language_197 instanceof RegExp ||
+            typeof value_language_227 === "string" ||
+            value_language_227 === null ||
+            value_language_227 instanceof Date ||
+            value_language_227 instanceof RegExp ||
             (
-              typeof value_language_197 === "object" &&
-              typeof value_language_197.toString === "function" &&
-              value_language_197.toString !== Object.prototype.toString
+              typeof value_language_227 === "object" &&
+              typeof value_language_227.toString === "function" &&
+              value_language_227.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_197 !== 'string') {
-          if (value_language_197 === null) {
+        if (typeof value_language_227 !== 'string') {
+          if (value_language_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_197 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_197.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_197 instanceof RegExp) {
-            json += asString(value_language_197.source)
+          } else if (value_language_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_227 instanceof RegExp) {
+            json += asString(value_language_227.source)
           } else {
-            json += asString(value_language_197.toString())
+            json += asString(value_language_227.toString())
           }
         } else {
-          json += asString(value_language_197)
+          json += asString(value_language_227)
         }
         
           }
@@ -4587,38 +5114,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_198 = obj["timeZone"]
-      if (value_timeZone_198 !== undefined) {
+      const value_timeZone_228 = obj["timeZone"]
+      if (value_timeZone_228 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_198 === null) {
+          if (value_timeZone_228 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_198 === "string" ||
-            value_timeZone_198 === null ||
-            value_timeZone_198 instanceof Date ||
-            value_timeZone_198 instanceof RegExp ||
+            typeof value_timeZone_228 === "string" ||
+            value_timeZone_228 === null ||
+            value_timeZone_228 instanceof Date ||
+            value_timeZone_228 instanceof RegExp ||
             (
-              typeof value_timeZone_198 === "object" &&
-              typeof value_timeZone_198.toString === "function" &&
-              value_timeZone_198.toString !== Object.prototype.toString
+              typeof value_timeZone_228 === "object" &&
+              typeof value_timeZone_228.toString === "function" &&
+              value_timeZone_228.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_198 !== 'string') {
-          if (value_timeZone_198 === null) {
+        if (typeof value_timeZone_228 !== 'string') {
+          if (value_timeZone_228 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_198 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_198.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_198 instanceof RegExp) {
-            json += asString(value_timeZone_198.source)
+          } else if (value_timeZone_228 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_228.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_228 instanceof RegExp) {
+            json += asString(value_timeZone_228.source)
           } else {
-            json += asString(value_timeZone_198.toString())
+            json += asString(value_timeZone_228.toString())
           }
         } else {
-          json += asString(value_timeZone_198)
+          json += asString(value_timeZone_228)
         }
         
           }
@@ -4629,38 +5156,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_199 = obj["linkedinUrl"]
-      if (value_linkedinUrl_199 !== undefined) {
+      const value_linkedinUrl_229 = obj["linkedinUrl"]
+      if (value_linkedinUrl_229 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_199 === null) {
+          if (value_linkedinUrl_229 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_199 === "string" ||
-            value_linkedinUrl_199 === null ||
-            value_linkedinUrl_199 instanceof Date ||
-            value_linkedinUrl_199 instanceof RegExp ||
+            typeof value_linkedinUrl_229 === "string" ||
+            value_linkedinUrl_229 === null ||
+            value_linkedinUrl_229 instanceof Date ||
+            value_linkedinUrl_229 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_199 === "object" &&
-              typeof value_linkedinUrl_199.toString === "function" &&
-              value_linkedinUrl_199.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_229 === "object" &&
+              typeof value_linkedinUrl_229.toString === "function" &&
+              value_linkedinUrl_229.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_199 !== 'string') {
-          if (value_linkedinUrl_199 === null) {
+        if (typeof value_linkedinUrl_229 !== 'string') {
+          if (value_linkedinUrl_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_199 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_199.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_199 instanceof RegExp) {
-            json += asString(value_linkedinUrl_199.source)
+          } else if (value_linkedinUrl_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_229 instanceof RegExp) {
+            json += asString(value_linkedinUrl_229.source)
           } else {
-            json += asString(value_linkedinUrl_199.toString())
+            json += asString(value_linkedinUrl_229.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_199)
+          json += asString(value_linkedinUrl_229)
         }
         
           }
@@ -4671,38 +5198,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_200 = obj["source"]
-      if (value_source_200 !== undefined) {
+      const value_source_230 = obj["source"]
+      if (value_source_230 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_200 === null) {
+          if (value_source_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_200 === "string" ||
-            value_source_200 === null ||
-            value_source_200 instanceof Date ||
-            value_source_200 instanceof RegExp ||
+            typeof value_source_230 === "string" ||
+            value_source_230 === null ||
+            value_source_230 instanceof Date ||
+            value_source_230 instanceof RegExp ||
             (
-              typeof value_source_200 === "object" &&
-              typeof value_source_200.toString === "function" &&
-              value_source_200.toString !== Object.prototype.toString
+              typeof value_source_230 === "object" &&
+              typeof value_source_230.toString === "function" &&
+              value_source_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_200 !== 'string') {
-          if (value_source_200 === null) {
+        if (typeof value_source_230 !== 'string') {
+          if (value_source_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_200 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_200.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_200 instanceof RegExp) {
-            json += asString(value_source_200.source)
+          } else if (value_source_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_230 instanceof RegExp) {
+            json += asString(value_source_230.source)
           } else {
-            json += asString(value_source_200.toString())
+            json += asString(value_source_230.toString())
           }
         } else {
-          json += asString(value_source_200)
+          json += asString(value_source_230)
         }
         
           }
@@ -4713,54 +5240,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_201 = obj["doNotCall"]
-      if (value_doNotCall_201 !== undefined) {
+      const value_doNotCall_231 = obj["doNotCall"]
+      if (value_doNotCall_231 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_201)
+        json += asBoolean(value_doNotCall_231)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_202 = obj["emailOptOut"]
-      if (value_emailOptOut_202 !== undefined) {
+      const value_emailOptOut_232 = obj["emailOptOut"]
+      if (value_emailOptOut_232 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_202)
+        json += asBoolean(value_emailOptOut_232)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_203 = obj["lifecycleStage"]
-      if (value_lifecycleStage_203 !== undefined) {
+      const value_lifecycleStage_233 = obj["lifecycleStage"]
+      if (value_lifecycleStage_233 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_203 === null) {
+          if (value_lifecycleStage_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_203 === "string" ||
-            value_lifecycleStage_203 === null ||
-            value_lifecycleStage_203 instanceof Date ||
-            value_lifecycleStage_203 instanceof RegExp ||
+            typeof value_lifecycleStage_233 === "string" ||
+            value_lifecycleStage_233 === null ||
+            value_lifecycleStage_233 instanceof Date ||
+            value_lifecycleStage_233 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_203 === "object" &&
-              typeof value_lifecycleStage_203.toString === "function" &&
-              value_lifecycleStage_203.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_233 === "object" &&
+              typeof value_lifecycleStage_233.toString === "function" &&
+              value_lifecycleStage_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_203 !== 'string') {
-          if (value_lifecycleStage_203 === null) {
+        if (typeof value_lifecycleStage_233 !== 'string') {
+          if (value_lifecycleStage_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_203 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_203.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_203 instanceof RegExp) {
-            json += asString(value_lifecycleStage_203.source)
+          } else if (value_lifecycleStage_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_233 instanceof RegExp) {
+            json += asString(value_lifecycleStage_233.source)
           } else {
-            json += asString(value_lifecycleStage_203.toString())
+            json += asString(value_lifecycleStage_233.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_203)
+          json += asString(value_lifecycleStage_233)
         }
         
           }
@@ -4771,38 +5298,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_204 = obj["description"]
-      if (value_description_204 !== undefined) {
+      const value_description_234 = obj["description"]
+      if (value_description_234 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_204 === null) {
+          if (value_description_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_204 === "string" ||
-            value_description_204 === null ||
-            value_description_204 instanceof Date ||
-            value_description_204 instanceof RegExp ||
+            typeof value_description_234 === "string" ||
+            value_description_234 === null ||
+            value_description_234 instanceof Date ||
+            value_description_234 instanceof RegExp ||
             (
-              typeof value_description_204 === "object" &&
-              typeof value_description_204.toString === "function" &&
-              value_description_204.toString !== Object.prototype.toString
+              typeof value_description_234 === "object" &&
+              typeof value_description_234.toString === "function" &&
+              value_description_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_204 !== 'string') {
-          if (value_description_204 === null) {
+        if (typeof value_description_234 !== 'string') {
+          if (value_description_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_204 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_204.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_204 instanceof RegExp) {
-            json += asString(value_description_204.source)
+          } else if (value_description_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_234 instanceof RegExp) {
+            json += asString(value_description_234.source)
           } else {
-            json += asString(value_description_204.toString())
+            json += asString(value_description_234.toString())
           }
         } else {
-          json += asString(value_description_204)
+          json += asString(value_description_234)
         }
         
           }
@@ -4813,22 +5340,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_205 = obj["name"]
-      if (value_name_205 !== undefined) {
+      const value_name_235 = obj["name"]
+      if (value_name_235 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_205 !== 'string') {
-          if (value_name_205 === null) {
+        if (typeof value_name_235 !== 'string') {
+          if (value_name_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_205 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_205.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_205 instanceof RegExp) {
-            json += asString(value_name_205.source)
+          } else if (value_name_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_235 instanceof RegExp) {
+            json += asString(value_name_235.source)
           } else {
-            json += asString(value_name_205.toString())
+            json += asString(value_name_235.toString())
           }
         } else {
-          json += asString(value_name_205)
+          json += asString(value_name_235)
         }
         
       } else {
@@ -4840,7 +5367,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous35 (obj) {
+    function anonymous44 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -4854,18 +5381,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous36(value)
+        json += anonymous45(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous36(value)
+          json += anonymous45(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactList#"
-      function anonymous34 (input) {
+      function anonymous43 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4874,18 +5401,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_164 = obj["data"]
-      if (value_data_164 !== undefined) {
+      const value_data_194 = obj["data"]
+      if (value_data_194 !== undefined) {
         json += "{\"data\":"
-        json += anonymous35(value_data_164)
+        json += anonymous44(value_data_194)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_206 = obj["page"]
-      if (value_page_206 !== undefined) {
+      const value_page_236 = obj["page"]
+      if (value_page_236 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_206)
+        json += anonymous21(value_page_236)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4896,1803 +5423,6 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous41 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_index_213 = obj["index"]
-      if (value_index_213 !== undefined) {
-        json += "{\"index\":"
-        json += asInteger(value_index_213)
-      } else {
-        throw new Error('"index" is required!')
-      }
-      
-      const value_status_214 = obj["status"]
-      if (value_status_214 !== undefined) {
-        json += ",\"status\":"
-        json += asInteger(value_status_214)
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_etag_215 = obj["etag"]
-      if (value_etag_215 !== undefined) {
-        json += ",\"etag\":"
-        
-        if (typeof value_etag_215 !== 'string') {
-          if (value_etag_215 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_215 instanceof RegExp) {
-            json += asString(value_etag_215.source)
-          } else {
-            json += asString(value_etag_215.toString())
-          }
-        } else {
-          json += asString(value_etag_215)
-        }
-        
-      }
-
-      const value_body_216 = obj["body"]
-      if (value_body_216 !== undefined) {
-        json += ",\"body\":"
-        json += anonymous36(value_body_216)
-      }
-
-      const value_problem_217 = obj["problem"]
-      if (value_problem_217 !== undefined) {
-        json += ",\"problem\":"
-        json += anonymous1(value_problem_217)
-      }
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous40 (obj) {
-      // "ContactBatchResult#/properties/results"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'ContactBatchResult#/properties/results' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous41(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous41(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "ContactBatchResult#"
-      function anonymous39 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_outcome_210 = obj["outcome"]
-      if (value_outcome_210 !== undefined) {
-        json += "{\"outcome\":"
-        
-        if (typeof value_outcome_210 !== 'string') {
-          if (value_outcome_210 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_210 instanceof RegExp) {
-            json += asString(value_outcome_210.source)
-          } else {
-            json += asString(value_outcome_210.toString())
-          }
-        } else {
-          json += asString(value_outcome_210)
-        }
-        
-      } else {
-        throw new Error('"outcome" is required!')
-      }
-      
-      const value_results_211 = obj["results"]
-      if (value_results_211 !== undefined) {
-        json += ",\"results\":"
-        json += anonymous40(value_results_211)
-      } else {
-        throw new Error('"results" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Lead#/properties/utm"
-      function anonymous45 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_247 = false
-
-          const value_source_248 = obj["source"]
-          if (value_source_248 !== undefined) {
-            json += addComma_247 ? ",\"source\":" : ((addComma_247 = true), "{\"source\":")
-            
-          if (value_source_248 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_source_248 === "string" ||
-            value_source_248 === null ||
-            value_source_248 instanceof Date ||
-            value_source_248 instanceof RegExp ||
-            (
-              typeof value_source_248 === "object" &&
-              typeof value_source_248.toString === "function" &&
-              value_source_248.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_source_248 !== 'string') {
-          if (value_source_248 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_source_248 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_248.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_248 instanceof RegExp) {
-            json += asString(value_source_248.source)
-          } else {
-            json += asString(value_source_248.toString())
-          }
-        } else {
-          json += asString(value_source_248)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_medium_249 = obj["medium"]
-          if (value_medium_249 !== undefined) {
-            json += addComma_247 ? ",\"medium\":" : ((addComma_247 = true), "{\"medium\":")
-            
-          if (value_medium_249 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_medium_249 === "string" ||
-            value_medium_249 === null ||
-            value_medium_249 instanceof Date ||
-            value_medium_249 instanceof RegExp ||
-            (
-              typeof value_medium_249 === "object" &&
-              typeof value_medium_249.toString === "function" &&
-              value_medium_249.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_medium_249 !== 'string') {
-          if (value_medium_249 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_249 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_249.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_249 instanceof RegExp) {
-            json += asString(value_medium_249.source)
-          } else {
-            json += asString(value_medium_249.toString())
-          }
-        } else {
-          json += asString(value_medium_249)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_campaign_250 = obj["campaign"]
-          if (value_campaign_250 !== undefined) {
-            json += addComma_247 ? ",\"campaign\":" : ((addComma_247 = true), "{\"campaign\":")
-            
-          if (value_campaign_250 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_campaign_250 === "string" ||
-            value_campaign_250 === null ||
-            value_campaign_250 instanceof Date ||
-            value_campaign_250 instanceof RegExp ||
-            (
-              typeof value_campaign_250 === "object" &&
-              typeof value_campaign_250.toString === "function" &&
-              value_campaign_250.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_campaign_250 !== 'string') {
-          if (value_campaign_250 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_250 instanceof RegExp) {
-            json += asString(value_campaign_250.source)
-          } else {
-            json += asString(value_campaign_250.toString())
-          }
-        } else {
-          json += asString(value_campaign_250)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_term_251 = obj["term"]
-          if (value_term_251 !== undefined) {
-            json += addComma_247 ? ",\"term\":" : ((addComma_247 = true), "{\"term\":")
-            
-          if (value_term_251 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_term_251 === "string" ||
-            value_term_251 === null ||
-            value_term_251 instanceof Date ||
-            value_term_251 instanceof RegExp ||
-            (
-              typeof value_term_251 === "object" &&
-              typeof value_term_251.toString === "function" &&
-              value_term_251.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_term_251 !== 'string') {
-          if (value_term_251 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_term_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_251 instanceof RegExp) {
-            json += asString(value_term_251.source)
-          } else {
-            json += asString(value_term_251.toString())
-          }
-        } else {
-          json += asString(value_term_251)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_content_252 = obj["content"]
-          if (value_content_252 !== undefined) {
-            json += addComma_247 ? ",\"content\":" : ((addComma_247 = true), "{\"content\":")
-            
-          if (value_content_252 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_content_252 === "string" ||
-            value_content_252 === null ||
-            value_content_252 instanceof Date ||
-            value_content_252 instanceof RegExp ||
-            (
-              typeof value_content_252 === "object" &&
-              typeof value_content_252.toString === "function" &&
-              value_content_252.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_content_252 !== 'string') {
-          if (value_content_252 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_content_252 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_252.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_252 instanceof RegExp) {
-            json += asString(value_content_252.source)
-          } else {
-            json += asString(value_content_252.toString())
-          }
-        } else {
-          json += asString(value_content_252)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-if (!addComma_247) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "OptionalMoney#"
-      function anonymous46 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_amount_257 = obj["amount"]
-      if (value_amount_257 !== undefined) {
-        json += "{\"amount\":"
-        
-        if (typeof value_amount_257 !== 'string') {
-          if (value_amount_257 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_257 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_257.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_257 instanceof RegExp) {
-            json += asString(value_amount_257.source)
-          } else {
-            json += asString(value_amount_257.toString())
-          }
-        } else {
-          json += asString(value_amount_257)
-        }
-        
-      } else {
-        throw new Error('"amount" is required!')
-      }
-      
-      const value_currency_258 = obj["currency"]
-      if (value_currency_258 !== undefined) {
-        json += ",\"currency\":"
-        
-        if (typeof value_currency_258 !== 'string') {
-          if (value_currency_258 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_258 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_258.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_258 instanceof RegExp) {
-            json += asString(value_currency_258.source)
-          } else {
-            json += asString(value_currency_258.toString())
-          }
-        } else {
-          json += asString(value_currency_258)
-        }
-        
-      } else {
-        throw new Error('"currency" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "OptionalAddress#"
-      function anonymous47 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_260 = false
-
-          const value_street1_261 = obj["street1"]
-          if (value_street1_261 !== undefined) {
-            json += addComma_260 ? ",\"street1\":" : ((addComma_260 = true), "{\"street1\":")
-            
-          if (value_street1_261 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street1_261 === "string" ||
-            value_street1_261 === null ||
-            value_street1_261 instanceof Date ||
-            value_street1_261 instanceof RegExp ||
-            (
-              typeof value_street1_261 === "object" &&
-              typeof value_street1_261.toString === "function" &&
-              value_street1_261.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street1_261 !== 'string') {
-          if (value_street1_261 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_261 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_261.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_261 instanceof RegExp) {
-            json += asString(value_street1_261.source)
-          } else {
-            json += asString(value_street1_261.toString())
-          }
-        } else {
-          json += asString(value_street1_261)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_street2_262 = obj["street2"]
-          if (value_street2_262 !== undefined) {
-            json += addComma_260 ? ",\"street2\":" : ((addComma_260 = true), "{\"street2\":")
-            
-          if (value_street2_262 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street2_262 === "string" ||
-            value_street2_262 === null ||
-            value_street2_262 instanceof Date ||
-            value_street2_262 instanceof RegExp ||
-            (
-              typeof value_street2_262 === "object" &&
-              typeof value_street2_262.toString === "function" &&
-              value_street2_262.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street2_262 !== 'string') {
-          if (value_street2_262 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_262 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_262.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_262 instanceof RegExp) {
-            json += asString(value_street2_262.source)
-          } else {
-            json += asString(value_street2_262.toString())
-          }
-        } else {
-          json += asString(value_street2_262)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_city_263 = obj["city"]
-          if (value_city_263 !== undefined) {
-            json += addComma_260 ? ",\"city\":" : ((addComma_260 = true), "{\"city\":")
-            
-          if (value_city_263 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_city_263 === "string" ||
-            value_city_263 === null ||
-            value_city_263 instanceof Date ||
-            value_city_263 instanceof RegExp ||
-            (
-              typeof value_city_263 === "object" &&
-              typeof value_city_263.toString === "function" &&
-              value_city_263.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_city_263 !== 'string') {
-          if (value_city_263 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_city_263 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_263.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_263 instanceof RegExp) {
-            json += asString(value_city_263.source)
-          } else {
-            json += asString(value_city_263.toString())
-          }
-        } else {
-          json += asString(value_city_263)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_region_264 = obj["region"]
-          if (value_region_264 !== undefined) {
-            json += addComma_260 ? ",\"region\":" : ((addComma_260 = true), "{\"region\":")
-            
-          if (value_region_264 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_region_264 === "string" ||
-            value_region_264 === null ||
-            value_region_264 instanceof Date ||
-            value_region_264 instanceof RegExp ||
-            (
-              typeof value_region_264 === "object" &&
-              typeof value_region_264.toString === "function" &&
-              value_region_264.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_region_264 !== 'string') {
-          if (value_region_264 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_region_264 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_264.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_264 instanceof RegExp) {
-            json += asString(value_region_264.source)
-          } else {
-            json += asString(value_region_264.toString())
-          }
-        } else {
-          json += asString(value_region_264)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_postalCode_265 = obj["postalCode"]
-          if (value_postalCode_265 !== undefined) {
-            json += addComma_260 ? ",\"postalCode\":" : ((addComma_260 = true), "{\"postalCode\":")
-            
-          if (value_postalCode_265 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_postalCode_265 === "string" ||
-            value_postalCode_265 === null ||
-            value_postalCode_265 instanceof Date ||
-            value_postalCode_265 instanceof RegExp ||
-            (
-              typeof value_postalCode_265 === "object" &&
-              typeof value_postalCode_265.toString === "function" &&
-              value_postalCode_265.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_postalCode_265 !== 'string') {
-          if (value_postalCode_265 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_265 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_265.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_265 instanceof RegExp) {
-            json += asString(value_postalCode_265.source)
-          } else {
-            json += asString(value_postalCode_265.toString())
-          }
-        } else {
-          json += asString(value_postalCode_265)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_countryCode_266 = obj["countryCode"]
-          if (value_countryCode_266 !== undefined) {
-            json += addComma_260 ? ",\"countryCode\":" : ((addComma_260 = true), "{\"countryCode\":")
-            
-          if (value_countryCode_266 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_countryCode_266 === "string" ||
-            value_countryCode_266 === null ||
-            value_countryCode_266 instanceof Date ||
-            value_countryCode_266 instanceof RegExp ||
-            (
-              typeof value_countryCode_266 === "object" &&
-              typeof value_countryCode_266.toString === "function" &&
-              value_countryCode_266.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_countryCode_266 !== 'string') {
-          if (value_countryCode_266 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_266 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_266.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_266 instanceof RegExp) {
-            json += asString(value_countryCode_266.source)
-          } else {
-            json += asString(value_countryCode_266.toString())
-          }
-        } else {
-          json += asString(value_countryCode_266)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
-  
-          }
-if (!addComma_260) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Lead#"
-      function anonymous44 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_222 = obj["id"]
-      if (value_id_222 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_222 !== 'string') {
-          if (value_id_222 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_222 instanceof RegExp) {
-            json += asString(value_id_222.source)
-          } else {
-            json += asString(value_id_222.toString())
-          }
-        } else {
-          json += asString(value_id_222)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_version_223 = obj["version"]
-      if (value_version_223 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_223)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_createdAt_224 = obj["createdAt"]
-      if (value_createdAt_224 !== undefined) {
-        json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_224)
-      } else {
-        throw new Error('"createdAt" is required!')
-      }
-      
-      const value_createdBy_225 = obj["createdBy"]
-      if (value_createdBy_225 !== undefined) {
-        json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_225)
-      } else {
-        throw new Error('"createdBy" is required!')
-      }
-      
-      const value_updatedAt_226 = obj["updatedAt"]
-      if (value_updatedAt_226 !== undefined) {
-        json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_226)
-      } else {
-        throw new Error('"updatedAt" is required!')
-      }
-      
-      const value_updatedBy_227 = obj["updatedBy"]
-      if (value_updatedBy_227 !== undefined) {
-        json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_227)
-      } else {
-        throw new Error('"updatedBy" is required!')
-      }
-      
-      const value_deletedAt_228 = obj["deletedAt"]
-      if (value_deletedAt_228 !== undefined) {
-        json += ",\"deletedAt\":"
-        
-          if (value_deletedAt_228 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_deletedAt_228 === "string" ||
-            value_deletedAt_228 === null ||
-            value_deletedAt_228 instanceof Date ||
-            value_deletedAt_228 instanceof RegExp ||
-            (
-              typeof value_deletedAt_228 === "object" &&
-              typeof value_deletedAt_228.toString === "function" &&
-              value_deletedAt_228.toString !== Object.prototype.toString
-            )
-          ) {
-            json += asDateTime(value_deletedAt_228)
-          }
-        
-    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"deletedAt" is required!')
-      }
-      
-      const value_ownerId_229 = obj["ownerId"]
-      if (value_ownerId_229 !== undefined) {
-        json += ",\"ownerId\":"
-        
-        if (typeof value_ownerId_229 !== 'string') {
-          if (value_ownerId_229 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_229 instanceof RegExp) {
-            json += asString(value_ownerId_229.source)
-          } else {
-            json += asString(value_ownerId_229.toString())
-          }
-        } else {
-          json += asString(value_ownerId_229)
-        }
-        
-      } else {
-        throw new Error('"ownerId" is required!')
-      }
-      
-      const value_teamId_230 = obj["teamId"]
-      if (value_teamId_230 !== undefined) {
-        json += ",\"teamId\":"
-        
-          if (value_teamId_230 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_teamId_230 === "string" ||
-            value_teamId_230 === null ||
-            value_teamId_230 instanceof Date ||
-            value_teamId_230 instanceof RegExp ||
-            (
-              typeof value_teamId_230 === "object" &&
-              typeof value_teamId_230.toString === "function" &&
-              value_teamId_230.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_teamId_230 !== 'string') {
-          if (value_teamId_230 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_230 instanceof RegExp) {
-            json += asString(value_teamId_230.source)
-          } else {
-            json += asString(value_teamId_230.toString())
-          }
-        } else {
-          json += asString(value_teamId_230)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"teamId" is required!')
-      }
-      
-      const value_tags_231 = obj["tags"]
-      if (value_tags_231 !== undefined) {
-        json += ",\"tags\":"
-        json += anonymous27(value_tags_231)
-      } else {
-        throw new Error('"tags" is required!')
-      }
-      
-      const value_customFields_232 = obj["customFields"]
-      if (value_customFields_232 !== undefined) {
-        json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_232)
-      } else {
-        throw new Error('"customFields" is required!')
-      }
-      
-      const value_firstName_233 = obj["firstName"]
-      if (value_firstName_233 !== undefined) {
-        json += ",\"firstName\":"
-        
-          if (value_firstName_233 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_firstName_233 === "string" ||
-            value_firstName_233 === null ||
-            value_firstName_233 instanceof Date ||
-            value_firstName_233 instanceof RegExp ||
-            (
-              typeof value_firstName_233 === "object" &&
-              typeof value_firstName_233.toString === "function" &&
-              value_firstName_233.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_firstName_233 !== 'string') {
-          if (value_firstName_233 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_233 instanceof RegExp) {
-            json += asString(value_firstName_233.source)
-          } else {
-            json += asString(value_firstName_233.toString())
-          }
-        } else {
-          json += asString(value_firstName_233)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"firstName" is required!')
-      }
-      
-      const value_lastName_234 = obj["lastName"]
-      if (value_lastName_234 !== undefined) {
-        json += ",\"lastName\":"
-        
-          if (value_lastName_234 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_lastName_234 === "string" ||
-            value_lastName_234 === null ||
-            value_lastName_234 instanceof Date ||
-            value_lastName_234 instanceof RegExp ||
-            (
-              typeof value_lastName_234 === "object" &&
-              typeof value_lastName_234.toString === "function" &&
-              value_lastName_234.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_lastName_234 !== 'string') {
-          if (value_lastName_234 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_234 instanceof RegExp) {
-            json += asString(value_lastName_234.source)
-          } else {
-            json += asString(value_lastName_234.toString())
-          }
-        } else {
-          json += asString(value_lastName_234)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"lastName" is required!')
-      }
-      
-      const value_companyName_235 = obj["companyName"]
-      if (value_companyName_235 !== undefined) {
-        json += ",\"companyName\":"
-        
-          if (value_companyName_235 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_companyName_235 === "string" ||
-            value_companyName_235 === null ||
-            value_companyName_235 instanceof Date ||
-            value_companyName_235 instanceof RegExp ||
-            (
-              typeof value_companyName_235 === "object" &&
-              typeof value_companyName_235.toString === "function" &&
-              value_companyName_235.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_companyName_235 !== 'string') {
-          if (value_companyName_235 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_235 instanceof RegExp) {
-            json += asString(value_companyName_235.source)
-          } else {
-            json += asString(value_companyName_235.toString())
-          }
-        } else {
-          json += asString(value_companyName_235)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"companyName" is required!')
-      }
-      
-      const value_title_236 = obj["title"]
-      if (value_title_236 !== undefined) {
-        json += ",\"title\":"
-        
-          if (value_title_236 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_title_236 === "string" ||
-            value_title_236 === null ||
-            value_title_236 instanceof Date ||
-            value_title_236 instanceof RegExp ||
-            (
-              typeof value_title_236 === "object" &&
-              typeof value_title_236.toString === "function" &&
-              value_title_236.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_title_236 !== 'string') {
-          if (value_title_236 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_title_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_236 instanceof RegExp) {
-            json += asString(value_title_236.source)
-          } else {
-            json += asString(value_title_236.toString())
-          }
-        } else {
-          json += asString(value_title_236)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"title" is required!')
-      }
-      
-      const value_email_237 = obj["email"]
-      if (value_email_237 !== undefined) {
-        json += ",\"email\":"
-        
-          if (value_email_237 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_email_237 === "string" ||
-            value_email_237 === null ||
-            value_email_237 instanceof Date ||
-            value_email_237 instanceof RegExp ||
-            (
-              typeof value_email_237 === "object" &&
-              typeof value_email_237.toString === "function" &&
-              value_email_237.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_email_237 !== 'string') {
-          if (value_email_237 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_email_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_237 instanceof RegExp) {
-            json += asString(value_email_237.source)
-          } else {
-            json += asString(value_email_237.toString())
-          }
-        } else {
-          json += asString(value_email_237)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"email" is required!')
-      }
-      
-      const value_phone_238 = obj["phone"]
-      if (value_phone_238 !== undefined) {
-        json += ",\"phone\":"
-        
-          if (value_phone_238 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_phone_238 === "string" ||
-            value_phone_238 === null ||
-            value_phone_238 instanceof Date ||
-            value_phone_238 instanceof RegExp ||
-            (
-              typeof value_phone_238 === "object" &&
-              typeof value_phone_238.toString === "function" &&
-              value_phone_238.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_phone_238 !== 'string') {
-          if (value_phone_238 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_238 instanceof RegExp) {
-            json += asString(value_phone_238.source)
-          } else {
-            json += asString(value_phone_238.toString())
-          }
-        } else {
-          json += asString(value_phone_238)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"phone" is required!')
-      }
-      
-      const value_mobilePhone_239 = obj["mobilePhone"]
-      if (value_mobilePhone_239 !== undefined) {
-        json += ",\"mobilePhone\":"
-        
-          if (value_mobilePhone_239 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_mobilePhone_239 === "string" ||
-            value_mobilePhone_239 === null ||
-            value_mobilePhone_239 instanceof Date ||
-            value_mobilePhone_239 instanceof RegExp ||
-            (
-              typeof value_mobilePhone_239 === "object" &&
-              typeof value_mobilePhone_239.toString === "function" &&
-              value_mobilePhone_239.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_mobilePhone_239 !== 'string') {
-          if (value_mobilePhone_239 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_239 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_239.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_239 instanceof RegExp) {
-            json += asString(value_mobilePhone_239.source)
-          } else {
-            json += asString(value_mobilePhone_239.toString())
-          }
-        } else {
-          json += asString(value_mobilePhone_239)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"mobilePhone" is required!')
-      }
-      
-      const value_website_240 = obj["website"]
-      if (value_website_240 !== undefined) {
-        json += ",\"website\":"
-        
-          if (value_website_240 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_website_240 === "string" ||
-            value_website_240 === null ||
-            value_website_240 instanceof Date ||
-            value_website_240 instanceof RegExp ||
-            (
-              typeof value_website_240 === "object" &&
-              typeof value_website_240.toString === "function" &&
-              value_website_240.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_website_240 !== 'string') {
-          if (value_website_240 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_website_240 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_240.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_240 instanceof RegExp) {
-            json += asString(value_website_240.source)
-          } else {
-            json += asString(value_website_240.toString())
-          }
-        } else {
-          json += asString(value_website_240)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"website" is required!')
-      }
-      
-      const value_unqualifiedReason_241 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_241 !== undefined) {
-        json += ",\"unqualifiedReason\":"
-        
-          if (value_unqualifiedReason_241 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_unqualifiedReason_241 === "string" ||
-            value_unqualifiedReason_241 === null ||
-            value_unqualifiedReason_241 instanceof Date ||
-            value_unqualifiedReason_241 instanceof RegExp ||
-            (
-              typeof value_unqualifiedReason_241 === "object" &&
-              typeof value_unqualifiedReason_241.toString === "function" &&
-              value_unqualifiedReason_241.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_unqualifiedReason_241 !== 'string') {
-          if (value_unqualifiedReason_241 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_241 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_241.source)
-          } else {
-            json += asString(value_unqualifiedReason_241.toString())
-          }
-        } else {
-          json += asString(value_unqualifiedReason_241)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"unqualifiedReason" is required!')
-      }
-      
-      const value_rating_242 = obj["rating"]
-      if (value_rating_242 !== undefined) {
-        json += ",\"rating\":"
-        
-          if (value_rating_242 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_rating_242 === "string" ||
-            value_rating_242 === null ||
-            value_rating_242 instanceof Date ||
-            value_rating_242 instanceof RegExp ||
-            (
-              typeof value_rating_242 === "object" &&
-              typeof value_rating_242.toString === "function" &&
-              value_rating_242.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_rating_242 !== 'string') {
-          if (value_rating_242 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_242 instanceof RegExp) {
-            json += asString(value_rating_242.source)
-          } else {
-            json += asString(value_rating_242.toString())
-          }
-        } else {
-          json += asString(value_rating_242)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/rating' does not match schema definition.")
-  
-      } else {
-        throw new Error('"rating" is required!')
-      }
-      
-      const value_score_243 = obj["score"]
-      if (value_score_243 !== undefined) {
-        json += ",\"score\":"
-        
-          if (value_score_243 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_score_243) || value_score_243 === null) {
-            json += asInteger(value_score_243)
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
-  
-      } else {
-        throw new Error('"score" is required!')
-      }
-      
-      const value_source_244 = obj["source"]
-      if (value_source_244 !== undefined) {
-        json += ",\"source\":"
-        
-          if (value_source_244 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_source_244 === "string" ||
-            value_source_244 === null ||
-            value_source_244 instanceof Date ||
-            value_source_244 instanceof RegExp ||
-            (
-              typeof value_source_244 === "object" &&
-              typeof value_source_244.toString === "function" &&
-              value_source_244.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_source_244 !== 'string') {
-          if (value_source_244 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_source_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_244 instanceof RegExp) {
-            json += asString(value_source_244.source)
-          } else {
-            json += asString(value_source_244.toString())
-          }
-        } else {
-          json += asString(value_source_244)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"source" is required!')
-      }
-      
-      const value_sourceDetail_245 = obj["sourceDetail"]
-      if (value_sourceDetail_245 !== undefined) {
-        json += ",\"sourceDetail\":"
-        
-          if (value_sourceDetail_245 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_sourceDetail_245 === "string" ||
-            value_sourceDetail_245 === null ||
-            value_sourceDetail_245 instanceof Date ||
-            value_sourceDetail_245 instanceof RegExp ||
-            (
-              typeof value_sourceDetail_245 === "object" &&
-              typeof value_sourceDetail_245.toString === "function" &&
-              value_sourceDetail_245.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_sourceDetail_245 !== 'string') {
-          if (value_sourceDetail_245 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_245 instanceof RegExp) {
-            json += asString(value_sourceDetail_245.source)
-          } else {
-            json += asString(value_sourceDetail_245.toString())
-          }
-        } else {
-          json += asString(value_sourceDetail_245)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"sourceDetail" is required!')
-      }
-      
-      const value_utm_246 = obj["utm"]
-      if (value_utm_246 !== undefined) {
-        json += ",\"utm\":"
-        
-          if (value_utm_246 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_utm_246 === "object" && !Array.isArray(value_utm_246)) || value_utm_246 === null) {
-            json += anonymous45(value_utm_246)
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
-  
-      } else {
-        throw new Error('"utm" is required!')
-      }
-      
-      const value_industry_253 = obj["industry"]
-      if (value_industry_253 !== undefined) {
-        json += ",\"industry\":"
-        
-          if (value_industry_253 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_industry_253 === "string" ||
-            value_industry_253 === null ||
-            value_industry_253 instanceof Date ||
-            value_industry_253 instanceof RegExp ||
-            (
-              typeof value_industry_253 === "object" &&
-              typeof value_industry_253.toString === "function" &&
-              value_industry_253.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_industry_253 !== 'string') {
-          if (value_industry_253 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_253 instanceof RegExp) {
-            json += asString(value_industry_253.source)
-          } else {
-            json += asString(value_industry_253.toString())
-          }
-        } else {
-          json += asString(value_industry_253)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"industry" is required!')
-      }
-      
-      const value_numberOfEmployees_254 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_254 !== undefined) {
-        json += ",\"numberOfEmployees\":"
-        
-          if (value_numberOfEmployees_254 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_numberOfEmployees_254) || value_numberOfEmployees_254 === null) {
-            json += asInteger(value_numberOfEmployees_254)
-          }
-        
-    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"numberOfEmployees" is required!')
-      }
-      
-      const value_annualRevenue_255 = obj["annualRevenue"]
-      if (value_annualRevenue_255 !== undefined) {
-        json += ",\"annualRevenue\":"
-        
-          if (value_annualRevenue_255 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_annualRevenue_255 === "object" && !Array.isArray(value_annualRevenue_255)) || value_annualRevenue_255 === null) {
-            json += anonymous46(value_annualRevenue_255)
-          }
-        
-    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"annualRevenue" is required!')
-      }
-      
-      const value_address_259 = obj["address"]
-      if (value_address_259 !== undefined) {
-        json += ",\"address\":"
-        
-          if (value_address_259 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_address_259 === "object" && !Array.isArray(value_address_259)) || value_address_259 === null) {
-            json += anonymous47(value_address_259)
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"address" is required!')
-      }
-      
-      const value_description_267 = obj["description"]
-      if (value_description_267 !== undefined) {
-        json += ",\"description\":"
-        
-          if (value_description_267 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_description_267 === "string" ||
-            value_description_267 === null ||
-            value_description_267 instanceof Date ||
-            value_description_267 instanceof RegExp ||
-            (
-              typeof value_description_267 === "object" &&
-              typeof value_description_267.toString === "function" &&
-              value_description_267.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_description_267 !== 'string') {
-          if (value_description_267 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_description_267 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_267.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_267 instanceof RegExp) {
-            json += asString(value_description_267.source)
-          } else {
-            json += asString(value_description_267.toString())
-          }
-        } else {
-          json += asString(value_description_267)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"description" is required!')
-      }
-      
-      const value_doNotCall_268 = obj["doNotCall"]
-      if (value_doNotCall_268 !== undefined) {
-        json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_268)
-      } else {
-        throw new Error('"doNotCall" is required!')
-      }
-      
-      const value_emailOptOut_269 = obj["emailOptOut"]
-      if (value_emailOptOut_269 !== undefined) {
-        json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_269)
-      } else {
-        throw new Error('"emailOptOut" is required!')
-      }
-      
-      const value_name_270 = obj["name"]
-      if (value_name_270 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_270 !== 'string') {
-          if (value_name_270 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_270 instanceof RegExp) {
-            json += asString(value_name_270.source)
-          } else {
-            json += asString(value_name_270.toString())
-          }
-        } else {
-          json += asString(value_name_270)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_status_271 = obj["status"]
-      if (value_status_271 !== undefined) {
-        json += ",\"status\":"
-        
-        if (typeof value_status_271 !== 'string') {
-          if (value_status_271 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_status_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_271 instanceof RegExp) {
-            json += asString(value_status_271.source)
-          } else {
-            json += asString(value_status_271.toString())
-          }
-        } else {
-          json += asString(value_status_271)
-        }
-        
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_convertedAt_272 = obj["convertedAt"]
-      if (value_convertedAt_272 !== undefined) {
-        json += ",\"convertedAt\":"
-        
-          if (value_convertedAt_272 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_convertedAt_272 === "string" ||
-            value_convertedAt_272 === null ||
-            value_convertedAt_272 instanceof Date ||
-            value_convertedAt_272 instanceof RegExp ||
-            (
-              typeof value_convertedAt_272 === "object" &&
-              typeof value_convertedAt_272.toString === "function" &&
-              value_convertedAt_272.toString !== Object.prototype.toString
-            )
-          ) {
-            json += asDateTime(value_convertedAt_272)
-          }
-        
-    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"convertedAt" is required!')
-      }
-      
-      const value_convertedAccountId_273 = obj["convertedAccountId"]
-      if (value_convertedAccountId_273 !== undefined) {
-        json += ",\"convertedAccountId\":"
-        
-          if (value_convertedAccountId_273 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_convertedAccountId_273 === "string" ||
-            value_convertedAccountId_273 === null ||
-            value_convertedAccountId_273 instanceof Date ||
-            value_convertedAccountId_273 instanceof RegExp ||
-            (
-              typeof value_convertedAccountId_273 === "object" &&
-              typeof value_convertedAccountId_273.toString === "function" &&
-              value_convertedAccountId_273.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_convertedAccountId_273 !== 'string') {
-          if (value_convertedAccountId_273 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_273 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_273.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_273 instanceof RegExp) {
-            json += asString(value_convertedAccountId_273.source)
-          } else {
-            json += asString(value_convertedAccountId_273.toString())
-          }
-        } else {
-          json += asString(value_convertedAccountId_273)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"convertedAccountId" is required!')
-      }
-      
-      const value_convertedContactId_274 = obj["convertedContactId"]
-      if (value_convertedContactId_274 !== undefined) {
-        json += ",\"convertedContactId\":"
-        
-          if (value_convertedContactId_274 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_convertedContactId_274 === "string" ||
-            value_convertedContactId_274 === null ||
-            value_convertedContactId_274 instanceof Date ||
-            value_convertedContactId_274 instanceof RegExp ||
-            (
-              typeof value_convertedContactId_274 === "object" &&
-              typeof value_convertedContactId_274.toString === "function" &&
-              value_convertedContactId_274.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_convertedContactId_274 !== 'string') {
-          if (value_convertedContactId_274 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_274 instanceof RegExp) {
-            json += asString(value_convertedContactId_274.source)
-          } else {
-            json += asString(value_convertedContactId_274.toString())
-          }
-        } else {
-          json += asString(value_convertedContactId_274)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"convertedContactId" is required!')
-      }
-      
-      const value_convertedOpportunityId_275 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_275 !== undefined) {
-        json += ",\"convertedOpportunityId\":"
-        
-          if (value_convertedOpportunityId_275 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_convertedOpportunityId_275 === "string" ||
-            value_convertedOpportunityId_275 === null ||
-            value_convertedOpportunityId_275 instanceof Date ||
-            value_convertedOpportunityId_275 instanceof RegExp ||
-            (
-              typeof value_convertedOpportunityId_275 === "object" &&
-              typeof value_convertedOpportunityId_275.toString === "function" &&
-              value_convertedOpportunityId_275.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_convertedOpportunityId_275 !== 'string') {
-          if (value_convertedOpportunityId_275 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_275 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_275.source)
-          } else {
-            json += asString(value_convertedOpportunityId_275.toString())
-          }
-        } else {
-          json += asString(value_convertedOpportunityId_275)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"convertedOpportunityId" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous43 (obj) {
-      // "LeadList#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'LeadList#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous44(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous44(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "LeadList#"
-      function anonymous42 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_220 = obj["data"]
-      if (value_data_220 !== undefined) {
-        json += "{\"data\":"
-        json += anonymous43(value_data_220)
-      } else {
-        throw new Error('"data" is required!')
-      }
-      
-      const value_page_276 = obj["page"]
-      if (value_page_276 !== undefined) {
-        json += ",\"page\":"
-        json += anonymous21(value_page_276)
-      } else {
-        throw new Error('"page" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "LeadBatchResult#/properties/results/items"
       function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -6702,52 +5432,52 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_283 = obj["index"]
-      if (value_index_283 !== undefined) {
+      const value_index_243 = obj["index"]
+      if (value_index_243 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_283)
+        json += asInteger(value_index_243)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_284 = obj["status"]
-      if (value_status_284 !== undefined) {
+      const value_status_244 = obj["status"]
+      if (value_status_244 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_284)
+        json += asInteger(value_status_244)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_285 = obj["etag"]
-      if (value_etag_285 !== undefined) {
+      const value_etag_245 = obj["etag"]
+      if (value_etag_245 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_285 !== 'string') {
-          if (value_etag_285 === null) {
+        if (typeof value_etag_245 !== 'string') {
+          if (value_etag_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_285 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_285.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_285 instanceof RegExp) {
-            json += asString(value_etag_285.source)
+          } else if (value_etag_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_245 instanceof RegExp) {
+            json += asString(value_etag_245.source)
           } else {
-            json += asString(value_etag_285.toString())
+            json += asString(value_etag_245.toString())
           }
         } else {
-          json += asString(value_etag_285)
+          json += asString(value_etag_245)
         }
         
       }
 
-      const value_body_286 = obj["body"]
-      if (value_body_286 !== undefined) {
+      const value_body_246 = obj["body"]
+      if (value_body_246 !== undefined) {
         json += ",\"body\":"
-        json += anonymous44(value_body_286)
+        json += anonymous45(value_body_246)
       }
 
-      const value_problem_287 = obj["problem"]
-      if (value_problem_287 !== undefined) {
+      const value_problem_247 = obj["problem"]
+      if (value_problem_247 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_287)
+        json += anonymous1(value_problem_247)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6756,12 +5486,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous49 (obj) {
-      // "LeadBatchResult#/properties/results"
+      // "ContactBatchResult#/properties/results"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'LeadBatchResult#/properties/results' does not match schema definition.")
+      throw new TypeError("The value of 'ContactBatchResult#/properties/results' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -6779,7 +5509,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "LeadBatchResult#"
+      // "ContactBatchResult#"
       function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -6789,32 +5519,1829 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_280 = obj["outcome"]
-      if (value_outcome_280 !== undefined) {
+      const value_outcome_240 = obj["outcome"]
+      if (value_outcome_240 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_280 !== 'string') {
-          if (value_outcome_280 === null) {
+        if (typeof value_outcome_240 !== 'string') {
+          if (value_outcome_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_280 instanceof RegExp) {
-            json += asString(value_outcome_280.source)
+          } else if (value_outcome_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_240 instanceof RegExp) {
+            json += asString(value_outcome_240.source)
           } else {
-            json += asString(value_outcome_280.toString())
+            json += asString(value_outcome_240.toString())
           }
         } else {
-          json += asString(value_outcome_280)
+          json += asString(value_outcome_240)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_281 = obj["results"]
-      if (value_results_281 !== undefined) {
+      const value_results_241 = obj["results"]
+      if (value_results_241 !== undefined) {
         json += ",\"results\":"
-        json += anonymous49(value_results_281)
+        json += anonymous49(value_results_241)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Lead#/properties/utm"
+      function anonymous54 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_277 = false
+
+          const value_source_278 = obj["source"]
+          if (value_source_278 !== undefined) {
+            json += addComma_277 ? ",\"source\":" : ((addComma_277 = true), "{\"source\":")
+            
+          if (value_source_278 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_278 === "string" ||
+            value_source_278 === null ||
+            value_source_278 instanceof Date ||
+            value_source_278 instanceof RegExp ||
+            (
+              typeof value_source_278 === "object" &&
+              typeof value_source_278.toString === "function" &&
+              value_source_278.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_278 !== 'string') {
+          if (value_source_278 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_278 instanceof RegExp) {
+            json += asString(value_source_278.source)
+          } else {
+            json += asString(value_source_278.toString())
+          }
+        } else {
+          json += asString(value_source_278)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_medium_279 = obj["medium"]
+          if (value_medium_279 !== undefined) {
+            json += addComma_277 ? ",\"medium\":" : ((addComma_277 = true), "{\"medium\":")
+            
+          if (value_medium_279 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_medium_279 === "string" ||
+            value_medium_279 === null ||
+            value_medium_279 instanceof Date ||
+            value_medium_279 instanceof RegExp ||
+            (
+              typeof value_medium_279 === "object" &&
+              typeof value_medium_279.toString === "function" &&
+              value_medium_279.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_medium_279 !== 'string') {
+          if (value_medium_279 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_medium_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_279 instanceof RegExp) {
+            json += asString(value_medium_279.source)
+          } else {
+            json += asString(value_medium_279.toString())
+          }
+        } else {
+          json += asString(value_medium_279)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_campaign_280 = obj["campaign"]
+          if (value_campaign_280 !== undefined) {
+            json += addComma_277 ? ",\"campaign\":" : ((addComma_277 = true), "{\"campaign\":")
+            
+          if (value_campaign_280 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_campaign_280 === "string" ||
+            value_campaign_280 === null ||
+            value_campaign_280 instanceof Date ||
+            value_campaign_280 instanceof RegExp ||
+            (
+              typeof value_campaign_280 === "object" &&
+              typeof value_campaign_280.toString === "function" &&
+              value_campaign_280.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_campaign_280 !== 'string') {
+          if (value_campaign_280 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_campaign_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_280 instanceof RegExp) {
+            json += asString(value_campaign_280.source)
+          } else {
+            json += asString(value_campaign_280.toString())
+          }
+        } else {
+          json += asString(value_campaign_280)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_term_281 = obj["term"]
+          if (value_term_281 !== undefined) {
+            json += addComma_277 ? ",\"term\":" : ((addComma_277 = true), "{\"term\":")
+            
+          if (value_term_281 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_term_281 === "string" ||
+            value_term_281 === null ||
+            value_term_281 instanceof Date ||
+            value_term_281 instanceof RegExp ||
+            (
+              typeof value_term_281 === "object" &&
+              typeof value_term_281.toString === "function" &&
+              value_term_281.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_term_281 !== 'string') {
+          if (value_term_281 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_term_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_281 instanceof RegExp) {
+            json += asString(value_term_281.source)
+          } else {
+            json += asString(value_term_281.toString())
+          }
+        } else {
+          json += asString(value_term_281)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_content_282 = obj["content"]
+          if (value_content_282 !== undefined) {
+            json += addComma_277 ? ",\"content\":" : ((addComma_277 = true), "{\"content\":")
+            
+          if (value_content_282 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_content_282 === "string" ||
+            value_content_282 === null ||
+            value_content_282 instanceof Date ||
+            value_content_282 instanceof RegExp ||
+            (
+              typeof value_content_282 === "object" &&
+              typeof value_content_282.toString === "function" &&
+              value_content_282.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_content_282 !== 'string') {
+          if (value_content_282 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_content_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_282 instanceof RegExp) {
+            json += asString(value_content_282.source)
+          } else {
+            json += asString(value_content_282.toString())
+          }
+        } else {
+          json += asString(value_content_282)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+if (!addComma_277) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalMoney#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_287 = obj["amount"]
+      if (value_amount_287 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_287 !== 'string') {
+          if (value_amount_287 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_287 instanceof RegExp) {
+            json += asString(value_amount_287.source)
+          } else {
+            json += asString(value_amount_287.toString())
+          }
+        } else {
+          json += asString(value_amount_287)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_288 = obj["currency"]
+      if (value_currency_288 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_288 !== 'string') {
+          if (value_currency_288 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_288 instanceof RegExp) {
+            json += asString(value_currency_288.source)
+          } else {
+            json += asString(value_currency_288.toString())
+          }
+        } else {
+          json += asString(value_currency_288)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalAddress#"
+      function anonymous56 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_290 = false
+
+          const value_street1_291 = obj["street1"]
+          if (value_street1_291 !== undefined) {
+            json += addComma_290 ? ",\"street1\":" : ((addComma_290 = true), "{\"street1\":")
+            
+          if (value_street1_291 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_291 === "string" ||
+            value_street1_291 === null ||
+            value_street1_291 instanceof Date ||
+            value_street1_291 instanceof RegExp ||
+            (
+              typeof value_street1_291 === "object" &&
+              typeof value_street1_291.toString === "function" &&
+              value_street1_291.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_291 !== 'string') {
+          if (value_street1_291 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_291 instanceof RegExp) {
+            json += asString(value_street1_291.source)
+          } else {
+            json += asString(value_street1_291.toString())
+          }
+        } else {
+          json += asString(value_street1_291)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_292 = obj["street2"]
+          if (value_street2_292 !== undefined) {
+            json += addComma_290 ? ",\"street2\":" : ((addComma_290 = true), "{\"street2\":")
+            
+          if (value_street2_292 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_292 === "string" ||
+            value_street2_292 === null ||
+            value_street2_292 instanceof Date ||
+            value_street2_292 instanceof RegExp ||
+            (
+              typeof value_street2_292 === "object" &&
+              typeof value_street2_292.toString === "function" &&
+              value_street2_292.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_292 !== 'string') {
+          if (value_street2_292 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_292 instanceof RegExp) {
+            json += asString(value_street2_292.source)
+          } else {
+            json += asString(value_street2_292.toString())
+          }
+        } else {
+          json += asString(value_street2_292)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_293 = obj["city"]
+          if (value_city_293 !== undefined) {
+            json += addComma_290 ? ",\"city\":" : ((addComma_290 = true), "{\"city\":")
+            
+          if (value_city_293 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_293 === "string" ||
+            value_city_293 === null ||
+            value_city_293 instanceof Date ||
+            value_city_293 instanceof RegExp ||
+            (
+              typeof value_city_293 === "object" &&
+              typeof value_city_293.toString === "function" &&
+              value_city_293.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_293 !== 'string') {
+          if (value_city_293 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_293 instanceof RegExp) {
+            json += asString(value_city_293.source)
+          } else {
+            json += asString(value_city_293.toString())
+          }
+        } else {
+          json += asString(value_city_293)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_294 = obj["region"]
+          if (value_region_294 !== undefined) {
+            json += addComma_290 ? ",\"region\":" : ((addComma_290 = true), "{\"region\":")
+            
+          if (value_region_294 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_294 === "string" ||
+            value_region_294 === null ||
+            value_region_294 instanceof Date ||
+            value_region_294 instanceof RegExp ||
+            (
+              typeof value_region_294 === "object" &&
+              typeof value_region_294.toString === "function" &&
+              value_region_294.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_294 !== 'string') {
+          if (value_region_294 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_294 instanceof RegExp) {
+            json += asString(value_region_294.source)
+          } else {
+            json += asString(value_region_294.toString())
+          }
+        } else {
+          json += asString(value_region_294)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_295 = obj["postalCode"]
+          if (value_postalCode_295 !== undefined) {
+            json += addComma_290 ? ",\"postalCode\":" : ((addComma_290 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_295 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_295 === "string" ||
+            value_postalCode_295 === null ||
+            value_postalCode_295 instanceof Date ||
+            value_postalCode_295 instanceof RegExp ||
+            (
+              typeof value_postalCode_295 === "object" &&
+              typeof value_postalCode_295.toString === "function" &&
+              value_postalCode_295.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_295 !== 'string') {
+          if (value_postalCode_295 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_295 instanceof RegExp) {
+            json += asString(value_postalCode_295.source)
+          } else {
+            json += asString(value_postalCode_295.toString())
+          }
+        } else {
+          json += asString(value_postalCode_295)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_296 = obj["countryCode"]
+          if (value_countryCode_296 !== undefined) {
+            json += addComma_290 ? ",\"countryCode\":" : ((addComma_290 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_296 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_296 === "string" ||
+            value_countryCode_296 === null ||
+            value_countryCode_296 instanceof Date ||
+            value_countryCode_296 instanceof RegExp ||
+            (
+              typeof value_countryCode_296 === "object" &&
+              typeof value_countryCode_296.toString === "function" &&
+              value_countryCode_296.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_296 !== 'string') {
+          if (value_countryCode_296 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_296 instanceof RegExp) {
+            json += asString(value_countryCode_296.source)
+          } else {
+            json += asString(value_countryCode_296.toString())
+          }
+        } else {
+          json += asString(value_countryCode_296)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_290) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Lead#"
+      function anonymous53 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_252 = obj["id"]
+      if (value_id_252 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_252 !== 'string') {
+          if (value_id_252 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_252 instanceof RegExp) {
+            json += asString(value_id_252.source)
+          } else {
+            json += asString(value_id_252.toString())
+          }
+        } else {
+          json += asString(value_id_252)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_253 = obj["version"]
+      if (value_version_253 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_253)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_254 = obj["createdAt"]
+      if (value_createdAt_254 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_254)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_255 = obj["createdBy"]
+      if (value_createdBy_255 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_255)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_256 = obj["updatedAt"]
+      if (value_updatedAt_256 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_256)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_257 = obj["updatedBy"]
+      if (value_updatedBy_257 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_257)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_deletedAt_258 = obj["deletedAt"]
+      if (value_deletedAt_258 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_258 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_258 === "string" ||
+            value_deletedAt_258 === null ||
+            value_deletedAt_258 instanceof Date ||
+            value_deletedAt_258 instanceof RegExp ||
+            (
+              typeof value_deletedAt_258 === "object" &&
+              typeof value_deletedAt_258.toString === "function" &&
+              value_deletedAt_258.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_258)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"deletedAt" is required!')
+      }
+      
+      const value_ownerId_259 = obj["ownerId"]
+      if (value_ownerId_259 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_259 !== 'string') {
+          if (value_ownerId_259 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_259 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_259.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_259 instanceof RegExp) {
+            json += asString(value_ownerId_259.source)
+          } else {
+            json += asString(value_ownerId_259.toString())
+          }
+        } else {
+          json += asString(value_ownerId_259)
+        }
+        
+      } else {
+        throw new Error('"ownerId" is required!')
+      }
+      
+      const value_teamId_260 = obj["teamId"]
+      if (value_teamId_260 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_260 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_260 === "string" ||
+            value_teamId_260 === null ||
+            value_teamId_260 instanceof Date ||
+            value_teamId_260 instanceof RegExp ||
+            (
+              typeof value_teamId_260 === "object" &&
+              typeof value_teamId_260.toString === "function" &&
+              value_teamId_260.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_260 !== 'string') {
+          if (value_teamId_260 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_260 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_260.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_260 instanceof RegExp) {
+            json += asString(value_teamId_260.source)
+          } else {
+            json += asString(value_teamId_260.toString())
+          }
+        } else {
+          json += asString(value_teamId_260)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"teamId" is required!')
+      }
+      
+      const value_tags_261 = obj["tags"]
+      if (value_tags_261 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_261)
+      } else {
+        throw new Error('"tags" is required!')
+      }
+      
+      const value_customFields_262 = obj["customFields"]
+      if (value_customFields_262 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_262)
+      } else {
+        throw new Error('"customFields" is required!')
+      }
+      
+      const value_firstName_263 = obj["firstName"]
+      if (value_firstName_263 !== undefined) {
+        json += ",\"firstName\":"
+        
+          if (value_firstName_263 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_firstName_263 === "string" ||
+            value_firstName_263 === null ||
+            value_firstName_263 instanceof Date ||
+            value_firstName_263 instanceof RegExp ||
+            (
+              typeof value_firstName_263 === "object" &&
+              typeof value_firstName_263.toString === "function" &&
+              value_firstName_263.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_firstName_263 !== 'string') {
+          if (value_firstName_263 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_firstName_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_263 instanceof RegExp) {
+            json += asString(value_firstName_263.source)
+          } else {
+            json += asString(value_firstName_263.toString())
+          }
+        } else {
+          json += asString(value_firstName_263)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"firstName" is required!')
+      }
+      
+      const value_lastName_264 = obj["lastName"]
+      if (value_lastName_264 !== undefined) {
+        json += ",\"lastName\":"
+        
+          if (value_lastName_264 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lastName_264 === "string" ||
+            value_lastName_264 === null ||
+            value_lastName_264 instanceof Date ||
+            value_lastName_264 instanceof RegExp ||
+            (
+              typeof value_lastName_264 === "object" &&
+              typeof value_lastName_264.toString === "function" &&
+              value_lastName_264.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lastName_264 !== 'string') {
+          if (value_lastName_264 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lastName_264 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_264.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_264 instanceof RegExp) {
+            json += asString(value_lastName_264.source)
+          } else {
+            json += asString(value_lastName_264.toString())
+          }
+        } else {
+          json += asString(value_lastName_264)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"lastName" is required!')
+      }
+      
+      const value_companyName_265 = obj["companyName"]
+      if (value_companyName_265 !== undefined) {
+        json += ",\"companyName\":"
+        
+          if (value_companyName_265 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_companyName_265 === "string" ||
+            value_companyName_265 === null ||
+            value_companyName_265 instanceof Date ||
+            value_companyName_265 instanceof RegExp ||
+            (
+              typeof value_companyName_265 === "object" &&
+              typeof value_companyName_265.toString === "function" &&
+              value_companyName_265.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_companyName_265 !== 'string') {
+          if (value_companyName_265 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_companyName_265 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_265.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_265 instanceof RegExp) {
+            json += asString(value_companyName_265.source)
+          } else {
+            json += asString(value_companyName_265.toString())
+          }
+        } else {
+          json += asString(value_companyName_265)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"companyName" is required!')
+      }
+      
+      const value_title_266 = obj["title"]
+      if (value_title_266 !== undefined) {
+        json += ",\"title\":"
+        
+          if (value_title_266 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_title_266 === "string" ||
+            value_title_266 === null ||
+            value_title_266 instanceof Date ||
+            value_title_266 instanceof RegExp ||
+            (
+              typeof value_title_266 === "object" &&
+              typeof value_title_266.toString === "function" &&
+              value_title_266.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_title_266 !== 'string') {
+          if (value_title_266 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_title_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_266 instanceof RegExp) {
+            json += asString(value_title_266.source)
+          } else {
+            json += asString(value_title_266.toString())
+          }
+        } else {
+          json += asString(value_title_266)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"title" is required!')
+      }
+      
+      const value_email_267 = obj["email"]
+      if (value_email_267 !== undefined) {
+        json += ",\"email\":"
+        
+          if (value_email_267 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_email_267 === "string" ||
+            value_email_267 === null ||
+            value_email_267 instanceof Date ||
+            value_email_267 instanceof RegExp ||
+            (
+              typeof value_email_267 === "object" &&
+              typeof value_email_267.toString === "function" &&
+              value_email_267.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_email_267 !== 'string') {
+          if (value_email_267 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_email_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_267 instanceof RegExp) {
+            json += asString(value_email_267.source)
+          } else {
+            json += asString(value_email_267.toString())
+          }
+        } else {
+          json += asString(value_email_267)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"email" is required!')
+      }
+      
+      const value_phone_268 = obj["phone"]
+      if (value_phone_268 !== undefined) {
+        json += ",\"phone\":"
+        
+          if (value_phone_268 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_phone_268 === "string" ||
+            value_phone_268 === null ||
+            value_phone_268 instanceof Date ||
+            value_phone_268 instanceof RegExp ||
+            (
+              typeof value_phone_268 === "object" &&
+              typeof value_phone_268.toString === "function" &&
+              value_phone_268.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_phone_268 !== 'string') {
+          if (value_phone_268 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_phone_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_268 instanceof RegExp) {
+            json += asString(value_phone_268.source)
+          } else {
+            json += asString(value_phone_268.toString())
+          }
+        } else {
+          json += asString(value_phone_268)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"phone" is required!')
+      }
+      
+      const value_mobilePhone_269 = obj["mobilePhone"]
+      if (value_mobilePhone_269 !== undefined) {
+        json += ",\"mobilePhone\":"
+        
+          if (value_mobilePhone_269 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_mobilePhone_269 === "string" ||
+            value_mobilePhone_269 === null ||
+            value_mobilePhone_269 instanceof Date ||
+            value_mobilePhone_269 instanceof RegExp ||
+            (
+              typeof value_mobilePhone_269 === "object" &&
+              typeof value_mobilePhone_269.toString === "function" &&
+              value_mobilePhone_269.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_mobilePhone_269 !== 'string') {
+          if (value_mobilePhone_269 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_mobilePhone_269 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_269.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_269 instanceof RegExp) {
+            json += asString(value_mobilePhone_269.source)
+          } else {
+            json += asString(value_mobilePhone_269.toString())
+          }
+        } else {
+          json += asString(value_mobilePhone_269)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"mobilePhone" is required!')
+      }
+      
+      const value_website_270 = obj["website"]
+      if (value_website_270 !== undefined) {
+        json += ",\"website\":"
+        
+          if (value_website_270 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_website_270 === "string" ||
+            value_website_270 === null ||
+            value_website_270 instanceof Date ||
+            value_website_270 instanceof RegExp ||
+            (
+              typeof value_website_270 === "object" &&
+              typeof value_website_270.toString === "function" &&
+              value_website_270.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_website_270 !== 'string') {
+          if (value_website_270 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_website_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_270 instanceof RegExp) {
+            json += asString(value_website_270.source)
+          } else {
+            json += asString(value_website_270.toString())
+          }
+        } else {
+          json += asString(value_website_270)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"website" is required!')
+      }
+      
+      const value_unqualifiedReason_271 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_271 !== undefined) {
+        json += ",\"unqualifiedReason\":"
+        
+          if (value_unqualifiedReason_271 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_unqualifiedReason_271 === "string" ||
+            value_unqualifiedReason_271 === null ||
+            value_unqualifiedReason_271 instanceof Date ||
+            value_unqualifiedReason_271 instanceof RegExp ||
+            (
+              typeof value_unqualifiedReason_271 === "object" &&
+              typeof value_unqualifiedReason_271.toString === "function" &&
+              value_unqualifiedReason_271.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_unqualifiedReason_271 !== 'string') {
+          if (value_unqualifiedReason_271 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_unqualifiedReason_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_271 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_271.source)
+          } else {
+            json += asString(value_unqualifiedReason_271.toString())
+          }
+        } else {
+          json += asString(value_unqualifiedReason_271)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"unqualifiedReason" is required!')
+      }
+      
+      const value_rating_272 = obj["rating"]
+      if (value_rating_272 !== undefined) {
+        json += ",\"rating\":"
+        
+          if (value_rating_272 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_rating_272 === "string" ||
+            value_rating_272 === null ||
+            value_rating_272 instanceof Date ||
+            value_rating_272 instanceof RegExp ||
+            (
+              typeof value_rating_272 === "object" &&
+              typeof value_rating_272.toString === "function" &&
+              value_rating_272.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_rating_272 !== 'string') {
+          if (value_rating_272 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_rating_272 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_272.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_272 instanceof RegExp) {
+            json += asString(value_rating_272.source)
+          } else {
+            json += asString(value_rating_272.toString())
+          }
+        } else {
+          json += asString(value_rating_272)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/rating' does not match schema definition.")
+  
+      } else {
+        throw new Error('"rating" is required!')
+      }
+      
+      const value_score_273 = obj["score"]
+      if (value_score_273 !== undefined) {
+        json += ",\"score\":"
+        
+          if (value_score_273 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_score_273) || value_score_273 === null) {
+            json += asInteger(value_score_273)
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
+  
+      } else {
+        throw new Error('"score" is required!')
+      }
+      
+      const value_source_274 = obj["source"]
+      if (value_source_274 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_274 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_274 === "string" ||
+            value_source_274 === null ||
+            value_source_274 instanceof Date ||
+            value_source_274 instanceof RegExp ||
+            (
+              typeof value_source_274 === "object" &&
+              typeof value_source_274.toString === "function" &&
+              value_source_274.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_274 !== 'string') {
+          if (value_source_274 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_274 instanceof RegExp) {
+            json += asString(value_source_274.source)
+          } else {
+            json += asString(value_source_274.toString())
+          }
+        } else {
+          json += asString(value_source_274)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"source" is required!')
+      }
+      
+      const value_sourceDetail_275 = obj["sourceDetail"]
+      if (value_sourceDetail_275 !== undefined) {
+        json += ",\"sourceDetail\":"
+        
+          if (value_sourceDetail_275 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_sourceDetail_275 === "string" ||
+            value_sourceDetail_275 === null ||
+            value_sourceDetail_275 instanceof Date ||
+            value_sourceDetail_275 instanceof RegExp ||
+            (
+              typeof value_sourceDetail_275 === "object" &&
+              typeof value_sourceDetail_275.toString === "function" &&
+              value_sourceDetail_275.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_sourceDetail_275 !== 'string') {
+          if (value_sourceDetail_275 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_sourceDetail_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_275 instanceof RegExp) {
+            json += asString(value_sourceDetail_275.source)
+          } else {
+            json += asString(value_sourceDetail_275.toString())
+          }
+        } else {
+          json += asString(value_sourceDetail_275)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"sourceDetail" is required!')
+      }
+      
+      const value_utm_276 = obj["utm"]
+      if (value_utm_276 !== undefined) {
+        json += ",\"utm\":"
+        
+          if (value_utm_276 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_utm_276 === "object" && !Array.isArray(value_utm_276)) || value_utm_276 === null) {
+            json += anonymous54(value_utm_276)
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
+  
+      } else {
+        throw new Error('"utm" is required!')
+      }
+      
+      const value_industry_283 = obj["industry"]
+      if (value_industry_283 !== undefined) {
+        json += ",\"industry\":"
+        
+          if (value_industry_283 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_industry_283 === "string" ||
+            value_industry_283 === null ||
+            value_industry_283 instanceof Date ||
+            value_industry_283 instanceof RegExp ||
+            (
+              typeof value_industry_283 === "object" &&
+              typeof value_industry_283.toString === "function" &&
+              value_industry_283.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_industry_283 !== 'string') {
+          if (value_industry_283 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_industry_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_283 instanceof RegExp) {
+            json += asString(value_industry_283.source)
+          } else {
+            json += asString(value_industry_283.toString())
+          }
+        } else {
+          json += asString(value_industry_283)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"industry" is required!')
+      }
+      
+      const value_numberOfEmployees_284 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_284 !== undefined) {
+        json += ",\"numberOfEmployees\":"
+        
+          if (value_numberOfEmployees_284 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_numberOfEmployees_284) || value_numberOfEmployees_284 === null) {
+            json += asInteger(value_numberOfEmployees_284)
+          }
+        
+    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"numberOfEmployees" is required!')
+      }
+      
+      const value_annualRevenue_285 = obj["annualRevenue"]
+      if (value_annualRevenue_285 !== undefined) {
+        json += ",\"annualRevenue\":"
+        
+          if (value_annualRevenue_285 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_annualRevenue_285 === "object" && !Array.isArray(value_annualRevenue_285)) || value_annualRevenue_285 === null) {
+            json += anonymous55(value_annualRevenue_285)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"annualRevenue" is required!')
+      }
+      
+      const value_address_289 = obj["address"]
+      if (value_address_289 !== undefined) {
+        json += ",\"address\":"
+        
+          if (value_address_289 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_address_289 === "object" && !Array.isArray(value_address_289)) || value_address_289 === null) {
+            json += anonymous56(value_address_289)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"address" is required!')
+      }
+      
+      const value_description_297 = obj["description"]
+      if (value_description_297 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_297 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_297 === "string" ||
+            value_description_297 === null ||
+            value_description_297 instanceof Date ||
+            value_description_297 instanceof RegExp ||
+            (
+              typeof value_description_297 === "object" &&
+              typeof value_description_297.toString === "function" &&
+              value_description_297.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_297 !== 'string') {
+          if (value_description_297 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_297 instanceof RegExp) {
+            json += asString(value_description_297.source)
+          } else {
+            json += asString(value_description_297.toString())
+          }
+        } else {
+          json += asString(value_description_297)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_doNotCall_298 = obj["doNotCall"]
+      if (value_doNotCall_298 !== undefined) {
+        json += ",\"doNotCall\":"
+        json += asBoolean(value_doNotCall_298)
+      } else {
+        throw new Error('"doNotCall" is required!')
+      }
+      
+      const value_emailOptOut_299 = obj["emailOptOut"]
+      if (value_emailOptOut_299 !== undefined) {
+        json += ",\"emailOptOut\":"
+        json += asBoolean(value_emailOptOut_299)
+      } else {
+        throw new Error('"emailOptOut" is required!')
+      }
+      
+      const value_name_300 = obj["name"]
+      if (value_name_300 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_300 !== 'string') {
+          if (value_name_300 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_300 instanceof RegExp) {
+            json += asString(value_name_300.source)
+          } else {
+            json += asString(value_name_300.toString())
+          }
+        } else {
+          json += asString(value_name_300)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_status_301 = obj["status"]
+      if (value_status_301 !== undefined) {
+        json += ",\"status\":"
+        
+        if (typeof value_status_301 !== 'string') {
+          if (value_status_301 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_301 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_301.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_301 instanceof RegExp) {
+            json += asString(value_status_301.source)
+          } else {
+            json += asString(value_status_301.toString())
+          }
+        } else {
+          json += asString(value_status_301)
+        }
+        
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_convertedAt_302 = obj["convertedAt"]
+      if (value_convertedAt_302 !== undefined) {
+        json += ",\"convertedAt\":"
+        
+          if (value_convertedAt_302 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedAt_302 === "string" ||
+            value_convertedAt_302 === null ||
+            value_convertedAt_302 instanceof Date ||
+            value_convertedAt_302 instanceof RegExp ||
+            (
+              typeof value_convertedAt_302 === "object" &&
+              typeof value_convertedAt_302.toString === "function" &&
+              value_convertedAt_302.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_convertedAt_302)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"convertedAt" is required!')
+      }
+      
+      const value_convertedAccountId_303 = obj["convertedAccountId"]
+      if (value_convertedAccountId_303 !== undefined) {
+        json += ",\"convertedAccountId\":"
+        
+          if (value_convertedAccountId_303 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedAccountId_303 === "string" ||
+            value_convertedAccountId_303 === null ||
+            value_convertedAccountId_303 instanceof Date ||
+            value_convertedAccountId_303 instanceof RegExp ||
+            (
+              typeof value_convertedAccountId_303 === "object" &&
+              typeof value_convertedAccountId_303.toString === "function" &&
+              value_convertedAccountId_303.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedAccountId_303 !== 'string') {
+          if (value_convertedAccountId_303 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedAccountId_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_303 instanceof RegExp) {
+            json += asString(value_convertedAccountId_303.source)
+          } else {
+            json += asString(value_convertedAccountId_303.toString())
+          }
+        } else {
+          json += asString(value_convertedAccountId_303)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"convertedAccountId" is required!')
+      }
+      
+      const value_convertedContactId_304 = obj["convertedContactId"]
+      if (value_convertedContactId_304 !== undefined) {
+        json += ",\"convertedContactId\":"
+        
+          if (value_convertedContactId_304 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedContactId_304 === "string" ||
+            value_convertedContactId_304 === null ||
+            value_convertedContactId_304 instanceof Date ||
+            value_convertedContactId_304 instanceof RegExp ||
+            (
+              typeof value_convertedContactId_304 === "object" &&
+              typeof value_convertedContactId_304.toString === "function" &&
+              value_convertedContactId_304.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedContactId_304 !== 'string') {
+          if (value_convertedContactId_304 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedContactId_304 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_304.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_304 instanceof RegExp) {
+            json += asString(value_convertedContactId_304.source)
+          } else {
+            json += asString(value_convertedContactId_304.toString())
+          }
+        } else {
+          json += asString(value_convertedContactId_304)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"convertedContactId" is required!')
+      }
+      
+      const value_convertedOpportunityId_305 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_305 !== undefined) {
+        json += ",\"convertedOpportunityId\":"
+        
+          if (value_convertedOpportunityId_305 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedOpportunityId_305 === "string" ||
+            value_convertedOpportunityId_305 === null ||
+            value_convertedOpportunityId_305 instanceof Date ||
+            value_convertedOpportunityId_305 instanceof RegExp ||
+            (
+              typeof value_convertedOpportunityId_305 === "object" &&
+              typeof value_convertedOpportunityId_305.toString === "function" &&
+              value_convertedOpportunityId_305.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedOpportunityId_305 !== 'string') {
+          if (value_convertedOpportunityId_305 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedOpportunityId_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_305 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_305.source)
+          } else {
+            json += asString(value_convertedOpportunityId_305.toString())
+          }
+        } else {
+          json += asString(value_convertedOpportunityId_305)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"convertedOpportunityId" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous52 (obj) {
+      // "LeadList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous53(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous53(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadList#"
+      function anonymous51 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_250 = obj["data"]
+      if (value_data_250 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous52(value_data_250)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_306 = obj["page"]
+      if (value_page_306 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_306)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "LeadBatchResult#/properties/results/items"
+      function anonymous59 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_index_313 = obj["index"]
+      if (value_index_313 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_313)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_314 = obj["status"]
+      if (value_status_314 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_314)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_315 = obj["etag"]
+      if (value_etag_315 !== undefined) {
+        json += ",\"etag\":"
+        
+        if (typeof value_etag_315 !== 'string') {
+          if (value_etag_315 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_etag_315 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_315.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_315 instanceof RegExp) {
+            json += asString(value_etag_315.source)
+          } else {
+            json += asString(value_etag_315.toString())
+          }
+        } else {
+          json += asString(value_etag_315)
+        }
+        
+      }
+
+      const value_body_316 = obj["body"]
+      if (value_body_316 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous53(value_body_316)
+      }
+
+      const value_problem_317 = obj["problem"]
+      if (value_problem_317 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_317)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous58 (obj) {
+      // "LeadBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous59(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous59(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadBatchResult#"
+      function anonymous57 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_310 = obj["outcome"]
+      if (value_outcome_310 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_310 !== 'string') {
+          if (value_outcome_310 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_310 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_310.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_310 instanceof RegExp) {
+            json += asString(value_outcome_310.source)
+          } else {
+            json += asString(value_outcome_310.toString())
+          }
+        } else {
+          json += asString(value_outcome_310)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_results_311 = obj["results"]
+      if (value_results_311 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous58(value_results_311)
       } else {
         throw new Error('"results" is required!')
       }
@@ -6825,7 +7352,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous52 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6834,32 +7361,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_294 = obj["outcome"]
-      if (value_outcome_294 !== undefined) {
+      const value_outcome_324 = obj["outcome"]
+      if (value_outcome_324 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_294 !== 'string') {
-          if (value_outcome_294 === null) {
+        if (typeof value_outcome_324 !== 'string') {
+          if (value_outcome_324 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_294 instanceof RegExp) {
-            json += asString(value_outcome_294.source)
+          } else if (value_outcome_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_324 instanceof RegExp) {
+            json += asString(value_outcome_324.source)
           } else {
-            json += asString(value_outcome_294.toString())
+            json += asString(value_outcome_324.toString())
           }
         } else {
-          json += asString(value_outcome_294)
+          json += asString(value_outcome_324)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_295 = obj["record"]
-      if (value_record_295 !== undefined) {
+      const value_record_325 = obj["record"]
+      if (value_record_325 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_295)
+        json += anonymous26(value_record_325)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6870,7 +7397,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous53 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6879,32 +7406,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_298 = obj["outcome"]
-      if (value_outcome_298 !== undefined) {
+      const value_outcome_328 = obj["outcome"]
+      if (value_outcome_328 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_298 !== 'string') {
-          if (value_outcome_298 === null) {
+        if (typeof value_outcome_328 !== 'string') {
+          if (value_outcome_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_298 instanceof RegExp) {
-            json += asString(value_outcome_298.source)
+          } else if (value_outcome_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_328 instanceof RegExp) {
+            json += asString(value_outcome_328.source)
           } else {
-            json += asString(value_outcome_298.toString())
+            json += asString(value_outcome_328.toString())
           }
         } else {
-          json += asString(value_outcome_298)
+          json += asString(value_outcome_328)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_299 = obj["record"]
-      if (value_record_299 !== undefined) {
+      const value_record_329 = obj["record"]
+      if (value_record_329 !== undefined) {
         json += ",\"record\":"
-        json += anonymous36(value_record_299)
+        json += anonymous45(value_record_329)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6915,7 +7442,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous56 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6924,44 +7451,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_322 = obj["amount"]
-      if (value_amount_322 !== undefined) {
+      const value_amount_352 = obj["amount"]
+      if (value_amount_352 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_322 !== 'string') {
-          if (value_amount_322 === null) {
+        if (typeof value_amount_352 !== 'string') {
+          if (value_amount_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_322 instanceof RegExp) {
-            json += asString(value_amount_322.source)
+          } else if (value_amount_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_352 instanceof RegExp) {
+            json += asString(value_amount_352.source)
           } else {
-            json += asString(value_amount_322.toString())
+            json += asString(value_amount_352.toString())
           }
         } else {
-          json += asString(value_amount_322)
+          json += asString(value_amount_352)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_323 = obj["currency"]
-      if (value_currency_323 !== undefined) {
+      const value_currency_353 = obj["currency"]
+      if (value_currency_353 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_323 !== 'string') {
-          if (value_currency_323 === null) {
+        if (typeof value_currency_353 !== 'string') {
+          if (value_currency_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_323 instanceof RegExp) {
-            json += asString(value_currency_323.source)
+          } else if (value_currency_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_353 instanceof RegExp) {
+            json += asString(value_currency_353.source)
           } else {
-            json += asString(value_currency_323.toString())
+            json += asString(value_currency_353.toString())
           }
         } else {
-          json += asString(value_currency_323)
+          json += asString(value_currency_353)
         }
         
       } else {
@@ -6974,7 +7501,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous55 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6983,88 +7510,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_305 = obj["id"]
-      if (value_id_305 !== undefined) {
+      const value_id_335 = obj["id"]
+      if (value_id_335 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_305 !== 'string') {
-          if (value_id_305 === null) {
+        if (typeof value_id_335 !== 'string') {
+          if (value_id_335 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_305 instanceof RegExp) {
-            json += asString(value_id_305.source)
+          } else if (value_id_335 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_335.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_335 instanceof RegExp) {
+            json += asString(value_id_335.source)
           } else {
-            json += asString(value_id_305.toString())
+            json += asString(value_id_335.toString())
           }
         } else {
-          json += asString(value_id_305)
+          json += asString(value_id_335)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_306 = obj["version"]
-      if (value_version_306 !== undefined) {
+      const value_version_336 = obj["version"]
+      if (value_version_336 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_306)
+        json += asInteger(value_version_336)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_307 = obj["createdAt"]
-      if (value_createdAt_307 !== undefined) {
+      const value_createdAt_337 = obj["createdAt"]
+      if (value_createdAt_337 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_307)
+        json += asDateTime(value_createdAt_337)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_308 = obj["createdBy"]
-      if (value_createdBy_308 !== undefined) {
+      const value_createdBy_338 = obj["createdBy"]
+      if (value_createdBy_338 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_308)
+        json += anonymous23(value_createdBy_338)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_309 = obj["updatedAt"]
-      if (value_updatedAt_309 !== undefined) {
+      const value_updatedAt_339 = obj["updatedAt"]
+      if (value_updatedAt_339 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_309)
+        json += asDateTime(value_updatedAt_339)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_310 = obj["updatedBy"]
-      if (value_updatedBy_310 !== undefined) {
+      const value_updatedBy_340 = obj["updatedBy"]
+      if (value_updatedBy_340 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_310)
+        json += anonymous23(value_updatedBy_340)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_311 = obj["deletedAt"]
-      if (value_deletedAt_311 !== undefined) {
+      const value_deletedAt_341 = obj["deletedAt"]
+      if (value_deletedAt_341 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_311 === null) {
+          if (value_deletedAt_341 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_311 === "string" ||
-            value_deletedAt_311 === null ||
-            value_deletedAt_311 instanceof Date ||
-            value_deletedAt_311 instanceof RegExp ||
+            typeof value_deletedAt_341 === "string" ||
+            value_deletedAt_341 === null ||
+            value_deletedAt_341 instanceof Date ||
+            value_deletedAt_341 instanceof RegExp ||
             (
-              typeof value_deletedAt_311 === "object" &&
-              typeof value_deletedAt_311.toString === "function" &&
-              value_deletedAt_311.toString !== Object.prototype.toString
+              typeof value_deletedAt_341 === "object" &&
+              typeof value_deletedAt_341.toString === "function" &&
+              value_deletedAt_341.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_311)
+            json += asDateTime(value_deletedAt_341)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7073,60 +7600,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_312 = obj["ownerId"]
-      if (value_ownerId_312 !== undefined) {
+      const value_ownerId_342 = obj["ownerId"]
+      if (value_ownerId_342 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_312 !== 'string') {
-          if (value_ownerId_312 === null) {
+        if (typeof value_ownerId_342 !== 'string') {
+          if (value_ownerId_342 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_312 instanceof RegExp) {
-            json += asString(value_ownerId_312.source)
+          } else if (value_ownerId_342 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_342.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_342 instanceof RegExp) {
+            json += asString(value_ownerId_342.source)
           } else {
-            json += asString(value_ownerId_312.toString())
+            json += asString(value_ownerId_342.toString())
           }
         } else {
-          json += asString(value_ownerId_312)
+          json += asString(value_ownerId_342)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_313 = obj["teamId"]
-      if (value_teamId_313 !== undefined) {
+      const value_teamId_343 = obj["teamId"]
+      if (value_teamId_343 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_313 === null) {
+          if (value_teamId_343 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_313 === "string" ||
-            value_teamId_313 === null ||
-            value_teamId_313 instanceof Date ||
-            value_teamId_313 instanceof RegExp ||
+            typeof value_teamId_343 === "string" ||
+            value_teamId_343 === null ||
+            value_teamId_343 instanceof Date ||
+            value_teamId_343 instanceof RegExp ||
             (
-              typeof value_teamId_313 === "object" &&
-              typeof value_teamId_313.toString === "function" &&
-              value_teamId_313.toString !== Object.prototype.toString
+              typeof value_teamId_343 === "object" &&
+              typeof value_teamId_343.toString === "function" &&
+              value_teamId_343.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_313 !== 'string') {
-          if (value_teamId_313 === null) {
+        if (typeof value_teamId_343 !== 'string') {
+          if (value_teamId_343 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_313 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_313.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_313 instanceof RegExp) {
-            json += asString(value_teamId_313.source)
+          } else if (value_teamId_343 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_343.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_343 instanceof RegExp) {
+            json += asString(value_teamId_343.source)
           } else {
-            json += asString(value_teamId_313.toString())
+            json += asString(value_teamId_343.toString())
           }
         } else {
-          json += asString(value_teamId_313)
+          json += asString(value_teamId_343)
         }
         
           }
@@ -7137,76 +7664,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_314 = obj["tags"]
-      if (value_tags_314 !== undefined) {
+      const value_tags_344 = obj["tags"]
+      if (value_tags_344 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_314)
+        json += anonymous27(value_tags_344)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_315 = obj["customFields"]
-      if (value_customFields_315 !== undefined) {
+      const value_customFields_345 = obj["customFields"]
+      if (value_customFields_345 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_315)
+        json += JSON.stringify(value_customFields_345)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_316 = obj["name"]
-      if (value_name_316 !== undefined) {
+      const value_name_346 = obj["name"]
+      if (value_name_346 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_316 !== 'string') {
-          if (value_name_316 === null) {
+        if (typeof value_name_346 !== 'string') {
+          if (value_name_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_316 instanceof RegExp) {
-            json += asString(value_name_316.source)
+          } else if (value_name_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_346 instanceof RegExp) {
+            json += asString(value_name_346.source)
           } else {
-            json += asString(value_name_316.toString())
+            json += asString(value_name_346.toString())
           }
         } else {
-          json += asString(value_name_316)
+          json += asString(value_name_346)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_317 = obj["accountId"]
-      if (value_accountId_317 !== undefined) {
+      const value_accountId_347 = obj["accountId"]
+      if (value_accountId_347 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_317 === null) {
+          if (value_accountId_347 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_317 === "string" ||
-            value_accountId_317 === null ||
-            value_accountId_317 instanceof Date ||
-            value_accountId_317 instanceof RegExp ||
+            typeof value_accountId_347 === "string" ||
+            value_accountId_347 === null ||
+            value_accountId_347 instanceof Date ||
+            value_accountId_347 instanceof RegExp ||
             (
-              typeof value_accountId_317 === "object" &&
-              typeof value_accountId_317.toString === "function" &&
-              value_accountId_317.toString !== Object.prototype.toString
+              typeof value_accountId_347 === "object" &&
+              typeof value_accountId_347.toString === "function" &&
+              value_accountId_347.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_317 !== 'string') {
-          if (value_accountId_317 === null) {
+        if (typeof value_accountId_347 !== 'string') {
+          if (value_accountId_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_317 instanceof RegExp) {
-            json += asString(value_accountId_317.source)
+          } else if (value_accountId_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_347 instanceof RegExp) {
+            json += asString(value_accountId_347.source)
           } else {
-            json += asString(value_accountId_317.toString())
+            json += asString(value_accountId_347.toString())
           }
         } else {
-          json += asString(value_accountId_317)
+          json += asString(value_accountId_347)
         }
         
           }
@@ -7217,38 +7744,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_318 = obj["primaryContactId"]
-      if (value_primaryContactId_318 !== undefined) {
+      const value_primaryContactId_348 = obj["primaryContactId"]
+      if (value_primaryContactId_348 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_318 === null) {
+          if (value_primaryContactId_348 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_318 === "string" ||
-            value_primaryContactId_318 === null ||
-            value_primaryContactId_318 instanceof Date ||
-            value_primaryContactId_318 instanceof RegExp ||
+            typeof value_primaryContactId_348 === "string" ||
+            value_primaryContactId_348 === null ||
+            value_primaryContactId_348 instanceof Date ||
+            value_primaryContactId_348 instanceof RegExp ||
             (
-              typeof value_primaryContactId_318 === "object" &&
-              typeof value_primaryContactId_318.toString === "function" &&
-              value_primaryContactId_318.toString !== Object.prototype.toString
+              typeof value_primaryContactId_348 === "object" &&
+              typeof value_primaryContactId_348.toString === "function" &&
+              value_primaryContactId_348.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_318 !== 'string') {
-          if (value_primaryContactId_318 === null) {
+        if (typeof value_primaryContactId_348 !== 'string') {
+          if (value_primaryContactId_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_318 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_318.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_318 instanceof RegExp) {
-            json += asString(value_primaryContactId_318.source)
+          } else if (value_primaryContactId_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_348 instanceof RegExp) {
+            json += asString(value_primaryContactId_348.source)
           } else {
-            json += asString(value_primaryContactId_318.toString())
+            json += asString(value_primaryContactId_348.toString())
           }
         } else {
-          json += asString(value_primaryContactId_318)
+          json += asString(value_primaryContactId_348)
         }
         
           }
@@ -7259,38 +7786,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_319 = obj["stageId"]
-      if (value_stageId_319 !== undefined) {
+      const value_stageId_349 = obj["stageId"]
+      if (value_stageId_349 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_319 !== 'string') {
-          if (value_stageId_319 === null) {
+        if (typeof value_stageId_349 !== 'string') {
+          if (value_stageId_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_319 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_319.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_319 instanceof RegExp) {
-            json += asString(value_stageId_319.source)
+          } else if (value_stageId_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_349 instanceof RegExp) {
+            json += asString(value_stageId_349.source)
           } else {
-            json += asString(value_stageId_319.toString())
+            json += asString(value_stageId_349.toString())
           }
         } else {
-          json += asString(value_stageId_319)
+          json += asString(value_stageId_349)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_320 = obj["amount"]
-      if (value_amount_320 !== undefined) {
+      const value_amount_350 = obj["amount"]
+      if (value_amount_350 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_320 === null) {
+          if (value_amount_350 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_320 === "object" && !Array.isArray(value_amount_320)) || value_amount_320 === null) {
-            json += anonymous56(value_amount_320)
+          else if((typeof value_amount_350 === "object" && !Array.isArray(value_amount_350)) || value_amount_350 === null) {
+            json += anonymous65(value_amount_350)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -7299,16 +7826,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_324 = obj["probability"]
-      if (value_probability_324 !== undefined) {
+      const value_probability_354 = obj["probability"]
+      if (value_probability_354 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_324 === null) {
+          if (value_probability_354 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_324) || value_probability_324 === null) {
-            json += asInteger(value_probability_324)
+          else if(Number.isInteger(value_probability_354) || value_probability_354 === null) {
+            json += asInteger(value_probability_354)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -7317,26 +7844,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_325 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_325 !== undefined) {
+      const value_expectedCloseDate_355 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_355 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_325 === null) {
+          if (value_expectedCloseDate_355 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_325 === "string" ||
-            value_expectedCloseDate_325 === null ||
-            value_expectedCloseDate_325 instanceof Date ||
-            value_expectedCloseDate_325 instanceof RegExp ||
+            typeof value_expectedCloseDate_355 === "string" ||
+            value_expectedCloseDate_355 === null ||
+            value_expectedCloseDate_355 instanceof Date ||
+            value_expectedCloseDate_355 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_325 === "object" &&
-              typeof value_expectedCloseDate_325.toString === "function" &&
-              value_expectedCloseDate_325.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_355 === "object" &&
+              typeof value_expectedCloseDate_355.toString === "function" &&
+              value_expectedCloseDate_355.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_325)
+            json += asDate(value_expectedCloseDate_355)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -7345,38 +7872,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_326 = obj["lostReason"]
-      if (value_lostReason_326 !== undefined) {
+      const value_lostReason_356 = obj["lostReason"]
+      if (value_lostReason_356 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_326 === null) {
+          if (value_lostReason_356 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_326 === "string" ||
-            value_lostReason_326 === null ||
-            value_lostReason_326 instanceof Date ||
-            value_lostReason_326 instanceof RegExp ||
+            typeof value_lostReason_356 === "string" ||
+            value_lostReason_356 === null ||
+            value_lostReason_356 instanceof Date ||
+            value_lostReason_356 instanceof RegExp ||
             (
-              typeof value_lostReason_326 === "object" &&
-              typeof value_lostReason_326.toString === "function" &&
-              value_lostReason_326.toString !== Object.prototype.toString
+              typeof value_lostReason_356 === "object" &&
+              typeof value_lostReason_356.toString === "function" &&
+              value_lostReason_356.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_326 !== 'string') {
-          if (value_lostReason_326 === null) {
+        if (typeof value_lostReason_356 !== 'string') {
+          if (value_lostReason_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_326 instanceof RegExp) {
-            json += asString(value_lostReason_326.source)
+          } else if (value_lostReason_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_356 instanceof RegExp) {
+            json += asString(value_lostReason_356.source)
           } else {
-            json += asString(value_lostReason_326.toString())
+            json += asString(value_lostReason_356.toString())
           }
         } else {
-          json += asString(value_lostReason_326)
+          json += asString(value_lostReason_356)
         }
         
           }
@@ -7387,38 +7914,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_327 = obj["type"]
-      if (value_type_327 !== undefined) {
+      const value_type_357 = obj["type"]
+      if (value_type_357 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_327 === null) {
+          if (value_type_357 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_327 === "string" ||
-            value_type_327 === null ||
-            value_type_327 instanceof Date ||
-            value_type_327 instanceof RegExp ||
+            typeof value_type_357 === "string" ||
+            value_type_357 === null ||
+            value_type_357 instanceof Date ||
+            value_type_357 instanceof RegExp ||
             (
-              typeof value_type_327 === "object" &&
-              typeof value_type_327.toString === "function" &&
-              value_type_327.toString !== Object.prototype.toString
+              typeof value_type_357 === "object" &&
+              typeof value_type_357.toString === "function" &&
+              value_type_357.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_327 !== 'string') {
-          if (value_type_327 === null) {
+        if (typeof value_type_357 !== 'string') {
+          if (value_type_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_327 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_327.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_327 instanceof RegExp) {
-            json += asString(value_type_327.source)
+          } else if (value_type_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_357 instanceof RegExp) {
+            json += asString(value_type_357.source)
           } else {
-            json += asString(value_type_327.toString())
+            json += asString(value_type_357.toString())
           }
         } else {
-          json += asString(value_type_327)
+          json += asString(value_type_357)
         }
         
           }
@@ -7429,38 +7956,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_328 = obj["source"]
-      if (value_source_328 !== undefined) {
+      const value_source_358 = obj["source"]
+      if (value_source_358 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_328 === null) {
+          if (value_source_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_328 === "string" ||
-            value_source_328 === null ||
-            value_source_328 instanceof Date ||
-            value_source_328 instanceof RegExp ||
+            typeof value_source_358 === "string" ||
+            value_source_358 === null ||
+            value_source_358 instanceof Date ||
+            value_source_358 instanceof RegExp ||
             (
-              typeof value_source_328 === "object" &&
-              typeof value_source_328.toString === "function" &&
-              value_source_328.toString !== Object.prototype.toString
+              typeof value_source_358 === "object" &&
+              typeof value_source_358.toString === "function" &&
+              value_source_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_328 !== 'string') {
-          if (value_source_328 === null) {
+        if (typeof value_source_358 !== 'string') {
+          if (value_source_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_328 instanceof RegExp) {
-            json += asString(value_source_328.source)
+          } else if (value_source_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_358 instanceof RegExp) {
+            json += asString(value_source_358.source)
           } else {
-            json += asString(value_source_328.toString())
+            json += asString(value_source_358.toString())
           }
         } else {
-          json += asString(value_source_328)
+          json += asString(value_source_358)
         }
         
           }
@@ -7471,38 +7998,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_329 = obj["nextStep"]
-      if (value_nextStep_329 !== undefined) {
+      const value_nextStep_359 = obj["nextStep"]
+      if (value_nextStep_359 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_329 === null) {
+          if (value_nextStep_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_329 === "string" ||
-            value_nextStep_329 === null ||
-            value_nextStep_329 instanceof Date ||
-            value_nextStep_329 instanceof RegExp ||
+            typeof value_nextStep_359 === "string" ||
+            value_nextStep_359 === null ||
+            value_nextStep_359 instanceof Date ||
+            value_nextStep_359 instanceof RegExp ||
             (
-              typeof value_nextStep_329 === "object" &&
-              typeof value_nextStep_329.toString === "function" &&
-              value_nextStep_329.toString !== Object.prototype.toString
+              typeof value_nextStep_359 === "object" &&
+              typeof value_nextStep_359.toString === "function" &&
+              value_nextStep_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_329 !== 'string') {
-          if (value_nextStep_329 === null) {
+        if (typeof value_nextStep_359 !== 'string') {
+          if (value_nextStep_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_329 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_329.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_329 instanceof RegExp) {
-            json += asString(value_nextStep_329.source)
+          } else if (value_nextStep_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_359 instanceof RegExp) {
+            json += asString(value_nextStep_359.source)
           } else {
-            json += asString(value_nextStep_329.toString())
+            json += asString(value_nextStep_359.toString())
           }
         } else {
-          json += asString(value_nextStep_329)
+          json += asString(value_nextStep_359)
         }
         
           }
@@ -7513,38 +8040,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_330 = obj["competitor"]
-      if (value_competitor_330 !== undefined) {
+      const value_competitor_360 = obj["competitor"]
+      if (value_competitor_360 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_330 === null) {
+          if (value_competitor_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_330 === "string" ||
-            value_competitor_330 === null ||
-            value_competitor_330 instanceof Date ||
-            value_competitor_330 instanceof RegExp ||
+            typeof value_competitor_360 === "string" ||
+            value_competitor_360 === null ||
+            value_competitor_360 instanceof Date ||
+            value_competitor_360 instanceof RegExp ||
             (
-              typeof value_competitor_330 === "object" &&
-              typeof value_competitor_330.toString === "function" &&
-              value_competitor_330.toString !== Object.prototype.toString
+              typeof value_competitor_360 === "object" &&
+              typeof value_competitor_360.toString === "function" &&
+              value_competitor_360.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_330 !== 'string') {
-          if (value_competitor_330 === null) {
+        if (typeof value_competitor_360 !== 'string') {
+          if (value_competitor_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_330 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_330.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_330 instanceof RegExp) {
-            json += asString(value_competitor_330.source)
+          } else if (value_competitor_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_360 instanceof RegExp) {
+            json += asString(value_competitor_360.source)
           } else {
-            json += asString(value_competitor_330.toString())
+            json += asString(value_competitor_360.toString())
           }
         } else {
-          json += asString(value_competitor_330)
+          json += asString(value_competitor_360)
         }
         
           }
@@ -7555,38 +8082,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_331 = obj["description"]
-      if (value_description_331 !== undefined) {
+      const value_description_361 = obj["description"]
+      if (value_description_361 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_331 === null) {
+          if (value_description_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_331 === "string" ||
-            value_description_331 === null ||
-            value_description_331 instanceof Date ||
-            value_description_331 instanceof RegExp ||
+            typeof value_description_361 === "string" ||
+            value_description_361 === null ||
+            value_description_361 instanceof Date ||
+            value_description_361 instanceof RegExp ||
             (
-              typeof value_description_331 === "object" &&
-              typeof value_description_331.toString === "function" &&
-              value_description_331.toString !== Object.prototype.toString
+              typeof value_description_361 === "object" &&
+              typeof value_description_361.toString === "function" &&
+              value_description_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_331 !== 'string') {
-          if (value_description_331 === null) {
+        if (typeof value_description_361 !== 'string') {
+          if (value_description_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_331 instanceof RegExp) {
-            json += asString(value_description_331.source)
+          } else if (value_description_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_361 instanceof RegExp) {
+            json += asString(value_description_361.source)
           } else {
-            json += asString(value_description_331.toString())
+            json += asString(value_description_361.toString())
           }
         } else {
-          json += asString(value_description_331)
+          json += asString(value_description_361)
         }
         
           }
@@ -7597,78 +8124,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_332 = obj["pipelineId"]
-      if (value_pipelineId_332 !== undefined) {
+      const value_pipelineId_362 = obj["pipelineId"]
+      if (value_pipelineId_362 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_332 !== 'string') {
-          if (value_pipelineId_332 === null) {
+        if (typeof value_pipelineId_362 !== 'string') {
+          if (value_pipelineId_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_332 instanceof RegExp) {
-            json += asString(value_pipelineId_332.source)
+          } else if (value_pipelineId_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_362 instanceof RegExp) {
+            json += asString(value_pipelineId_362.source)
           } else {
-            json += asString(value_pipelineId_332.toString())
+            json += asString(value_pipelineId_362.toString())
           }
         } else {
-          json += asString(value_pipelineId_332)
+          json += asString(value_pipelineId_362)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_333 = obj["status"]
-      if (value_status_333 !== undefined) {
+      const value_status_363 = obj["status"]
+      if (value_status_363 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_333 !== 'string') {
-          if (value_status_333 === null) {
+        if (typeof value_status_363 !== 'string') {
+          if (value_status_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_333 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_333.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_333 instanceof RegExp) {
-            json += asString(value_status_333.source)
+          } else if (value_status_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_363 instanceof RegExp) {
+            json += asString(value_status_363.source)
           } else {
-            json += asString(value_status_333.toString())
+            json += asString(value_status_363.toString())
           }
         } else {
-          json += asString(value_status_333)
+          json += asString(value_status_363)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_334 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_334 !== undefined) {
+      const value_stageEnteredAt_364 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_364 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_334)
+        json += asDateTime(value_stageEnteredAt_364)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_335 = obj["closedAt"]
-      if (value_closedAt_335 !== undefined) {
+      const value_closedAt_365 = obj["closedAt"]
+      if (value_closedAt_365 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_335 === null) {
+          if (value_closedAt_365 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_335 === "string" ||
-            value_closedAt_335 === null ||
-            value_closedAt_335 instanceof Date ||
-            value_closedAt_335 instanceof RegExp ||
+            typeof value_closedAt_365 === "string" ||
+            value_closedAt_365 === null ||
+            value_closedAt_365 instanceof Date ||
+            value_closedAt_365 instanceof RegExp ||
             (
-              typeof value_closedAt_335 === "object" &&
-              typeof value_closedAt_335.toString === "function" &&
-              value_closedAt_335.toString !== Object.prototype.toString
+              typeof value_closedAt_365 === "object" &&
+              typeof value_closedAt_365.toString === "function" &&
+              value_closedAt_365.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_335)
+            json += asDateTime(value_closedAt_365)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7677,38 +8204,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_336 = obj["originLeadId"]
-      if (value_originLeadId_336 !== undefined) {
+      const value_originLeadId_366 = obj["originLeadId"]
+      if (value_originLeadId_366 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_336 === null) {
+          if (value_originLeadId_366 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_336 === "string" ||
-            value_originLeadId_336 === null ||
-            value_originLeadId_336 instanceof Date ||
-            value_originLeadId_336 instanceof RegExp ||
+            typeof value_originLeadId_366 === "string" ||
+            value_originLeadId_366 === null ||
+            value_originLeadId_366 instanceof Date ||
+            value_originLeadId_366 instanceof RegExp ||
             (
-              typeof value_originLeadId_336 === "object" &&
-              typeof value_originLeadId_336.toString === "function" &&
-              value_originLeadId_336.toString !== Object.prototype.toString
+              typeof value_originLeadId_366 === "object" &&
+              typeof value_originLeadId_366.toString === "function" &&
+              value_originLeadId_366.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_336 !== 'string') {
-          if (value_originLeadId_336 === null) {
+        if (typeof value_originLeadId_366 !== 'string') {
+          if (value_originLeadId_366 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_336 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_336.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_336 instanceof RegExp) {
-            json += asString(value_originLeadId_336.source)
+          } else if (value_originLeadId_366 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_366.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_366 instanceof RegExp) {
+            json += asString(value_originLeadId_366.source)
           } else {
-            json += asString(value_originLeadId_336.toString())
+            json += asString(value_originLeadId_366.toString())
           }
         } else {
-          json += asString(value_originLeadId_336)
+          json += asString(value_originLeadId_366)
         }
         
           }
@@ -7725,7 +8252,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous54 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7734,32 +8261,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_302 = obj["outcome"]
-      if (value_outcome_302 !== undefined) {
+      const value_outcome_332 = obj["outcome"]
+      if (value_outcome_332 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_302 !== 'string') {
-          if (value_outcome_302 === null) {
+        if (typeof value_outcome_332 !== 'string') {
+          if (value_outcome_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_302 instanceof RegExp) {
-            json += asString(value_outcome_302.source)
+          } else if (value_outcome_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_332 instanceof RegExp) {
+            json += asString(value_outcome_332.source)
           } else {
-            json += asString(value_outcome_302.toString())
+            json += asString(value_outcome_332.toString())
           }
         } else {
-          json += asString(value_outcome_302)
+          json += asString(value_outcome_332)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_303 = obj["record"]
-      if (value_record_303 !== undefined) {
+      const value_record_333 = obj["record"]
+      if (value_record_333 !== undefined) {
         json += ",\"record\":"
-        json += anonymous55(value_record_303)
+        json += anonymous64(value_record_333)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7770,7 +8297,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous51 (input) {
+      function anonymous60 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7779,48 +8306,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_290 = obj["dryRun"]
-      if (value_dryRun_290 !== undefined) {
+      const value_dryRun_320 = obj["dryRun"]
+      if (value_dryRun_320 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_290)
+        json += asBoolean(value_dryRun_320)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_291 = obj["lead"]
-      if (value_lead_291 !== undefined) {
+      const value_lead_321 = obj["lead"]
+      if (value_lead_321 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous44(value_lead_291)
+        json += anonymous53(value_lead_321)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_292 = obj["account"]
-      if (value_account_292 !== undefined) {
+      const value_account_322 = obj["account"]
+      if (value_account_322 !== undefined) {
         json += ",\"account\":"
-        json += anonymous52(value_account_292)
+        json += anonymous61(value_account_322)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_296 = obj["contact"]
-      if (value_contact_296 !== undefined) {
+      const value_contact_326 = obj["contact"]
+      if (value_contact_326 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous53(value_contact_296)
+        json += anonymous62(value_contact_326)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_300 = obj["opportunity"]
-      if (value_opportunity_300 !== undefined) {
+      const value_opportunity_330 = obj["opportunity"]
+      if (value_opportunity_330 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_300 === null) {
+          if (value_opportunity_330 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_300 === "object" && !Array.isArray(value_opportunity_300)) || value_opportunity_300 === null) {
-            json += anonymous54(value_opportunity_300)
+          else if((typeof value_opportunity_330 === "object" && !Array.isArray(value_opportunity_330)) || value_opportunity_330 === null) {
+            json += anonymous63(value_opportunity_330)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -7834,448 +8361,13 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous58 (obj) {
+    function anonymous67 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
       throw new TypeError("The value of 'OpportunityList#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous55(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous55(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "OpportunityList#"
-      function anonymous57 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_339 = obj["data"]
-      if (value_data_339 !== undefined) {
-        json += "{\"data\":"
-        json += anonymous58(value_data_339)
-      } else {
-        throw new Error('"data" is required!')
-      }
-      
-      const value_page_340 = obj["page"]
-      if (value_page_340 !== undefined) {
-        json += ",\"page\":"
-        json += anonymous21(value_page_340)
-      } else {
-        throw new Error('"page" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "OpportunityBatchResult#/properties/results/items"
-      function anonymous61 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_index_347 = obj["index"]
-      if (value_index_347 !== undefined) {
-        json += "{\"index\":"
-        json += asInteger(value_index_347)
-      } else {
-        throw new Error('"index" is required!')
-      }
-      
-      const value_status_348 = obj["status"]
-      if (value_status_348 !== undefined) {
-        json += ",\"status\":"
-        json += asInteger(value_status_348)
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_etag_349 = obj["etag"]
-      if (value_etag_349 !== undefined) {
-        json += ",\"etag\":"
-        
-        if (typeof value_etag_349 !== 'string') {
-          if (value_etag_349 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_349 instanceof RegExp) {
-            json += asString(value_etag_349.source)
-          } else {
-            json += asString(value_etag_349.toString())
-          }
-        } else {
-          json += asString(value_etag_349)
-        }
-        
-      }
-
-      const value_body_350 = obj["body"]
-      if (value_body_350 !== undefined) {
-        json += ",\"body\":"
-        json += anonymous55(value_body_350)
-      }
-
-      const value_problem_351 = obj["problem"]
-      if (value_problem_351 !== undefined) {
-        json += ",\"problem\":"
-        json += anonymous1(value_problem_351)
-      }
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous60 (obj) {
-      // "OpportunityBatchResult#/properties/results"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'OpportunityBatchResult#/properties/results' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous61(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous61(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "OpportunityBatchResult#"
-      function anonymous59 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_outcome_344 = obj["outcome"]
-      if (value_outcome_344 !== undefined) {
-        json += "{\"outcome\":"
-        
-        if (typeof value_outcome_344 !== 'string') {
-          if (value_outcome_344 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_344 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_344.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_344 instanceof RegExp) {
-            json += asString(value_outcome_344.source)
-          } else {
-            json += asString(value_outcome_344.toString())
-          }
-        } else {
-          json += asString(value_outcome_344)
-        }
-        
-      } else {
-        throw new Error('"outcome" is required!')
-      }
-      
-      const value_results_345 = obj["results"]
-      if (value_results_345 !== undefined) {
-        json += ",\"results\":"
-        json += anonymous60(value_results_345)
-      } else {
-        throw new Error('"results" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Stage#"
-      function anonymous66 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_362 = obj["id"]
-      if (value_id_362 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_362 !== 'string') {
-          if (value_id_362 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_362 instanceof RegExp) {
-            json += asString(value_id_362.source)
-          } else {
-            json += asString(value_id_362.toString())
-          }
-        } else {
-          json += asString(value_id_362)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_key_363 = obj["key"]
-      if (value_key_363 !== undefined) {
-        json += ",\"key\":"
-        
-        if (typeof value_key_363 !== 'string') {
-          if (value_key_363 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_key_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_363 instanceof RegExp) {
-            json += asString(value_key_363.source)
-          } else {
-            json += asString(value_key_363.toString())
-          }
-        } else {
-          json += asString(value_key_363)
-        }
-        
-      } else {
-        throw new Error('"key" is required!')
-      }
-      
-      const value_name_364 = obj["name"]
-      if (value_name_364 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_364 !== 'string') {
-          if (value_name_364 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_364 instanceof RegExp) {
-            json += asString(value_name_364.source)
-          } else {
-            json += asString(value_name_364.toString())
-          }
-        } else {
-          json += asString(value_name_364)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_position_365 = obj["position"]
-      if (value_position_365 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_365)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_type_366 = obj["type"]
-      if (value_type_366 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_366 !== 'string') {
-          if (value_type_366 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_366 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_366.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_366 instanceof RegExp) {
-            json += asString(value_type_366.source)
-          } else {
-            json += asString(value_type_366.toString())
-          }
-        } else {
-          json += asString(value_type_366)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_probability_367 = obj["probability"]
-      if (value_probability_367 !== undefined) {
-        json += ",\"probability\":"
-        json += asInteger(value_probability_367)
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_forecastCategory_368 = obj["forecastCategory"]
-      if (value_forecastCategory_368 !== undefined) {
-        json += ",\"forecastCategory\":"
-        
-        if (typeof value_forecastCategory_368 !== 'string') {
-          if (value_forecastCategory_368 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_368 instanceof RegExp) {
-            json += asString(value_forecastCategory_368.source)
-          } else {
-            json += asString(value_forecastCategory_368.toString())
-          }
-        } else {
-          json += asString(value_forecastCategory_368)
-        }
-        
-      } else {
-        throw new Error('"forecastCategory" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous65 (obj) {
-      // "Pipeline#/properties/stages"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous66(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous66(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "Pipeline#"
-      function anonymous64 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_356 = obj["id"]
-      if (value_id_356 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_356 !== 'string') {
-          if (value_id_356 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_356 instanceof RegExp) {
-            json += asString(value_id_356.source)
-          } else {
-            json += asString(value_id_356.toString())
-          }
-        } else {
-          json += asString(value_id_356)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_name_357 = obj["name"]
-      if (value_name_357 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_357 !== 'string') {
-          if (value_name_357 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_357 instanceof RegExp) {
-            json += asString(value_name_357.source)
-          } else {
-            json += asString(value_name_357.toString())
-          }
-        } else {
-          json += asString(value_name_357)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_isDefault_358 = obj["isDefault"]
-      if (value_isDefault_358 !== undefined) {
-        json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_358)
-      } else {
-        throw new Error('"isDefault" is required!')
-      }
-      
-      const value_position_359 = obj["position"]
-      if (value_position_359 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_359)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_stages_360 = obj["stages"]
-      if (value_stages_360 !== undefined) {
-        json += ",\"stages\":"
-        json += anonymous65(value_stages_360)
-      } else {
-        throw new Error('"stages" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous63 (obj) {
-      // "PipelineList#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -8293,8 +8385,8 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "PipelineList#"
-      function anonymous62 (input) {
+      // "OpportunityList#"
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8303,10 +8395,445 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_354 = obj["data"]
-      if (value_data_354 !== undefined) {
+      const value_data_369 = obj["data"]
+      if (value_data_369 !== undefined) {
         json += "{\"data\":"
-        json += anonymous63(value_data_354)
+        json += anonymous67(value_data_369)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_370 = obj["page"]
+      if (value_page_370 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_370)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OpportunityBatchResult#/properties/results/items"
+      function anonymous70 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_index_377 = obj["index"]
+      if (value_index_377 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_377)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_378 = obj["status"]
+      if (value_status_378 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_378)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_379 = obj["etag"]
+      if (value_etag_379 !== undefined) {
+        json += ",\"etag\":"
+        
+        if (typeof value_etag_379 !== 'string') {
+          if (value_etag_379 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_etag_379 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_379.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_379 instanceof RegExp) {
+            json += asString(value_etag_379.source)
+          } else {
+            json += asString(value_etag_379.toString())
+          }
+        } else {
+          json += asString(value_etag_379)
+        }
+        
+      }
+
+      const value_body_380 = obj["body"]
+      if (value_body_380 !== undefined) {
+        json += ",\"body\":"
+        json += anonymous64(value_body_380)
+      }
+
+      const value_problem_381 = obj["problem"]
+      if (value_problem_381 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_381)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous69 (obj) {
+      // "OpportunityBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous70(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous70(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OpportunityBatchResult#"
+      function anonymous68 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_374 = obj["outcome"]
+      if (value_outcome_374 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_374 !== 'string') {
+          if (value_outcome_374 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_374 instanceof RegExp) {
+            json += asString(value_outcome_374.source)
+          } else {
+            json += asString(value_outcome_374.toString())
+          }
+        } else {
+          json += asString(value_outcome_374)
+        }
+        
+      } else {
+        throw new Error('"outcome" is required!')
+      }
+      
+      const value_results_375 = obj["results"]
+      if (value_results_375 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous69(value_results_375)
+      } else {
+        throw new Error('"results" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Stage#"
+      function anonymous75 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_392 = obj["id"]
+      if (value_id_392 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_392 !== 'string') {
+          if (value_id_392 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_392 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_392.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_392 instanceof RegExp) {
+            json += asString(value_id_392.source)
+          } else {
+            json += asString(value_id_392.toString())
+          }
+        } else {
+          json += asString(value_id_392)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_key_393 = obj["key"]
+      if (value_key_393 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_393 !== 'string') {
+          if (value_key_393 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_393 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_393.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_393 instanceof RegExp) {
+            json += asString(value_key_393.source)
+          } else {
+            json += asString(value_key_393.toString())
+          }
+        } else {
+          json += asString(value_key_393)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_name_394 = obj["name"]
+      if (value_name_394 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_394 !== 'string') {
+          if (value_name_394 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_394 instanceof RegExp) {
+            json += asString(value_name_394.source)
+          } else {
+            json += asString(value_name_394.toString())
+          }
+        } else {
+          json += asString(value_name_394)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_position_395 = obj["position"]
+      if (value_position_395 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_395)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_type_396 = obj["type"]
+      if (value_type_396 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_396 !== 'string') {
+          if (value_type_396 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_396 instanceof RegExp) {
+            json += asString(value_type_396.source)
+          } else {
+            json += asString(value_type_396.toString())
+          }
+        } else {
+          json += asString(value_type_396)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_probability_397 = obj["probability"]
+      if (value_probability_397 !== undefined) {
+        json += ",\"probability\":"
+        json += asInteger(value_probability_397)
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_forecastCategory_398 = obj["forecastCategory"]
+      if (value_forecastCategory_398 !== undefined) {
+        json += ",\"forecastCategory\":"
+        
+        if (typeof value_forecastCategory_398 !== 'string') {
+          if (value_forecastCategory_398 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_forecastCategory_398 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_398.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_398 instanceof RegExp) {
+            json += asString(value_forecastCategory_398.source)
+          } else {
+            json += asString(value_forecastCategory_398.toString())
+          }
+        } else {
+          json += asString(value_forecastCategory_398)
+        }
+        
+      } else {
+        throw new Error('"forecastCategory" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous74 (obj) {
+      // "Pipeline#/properties/stages"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous75(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous75(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "Pipeline#"
+      function anonymous73 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_386 = obj["id"]
+      if (value_id_386 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_386 !== 'string') {
+          if (value_id_386 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_386 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_386.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_386 instanceof RegExp) {
+            json += asString(value_id_386.source)
+          } else {
+            json += asString(value_id_386.toString())
+          }
+        } else {
+          json += asString(value_id_386)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_name_387 = obj["name"]
+      if (value_name_387 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_387 !== 'string') {
+          if (value_name_387 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_387 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_387.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_387 instanceof RegExp) {
+            json += asString(value_name_387.source)
+          } else {
+            json += asString(value_name_387.toString())
+          }
+        } else {
+          json += asString(value_name_387)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_isDefault_388 = obj["isDefault"]
+      if (value_isDefault_388 !== undefined) {
+        json += ",\"isDefault\":"
+        json += asBoolean(value_isDefault_388)
+      } else {
+        throw new Error('"isDefault" is required!')
+      }
+      
+      const value_position_389 = obj["position"]
+      if (value_position_389 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_389)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_stages_390 = obj["stages"]
+      if (value_stages_390 !== undefined) {
+        json += ",\"stages\":"
+        json += anonymous74(value_stages_390)
+      } else {
+        throw new Error('"stages" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous72 (obj) {
+      // "PipelineList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous73(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous73(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PipelineList#"
+      function anonymous71 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_384 = obj["data"]
+      if (value_data_384 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous72(value_data_384)
       } else {
         throw new Error('"data" is required!')
       }
@@ -8317,7 +8844,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous68 (input) {
+      function anonymous77 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8326,44 +8853,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_374 = obj["database"]
-      if (value_database_374 !== undefined) {
+      const value_database_404 = obj["database"]
+      if (value_database_404 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_374 !== 'string') {
-          if (value_database_374 === null) {
+        if (typeof value_database_404 !== 'string') {
+          if (value_database_404 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_374 instanceof RegExp) {
-            json += asString(value_database_374.source)
+          } else if (value_database_404 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_404.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_404 instanceof RegExp) {
+            json += asString(value_database_404.source)
           } else {
-            json += asString(value_database_374.toString())
+            json += asString(value_database_404.toString())
           }
         } else {
-          json += asString(value_database_374)
+          json += asString(value_database_404)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_375 = obj["redis"]
-      if (value_redis_375 !== undefined) {
+      const value_redis_405 = obj["redis"]
+      if (value_redis_405 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_375 !== 'string') {
-          if (value_redis_375 === null) {
+        if (typeof value_redis_405 !== 'string') {
+          if (value_redis_405 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_375 instanceof RegExp) {
-            json += asString(value_redis_375.source)
+          } else if (value_redis_405 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_405.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_405 instanceof RegExp) {
+            json += asString(value_redis_405.source)
           } else {
-            json += asString(value_redis_375.toString())
+            json += asString(value_redis_405.toString())
           }
         } else {
-          json += asString(value_redis_375)
+          json += asString(value_redis_405)
         }
         
       } else {
@@ -8376,7 +8903,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous67 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8385,32 +8912,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_371 = obj["status"]
-      if (value_status_371 !== undefined) {
+      const value_status_401 = obj["status"]
+      if (value_status_401 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_371 !== 'string') {
-          if (value_status_371 === null) {
+        if (typeof value_status_401 !== 'string') {
+          if (value_status_401 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_371 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_371.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_371 instanceof RegExp) {
-            json += asString(value_status_371.source)
+          } else if (value_status_401 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_401.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_401 instanceof RegExp) {
+            json += asString(value_status_401.source)
           } else {
-            json += asString(value_status_371.toString())
+            json += asString(value_status_401.toString())
           }
         } else {
-          json += asString(value_status_371)
+          json += asString(value_status_401)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_372 = obj["dependencies"]
-      if (value_dependencies_372 !== undefined) {
+      const value_dependencies_402 = obj["dependencies"]
+      if (value_dependencies_402 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous68(value_dependencies_372)
+        json += anonymous77(value_dependencies_402)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -8421,7 +8948,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous69 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8430,8 +8957,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_378 = obj["status"]
-      if (value_status_378 !== undefined) {
+      const value_status_408 = obj["status"]
+      if (value_status_408 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -8501,69 +9028,79 @@ return {
     json += anonymous31(value)
     return json
   },
-  listContacts_200: (value) => {
+  listAccountHistory_200: (value) => {
     let json = ''
     json += anonymous34(value)
     return json
   },
-  createContact_201: (value) => {
-    let json = ''
-    json += anonymous36(value)
-    return json
-  },
-  batchContacts_200: (value) => {
+  purgeAccount_200: (value) => {
     let json = ''
     json += anonymous39(value)
     return json
   },
-  listLeads_200: (value) => {
+  listContacts_200: (value) => {
     let json = ''
-    json += anonymous42(value)
+    json += anonymous43(value)
     return json
   },
-  createLead_201: (value) => {
+  createContact_201: (value) => {
     let json = ''
-    json += anonymous44(value)
+    json += anonymous45(value)
     return json
   },
-  batchLeads_200: (value) => {
+  batchContacts_200: (value) => {
     let json = ''
     json += anonymous48(value)
     return json
   },
-  convertLead_200: (value) => {
+  listLeads_200: (value) => {
     let json = ''
     json += anonymous51(value)
     return json
   },
-  listOpportunities_200: (value) => {
+  createLead_201: (value) => {
+    let json = ''
+    json += anonymous53(value)
+    return json
+  },
+  batchLeads_200: (value) => {
     let json = ''
     json += anonymous57(value)
     return json
   },
+  convertLead_200: (value) => {
+    let json = ''
+    json += anonymous60(value)
+    return json
+  },
+  listOpportunities_200: (value) => {
+    let json = ''
+    json += anonymous66(value)
+    return json
+  },
   createOpportunity_201: (value) => {
     let json = ''
-    json += anonymous55(value)
+    json += anonymous64(value)
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous59(value)
+    json += anonymous68(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous62(value)
+    json += anonymous71(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous67(value)
+    json += anonymous76(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous69(value)
+    json += anonymous78(value)
     return json
   },
 }
@@ -8599,6 +9136,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
+  listAccountHistory: { 200: bodies.listAccountHistory_200 },
+  purgeAccount: { 200: bodies.purgeAccount_200 },
+  listDeletedAccounts: { 200: bodies.listAccounts_200 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
   batchContacts: { 200: bodies.batchContacts_200 },
@@ -8606,6 +9146,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
+  listContactHistory: { 200: bodies.listAccountHistory_200 },
+  purgeContact: { 200: bodies.purgeAccount_200 },
+  listDeletedContacts: { 200: bodies.listContacts_200 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
   batchLeads: { 200: bodies.batchLeads_200 },
@@ -8613,6 +9156,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
   restoreLead: { 200: bodies.createLead_201 },
+  listLeadHistory: { 200: bodies.listAccountHistory_200 },
+  purgeLead: { 200: bodies.purgeAccount_200 },
+  listDeletedLeads: { 200: bodies.listLeads_200 },
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
@@ -8621,6 +9167,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},
   restoreOpportunity: { 200: bodies.createOpportunity_201 },
+  listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
+  purgeOpportunity: { 200: bodies.purgeAccount_200 },
+  listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

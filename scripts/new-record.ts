@@ -21,9 +21,12 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   if (new Set(properties.map(({ name }) => name)).size < properties.length) throw new Error('a property is named twice')
 
   const files: Record<string, string> = {}
-  for (const suffix of ['', '_{accountId}', '_{accountId}_restore']) {
-    const source = await readFile(`openapi/paths/accounts${suffix}.yaml`, 'utf8')
-    const path = `openapi/paths/${names.tag}${suffix.replace('account', singular)}.yaml`
+  for (const file of [
+    ...['accounts', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
+    ...['accounts_{accountId}_history', 'accounts_{accountId}_purge', 'recycle-bin_accounts'],
+  ]) {
+    const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')
+    const path = `openapi/paths/${file.replace('accounts', names.tag).replace('account', singular)}.yaml`
     files[path] = retold(source, names, properties)
   }
   for (const verb of ['Get', 'Update', 'Delete', 'Restore']) {

@@ -250,6 +250,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await send(caller, 'PATCH', `${path}/${id}`, { ...references, teamId: null, tags: [] })
     await send(caller, 'DELETE', `${path}/${id}`)
     await send(caller, 'POST', `${path}/${id}/restore`)
+    await sendRecovery(send, caller, plural, String(id))
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
     }
@@ -257,6 +258,32 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
   for (const path of ['me', 'organization', 'pipelines', `users/${ownerId}`])
     await send(caller, 'GET', `${BASE}/${path}`)
   await send(caller, 'PATCH', `${BASE}/users/${ownerId}`, { title: unique })
+}
+
+/** History, recycle bin and purge. */
+async function sendRecovery(send: Send, caller: Caller, plural: string, id: string): Promise<void> {
+  const path = `${BASE}/${plural}/${id}`
+  for (const field of ['', '&field=tags']) {
+    const { page } = await send(caller, 'GET', `${path}/history?limit=1${field}`)
+    const { nextCursor } = page as { nextCursor: string }
+    await send(caller, 'GET', `${path}/history?limit=1${field}&cursor=${nextCursor}`)
+  }
+  const purged = await send(caller, 'POST', `${BASE}/${plural}`, { name: 'Purged', ...(NAMED_BY[plural] ?? {}) })
+  for (const each of [id, String(purged.id)]) await send(caller, 'DELETE', `${BASE}/${plural}/${each}`)
+  for (const filter of ['', `&ownerId=${caller.userId}`]) {
+    const { page } = await send(caller, 'GET', `${BASE}/recycle-bin/${plural}?limit=1${filter}`)
+    const { nextCursor } = page as { nextCursor: string }
+    await send(caller, 'GET', `${BASE}/recycle-bin/${plural}?limit=1${filter}&cursor=${nextCursor}`)
+  }
+  await send(caller, 'POST', `${path}/restore`)
+  await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge?dryRun=true`)
+  await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge`)
+}
+
+/** People have no `name` to give. */
+const NAMED_BY: Record<string, object> = {
+  contacts: { name: undefined, lastName: 'Purged' },
+  leads: { name: undefined, lastName: 'Purged' },
 }
 
 // ---- plans

@@ -15,14 +15,14 @@ export function retold(source: string, names: Names, properties: readonly Proper
     Pair(_, pair) {
       const key = isScalar(pair.key) ? pair.key.value : undefined
       // Nothing about the new records is unique.
-      if (key === '409') return visit.REMOVE
+      if (key === '409' && String(pair.value).includes('DuplicateValue')) return visit.REMOVE
       if (key === 'enum' && isSeq(pair.value)) {
         const sorts = ['createdAt', 'updatedAt', ...properties.filter(isSortable).map(({ name }) => name)]
         pair.value = parseDocument(`[${sorts.map((sort) => `${sort}, '-${sort}'`).join(', ')}]`).contents
         return visit.SKIP
       }
       if (key === 'value' && isNode(pair.value)) {
-        const value = document.createNode(example(pair.value.toJS(document), properties))
+        const value = document.createNode(example(pair.value.toJS(document), names, properties))
         visit(value, {
           Collection(__, node, path) {
             node.flow = path.some(isValueOfProperty)
@@ -69,10 +69,17 @@ function filterBy(name: string, names: Names) {
 }
 
 /** An example of the accounts with the properties of the new record type: a page, a record, a body, or else a patch. */
-function example(value: Json, properties: readonly Property[]): Json {
+function example(value: Json, names: Names, properties: readonly Property[]): Json {
   const before = Object.fromEntries(properties.map((property) => [property.name, samplesOf(property)[0]]))
   const change = changeOf(properties)
-  if (Array.isArray(value.data)) return { ...value, data: value.data.map((item: Json) => example(item, properties)) }
+  if (Array.isArray(value.data))
+    return { ...value, data: value.data.map((item: Json) => example(item, names, properties)) }
+  if ('dryRun' in value) return { ...value, object: names.object }
+  if ('changes' in value) {
+    const to: Json = { ownerId: (value.actor as Json).id, tags: [], customFields: {}, ...bodyOf(properties) }
+    const changes = Object.fromEntries(Object.entries(to).map(([name, after]) => [name, { from: null, to: after }]))
+    return { ...value, type: `${names.object}.created`, object: names.object, changes }
+  }
   if ('id' in value) {
     const shared = [
       'id',
@@ -86,7 +93,13 @@ function example(value: Json, properties: readonly Property[]): Json {
       'teamId',
     ]
     const meta = Object.fromEntries(shared.map((name) => [name, value[name]]))
-    return { ...meta, tags: [], customFields: {}, ...before, ...(value.version === 2 && change) }
+    return {
+      ...meta,
+      tags: [],
+      customFields: {},
+      ...before,
+      ...(value.version === 2 && value.deletedAt === null && change),
+    }
   }
   return 'name' in value ? bodyOf(properties) : change
 }
@@ -107,6 +120,7 @@ export function changeOf(properties: readonly Property[]): Json {
 const textAbout = (names: Names, text: string): string =>
   text
     .replace(/ Its contacts.*$/, '')
+    .replaceAll(/\baccount\.(?=[a-z])/g, `${names.object}.`)
     .replaceAll(/\b([Aa])n account\b/g, (_, a) => (a === 'A' ? capitalized(names.oneWords) : names.oneWords))
     .replaceAll(/\baccounts\b/g, names.manyWords)
     .replaceAll(/\baccount\b/g, names.words)
@@ -130,6 +144,17 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
   ])
   const file = (...lines: string[]) => `${lines.join('\n')}\n`
   return {
+    [`parameters/${type}Field.yaml`]: file(
+      'name: field',
+      'in: query',
+      'description: Only changes of this property.',
+      'schema:',
+      '  type: string',
+      '  enum:',
+      ...['ownerId', 'teamId', 'tags', 'customFields', ...properties.map(({ name }) => name)].map(
+        (name) => `    - ${name}`,
+      ),
+    ),
     [`parameters/${type}Id.yaml`]: file(
       `name: ${singular}Id`,
       'in: path',
@@ -203,7 +228,8 @@ export function rootFile(source: string, names: Names): string {
     /(?=^ {2}\/pipelines:\n)/m,
     [
       ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `${path}:`, `  $ref: ${file}.yaml`],
-      ...[`${path}/restore:`, `  $ref: ${file}_restore.yaml`],
+      ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
+      ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
     ]
       .map((line) => `  ${line}\n`)
       .join(''),

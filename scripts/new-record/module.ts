@@ -21,7 +21,7 @@ function tableFile(names: Names, properties: readonly Property[]): string {
   const options = [...entry('sorts', sorts), ...entry('filters', filters)]
   const keys = references.map(({ name, tag }) => {
     const key = `${names.table}_${snakeCase(name).replace(/_id$/, '')}_fk`
-    return `referenceWithin('${key}', [t.organizationId, t.${name}], ${tableOf(tag)}),`
+    return `...referenceWithin('${key}', [t.organizationId, t.${name}], ${tableOf(tag)}),`
   })
   const body = `export const ${tableOf(names.tag)} = pgTable('${names.table}', {
     ...recordColumns(),
@@ -97,18 +97,21 @@ const handlersFile = (accounts: string, { tag, singular, plural, type, types }: 
     .replaceAll('accounts', plural)
     .replaceAll('account', singular)
 
-const casesFile = ({ object, table, tag, type, types }: Names, properties: readonly Property[]): string =>
+const casesFile = ({ object, singular, table, tag, type, types }: Names, properties: readonly Property[]): string =>
   `import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { recordCases } from '../../testing/record-cases.js'
+import { recoveryCases } from '../../testing/recovery-cases.js'
 
-const verbs = recordCases({
+const ${singular} = {
   object: '${object}',
   table: '${table}',
   path: operations.list${types}.path,
   body: ${JSON.stringify(bodyOf(properties))},
   patch: ${JSON.stringify(changeOf(properties))},
-})
+}
+
+const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}) }
 
 export const cases = {
   list${types}: verbs.list,
@@ -117,6 +120,9 @@ export const cases = {
   update${type}: verbs.update,
   delete${type}: verbs.remove,
   restore${type}: verbs.restore,
+  list${type}History: verbs.history,
+  listDeleted${types}: verbs.bin,
+  purge${type}: verbs.purge,
 } satisfies Cases<'${tag}'>
 `
 

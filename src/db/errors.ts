@@ -15,6 +15,10 @@ export function violatedUnique(error: unknown): string | undefined {
   return error instanceof postgres.PostgresError && error.code === '23505' ? error.constraint_name : undefined
 }
 
+/** Whether a statement failed because a row would refer to one that is not there. */
+export const violatedReference = (error: unknown): boolean =>
+  error instanceof postgres.PostgresError && error.code === '23503'
+
 // Class 08 connection exceptions, 53 insufficient resources, 57P0x shutdown and start-up, 55P03 lock timeout,
 // 57014 statement timeout, 40001 and 40P01 a transaction that gave way to another one, 25006 a demoted primary; and the driver's
 // own codes.

@@ -30,6 +30,8 @@ export type Field<Value> = {
   /** How lists compare with it: the column and the form of the value there. */
   readonly match?: { column: PgColumn; encode(value: unknown): unknown }
   readonly target?: Target
+  /** Tells only where the record came from: purging what it refers to clears it, instead of being refused. */
+  readonly provenance?: true
 }
 
 export const keyOf = (column: AnyPgColumn): string => postgres.toCamel(column.name)
@@ -120,6 +122,12 @@ export function caseInsensitive<Column extends PgColumn>(of: Column, lowered: Pg
 export function reference<Column extends PgColumn>(of: Column, target: Target): Field<ValueOf<Column>> {
   return { ...column(of), target }
 }
+
+/** The id of the record that this one was made from, which the server writes. */
+export const provenance = <Column extends PgColumn>(of: Column): Field<ValueOf<Column>> => ({
+  ...column(of),
+  provenance: true,
+})
 
 /** An IANA time zone. */
 export function timeZone<Column extends PgColumn>(of: Column): Field<ValueOf<Column>> {

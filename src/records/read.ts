@@ -57,7 +57,7 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
   const { limit, cursor, sort, ...filterQuery } = query
-  const level = requireLevel(scope, `${type.plural}:read`)
+  const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
   const filters = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,4 +1,4 @@
-import { is, isNull, type SQL, sql } from 'drizzle-orm'
+import { is, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
 import { type AnyPgColumn, type PgColumn, PgJsonb, type PgTable } from 'drizzle-orm/pg-core'
 import { LRUCache } from 'lru-cache'
 import type { Level, Permission, Tag } from '../../generated/operations.js'
@@ -8,7 +8,7 @@ import type { Executor } from '../db/database.js'
 import type { Statement } from '../db/statement.js'
 import { crmMemberships, crmTeams } from '../db/table.js'
 import { column, type Field, instantField, keyOf, type Row, reference, type Target } from './fields.js'
-import { within } from './scope.js'
+import { narrower, requireLevel, within } from './scope.js'
 
 /** The properties that every record has. */
 export type RecordMeta = Pick<
@@ -64,7 +64,7 @@ export const sortByOptional = (of: PgColumn, expression: SQL, missing: string | 
   value: (row) => row[keyOf(of)] ?? missing,
 })
 
-type Action = 'read' | 'create' | 'update' | 'delete'
+type Action = 'read' | 'create' | 'update' | 'delete' | 'purge'
 
 /** The plural name of what a permission lets read. */
 type ReadableName = Permission extends infer Name ? (Name extends `${infer Plural}:read` ? Plural : never) : never
@@ -111,6 +111,8 @@ export type Readable<Resource, Sort extends string = string> = {
   sorts: Record<Sort, SortKey>
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
+  /** The level of the caller, where it is not simply that of the read permission. */
+  level?(scope: Scope): Level
   toResource(row: Row): Resource
   /** Compiles a statement on first use and keeps it; `shape` names everything that its text depends on. */
   prepared<Result>(shape: string, compile: () => Statement<Result>): Statement<Result>
@@ -128,6 +130,8 @@ export type RecordType<
   > & {
     /** Properties that are unique among live records. */
     unique: Record<Unique, PgColumn>
+    /** The deleted records that the caller may restore. */
+    bin: Readable<Resource, 'deletedAt'>
     toRow(resource: Resource): Row
     /** A record without any value. */
     blank: Readonly<Record<string, null>>
@@ -135,6 +139,14 @@ export type RecordType<
     parameters: readonly { key: string; isJson: boolean }[]
     permission(action: Action): Permission
   }
+
+/** A kind of record when it does not matter which. */
+export type AnyRecord = RecordType<RecordMeta, never>
+
+const known: AnyRecord[] = []
+
+/** Every kind of record that was defined. */
+export const recordTypes: readonly AnyRecord[] = known
 
 const member: Target = {
   table: () => crmMemberships,
@@ -176,7 +188,7 @@ function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas'][
 /** Declares what can be read and listed, without being a record. */
 export function defineReadable<Resource>() {
   return <Sort extends keyof Resource & string>(
-    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'sorts'> & {
+    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'level' | 'sorts'> & {
       fields: Fields<Resource>
     },
   ): Readable<Resource, Sort> => {
@@ -208,19 +220,29 @@ export function defineRecord<Resource extends RecordMeta>() {
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
-    const readable = defineReadable<Resource>()({
+    const kept = {
       plural,
       from: sql`${table}`,
       id: table.id,
+      fields: { ...metaFields(table), ...definition.fields } as Fields<Resource>,
+    }
+    const readable = defineReadable<Resource>()({
+      ...kept,
       visible: (level) => sql`${within(table, level)} and ${isNull(table.deletedAt)}`,
       sorts: { createdAt: sortBy(table.createdAt), updatedAt: sortBy(table.updatedAt), ...definition.sorts },
-      fields: { ...metaFields(table), ...definition.fields } as Fields<Resource>,
     })
-    return {
+    const bin = defineReadable<Resource>()({
+      ...kept,
+      level: (scope) => narrower(requireLevel(scope, `${plural}:read`), requireLevel(scope, `${plural}:delete`)),
+      visible: (level) => sql`${within(table, level)} and ${isNotNull(table.deletedAt)}`,
+      sorts: { deletedAt: sortBy(table.deletedAt) },
+    })
+    const type: RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> = {
       ...readable,
       ...definition,
       fields: readable.fields,
       sorts: readable.sorts,
+      bin,
       toRow(resource) {
         const row: Row = {}
         for (const [name, field] of Object.entries(readable.fields)) {
@@ -232,6 +254,8 @@ export function defineRecord<Resource extends RecordMeta>() {
       parameters: readable.columns.map((each) => ({ key: keyOf(each), isJson: is(each, PgJsonb) })),
       permission: (action) => `${plural}:${action}`,
     }
+    known.push(type)
+    return type
   }
 }
 

@@ -47,6 +47,11 @@ export function requireLevel(scope: Scope, permission: Permission): Level {
   return level
 }
 
+const widths: readonly Level[] = ['own', 'team', 'all']
+
+/** The level that reaches only what both reach. */
+export const narrower = (a: Level, b: Level): Level => (widths.indexOf(a) < widths.indexOf(b) ? a : b)
+
 /** Whether a permission of this level reaches a record that was already read. */
 export function reaches(scope: Scope, level: Level, record: { ownerId: string; teamId: string | null }): boolean {
   const own = record.ownerId === scope.principal.userId

@@ -35,6 +35,7 @@ export const recordColumns = () => ({
 type RecordTable = Record<keyof ReturnType<typeof recordColumns>, AnyPgColumn>
 
 const live = sql`deleted_at is null`
+const deleted = sql`deleted_at is not null`
 
 /**
  * The keys, indexes and the row policy that every record table has.
@@ -66,6 +67,9 @@ export const recordConstraints = (
   ...Object.entries({ owner_id: t.ownerId, team_id: t.teamId, ...filters }).map(([key, column]) =>
     index(`${name}_${key}_idx`).on(t.organizationId, column, t.createdAt, t.id).where(live),
   ),
+  // The recycle bin, and that of one owner.
+  index(`${name}_deleted_idx`).on(t.organizationId, t.deletedAt, t.id).where(deleted),
+  index(`${name}_deleted_owner_idx`).on(t.organizationId, t.ownerId, t.deletedAt, t.id).where(deleted),
   tenantPolicy(name),
 ]
 
@@ -73,14 +77,22 @@ export const recordConstraints = (
 export const uniqueWhileLive = (name: string, t: { organizationId: AnyPgColumn }, column: AnyPgColumn) =>
   uniqueIndex(name).on(t.organizationId, column).where(live)
 
-/** A reference within the tenant. */
+/** A reference within the tenant, and the index by which a purge finds whatever still refers to a record, deleted or not. */
 export const referenceWithin = (
   name: string,
   from: [AnyPgColumn, AnyPgColumn],
   to: { organizationId: AnyPgColumn; id: AnyPgColumn },
-) => foreignKey({ name, columns: from, foreignColumns: [to.organizationId, to.id] })
+) => [
+  foreignKey({ name, columns: from, foreignColumns: [to.organizationId, to.id] }),
+  index(name.replace(/_fk$/, '_reference_idx'))
+    .on(...from)
+    .where(sql.raw(`${from[1].name} is not null`)),
+]
 
-/** Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to. */
+/**
+ * Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to, but that the values in
+ * the events of a purged record are taken out (`app.guard_event`).
+ */
 export const crmEvents = pgTable(
   'crm_events',
   {
@@ -104,7 +116,7 @@ export const crmEvents = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.organizationId, t.id] }),
-    index('crm_events_record_idx').on(t.organizationId, t.recordId, t.id),
+    index('crm_events_record_idx').on(t.organizationId, t.recordId, t.version, t.id),
     index('crm_events_feed_idx').on(t.organizationId, t.transactionId, t.id),
     tenantPolicy('crm_events'),
   ],

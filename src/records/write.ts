@@ -311,7 +311,7 @@ function changesBetween<Resource extends RecordMeta>(
   return changes
 }
 
-type Written = { written: boolean } & Record<string, boolean>
+export type Written = { written: boolean } & Record<string, boolean>
 
 const typed = (column: PgColumn): SQL => sql`${parameter(keyOf(column))}::${sql.raw(column.getSQLType())}`
 
@@ -352,8 +352,8 @@ const allOf = ({ names }: References): SQL =>
         sql` and `,
       )
 
-/** A write and its event as one statement, so that neither is ever there without the other. */
-function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
+/** A write and its event as one statement, so that neither is ever there without the other; `write` returns tenant, id and version. */
+export function withEvent({ names, checks }: Pick<References, 'names' | 'checks'>, write: SQL): SQL<Written> {
   const found =
     names.length === 0
       ? sql`true as "none"`

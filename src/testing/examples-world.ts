@@ -62,14 +62,19 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
   return { harness, owner: { organizationId: scene.organizationId }, request: (example) => request(id, example) }
 }
 
+const isDeletionIn = (collection: string, id: OperationId): boolean =>
+  operations[id].method === 'DELETE' && operations[id].path.startsWith(`${collection}/{`)
+
 /** What has to happen to a record, a user or an invitation before the operation makes sense. */
 function stepsBefore(id: OperationId): OperationId[] {
   const { path } = operations[id]
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
   const steps = [
-    at('POST', path.replace(/\/(\{.*|accept$|batch$)/, '')),
-    path.endsWith('/restore') && at('DELETE', path.replace('/restore', '')),
+    at('POST', path.replace(/\/(\{.*|accept$|batch$)/, '').replace('/recycle-bin', '')),
+    /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
+    path.includes('/recycle-bin/') &&
+      operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),
     path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
   ]
   return steps.filter((step): step is OperationId => typeof step === 'string' && step !== id)

@@ -152,14 +152,17 @@ describe('the catalog', () => {
     ).toEqual([])
   })
 
-  test.each(['update crm_events set type = type', 'delete from crm_events', 'truncate crm_events'])(
-    'events stay as they were written: %s',
-    async (text) => {
-      await expect(claim({ organization_id: mine.organizationId }, () => app.query(text))).rejects.toThrow(
-        'permission denied',
-      )
-    },
-  )
+  test.each([
+    'update crm_events set type = type',
+    "update crm_events set changes = '{}'",
+    'update crm_events set changes = changes',
+    'delete from crm_events',
+    'truncate crm_events',
+  ])('events stay as they were written: %s', async (text) => {
+    await expect(claim({ organization_id: mine.organizationId }, () => app.query(text))).rejects.toThrow(
+      'permission denied',
+    )
+  })
 
   test.each([
     'alter table crm_accounts disable row level security',

@@ -27,7 +27,7 @@ export type RecordFacts = {
 
 type Stored = Row & { id: string; version: number }
 
-const OUTDATED = { 'if-match': '"7"' }
+export const OUTDATED = { 'if-match': '"7"' }
 
 /** The cases of the verbs that every record has. */
 export function recordCases(facts: RecordFacts) {
@@ -224,17 +224,20 @@ export function duplicateCases(facts: RecordFacts, property: string, value: stri
   } satisfies Record<string, Case>
 }
 
-async function create({ owner }: World, { path, body }: RecordFacts, more: Row = {}): Promise<Stored> {
+export async function create({ owner }: World, { path, body }: RecordFacts, more: Row = {}): Promise<Stored> {
   const reply = await owner.post(path, { ...body, ...more })
   expect(reply.statusCode).toBe(201)
   return reply.json()
 }
 
-async function remove({ owner }: World, { path }: RecordFacts, { id }: Stored): Promise<void> {
+export async function remove({ owner }: World, { path }: RecordFacts, { id }: Stored): Promise<void> {
   expect((await owner.delete(`${path}/${id}`)).statusCode).toBe(204)
 }
 
-const strangerTo = async ({ harness }: World): Promise<World> => ({ harness, owner: await harness.newOrganization() })
+export const strangerTo = async ({ harness }: World): Promise<World> => ({
+  harness,
+  owner: await harness.newOrganization(),
+})
 
 type SendTo = (world: World, url: string, headers: Record<string, string>) => Promise<Reply>
 
@@ -242,7 +245,7 @@ type SendTo = (world: World, url: string, headers: Record<string, string>) => Pr
  * A record of another organization, and one in the recycle bin where the operation knows only live ones, look like one that never
  * was: the same bytes.
  */
-function hidden(facts: RecordFacts, send: SendTo, among: 'live' | 'all'): Case {
+export function hidden(facts: RecordFacts, send: SendTo, among: 'live' | 'all'): Case {
   return async (world) => {
     const stranger = await strangerTo(world)
     const ids = [randomUUID(), (await create(stranger, facts)).id]
@@ -271,5 +274,5 @@ function columnsOf(properties: Row): Row {
   )
 }
 
-const changesOf = (before: Row, after: Row): Row =>
+export const changesOf = (before: Row, after: Row): Row =>
   Object.fromEntries(Object.entries(after).map(([name, to]) => [name, { from: before[name] ?? null, to }]))

@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'last_owner' | 'not_acceptable' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
+export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -137,6 +137,21 @@ export function restoreAccount(client: Client, options: Options<'restoreAccount'
   return call(client, { method: 'POST', path: '/api/v1/accounts/{accountId}/restore', idempotent: true }, options)
 }
 
+/** List the history of an account. `GET /api/v1/accounts/{accountId}/history` */
+export function listAccountHistory(client: Client, options: Options<'listAccountHistory'>): Promise<Result<'listAccountHistory'>> {
+  return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/history' }, options)
+}
+
+/** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
+export function purgeAccount(client: Client, options: Options<'purgeAccount'>): Promise<Result<'purgeAccount'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/{accountId}/purge', idempotent: true }, options)
+}
+
+/** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
+export function listDeletedAccounts(client: Client, options?: Options<'listDeletedAccounts'>): Promise<Result<'listDeletedAccounts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/recycle-bin/accounts' }, options)
+}
+
 /** List contacts. `GET /api/v1/contacts` */
 export function listContacts(client: Client, options?: Options<'listContacts'>): Promise<Result<'listContacts'>> {
   return call(client, { method: 'GET', path: '/api/v1/contacts' }, options)
@@ -174,6 +189,21 @@ export function restoreContact(client: Client, options: Options<'restoreContact'
   return call(client, { method: 'POST', path: '/api/v1/contacts/{contactId}/restore', idempotent: true }, options)
 }
 
+/** List the history of a contact. `GET /api/v1/contacts/{contactId}/history` */
+export function listContactHistory(client: Client, options: Options<'listContactHistory'>): Promise<Result<'listContactHistory'>> {
+  return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/history' }, options)
+}
+
+/** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
+export function purgeContact(client: Client, options: Options<'purgeContact'>): Promise<Result<'purgeContact'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/{contactId}/purge', idempotent: true }, options)
+}
+
+/** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
+export function listDeletedContacts(client: Client, options?: Options<'listDeletedContacts'>): Promise<Result<'listDeletedContacts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/recycle-bin/contacts' }, options)
+}
+
 /** List leads. `GET /api/v1/leads` */
 export function listLeads(client: Client, options?: Options<'listLeads'>): Promise<Result<'listLeads'>> {
   return call(client, { method: 'GET', path: '/api/v1/leads' }, options)
@@ -209,6 +239,21 @@ export function deleteLead(client: Client, options: Options<'deleteLead'>): Prom
 /** Restore a lead. `POST /api/v1/leads/{leadId}/restore` */
 export function restoreLead(client: Client, options: Options<'restoreLead'>): Promise<Result<'restoreLead'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads/{leadId}/restore', idempotent: true }, options)
+}
+
+/** List the history of a lead. `GET /api/v1/leads/{leadId}/history` */
+export function listLeadHistory(client: Client, options: Options<'listLeadHistory'>): Promise<Result<'listLeadHistory'>> {
+  return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/history' }, options)
+}
+
+/** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
+export function purgeLead(client: Client, options: Options<'purgeLead'>): Promise<Result<'purgeLead'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/{leadId}/purge', idempotent: true }, options)
+}
+
+/** List deleted leads. `GET /api/v1/recycle-bin/leads` */
+export function listDeletedLeads(client: Client, options?: Options<'listDeletedLeads'>): Promise<Result<'listDeletedLeads'>> {
+  return call(client, { method: 'GET', path: '/api/v1/recycle-bin/leads' }, options)
 }
 
 /** Convert a lead. `POST /api/v1/leads/{leadId}/convert` */
@@ -251,6 +296,21 @@ export function deleteOpportunity(client: Client, options: Options<'deleteOpport
 /** Restore an opportunity. `POST /api/v1/opportunities/{opportunityId}/restore` */
 export function restoreOpportunity(client: Client, options: Options<'restoreOpportunity'>): Promise<Result<'restoreOpportunity'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities/{opportunityId}/restore', idempotent: true }, options)
+}
+
+/** List the history of an opportunity. `GET /api/v1/opportunities/{opportunityId}/history` */
+export function listOpportunityHistory(client: Client, options: Options<'listOpportunityHistory'>): Promise<Result<'listOpportunityHistory'>> {
+  return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/history' }, options)
+}
+
+/** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
+export function purgeOpportunity(client: Client, options: Options<'purgeOpportunity'>): Promise<Result<'purgeOpportunity'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/{opportunityId}/purge', idempotent: true }, options)
+}
+
+/** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
+export function listDeletedOpportunities(client: Client, options?: Options<'listDeletedOpportunities'>): Promise<Result<'listDeletedOpportunities'>> {
+  return call(client, { method: 'GET', path: '/api/v1/recycle-bin/opportunities' }, options)
 }
 
 /** List pipelines. `GET /api/v1/pipelines` */

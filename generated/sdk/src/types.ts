@@ -447,6 +447,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/{accountId}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the history of an account
+         * @description Every change of an account that the caller may see, the newest first, also while the account is in the recycle bin. Whoever may see the account sees all of its past values.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listAccountHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{accountId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete an account for good
+         * @description Removes an account from the recycle bin, for good. What stays is that it was there: its events keep who did what when, without any values, and end with `account.purged`. Other records must not refer to the account any more.
+         *
+         *     Requires the scope `accounts:purge`.
+         */
+        post: operations["purgeAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recycle-bin/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deleted accounts
+         * @description The recycle bin. A page of the deleted accounts that the caller may restore, those that were deleted last first.
+         *
+         *     Requires the scope `accounts:delete`.
+         */
+        get: operations["listDeletedAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts": {
         parameters: {
             query?: never;
@@ -563,6 +629,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/{contactId}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the history of a contact
+         * @description Every change of a contact that the caller may see, the newest first, also while the contact is in the recycle bin. Whoever may see the contact sees all of its past values.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listContactHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/{contactId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete a contact for good
+         * @description Removes a contact from the recycle bin, for good. What stays is that it was there: its events keep who did what when, without any values, and end with `contact.purged`. Other records must not refer to the contact any more.
+         *
+         *     Requires the scope `contacts:purge`.
+         */
+        post: operations["purgeContact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recycle-bin/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deleted contacts
+         * @description The recycle bin. A page of the deleted contacts that the caller may restore, those that were deleted last first.
+         *
+         *     Requires the scope `contacts:delete`.
+         */
+        get: operations["listDeletedContacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/leads": {
         parameters: {
             query?: never;
@@ -673,6 +805,72 @@ export interface paths {
          *     Requires the scope `leads:delete`.
          */
         post: operations["restoreLead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/{leadId}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the history of a lead
+         * @description Every change of a lead that the caller may see, the newest first, also while the lead is in the recycle bin. Whoever may see the lead sees all of its past values.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listLeadHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/{leadId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete a lead for good
+         * @description Removes a lead from the recycle bin, for good. What stays is that it was there: its events keep who did what when, without any values, and end with `lead.purged`. An opportunity that came from the lead forgets that it did.
+         *
+         *     Requires the scope `leads:purge`.
+         */
+        post: operations["purgeLead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recycle-bin/leads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deleted leads
+         * @description The recycle bin. A page of the deleted leads that the caller may restore, those that were deleted last first.
+         *
+         *     Requires the scope `leads:delete`.
+         */
+        get: operations["listDeletedLeads"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -811,6 +1009,72 @@ export interface paths {
          *     Requires the scope `opportunities:delete`.
          */
         post: operations["restoreOpportunity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/{opportunityId}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the history of an opportunity
+         * @description Every change of an opportunity that the caller may see, the newest first, also while the opportunity is in the recycle bin. Whoever may see the opportunity sees all of its past values.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listOpportunityHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/{opportunityId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete an opportunity for good
+         * @description Removes an opportunity from the recycle bin, for good. What stays is that it was there: its events keep who did what when, without any values, and end with `opportunity.purged`. Other records must not refer to the opportunity any more.
+         *
+         *     Requires the scope `opportunities:purge`.
+         */
+        post: operations["purgeOpportunity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recycle-bin/opportunities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deleted opportunities
+         * @description The recycle bin. A page of the deleted opportunities that the caller may restore, those that were deleted last first.
+         *
+         *     Requires the scope `opportunities:delete`.
+         */
+        get: operations["listDeletedOpportunities"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1405,6 +1669,59 @@ export interface components {
                 body?: components["schemas"]["Account"];
                 /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
                 problem?: components["schemas"]["Problem"];
+            }[];
+        };
+        /** @description One property before and after a change, as the record showed it; null for no value. */
+        Change: {
+            /** @description The value before; null for a record that was created. */
+            from: unknown;
+            /** @description The value since then. */
+            to: unknown;
+        };
+        /** @description One change of a record. Events are never edited; those of a purged record lose their `changes`. */
+        RecordEvent: {
+            id: components["schemas"]["Id"];
+            /** @description What happened, such as `account.updated`. */
+            type: string;
+            /** @description The kind of record, such as `account`. */
+            object: string;
+            /** @description The id of the record. */
+            recordId: components["schemas"]["Id"];
+            /** @description The version of the record since then. */
+            version: components["schemas"]["Version"];
+            occurredAt: components["schemas"]["Timestamp"];
+            actor: components["schemas"]["Actor"];
+            /** @description What caused the change, such as `api`. */
+            cause: string;
+            /** @description The `X-Request-Id` of the request that did it. */
+            requestId: string;
+            /** @description What changed, by property, as the record itself showed it: a reference is an id, also to a record that the reader cannot see. The names are those of the record at the time; a record that was deleted or restored has no change of a property. */
+            changes: {
+                [key: string]: components["schemas"]["Change"];
+            };
+        };
+        /** @description A page of changes, the newest first. */
+        RecordEventList: {
+            data: components["schemas"]["RecordEvent"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description What is gone for good. With `dryRun` it is all still there. */
+        PurgeResult: {
+            dryRun: boolean;
+            /** @description The kind of record, such as `account`. */
+            object: string;
+            /** @description The id of the record. */
+            id: components["schemas"]["Id"];
+            /**
+             * Format: int32
+             * @description How many events of the record have lost their values.
+             */
+            events: number;
+            /** @description The records that came from this one, as far as the caller may see them, and the properties of theirs that forget it. */
+            cleared: {
+                object: string;
+                id: components["schemas"]["Id"];
+                matchedOn: string[];
             }[];
         };
         /**
@@ -2402,6 +2719,20 @@ export interface components {
                 };
             };
         };
+        /** @description The record is not in the recycle bin; or other records, live or deleted, refer to it still, and `conflicts` names up to 100 of those that the caller may see. Or: A request with this `Idempotency-Key` is still running. */
+        PurgeConflictOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "not_deleted" | "still_referenced" | "idempotency_key_in_use";
+                };
+            };
+        };
         /** @description The lead was converted before, and `conflicts` names what it became; or a live record already has a value that must be unique. Or: A request with this `Idempotency-Key` is still running. */
         LeadConflictOrIdempotencyKeyInUse: {
             headers: {
@@ -2444,14 +2775,22 @@ export interface components {
         UpdatedAtLt: components["schemas"]["Timestamp"];
         /** @description The id of the account. */
         AccountId: components["schemas"]["Id"];
-        /** @description The id of the contact. */
-        ContactId: components["schemas"]["Id"];
-        /** @description The id of the lead. */
-        LeadId: components["schemas"]["Id"];
+        /** @description Only changes of this property. */
+        AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
         /** @description `true` answers with everything that would happen and changes nothing. */
         DryRun: boolean;
+        /** @description The id of the contact. */
+        ContactId: components["schemas"]["Id"];
+        /** @description Only changes of this property. */
+        ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
+        /** @description The id of the lead. */
+        LeadId: components["schemas"]["Id"];
+        /** @description Only changes of this property. */
+        LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
         /** @description The id of the opportunity. */
         OpportunityId: components["schemas"]["Id"];
+        /** @description Only changes of this property. */
+        OpportunityField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId";
     };
     requestBodies: never;
     headers: {
@@ -3410,6 +3749,120 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    listAccountHistory: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only changes of this property. */
+                field?: components["parameters"]["AccountField"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the account. */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    purgeAccount: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the account. */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["PurgeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listDeletedAccounts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only records owned by this user. */
+                ownerId?: components["parameters"]["OwnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deleted accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     listContacts: {
         parameters: {
             query?: {
@@ -3699,6 +4152,120 @@ export interface operations {
             409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listContactHistory: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only changes of this property. */
+                field?: components["parameters"]["ContactField"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the contact. */
+                contactId: components["parameters"]["ContactId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    purgeContact: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the contact. */
+                contactId: components["parameters"]["ContactId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["PurgeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listDeletedContacts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only records owned by this user. */
+                ownerId?: components["parameters"]["OwnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deleted contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -3994,6 +4561,120 @@ export interface operations {
             409: components["responses"]["IdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listLeadHistory: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only changes of this property. */
+                field?: components["parameters"]["LeadField"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the lead. */
+                leadId: components["parameters"]["LeadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    purgeLead: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the lead. */
+                leadId: components["parameters"]["LeadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["PurgeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listDeletedLeads: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only records owned by this user. */
+                ownerId?: components["parameters"]["OwnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deleted leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -4341,6 +5022,120 @@ export interface operations {
             409: components["responses"]["IdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listOpportunityHistory: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only changes of this property. */
+                field?: components["parameters"]["OpportunityField"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the opportunity. */
+                opportunityId: components["parameters"]["OpportunityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    purgeOpportunity: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the opportunity. */
+                opportunityId: components["parameters"]["OpportunityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["PurgeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listDeletedOpportunities: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only records owned by this user. */
+                ownerId?: components["parameters"]["OwnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deleted opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

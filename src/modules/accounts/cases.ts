@@ -2,6 +2,7 @@ import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
+import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
 
 const account = {
   object: 'account',
@@ -19,8 +20,15 @@ const account = {
   patch: { industry: 'Logistics', numberOfEmployees: null },
 }
 
-const verbs = recordCases(account)
+const verbs = { ...recordCases(account), ...recoveryCases(account) }
 const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthWind.example')
+const employee = {
+  object: 'contact',
+  table: 'crm_contacts',
+  path: operations.listContacts.path,
+  body: { lastName: 'Lovelace' },
+  patch: {},
+}
 
 export const cases = {
   listAccounts: verbs.list,
@@ -30,4 +38,7 @@ export const cases = {
   updateAccount: { ...verbs.update, 409: duplicate.update },
   deleteAccount: verbs.remove,
   restoreAccount: { ...verbs.restore, 409: duplicate.restore },
+  listAccountHistory: verbs.history,
+  listDeletedAccounts: verbs.bin,
+  purgeAccount: { ...verbs.purge, 409: referredCase(account, employee, 'accountId') },
 } satisfies Cases<'accounts'>

@@ -1,5 +1,7 @@
 import type { AccountsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { accounts } from './repository.js'
@@ -13,4 +15,8 @@ export const handlers: AccountsHandlers = {
     update(scope, accounts, params.accountId, body, headers['if-match']),
   deleteAccount: ({ params, headers }, { scope }) => remove(scope, accounts, params.accountId, headers['if-match']),
   restoreAccount: ({ params, headers }, { scope }) => restore(scope, accounts, params.accountId, headers['if-match']),
+  listAccountHistory: ({ params, query }, { scope }) => history(scope, accounts, params.accountId, query),
+  listDeletedAccounts: ({ query }, { scope }) => list(scope, accounts.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeAccount: ({ params, query, headers }, { scope }) =>
+    purge(scope, accounts, params.accountId, query.dryRun, headers['if-match']),
 }

@@ -36,6 +36,6 @@ export const crmAccounts = pgTable(
       filters: { industry: t.industry, type: t.type, parent_account_id: t.parentAccountId },
     }),
     uniqueWhileLive('crm_accounts_domain_key', t, t.domain),
-    referenceWithin('crm_accounts_parent_account_fk', [t.organizationId, t.parentAccountId], t),
+    ...referenceWithin('crm_accounts_parent_account_fk', [t.organizationId, t.parentAccountId], t),
   ],
 )

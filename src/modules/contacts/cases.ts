@@ -2,6 +2,7 @@ import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
+import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
 
 const contact = {
   object: 'contact',
@@ -11,7 +12,7 @@ const contact = {
   patch: { title: 'Chief Technology Officer', birthdate: null },
 }
 
-const verbs = recordCases(contact)
+const verbs = { ...recordCases(contact), ...recoveryCases(contact) }
 const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
 
 export const cases = {
@@ -22,4 +23,7 @@ export const cases = {
   updateContact: { ...verbs.update, 409: duplicate.update },
   deleteContact: verbs.remove,
   restoreContact: { ...verbs.restore, 409: duplicate.restore },
+  listContactHistory: verbs.history,
+  listDeletedContacts: verbs.bin,
+  purgeContact: { ...verbs.purge, 409: referredCase(contact, contact, 'reportsToId') },
 } satisfies Cases<'contacts'>

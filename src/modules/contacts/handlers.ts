@@ -1,5 +1,7 @@
 import type { ContactsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { contacts } from './repository.js'
@@ -13,4 +15,8 @@ export const handlers: ContactsHandlers = {
     update(scope, contacts, params.contactId, body, headers['if-match']),
   deleteContact: ({ params, headers }, { scope }) => remove(scope, contacts, params.contactId, headers['if-match']),
   restoreContact: ({ params, headers }, { scope }) => restore(scope, contacts, params.contactId, headers['if-match']),
+  listContactHistory: ({ params, query }, { scope }) => history(scope, contacts, params.contactId, query),
+  listDeletedContacts: ({ query }, { scope }) => list(scope, contacts.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeContact: ({ params, query, headers }, { scope }) =>
+    purge(scope, contacts, params.contactId, query.dryRun, headers['if-match']),
 }

@@ -41,7 +41,7 @@ export const crmContacts = pgTable(
       filters: { account_id: t.accountId, lifecycle_stage: t.lifecycleStage },
     }),
     uniqueWhileLive('crm_contacts_email_key', t, t.emailKey),
-    referenceWithin('crm_contacts_account_fk', [t.organizationId, t.accountId], crmAccounts),
-    referenceWithin('crm_contacts_reports_to_fk', [t.organizationId, t.reportsToId], t),
+    ...referenceWithin('crm_contacts_account_fk', [t.organizationId, t.accountId], crmAccounts),
+    ...referenceWithin('crm_contacts_reports_to_fk', [t.organizationId, t.reportsToId], t),
   ],
 )

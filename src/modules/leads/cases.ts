@@ -5,6 +5,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 import { recordCases } from '../../testing/record-cases.js'
+import { recoveryCases } from '../../testing/recovery-cases.js'
 
 const path = operations.listLeads.path
 const body = {
@@ -21,7 +22,7 @@ const lead = {
   patch: { status: 'qualified', rating: 'hot', score: null },
 }
 
-const verbs = recordCases(lead)
+const verbs = { ...recordCases(lead), ...recoveryCases(lead) }
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
 const convert = ({ owner }: World, id: string, into: object, headers?: Record<string, string>): Promise<Reply> =>
@@ -37,6 +38,9 @@ export const cases = {
   updateLead: verbs.update,
   deleteLead: verbs.remove,
   restoreLead: verbs.restore,
+  listLeadHistory: verbs.history,
+  listDeletedLeads: verbs.bin,
+  purgeLead: verbs.purge,
   convertLead: {
     200: async (world) => {
       const lead = await newLead(world)

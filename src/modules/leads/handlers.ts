@@ -1,5 +1,7 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
@@ -15,4 +17,8 @@ export const handlers: LeadsHandlers = {
   convertLead: ({ params, query, headers, body }, { scope }) =>
     convertLead(scope, params.leadId, body, query.dryRun, headers['if-match']),
   restoreLead: ({ params, headers }, { scope }) => restore(scope, leads, params.leadId, headers['if-match']),
+  listLeadHistory: ({ params, query }, { scope }) => history(scope, leads, params.leadId, query),
+  listDeletedLeads: ({ query }, { scope }) => list(scope, leads.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeLead: ({ params, query, headers }, { scope }) =>
+    purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),
 }

@@ -53,9 +53,9 @@ export const crmLeads = pgTable(
       sorts: { name: t.name, score: leadScoreKey },
       filters: { status: t.status, rating: t.rating, source: t.source, email: t.emailKey },
     }),
-    referenceWithin('crm_leads_converted_account_fk', [t.organizationId, t.convertedAccountId], crmAccounts),
-    referenceWithin('crm_leads_converted_contact_fk', [t.organizationId, t.convertedContactId], crmContacts),
-    referenceWithin(
+    ...referenceWithin('crm_leads_converted_account_fk', [t.organizationId, t.convertedAccountId], crmAccounts),
+    ...referenceWithin('crm_leads_converted_contact_fk', [t.organizationId, t.convertedContactId], crmContacts),
+    ...referenceWithin(
       'crm_leads_converted_opportunity_fk',
       [t.organizationId, t.convertedOpportunityId],
       crmOpportunities,

@@ -2,6 +2,7 @@ import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
+import { recoveryCases } from '../../testing/recovery-cases.js'
 
 const opportunity = {
   object: 'opportunity',
@@ -17,7 +18,7 @@ const opportunity = {
   patch: { probability: 60, nextStep: 'Negotiate the price' },
 }
 
-const verbs = recordCases(opportunity)
+const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity) }
 
 export const cases = {
   listOpportunities: verbs.list,
@@ -27,4 +28,7 @@ export const cases = {
   updateOpportunity: verbs.update,
   deleteOpportunity: verbs.remove,
   restoreOpportunity: verbs.restore,
+  listOpportunityHistory: verbs.history,
+  listDeletedOpportunities: verbs.bin,
+  purgeOpportunity: verbs.purge,
 } satisfies Cases<'opportunities'>

@@ -1,5 +1,7 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { history } from '../../records/history.js'
+import { purge } from '../../records/purge.js'
 import { get, list } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
@@ -16,4 +18,9 @@ export const handlers: OpportunitiesHandlers = {
     remove(scope, opportunities, params.opportunityId, headers['if-match']),
   restoreOpportunity: ({ params, headers }, { scope }) =>
     restore(scope, opportunities, params.opportunityId, headers['if-match']),
+  listOpportunityHistory: ({ params, query }, { scope }) => history(scope, opportunities, params.opportunityId, query),
+  listDeletedOpportunities: ({ query }, { scope }) =>
+    list(scope, opportunities.bin, { ...query, sort: ['-deletedAt'] }),
+  purgeOpportunity: ({ params, query, headers }, { scope }) =>
+    purge(scope, opportunities, params.opportunityId, query.dryRun, headers['if-match']),
 }

@@ -5,7 +5,7 @@ import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { InvalidRequest } from '../../problem.js'
-import { column, filled, instantField, money, reference, type Target } from '../../records/fields.js'
+import { column, filled, instantField, money, provenance, reference, type Target } from '../../records/fields.js'
 import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
 import { accountTarget } from '../accounts/repository.js'
@@ -96,7 +96,7 @@ export const opportunities = defineRecord<Opportunity>()({
     nextStep: column(t.nextStep),
     competitor: column(t.competitor),
     description: column(t.description),
-    originLeadId: column(t.originLeadId),
+    originLeadId: provenance(t.originLeadId),
   },
   defaults: {},
   sorts: {

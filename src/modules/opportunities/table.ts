@@ -51,9 +51,9 @@ export const crmOpportunities = pgTable(
         expected_close_date: t.expectedCloseDate,
       },
     }),
-    referenceWithin('crm_opportunities_account_fk', [t.organizationId, t.accountId], crmAccounts),
-    referenceWithin('crm_opportunities_primary_contact_fk', [t.organizationId, t.primaryContactId], crmContacts),
-    referenceWithin('crm_opportunities_origin_lead_fk', [t.organizationId, t.originLeadId], crmLeads),
+    ...referenceWithin('crm_opportunities_account_fk', [t.organizationId, t.accountId], crmAccounts),
+    ...referenceWithin('crm_opportunities_primary_contact_fk', [t.organizationId, t.primaryContactId], crmContacts),
+    ...referenceWithin('crm_opportunities_origin_lead_fk', [t.organizationId, t.originLeadId], crmLeads),
     foreignKey({
       name: 'crm_opportunities_stage_fk',
       columns: [t.organizationId, t.pipelineId, t.stageId],
