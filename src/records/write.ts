@@ -305,7 +305,8 @@ function changesBetween<Resource extends RecordMeta>(
     if (BOOKKEEPING.has(name)) continue
     const from = before?.[name as keyof Resource] ?? null
     const to = after[name as keyof Resource] ?? null
-    if (from !== to && !isDeepStrictEqual(from, to)) changes[name] = { from, to }
+    if (from === to) continue
+    if (from === null || to === null || !isDeepStrictEqual(from, to)) changes[name] = { from, to }
   }
   return changes
 }
@@ -368,7 +369,7 @@ function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
   select exists (select from written) as written, pointed.* from pointed`
 }
 
-export function eventParameters(
+function eventParameters(
   scope: Scope,
   type: AnyType<RecordMeta>,
   verb: string,
