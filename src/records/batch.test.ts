@@ -33,7 +33,6 @@ const resultsOf = async (items: readonly Item[], by = owner): Promise<Result[]> 
 const statuses = (results: readonly Result[]) => results.map(({ status }) => status)
 const live = () =>
   rowsOf(world(), 'crm_accounts t where organization_id = $1 and deleted_at is null', owner.organizationId)
-const events = () => rowsOf(world(), 'crm_events t where organization_id = $1', owner.organizationId)
 const create = (values: Row = {}): Item => ({ op: 'create', body: { name: 'New', ...values } })
 
 describe('all or nothing', () => {
@@ -269,15 +268,29 @@ describe('what the contract refuses', () => {
     }
   })
 
+  it('what is not an item', async () => {
+    for (const nothing of [null, 'create', 7, true, [], {}]) {
+      const reply = await refused(world(), 'invalid_request', () =>
+        owner.post(`${path}/batch`, { items: [create(), nothing] }),
+      )
+      expect(reply.json<{ errors: Row[] }>().errors[0]?.pointer).toMatch(/^\/items\/1/)
+    }
+  })
+
   it('more than 200 items, or none', async () => {
     for (const items of [Array.from({ length: 201 }, () => create()), []]) {
       await refused(world(), 'invalid_request', () => send(items))
     }
-    const most = await send(Array.from({ length: 200 }, (_, index) => create({ name: `No ${index}` })))
+    const most = await send(
+      Array.from({ length: 200 }, (_, index) => create({ name: `No ${index}`, domain: `d${index}.example` })),
+    )
     expect(most.json<{ results: Result[] }>().results.map(({ body }) => body?.name)).toEqual(
       Array.from({ length: 200 }, (_, index) => `No ${index}`),
     )
-    expect((await events()).length).toBe(200)
+    const told = await rowsOf(world(), 'crm_events t where organization_id = $1 order by id', owner.organizationId)
+    expect(told.map(({ changes }) => (changes as { name: Row }).name.to)).toEqual(
+      Array.from({ length: 200 }, (_, index) => `No ${index}`),
+    )
   })
 })
 

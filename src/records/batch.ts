@@ -130,6 +130,7 @@ function rejection({ refusals, made }: Rejected) {
 const MESSAGES: Record<string, string> = {
   missing_reference: 'must be the id of an existing resource',
   version_mismatch: 'must match the version of the record',
+  duplicate_value: 'must be unique',
   forbidden: 'must be a change that the caller may make',
 }
 
@@ -354,16 +355,16 @@ async function storeAll<Resource extends RecordMeta>(
   const write: Statement<Stored> = type.prepared(`insert many ${pointed.shape}`, () =>
     statement<Stored>(`${type.plural}.create_many`, insertManyQuery(type, pointed)),
   )
-  const rows = inOrder(type, records).map(({ row, changes }, ordinal) => {
+  const rows = records.map(({ row, changes }) => {
     // Most properties of most records are empty; leaving them out halves the text.
-    const given: Row = { ordinal, eventId: uuidv7(), eventChanges: changes }
+    const given: Row = { eventId: uuidv7(), eventChanges: changes }
     for (const { key } of type.parameters) if (row[key] !== null) given[key] = row[key]
     return given
   })
   const [answer] = await tx.run(
     write(
       Object.assign(
-        { rows: JSON.stringify(rows), eventType: `${type.object}.created`, eventObject: type.object },
+        { rows: JSON.stringify(inOrder(type, rows)), eventType: `${type.object}.created`, eventObject: type.object },
         { eventCause: scope.cause, eventRequestId: scope.requestId },
         scopeParameters(scope),
         manyReferenceParameters(
@@ -379,20 +380,22 @@ async function storeAll<Resource extends RecordMeta>(
     if (written.has(stored.id)) return
     assertReferences(
       pointed,
-      Object.fromEntries(pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]))])),
+      Object.fromEntries(
+        pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]).toLowerCase())]),
+      ),
     )
     throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
   }
 }
 
-/** In the order of their unique values: two batches that take the same ones wait for each other, never both. */
-function inOrder<Resource>(type: AnyType<RecordMeta>, records: readonly NewRecord<Resource>[]) {
-  const names = Object.keys(type.unique)
-  const keyed = records.map((record) => ({
-    record,
-    key: names.map((name) => String(type.fields[name]?.match?.encode(record.row[name] ?? '') ?? '')).join('\0'),
-  }))
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ record }) => record)
+/** In the order of their unique values: of two batches that take the same ones, one waits for the other, never both. */
+function inOrder(type: AnyType<RecordMeta>, rows: readonly Row[]): Row[] {
+  const fields = Object.keys(type.unique).map((name) => [name, type.fields[name]?.match] as const)
+  const keyOfRow = (row: Row) => fields.map(([name, match]) => String(match?.encode(row[name] ?? ''))).join('\0')
+  return rows
+    .map((row) => ({ key: keyOfRow(row), row }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ row }, ordinal) => Object.assign(row, { ordinal }))
 }
 
 /** Rows travel as one JSON text, which costs PostgreSQL and the driver a fraction of as many statements. */
