@@ -124,14 +124,17 @@ function forAjv(schema: Schema): Schema {
       ([keyword]) => !DOCUMENTATION.includes(keyword) && !keyword.startsWith('x-'),
     )
     const { $ref, ...rest } = Object.fromEntries(kept)
-    // Ajv reads from the shapes themselves which is which.
-    if (isDiscriminator(rest.discriminator)) rest.discriminator = { propertyName: rest.discriminator.propertyName }
+    if (isDiscriminator(rest.discriminator)) {
+      // Ajv reads from the shapes themselves which is which, and looks at none of them for what is not an object.
+      const { propertyName } = rest.discriminator
+      Object.assign(rest, { type: 'object', required: [propertyName], discriminator: { propertyName } })
+    }
     return typeof $ref === 'string' ? { $ref: $ref.replace(SCHEMAS, ''), ...rest } : rest
   })
 }
 
 const isDiscriminator = (value: unknown): value is { propertyName: string } =>
-  typeof value === 'object' && value !== null && 'propertyName' in value && 'mapping' in value
+  typeof value === 'object' && value !== null && 'propertyName' in value && typeof value.propertyName === 'string'
 
 /** Ajv writes every schema into its output, although only a few keywords read theirs at run time. */
 function withoutUnusedSchemas(code: string): string {

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
 import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
@@ -17,7 +18,6 @@ import {
   type AnyType,
   DuplicateValue,
   describeDuplicate,
-  eventParameters,
   type Input,
   type NewRecord,
   prepareInsert,
@@ -130,6 +130,7 @@ function rejection({ refusals, made }: Rejected) {
 const MESSAGES: Record<string, string> = {
   missing_reference: 'must be the id of an existing resource',
   version_mismatch: 'must match the version of the record',
+  duplicate_value: 'must be unique',
   forbidden: 'must be a change that the caller may make',
 }
 
@@ -354,20 +355,22 @@ async function storeAll<Resource extends RecordMeta>(
   const write: Statement<Stored> = type.prepared(`insert many ${pointed.shape}`, () =>
     statement<Stored>(`${type.plural}.create_many`, insertManyQuery(type, pointed)),
   )
-  const rows = inOrder(type, records).map(({ row, stored, changes }, index) => {
-    const { eventId, eventChanges: _, ...event } = eventParameters(scope, type, 'created', stored, {})
-    return { event, row: Object.assign({}, row, { eventId, eventChanges: changes, ordinal: index }) }
+  const rows = records.map(({ row, changes }) => {
+    // Most properties of most records are empty; leaving them out halves the text.
+    const given: Row = { eventId: uuidv7(), eventChanges: changes }
+    for (const { key } of type.parameters) if (row[key] !== null) given[key] = row[key]
+    return given
   })
   const [answer] = await tx.run(
     write(
       Object.assign(
-        { rows: JSON.stringify(rows.map(({ row }) => row)) },
+        { rows: JSON.stringify(inOrder(type, rows)), eventType: `${type.object}.created`, eventObject: type.object },
+        { eventCause: scope.cause, eventRequestId: scope.requestId },
         scopeParameters(scope),
         manyReferenceParameters(
           pointed,
           records.map(({ row }) => row),
         ),
-        rows[0]?.event,
       ),
     ),
   )
@@ -377,20 +380,22 @@ async function storeAll<Resource extends RecordMeta>(
     if (written.has(stored.id)) return
     assertReferences(
       pointed,
-      Object.fromEntries(pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]))])),
+      Object.fromEntries(
+        pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]).toLowerCase())]),
+      ),
     )
     throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
   }
 }
 
-/** In the order of their unique values: two batches that take the same ones wait for each other, never both. */
-function inOrder<Resource>(type: AnyType<RecordMeta>, records: readonly NewRecord<Resource>[]) {
-  const names = Object.keys(type.unique)
-  const keyed = records.map((record) => ({
-    record,
-    key: names.map((name) => String(type.fields[name]?.match?.encode(record.row[name] ?? '') ?? '')).join('\0'),
-  }))
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ record }) => record)
+/** In the order of their unique values: of two batches that take the same ones, one waits for the other, never both. */
+function inOrder(type: AnyType<RecordMeta>, rows: readonly Row[]): Row[] {
+  const fields = Object.keys(type.unique).map((name) => [name, type.fields[name]?.match] as const)
+  const keyOfRow = (row: Row) => fields.map(([name, match]) => String(match?.encode(row[name] ?? ''))).join('\0')
+  return rows
+    .map((row) => ({ key: keyOfRow(row), row }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ row }, ordinal) => Object.assign(row, { ordinal }))
 }
 
 /** Rows travel as one JSON text, which costs PostgreSQL and the driver a fraction of as many statements. */
@@ -406,12 +411,12 @@ function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References
   )
   const answers = names.map((name) => sql`to_json(pointed.${sql.identifier(name)}) as ${sql.identifier(name)}`)
   return sql`with given as materialized (
-    select * from json_to_recordset(${parameter('rows')}::json) as given(ordinal integer, "eventId" uuid, "eventChanges" jsonb, ${sql.join(shape, comma)})
+    select * from jsonb_to_recordset(${parameter('rows')}::jsonb) as given(ordinal integer, "eventId" uuid, "eventChanges" jsonb, ${sql.join(shape, comma)})
   ), pointed as materialized (select ${sql.join([sql`true as "none"`, ...visible], comma)}), written as (
     insert into ${type.table} (organization_id, ${sql.join(columns, comma)})
     select ${parameter('scopeOrganizationId')}::uuid, ${sql.join(values, comma)} from given, pointed
     where ${sql.join([sql`true`, ...conditions], sql` and `)} order by given.ordinal
-    on conflict do nothing returning organization_id, id, version
+    ${Object.keys(type.unique).length > 0 ? sql`on conflict do nothing` : sql``} returning organization_id, id, version
   ), event as (
     insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
     select written.organization_id, given."eventId", ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,

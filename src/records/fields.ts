@@ -75,8 +75,11 @@ export function instantField<Column extends PgColumn>(of: Column): Field<ValueOf
   }
 }
 
+/** As `Date.toISOString` writes it, and so as the clock gives it. */
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
 const toPostgres = (text: string): string => {
-  const iso = new Date(text).toISOString()
+  const iso = ISO.test(text) ? text : new Date(text).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, -1)}+00`
 }
 

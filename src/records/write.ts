@@ -306,7 +306,8 @@ function changesBetween<Resource extends RecordMeta>(
     if (BOOKKEEPING.has(name)) continue
     const from = before?.[name as keyof Resource] ?? null
     const to = after[name as keyof Resource] ?? null
-    if (from !== to && !isDeepStrictEqual(from, to)) changes[name] = { from, to }
+    if (from === to) continue
+    if (from === null || to === null || !isDeepStrictEqual(from, to)) changes[name] = { from, to }
   }
   return changes
 }
@@ -369,7 +370,7 @@ export function withEvent({ names, checks }: Pick<References, 'names' | 'checks'
   select exists (select from written) as written, pointed.* from pointed`
 }
 
-export function eventParameters(
+function eventParameters(
   scope: Scope,
   type: AnyType<RecordMeta>,
   verb: string,
