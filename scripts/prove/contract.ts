@@ -139,6 +139,7 @@ get:
     repository('contacts'),
     replace(path('contacts_{contactId}'), "'contacts:delete'", "'contacts:update'"),
     replace(path('contacts_{contactId}_restore'), "'contacts:delete'", "'contacts:update'"),
+    replace(path('recycle-bin_contacts'), "'contacts:delete'", "'contacts:update'"),
     replace(ROOT, / {4}'contacts:delete': \w+\n/g, ''),
   ),
 
@@ -161,6 +162,8 @@ get:
     replace(parameter('AccountId'), 'name: accountId', 'name: id'),
     replace(ROOT, '/accounts/{accountId}:', '/accounts/{id}:'),
     replace(ROOT, '/accounts/{accountId}/restore:', '/accounts/{id}/restore:'),
+    replace(ROOT, '/accounts/{accountId}/history:', '/accounts/{id}/history:'),
+    replace(ROOT, '/accounts/{accountId}/purge:', '/accounts/{id}/purge:'),
   ),
   codegen(
     'a path parameter is optional',

@@ -91,7 +91,7 @@ export const referenceWithin = (
 
 /**
  * Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to, but that the values in
- * the events of a purged record are taken out (`app.guard_event`).
+ * the events of a purged record are taken out (`app.guard_events`).
  */
 export const crmEvents = pgTable(
   'crm_events',

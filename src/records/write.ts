@@ -370,7 +370,7 @@ export function withEvent({ names, checks }: Pick<References, 'names' | 'checks'
   select exists (select from written) as written, pointed.* from pointed`
 }
 
-function eventParameters(
+export function eventParameters(
   scope: Scope,
   type: AnyType<RecordMeta>,
   verb: string,
