@@ -7493,7 +7493,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Stage#"
+      // "CustomFieldOption#"
       function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -7503,130 +7503,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_322 = obj["id"]
-      if (value_id_322 !== undefined) {
-        json += "{\"id\":"
+      const value_value_332 = obj["value"]
+      if (value_value_332 !== undefined) {
+        json += "{\"value\":"
         
-        if (typeof value_id_322 !== 'string') {
-          if (value_id_322 === null) {
+        if (typeof value_value_332 !== 'string') {
+          if (value_value_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_322 instanceof RegExp) {
-            json += asString(value_id_322.source)
+          } else if (value_value_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_332 instanceof RegExp) {
+            json += asString(value_value_332.source)
           } else {
-            json += asString(value_id_322.toString())
+            json += asString(value_value_332.toString())
           }
         } else {
-          json += asString(value_id_322)
+          json += asString(value_value_332)
         }
         
       } else {
-        throw new Error('"id" is required!')
+        throw new Error('"value" is required!')
       }
       
-      const value_key_323 = obj["key"]
-      if (value_key_323 !== undefined) {
-        json += ",\"key\":"
+      const value_label_333 = obj["label"]
+      if (value_label_333 !== undefined) {
+        json += ",\"label\":"
         
-        if (typeof value_key_323 !== 'string') {
-          if (value_key_323 === null) {
+        if (typeof value_label_333 !== 'string') {
+          if (value_label_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_323 instanceof RegExp) {
-            json += asString(value_key_323.source)
+          } else if (value_label_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_333 instanceof RegExp) {
+            json += asString(value_label_333.source)
           } else {
-            json += asString(value_key_323.toString())
+            json += asString(value_label_333.toString())
           }
         } else {
-          json += asString(value_key_323)
+          json += asString(value_label_333)
         }
         
       } else {
-        throw new Error('"key" is required!')
+        throw new Error('"label" is required!')
       }
       
-      const value_name_324 = obj["name"]
-      if (value_name_324 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_324 !== 'string') {
-          if (value_name_324 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_324 instanceof RegExp) {
-            json += asString(value_name_324.source)
-          } else {
-            json += asString(value_name_324.toString())
-          }
-        } else {
-          json += asString(value_name_324)
-        }
-        
+      const value_archived_334 = obj["archived"]
+      if (value_archived_334 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_334)
       } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_position_325 = obj["position"]
-      if (value_position_325 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_325)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_type_326 = obj["type"]
-      if (value_type_326 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_326 !== 'string') {
-          if (value_type_326 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_326 instanceof RegExp) {
-            json += asString(value_type_326.source)
-          } else {
-            json += asString(value_type_326.toString())
-          }
-        } else {
-          json += asString(value_type_326)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_probability_327 = obj["probability"]
-      if (value_probability_327 !== undefined) {
-        json += ",\"probability\":"
-        json += asInteger(value_probability_327)
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_forecastCategory_328 = obj["forecastCategory"]
-      if (value_forecastCategory_328 !== undefined) {
-        json += ",\"forecastCategory\":"
-        
-        if (typeof value_forecastCategory_328 !== 'string') {
-          if (value_forecastCategory_328 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_328 instanceof RegExp) {
-            json += asString(value_forecastCategory_328.source)
-          } else {
-            json += asString(value_forecastCategory_328.toString())
-          }
-        } else {
-          json += asString(value_forecastCategory_328)
-        }
-        
-      } else {
-        throw new Error('"forecastCategory" is required!')
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -7635,12 +7561,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous53 (obj) {
-      // "Pipeline#/properties/stages"
+      // "CustomFieldOptions#"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -7658,7 +7584,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "Pipeline#"
+      // "CustomField#"
       function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -7690,50 +7616,370 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"id" is required!')
       }
       
-      const value_name_317 = obj["name"]
-      if (value_name_317 !== undefined) {
-        json += ",\"name\":"
+      const value_version_317 = obj["version"]
+      if (value_version_317 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_317)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_318 = obj["createdAt"]
+      if (value_createdAt_318 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_318)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_319 = obj["createdBy"]
+      if (value_createdBy_319 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_319)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_320 = obj["updatedAt"]
+      if (value_updatedAt_320 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_320)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_321 = obj["updatedBy"]
+      if (value_updatedBy_321 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_321)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_object_322 = obj["object"]
+      if (value_object_322 !== undefined) {
+        json += ",\"object\":"
         
-        if (typeof value_name_317 !== 'string') {
-          if (value_name_317 === null) {
+        if (typeof value_object_322 !== 'string') {
+          if (value_object_322 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_317 instanceof RegExp) {
-            json += asString(value_name_317.source)
+          } else if (value_object_322 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_322.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_322 instanceof RegExp) {
+            json += asString(value_object_322.source)
           } else {
-            json += asString(value_name_317.toString())
+            json += asString(value_object_322.toString())
           }
         } else {
-          json += asString(value_name_317)
+          json += asString(value_object_322)
         }
         
       } else {
-        throw new Error('"name" is required!')
+        throw new Error('"object" is required!')
       }
       
-      const value_isDefault_318 = obj["isDefault"]
-      if (value_isDefault_318 !== undefined) {
-        json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_318)
+      const value_key_323 = obj["key"]
+      if (value_key_323 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_323 !== 'string') {
+          if (value_key_323 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_323 instanceof RegExp) {
+            json += asString(value_key_323.source)
+          } else {
+            json += asString(value_key_323.toString())
+          }
+        } else {
+          json += asString(value_key_323)
+        }
+        
       } else {
-        throw new Error('"isDefault" is required!')
+        throw new Error('"key" is required!')
       }
       
-      const value_position_319 = obj["position"]
-      if (value_position_319 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_319)
+      const value_type_324 = obj["type"]
+      if (value_type_324 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_324 !== 'string') {
+          if (value_type_324 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_324 instanceof RegExp) {
+            json += asString(value_type_324.source)
+          } else {
+            json += asString(value_type_324.toString())
+          }
+        } else {
+          json += asString(value_type_324)
+        }
+        
       } else {
-        throw new Error('"position" is required!')
+        throw new Error('"type" is required!')
       }
       
-      const value_stages_320 = obj["stages"]
-      if (value_stages_320 !== undefined) {
-        json += ",\"stages\":"
-        json += anonymous53(value_stages_320)
+      const value_referenceObject_325 = obj["referenceObject"]
+      if (value_referenceObject_325 !== undefined) {
+        json += ",\"referenceObject\":"
+        
+          if (value_referenceObject_325 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_referenceObject_325 === "string" ||
+            value_referenceObject_325 === null ||
+            value_referenceObject_325 instanceof Date ||
+            value_referenceObject_325 instanceof RegExp ||
+            (
+              typeof value_referenceObject_325 === "object" &&
+              typeof value_referenceObject_325.toString === "function" &&
+              value_referenceObject_325.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_referenceObject_325 !== 'string') {
+          if (value_referenceObject_325 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_referenceObject_325 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_325.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_325 instanceof RegExp) {
+            json += asString(value_referenceObject_325.source)
+          } else {
+            json += asString(value_referenceObject_325.toString())
+          }
+        } else {
+          json += asString(value_referenceObject_325)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
+  
       } else {
-        throw new Error('"stages" is required!')
+        throw new Error('"referenceObject" is required!')
+      }
+      
+      const value_label_326 = obj["label"]
+      if (value_label_326 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_326 !== 'string') {
+          if (value_label_326 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_326 instanceof RegExp) {
+            json += asString(value_label_326.source)
+          } else {
+            json += asString(value_label_326.toString())
+          }
+        } else {
+          json += asString(value_label_326)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_description_327 = obj["description"]
+      if (value_description_327 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_327 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_327 === "string" ||
+            value_description_327 === null ||
+            value_description_327 instanceof Date ||
+            value_description_327 instanceof RegExp ||
+            (
+              typeof value_description_327 === "object" &&
+              typeof value_description_327.toString === "function" &&
+              value_description_327.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_327 !== 'string') {
+          if (value_description_327 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_327 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_327.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_327 instanceof RegExp) {
+            json += asString(value_description_327.source)
+          } else {
+            json += asString(value_description_327.toString())
+          }
+        } else {
+          json += asString(value_description_327)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_required_328 = obj["required"]
+      if (value_required_328 !== undefined) {
+        json += ",\"required\":"
+        json += asBoolean(value_required_328)
+      } else {
+        throw new Error('"required" is required!')
+      }
+      
+      const value_defaultValue_329 = obj["defaultValue"]
+      if (value_defaultValue_329 !== undefined) {
+        json += ",\"defaultValue\":"
+        json += JSON.stringify(value_defaultValue_329)
+      } else {
+        throw new Error('"defaultValue" is required!')
+      }
+      
+      const value_options_330 = obj["options"]
+      if (value_options_330 !== undefined) {
+        json += ",\"options\":"
+        json += anonymous53(value_options_330)
+      } else {
+        throw new Error('"options" is required!')
+      }
+      
+      const value_pattern_335 = obj["pattern"]
+      if (value_pattern_335 !== undefined) {
+        json += ",\"pattern\":"
+        
+          if (value_pattern_335 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_pattern_335 === "string" ||
+            value_pattern_335 === null ||
+            value_pattern_335 instanceof Date ||
+            value_pattern_335 instanceof RegExp ||
+            (
+              typeof value_pattern_335 === "object" &&
+              typeof value_pattern_335.toString === "function" &&
+              value_pattern_335.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_pattern_335 !== 'string') {
+          if (value_pattern_335 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pattern_335 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_335.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_335 instanceof RegExp) {
+            json += asString(value_pattern_335.source)
+          } else {
+            json += asString(value_pattern_335.toString())
+          }
+        } else {
+          json += asString(value_pattern_335)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
+  
+      } else {
+        throw new Error('"pattern" is required!')
+      }
+      
+      const value_minimum_336 = obj["minimum"]
+      if (value_minimum_336 !== undefined) {
+        json += ",\"minimum\":"
+        
+          if (value_minimum_336 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_minimum_336 === "number" || value_minimum_336 === null) {
+            json += asNumber(value_minimum_336)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minimum" is required!')
+      }
+      
+      const value_maximum_337 = obj["maximum"]
+      if (value_maximum_337 !== undefined) {
+        json += ",\"maximum\":"
+        
+          if (value_maximum_337 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_maximum_337 === "number" || value_maximum_337 === null) {
+            json += asNumber(value_maximum_337)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maximum" is required!')
+      }
+      
+      const value_minLength_338 = obj["minLength"]
+      if (value_minLength_338 !== undefined) {
+        json += ",\"minLength\":"
+        
+          if (value_minLength_338 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_minLength_338) || value_minLength_338 === null) {
+            json += asInteger(value_minLength_338)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minLength" is required!')
+      }
+      
+      const value_maxLength_339 = obj["maxLength"]
+      if (value_maxLength_339 !== undefined) {
+        json += ",\"maxLength\":"
+        
+          if (value_maxLength_339 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_maxLength_339) || value_maxLength_339 === null) {
+            json += asInteger(value_maxLength_339)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maxLength" is required!')
+      }
+      
+      const value_personalData_340 = obj["personalData"]
+      if (value_personalData_340 !== undefined) {
+        json += ",\"personalData\":"
+        json += asBoolean(value_personalData_340)
+      } else {
+        throw new Error('"personalData" is required!')
+      }
+      
+      const value_archived_341 = obj["archived"]
+      if (value_archived_341 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_341)
+      } else {
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -7742,12 +7988,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous51 (obj) {
-      // "PipelineList#/properties/data"
+      // "CustomFieldList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -7765,7 +8011,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "PipelineList#"
+      // "CustomFieldList#"
       function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -7783,13 +8029,21 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
+      const value_page_342 = obj["page"]
+      if (value_page_342 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_342)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "Health#/properties/dependencies"
-      function anonymous56 (input) {
+      // "Stage#"
+      function anonymous59 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7798,44 +8052,339 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_334 = obj["database"]
-      if (value_database_334 !== undefined) {
-        json += "{\"database\":"
+      const value_id_355 = obj["id"]
+      if (value_id_355 !== undefined) {
+        json += "{\"id\":"
         
-        if (typeof value_database_334 !== 'string') {
-          if (value_database_334 === null) {
+        if (typeof value_id_355 !== 'string') {
+          if (value_id_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_334 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_334.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_334 instanceof RegExp) {
-            json += asString(value_database_334.source)
+          } else if (value_id_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_355 instanceof RegExp) {
+            json += asString(value_id_355.source)
           } else {
-            json += asString(value_database_334.toString())
+            json += asString(value_id_355.toString())
           }
         } else {
-          json += asString(value_database_334)
+          json += asString(value_id_355)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_key_356 = obj["key"]
+      if (value_key_356 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_356 !== 'string') {
+          if (value_key_356 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_356 instanceof RegExp) {
+            json += asString(value_key_356.source)
+          } else {
+            json += asString(value_key_356.toString())
+          }
+        } else {
+          json += asString(value_key_356)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_name_357 = obj["name"]
+      if (value_name_357 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_357 !== 'string') {
+          if (value_name_357 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_357 instanceof RegExp) {
+            json += asString(value_name_357.source)
+          } else {
+            json += asString(value_name_357.toString())
+          }
+        } else {
+          json += asString(value_name_357)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_position_358 = obj["position"]
+      if (value_position_358 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_358)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_type_359 = obj["type"]
+      if (value_type_359 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_359 !== 'string') {
+          if (value_type_359 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_359 instanceof RegExp) {
+            json += asString(value_type_359.source)
+          } else {
+            json += asString(value_type_359.toString())
+          }
+        } else {
+          json += asString(value_type_359)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_probability_360 = obj["probability"]
+      if (value_probability_360 !== undefined) {
+        json += ",\"probability\":"
+        json += asInteger(value_probability_360)
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_forecastCategory_361 = obj["forecastCategory"]
+      if (value_forecastCategory_361 !== undefined) {
+        json += ",\"forecastCategory\":"
+        
+        if (typeof value_forecastCategory_361 !== 'string') {
+          if (value_forecastCategory_361 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_forecastCategory_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_361 instanceof RegExp) {
+            json += asString(value_forecastCategory_361.source)
+          } else {
+            json += asString(value_forecastCategory_361.toString())
+          }
+        } else {
+          json += asString(value_forecastCategory_361)
+        }
+        
+      } else {
+        throw new Error('"forecastCategory" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous58 (obj) {
+      // "Pipeline#/properties/stages"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous59(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous59(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "Pipeline#"
+      function anonymous57 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_349 = obj["id"]
+      if (value_id_349 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_349 !== 'string') {
+          if (value_id_349 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_349 instanceof RegExp) {
+            json += asString(value_id_349.source)
+          } else {
+            json += asString(value_id_349.toString())
+          }
+        } else {
+          json += asString(value_id_349)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_name_350 = obj["name"]
+      if (value_name_350 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_350 !== 'string') {
+          if (value_name_350 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_350 instanceof RegExp) {
+            json += asString(value_name_350.source)
+          } else {
+            json += asString(value_name_350.toString())
+          }
+        } else {
+          json += asString(value_name_350)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_isDefault_351 = obj["isDefault"]
+      if (value_isDefault_351 !== undefined) {
+        json += ",\"isDefault\":"
+        json += asBoolean(value_isDefault_351)
+      } else {
+        throw new Error('"isDefault" is required!')
+      }
+      
+      const value_position_352 = obj["position"]
+      if (value_position_352 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_352)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_stages_353 = obj["stages"]
+      if (value_stages_353 !== undefined) {
+        json += ",\"stages\":"
+        json += anonymous58(value_stages_353)
+      } else {
+        throw new Error('"stages" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous56 (obj) {
+      // "PipelineList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous57(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous57(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PipelineList#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_347 = obj["data"]
+      if (value_data_347 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous56(value_data_347)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Health#/properties/dependencies"
+      function anonymous61 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_database_367 = obj["database"]
+      if (value_database_367 !== undefined) {
+        json += "{\"database\":"
+        
+        if (typeof value_database_367 !== 'string') {
+          if (value_database_367 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_database_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_367 instanceof RegExp) {
+            json += asString(value_database_367.source)
+          } else {
+            json += asString(value_database_367.toString())
+          }
+        } else {
+          json += asString(value_database_367)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_335 = obj["redis"]
-      if (value_redis_335 !== undefined) {
+      const value_redis_368 = obj["redis"]
+      if (value_redis_368 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_335 !== 'string') {
-          if (value_redis_335 === null) {
+        if (typeof value_redis_368 !== 'string') {
+          if (value_redis_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_335 instanceof RegExp) {
-            json += asString(value_redis_335.source)
+          } else if (value_redis_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_368 instanceof RegExp) {
+            json += asString(value_redis_368.source)
           } else {
-            json += asString(value_redis_335.toString())
+            json += asString(value_redis_368.toString())
           }
         } else {
-          json += asString(value_redis_335)
+          json += asString(value_redis_368)
         }
         
       } else {
@@ -7848,7 +8397,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous55 (input) {
+      function anonymous60 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7857,32 +8406,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_331 = obj["status"]
-      if (value_status_331 !== undefined) {
+      const value_status_364 = obj["status"]
+      if (value_status_364 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_331 !== 'string') {
-          if (value_status_331 === null) {
+        if (typeof value_status_364 !== 'string') {
+          if (value_status_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_331 instanceof RegExp) {
-            json += asString(value_status_331.source)
+          } else if (value_status_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_364 instanceof RegExp) {
+            json += asString(value_status_364.source)
           } else {
-            json += asString(value_status_331.toString())
+            json += asString(value_status_364.toString())
           }
         } else {
-          json += asString(value_status_331)
+          json += asString(value_status_364)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_332 = obj["dependencies"]
-      if (value_dependencies_332 !== undefined) {
+      const value_dependencies_365 = obj["dependencies"]
+      if (value_dependencies_365 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous56(value_dependencies_332)
+        json += anonymous61(value_dependencies_365)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -7893,7 +8442,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous57 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7902,8 +8451,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_338 = obj["status"]
-      if (value_status_338 !== undefined) {
+      const value_status_371 = obj["status"]
+      if (value_status_371 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -8003,19 +8552,34 @@ return {
     json += anonymous46(value)
     return json
   },
-  listPipelines_200: (value) => {
+  listCustomFields_200: (value) => {
     let json = ''
     json += anonymous50(value)
     return json
   },
-  getHealth_200: (value) => {
+  createCustomField_201: (value) => {
+    let json = ''
+    json += anonymous52(value)
+    return json
+  },
+  getOrganizationSchema_200: (value) => {
+    let json = ''
+    json += JSON.stringify(value)
+    return json
+  },
+  listPipelines_200: (value) => {
     let json = ''
     json += anonymous55(value)
     return json
   },
+  getHealth_200: (value) => {
+    let json = ''
+    json += anonymous60(value)
+    return json
+  },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous57(value)
+    json += anonymous62(value)
     return json
   },
 }
@@ -8068,6 +8632,12 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},
   restoreOpportunity: { 200: bodies.createOpportunity_201 },
+  listCustomFields: { 200: bodies.listCustomFields_200 },
+  createCustomField: { 201: bodies.createCustomField_201 },
+  getCustomField: { 200: bodies.createCustomField_201 },
+  updateCustomField: { 200: bodies.createCustomField_201 },
+  getOrganizationSchema: { 200: bodies.getOrganizationSchema_200 },
+  getOrganizationOpenapi: { 200: bodies.getOrganizationSchema_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

@@ -142,6 +142,11 @@ const member: Target = {
   condition: () => sql`${crmMemberships.status} = 'active'`,
 }
 
+/** What a custom field can refer to, by the name of the kind. */
+const targets = new Map([['user', member]])
+
+export const targetOf = (object: string): Target | undefined => targets.get(object)
+
 const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
 
 /** The properties that every record has, and their columns. */
@@ -161,7 +166,8 @@ function metaFields(t: RecordTable): Fields<RecordMeta> {
   }
 }
 
-function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas']['Actor']> {
+/** Who did something, in two columns. */
+export function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas']['Actor']> {
   const [typeKey, idKey] = [keyOf(type), keyOf(id)]
   return {
     columns: [type, id],
@@ -208,6 +214,10 @@ export function defineRecord<Resource extends RecordMeta>() {
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
+    targets.set(
+      definition.object,
+      recordTarget(() => table, `${plural}:read`),
+    )
     const readable = defineReadable<Resource>()({
       plural,
       from: sql`${table}`,

@@ -9,6 +9,8 @@ import { violatedUnique } from '../db/errors.js'
 import { parameter, statement } from '../db/statement.js'
 import { type Conflict, Forbidden, problem } from '../problem.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
+import { assertChangedValues, assertVisible, newValues } from './custom-fields/apply.js'
+import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/definitions.js'
 import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
@@ -86,6 +88,21 @@ export async function insert<Resource extends RecordMeta>(
   // Not by spreading, here and below: with so many properties that takes twenty times as long.
   const record = Object.assign({}, type.blank, initial, type.defaults, given, meta) as unknown as Resource
   await derive(scope, db, type, record, undefined)
+  const { customFields } = record
+  return byDefinitions(scope, db, type.object, async (definitions) => {
+    record.customFields = newValues(definitions, customFields)
+    await assertVisible(scope, db, definitions, {}, record.customFields)
+    return insertBy(scope, db, type, definitions, record)
+  })
+}
+
+async function insertBy<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  definitions: Definitions,
+  record: Resource,
+): Promise<Resource | typeof OUTDATED> {
   assertCustomFields(record.customFields)
   const row = type.toRow(record)
   const stored = type.toResource(row)
@@ -101,9 +118,11 @@ export async function insert<Resource extends RecordMeta>(
         scopeParameters(scope),
         referenceParameters(pointed, row),
         eventParameters(scope, type, 'created', stored, changesBetween(type, undefined, stored)),
+        { definitions: definitions.revision },
       ),
     ),
   )
+  if (written?.current === false) return OUTDATED
   assertReferences(pointed, written ?? {})
   if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
   return stored
@@ -229,6 +248,22 @@ export async function save<Resource extends RecordMeta>(
 ): Promise<Resource> {
   const next = { ...edited }
   await derive(scope, tx, type, next, before)
+  return byDefinitions(scope, tx, type.object, async (definitions) => {
+    assertChangedValues(definitions, before.customFields, next.customFields)
+    await assertVisible(scope, tx, definitions, before.customFields, next.customFields)
+    return saveBy(scope, tx, type, event, definitions, before, next)
+  })
+}
+
+async function saveBy<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  event: string,
+  definitions: Definitions,
+  before: Resource,
+  next: Resource,
+): Promise<Resource | typeof OUTDATED> {
   assertCustomFields(next.customFields)
   const changes = changesBetween(type, before, type.toResource(type.toRow(next)))
   if (Object.keys(changes).length === 0 && next.deletedAt === before.deletedAt) return before
@@ -250,10 +285,12 @@ export async function save<Resource extends RecordMeta>(
       scopeParameters(scope),
       referenceParameters(pointed, moved),
       eventParameters(scope, type, event, stored, changes),
+      { definitions: definitions.revision },
     ),
   )
   try {
     const [written] = await tx.run(bound)
+    if (written?.current === false) return OUTDATED
     assertReferences(pointed, written ?? {})
     if (!written?.written) throw new Error(`${type.object} ${stored.id} was not written`)
     return stored
@@ -328,22 +365,19 @@ function updateQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Writte
 }
 
 const allOf = ({ names }: References): SQL =>
-  names.length === 0
-    ? sql`true`
-    : sql.join(
-        names.map((name) => sql`pointed.${sql.identifier(name)}`),
-        sql` and `,
-      )
+  sql.join(
+    ['current', ...names].map((name) => sql`pointed.${sql.identifier(name)}`),
+    sql` and `,
+  )
 
 /** A write and its event as one statement, so that neither is ever there without the other. */
 function withEvent({ names, checks }: References, write: SQL): SQL<Written> {
-  const found =
-    names.length === 0
-      ? sql`true as "none"`
-      : sql.join(
-          checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
-          sql`, `,
-        )
+  // Whether the custom fields are still defined as the values were checked; no definition changes until the write is done.
+  const current = sql`app.custom_fields_revision(${parameter('scopeOrganizationId')}::uuid, ${parameter('eventObject')}::text) is not distinct from ${parameter('definitions')}::uuid as current`
+  const found = sql.join(
+    [current, ...checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`)],
+    sql`, `,
+  )
   return sql`with pointed as materialized (select ${found}), written as (${write}), event as (
     insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
     select written.organization_id, ${parameter('eventId')}::uuid, ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
