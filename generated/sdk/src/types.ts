@@ -1117,7 +1117,7 @@ export interface components {
         /** @description Labels without order; no label twice. */
         Tags: string[];
         /**
-         * @description Fields of your own: any JSON object of at most 32 KiB and 8 levels, stored and returned exactly. A patch merges into it per RFC 7396.
+         * @description Fields of your own: at most 32 KiB and 8 levels, stored and returned exactly. Before the organization defines custom fields for the kind of record this is any JSON object; from then on it takes the fields that are defined and not archived, with values of their types, and `getOrganizationOpenapi` says which. A patch merges into it per RFC 7396.
          * @example {
          *       "tier": "gold",
          *       "seats": 25
@@ -1596,19 +1596,34 @@ export interface components {
              */
             status?: "open" | "working" | "qualified" | "unqualified";
         };
+        /** @description What the new account gets beside the values of the lead. */
+        AccountConversion: {
+            customFields?: components["schemas"]["CustomFields"];
+        };
+        /** @description What the new contact gets beside the values of the lead. */
+        ContactConversion: {
+            customFields?: components["schemas"]["CustomFields"];
+        };
+        /** @description What the new opportunity gets beside the values of the lead. */
+        OpportunityConversion: {
+            name: components["schemas"]["Name"];
+            amount?: components["schemas"]["OptionalMoney"];
+            expectedCloseDate?: components["schemas"]["OptionalDate"];
+            stageId?: components["schemas"]["Id"];
+            customFields?: components["schemas"]["CustomFields"];
+        };
         /** @description What the lead becomes. An id names an existing record; otherwise a new one is made from the lead. */
         LeadConversion: {
             /** @description An existing account; without it a new one is made from the company name. */
             accountId?: components["schemas"]["Id"];
+            /** @description More about the new account; not together with `accountId`. */
+            account?: components["schemas"]["AccountConversion"];
             /** @description An existing contact; without it a new one is made from the person. */
             contactId?: components["schemas"]["Id"];
+            /** @description More about the new contact; not together with `contactId`. */
+            contact?: components["schemas"]["ContactConversion"];
             /** @description Also make an opportunity. */
-            opportunity?: {
-                name: components["schemas"]["Name"];
-                amount?: components["schemas"]["OptionalMoney"];
-                expectedCloseDate?: components["schemas"]["OptionalDate"];
-                stageId?: components["schemas"]["Id"];
-            };
+            opportunity?: components["schemas"]["OpportunityConversion"];
         };
         /** @description An opportunity. */
         Opportunity: {

@@ -17,6 +17,8 @@ const KINDS: Readonly<Record<Kind, string>> = {
   lead: 'Lead',
   opportunity: 'Opportunity',
 }
+/** The schemas of records that are to be created. */
+const NEW = /(?:Create|Conversion)$/
 const PREFIX = '#/components/schemas/'
 const GENERIC = `${PREFIX}CustomFields`
 
@@ -59,7 +61,7 @@ function withCustomFields(document: Contract, fields: Fields): Contract {
     for (const [schemaName, schema] of Object.entries(schemas)) {
       const properties = schema.properties as Record<string, JsonSchema> | undefined
       if (!schemaName.startsWith(name) || properties?.customFields?.$ref !== GENERIC) continue
-      const use = schemaName === name ? 'Values' : schemaName === `${name}Create` ? 'Input' : 'Patch'
+      const use = schemaName === name ? 'Values' : NEW.test(schemaName) ? 'Input' : 'Patch'
       const component = `${name}CustomField${use}`
       schemas[component] = FORMS[use](own)
       properties.customFields = { $ref: PREFIX + component }

@@ -15,6 +15,8 @@ export const wholly = (pattern: string): string => `^(?:${pattern})$`
  */
 export function faultOfPattern(pattern: string, length: number): string | undefined {
   try {
+    // Also by itself: ")(" becomes well-formed within the parentheses of the other.
+    new RegExp(pattern, 'u')
     compilePattern(pattern)
   } catch {
     return 'must be a regular expression of ECMA-262'
