@@ -31,7 +31,9 @@ export function assertSound(field: CustomField, before?: CustomField): void {
 }
 
 function* faultsOfRules(field: CustomField): Generator<Fault> {
-  const { type, minimum, maximum, minLength, maxLength, pattern } = field
+  const { key, type, minimum, maximum, minLength, maxLength, pattern } = field
+  // Every object of JavaScript seems to have these, which breaks the types of clients.
+  if (key in {}) yield { pointer: '/key', code: 'reserved', message: 'must not be a name that every object has' }
   for (const rule of ALL_RULES) {
     if (field[rule] !== null && !RULES[type]?.includes(rule)) {
       yield { pointer: `/${rule}`, code: 'not_of_type', message: `must be absent for ${type}` }

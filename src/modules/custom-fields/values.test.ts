@@ -285,6 +285,7 @@ describe('definitions that make no sense are refused', () => {
     ['a default of another type', { type: 'integer', defaultValue: 'x' }, { '/defaultValue': 'type' }],
     ['a default that breaks a rule', { type: 'integer', maximum: 1, defaultValue: 2 }, { '/defaultValue': 'maximum' }],
     ['a default user', { type: 'user', defaultValue: 'x' }, { '/defaultValue': 'not_of_type' }],
+    ['a key that every object has', { type: 'text', key: 'constructor' }, { '/key': 'reserved' }],
     ['a key with a dash', { type: 'text', key: 'a-b' }, { '/key': 'pattern' }],
   ])('%s', async (_name, body, faults) => {
     await refuses(faults, () => owner.post(path, { object: 'account', key: 'k', label: 'K', ...body }))

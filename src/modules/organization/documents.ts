@@ -71,6 +71,7 @@ function withCustomFields(document: Contract, fields: Fields): Contract {
       }
     }
   }
+  if (!JSON.stringify(document).includes(`"${GENERIC}"`)) delete schemas.CustomFields
   const examples = new Examples(schemas, typed, fields)
   examples.adapt(document.paths)
   examples.adapt(document.components)
@@ -111,13 +112,11 @@ const FORMS: Record<'Values' | 'Input' | 'Patch', (fields: readonly CustomField[
   Patch: (fields) => ({
     description: 'A merge patch (RFC 7396) of the custom fields of a record; null clears.',
     type: 'object',
-    maxProperties: 1000,
     properties: propertiesOf(fields, (field) => {
       if (field.required && !field.archived) return schemaOf(field, 'write')
       return field.archived ? { title: field.label, deprecated: true, type: 'null' } : orNull(schemaOf(field, 'write'))
     }),
-    // Older values, of fields that were never defined, can be cleared.
-    additionalProperties: { type: 'null' },
+    additionalProperties: false,
   }),
 }
 
