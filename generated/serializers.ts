@@ -7503,54 +7503,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_332 = obj["value"]
-      if (value_value_332 !== undefined) {
+      const value_value_333 = obj["value"]
+      if (value_value_333 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_332 !== 'string') {
-          if (value_value_332 === null) {
+        if (typeof value_value_333 !== 'string') {
+          if (value_value_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_332 instanceof RegExp) {
-            json += asString(value_value_332.source)
+          } else if (value_value_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_333 instanceof RegExp) {
+            json += asString(value_value_333.source)
           } else {
-            json += asString(value_value_332.toString())
+            json += asString(value_value_333.toString())
           }
         } else {
-          json += asString(value_value_332)
+          json += asString(value_value_333)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_333 = obj["label"]
-      if (value_label_333 !== undefined) {
+      const value_label_334 = obj["label"]
+      if (value_label_334 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_333 !== 'string') {
-          if (value_label_333 === null) {
+        if (typeof value_label_334 !== 'string') {
+          if (value_label_334 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_333 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_333.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_333 instanceof RegExp) {
-            json += asString(value_label_333.source)
+          } else if (value_label_334 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_334.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_334 instanceof RegExp) {
+            json += asString(value_label_334.source)
           } else {
-            json += asString(value_label_333.toString())
+            json += asString(value_label_334.toString())
           }
         } else {
-          json += asString(value_label_333)
+          json += asString(value_label_334)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_334 = obj["archived"]
-      if (value_archived_334 !== undefined) {
+      const value_archived_335 = obj["archived"]
+      if (value_archived_335 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_334)
+        json += asBoolean(value_archived_335)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -7836,54 +7836,62 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"required" is required!')
       }
       
-      const value_defaultValue_329 = obj["defaultValue"]
-      if (value_defaultValue_329 !== undefined) {
+      const value_unique_329 = obj["unique"]
+      if (value_unique_329 !== undefined) {
+        json += ",\"unique\":"
+        json += asBoolean(value_unique_329)
+      } else {
+        throw new Error('"unique" is required!')
+      }
+      
+      const value_defaultValue_330 = obj["defaultValue"]
+      if (value_defaultValue_330 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_329)
+        json += JSON.stringify(value_defaultValue_330)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_330 = obj["options"]
-      if (value_options_330 !== undefined) {
+      const value_options_331 = obj["options"]
+      if (value_options_331 !== undefined) {
         json += ",\"options\":"
-        json += anonymous53(value_options_330)
+        json += anonymous53(value_options_331)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_335 = obj["pattern"]
-      if (value_pattern_335 !== undefined) {
+      const value_pattern_336 = obj["pattern"]
+      if (value_pattern_336 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_335 === null) {
+          if (value_pattern_336 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_335 === "string" ||
-            value_pattern_335 === null ||
-            value_pattern_335 instanceof Date ||
-            value_pattern_335 instanceof RegExp ||
+            typeof value_pattern_336 === "string" ||
+            value_pattern_336 === null ||
+            value_pattern_336 instanceof Date ||
+            value_pattern_336 instanceof RegExp ||
             (
-              typeof value_pattern_335 === "object" &&
-              typeof value_pattern_335.toString === "function" &&
-              value_pattern_335.toString !== Object.prototype.toString
+              typeof value_pattern_336 === "object" &&
+              typeof value_pattern_336.toString === "function" &&
+              value_pattern_336.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_335 !== 'string') {
-          if (value_pattern_335 === null) {
+        if (typeof value_pattern_336 !== 'string') {
+          if (value_pattern_336 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_335 instanceof RegExp) {
-            json += asString(value_pattern_335.source)
+          } else if (value_pattern_336 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_336.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_336 instanceof RegExp) {
+            json += asString(value_pattern_336.source)
           } else {
-            json += asString(value_pattern_335.toString())
+            json += asString(value_pattern_336.toString())
           }
         } else {
-          json += asString(value_pattern_335)
+          json += asString(value_pattern_336)
         }
         
           }
@@ -7894,16 +7902,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_336 = obj["minimum"]
-      if (value_minimum_336 !== undefined) {
+      const value_minimum_337 = obj["minimum"]
+      if (value_minimum_337 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_336 === null) {
+          if (value_minimum_337 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_336 === "number" || value_minimum_336 === null) {
-            json += asNumber(value_minimum_336)
+          else if(typeof value_minimum_337 === "number" || value_minimum_337 === null) {
+            json += asNumber(value_minimum_337)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -7912,16 +7920,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_337 = obj["maximum"]
-      if (value_maximum_337 !== undefined) {
+      const value_maximum_338 = obj["maximum"]
+      if (value_maximum_338 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_337 === null) {
+          if (value_maximum_338 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_337 === "number" || value_maximum_337 === null) {
-            json += asNumber(value_maximum_337)
+          else if(typeof value_maximum_338 === "number" || value_maximum_338 === null) {
+            json += asNumber(value_maximum_338)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -7930,16 +7938,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_338 = obj["minLength"]
-      if (value_minLength_338 !== undefined) {
+      const value_minLength_339 = obj["minLength"]
+      if (value_minLength_339 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_338 === null) {
+          if (value_minLength_339 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_338) || value_minLength_338 === null) {
-            json += asInteger(value_minLength_338)
+          else if(Number.isInteger(value_minLength_339) || value_minLength_339 === null) {
+            json += asInteger(value_minLength_339)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -7948,16 +7956,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_339 = obj["maxLength"]
-      if (value_maxLength_339 !== undefined) {
+      const value_maxLength_340 = obj["maxLength"]
+      if (value_maxLength_340 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_339 === null) {
+          if (value_maxLength_340 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_339) || value_maxLength_339 === null) {
-            json += asInteger(value_maxLength_339)
+          else if(Number.isInteger(value_maxLength_340) || value_maxLength_340 === null) {
+            json += asInteger(value_maxLength_340)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -7966,18 +7974,18 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_personalData_340 = obj["personalData"]
-      if (value_personalData_340 !== undefined) {
+      const value_personalData_341 = obj["personalData"]
+      if (value_personalData_341 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_340)
+        json += asBoolean(value_personalData_341)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_341 = obj["archived"]
-      if (value_archived_341 !== undefined) {
+      const value_archived_342 = obj["archived"]
+      if (value_archived_342 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_341)
+        json += asBoolean(value_archived_342)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -8029,10 +8037,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_342 = obj["page"]
-      if (value_page_342 !== undefined) {
+      const value_page_343 = obj["page"]
+      if (value_page_343 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_342)
+        json += anonymous21(value_page_343)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8052,126 +8060,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_355 = obj["id"]
-      if (value_id_355 !== undefined) {
+      const value_id_356 = obj["id"]
+      if (value_id_356 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_355 !== 'string') {
-          if (value_id_355 === null) {
+        if (typeof value_id_356 !== 'string') {
+          if (value_id_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_355 instanceof RegExp) {
-            json += asString(value_id_355.source)
+          } else if (value_id_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_356 instanceof RegExp) {
+            json += asString(value_id_356.source)
           } else {
-            json += asString(value_id_355.toString())
+            json += asString(value_id_356.toString())
           }
         } else {
-          json += asString(value_id_355)
+          json += asString(value_id_356)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_356 = obj["key"]
-      if (value_key_356 !== undefined) {
+      const value_key_357 = obj["key"]
+      if (value_key_357 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_356 !== 'string') {
-          if (value_key_356 === null) {
+        if (typeof value_key_357 !== 'string') {
+          if (value_key_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_356 instanceof RegExp) {
-            json += asString(value_key_356.source)
+          } else if (value_key_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_357 instanceof RegExp) {
+            json += asString(value_key_357.source)
           } else {
-            json += asString(value_key_356.toString())
+            json += asString(value_key_357.toString())
           }
         } else {
-          json += asString(value_key_356)
+          json += asString(value_key_357)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_357 = obj["name"]
-      if (value_name_357 !== undefined) {
+      const value_name_358 = obj["name"]
+      if (value_name_358 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_357 !== 'string') {
-          if (value_name_357 === null) {
+        if (typeof value_name_358 !== 'string') {
+          if (value_name_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_357 instanceof RegExp) {
-            json += asString(value_name_357.source)
+          } else if (value_name_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_358 instanceof RegExp) {
+            json += asString(value_name_358.source)
           } else {
-            json += asString(value_name_357.toString())
+            json += asString(value_name_358.toString())
           }
         } else {
-          json += asString(value_name_357)
+          json += asString(value_name_358)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_358 = obj["position"]
-      if (value_position_358 !== undefined) {
+      const value_position_359 = obj["position"]
+      if (value_position_359 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_358)
+        json += asInteger(value_position_359)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_359 = obj["type"]
-      if (value_type_359 !== undefined) {
+      const value_type_360 = obj["type"]
+      if (value_type_360 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_359 !== 'string') {
-          if (value_type_359 === null) {
+        if (typeof value_type_360 !== 'string') {
+          if (value_type_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_359 instanceof RegExp) {
-            json += asString(value_type_359.source)
+          } else if (value_type_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_360 instanceof RegExp) {
+            json += asString(value_type_360.source)
           } else {
-            json += asString(value_type_359.toString())
+            json += asString(value_type_360.toString())
           }
         } else {
-          json += asString(value_type_359)
+          json += asString(value_type_360)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_360 = obj["probability"]
-      if (value_probability_360 !== undefined) {
+      const value_probability_361 = obj["probability"]
+      if (value_probability_361 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_360)
+        json += asInteger(value_probability_361)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_361 = obj["forecastCategory"]
-      if (value_forecastCategory_361 !== undefined) {
+      const value_forecastCategory_362 = obj["forecastCategory"]
+      if (value_forecastCategory_362 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_361 !== 'string') {
-          if (value_forecastCategory_361 === null) {
+        if (typeof value_forecastCategory_362 !== 'string') {
+          if (value_forecastCategory_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_361 instanceof RegExp) {
-            json += asString(value_forecastCategory_361.source)
+          } else if (value_forecastCategory_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_362 instanceof RegExp) {
+            json += asString(value_forecastCategory_362.source)
           } else {
-            json += asString(value_forecastCategory_361.toString())
+            json += asString(value_forecastCategory_362.toString())
           }
         } else {
-          json += asString(value_forecastCategory_361)
+          json += asString(value_forecastCategory_362)
         }
         
       } else {
@@ -8217,70 +8225,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_349 = obj["id"]
-      if (value_id_349 !== undefined) {
+      const value_id_350 = obj["id"]
+      if (value_id_350 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_349 !== 'string') {
-          if (value_id_349 === null) {
+        if (typeof value_id_350 !== 'string') {
+          if (value_id_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_349 instanceof RegExp) {
-            json += asString(value_id_349.source)
+          } else if (value_id_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_350 instanceof RegExp) {
+            json += asString(value_id_350.source)
           } else {
-            json += asString(value_id_349.toString())
+            json += asString(value_id_350.toString())
           }
         } else {
-          json += asString(value_id_349)
+          json += asString(value_id_350)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_350 = obj["name"]
-      if (value_name_350 !== undefined) {
+      const value_name_351 = obj["name"]
+      if (value_name_351 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_350 !== 'string') {
-          if (value_name_350 === null) {
+        if (typeof value_name_351 !== 'string') {
+          if (value_name_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_350 instanceof RegExp) {
-            json += asString(value_name_350.source)
+          } else if (value_name_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_351 instanceof RegExp) {
+            json += asString(value_name_351.source)
           } else {
-            json += asString(value_name_350.toString())
+            json += asString(value_name_351.toString())
           }
         } else {
-          json += asString(value_name_350)
+          json += asString(value_name_351)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_351 = obj["isDefault"]
-      if (value_isDefault_351 !== undefined) {
+      const value_isDefault_352 = obj["isDefault"]
+      if (value_isDefault_352 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_351)
+        json += asBoolean(value_isDefault_352)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_352 = obj["position"]
-      if (value_position_352 !== undefined) {
+      const value_position_353 = obj["position"]
+      if (value_position_353 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_352)
+        json += asInteger(value_position_353)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_353 = obj["stages"]
-      if (value_stages_353 !== undefined) {
+      const value_stages_354 = obj["stages"]
+      if (value_stages_354 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous58(value_stages_353)
+        json += anonymous58(value_stages_354)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -8324,10 +8332,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_347 = obj["data"]
-      if (value_data_347 !== undefined) {
+      const value_data_348 = obj["data"]
+      if (value_data_348 !== undefined) {
         json += "{\"data\":"
-        json += anonymous56(value_data_347)
+        json += anonymous56(value_data_348)
       } else {
         throw new Error('"data" is required!')
       }
@@ -8347,44 +8355,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_367 = obj["database"]
-      if (value_database_367 !== undefined) {
+      const value_database_368 = obj["database"]
+      if (value_database_368 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_367 !== 'string') {
-          if (value_database_367 === null) {
+        if (typeof value_database_368 !== 'string') {
+          if (value_database_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_367 instanceof RegExp) {
-            json += asString(value_database_367.source)
+          } else if (value_database_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_368 instanceof RegExp) {
+            json += asString(value_database_368.source)
           } else {
-            json += asString(value_database_367.toString())
+            json += asString(value_database_368.toString())
           }
         } else {
-          json += asString(value_database_367)
+          json += asString(value_database_368)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_368 = obj["redis"]
-      if (value_redis_368 !== undefined) {
+      const value_redis_369 = obj["redis"]
+      if (value_redis_369 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_368 !== 'string') {
-          if (value_redis_368 === null) {
+        if (typeof value_redis_369 !== 'string') {
+          if (value_redis_369 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_368 instanceof RegExp) {
-            json += asString(value_redis_368.source)
+          } else if (value_redis_369 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_369.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_369 instanceof RegExp) {
+            json += asString(value_redis_369.source)
           } else {
-            json += asString(value_redis_368.toString())
+            json += asString(value_redis_369.toString())
           }
         } else {
-          json += asString(value_redis_368)
+          json += asString(value_redis_369)
         }
         
       } else {
@@ -8406,32 +8414,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_364 = obj["status"]
-      if (value_status_364 !== undefined) {
+      const value_status_365 = obj["status"]
+      if (value_status_365 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_364 !== 'string') {
-          if (value_status_364 === null) {
+        if (typeof value_status_365 !== 'string') {
+          if (value_status_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_364 instanceof RegExp) {
-            json += asString(value_status_364.source)
+          } else if (value_status_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_365 instanceof RegExp) {
+            json += asString(value_status_365.source)
           } else {
-            json += asString(value_status_364.toString())
+            json += asString(value_status_365.toString())
           }
         } else {
-          json += asString(value_status_364)
+          json += asString(value_status_365)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_365 = obj["dependencies"]
-      if (value_dependencies_365 !== undefined) {
+      const value_dependencies_366 = obj["dependencies"]
+      if (value_dependencies_366 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous61(value_dependencies_365)
+        json += anonymous61(value_dependencies_366)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -8451,8 +8459,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_371 = obj["status"]
-      if (value_status_371 !== undefined) {
+      const value_status_372 = obj["status"]
+      if (value_status_372 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {

@@ -7917,7 +7917,7 @@ return errors === 0;
 }
 
 exports.createCustomField_body = validate315;
-const schema70 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
+const schema70 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
 const schema71 = {"type":"string","enum":["account","contact","lead","opportunity"]};
 
 function validate317(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -8284,11 +8284,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.defaultValue !== undefined){
+if(data.unique !== undefined){
 const _errs12 = errors;
-if(!(validate323(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate323.errors : vErrors.concat(validate323.errors);
-errors = vErrors.length;
+if(typeof data.unique !== "boolean"){
+validate316.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
 }
 var valid0 = _errs12 === errors;
 }
@@ -8296,44 +8296,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.options !== undefined){
-const _errs13 = errors;
-if(!(validate325(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.pattern !== undefined){
-let data9 = data.pattern;
+if(data.defaultValue !== undefined){
 const _errs14 = errors;
-if((typeof data9 !== "string") && (data9 !== null)){
-validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema70.properties.pattern.type},message:"must be string,null"}];
-return false;
-}
-if(errors === _errs14){
-if(typeof data9 === "string"){
-if(func2(data9) > 200){
-validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
-return false;
-}
-else {
-if(func2(data9) < 1){
-validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern18.test(data9)){
-validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate323(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate323.errors : vErrors.concat(validate323.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
 }
@@ -8341,23 +8308,41 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.minimum !== undefined){
-let data10 = data.minimum;
+if(data.options !== undefined){
+const _errs15 = errors;
+if(!(validate325(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pattern !== undefined){
+let data10 = data.pattern;
 const _errs16 = errors;
-if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
-validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema70.properties.minimum.type},message:"must be number,null"}];
+if((typeof data10 !== "string") && (data10 !== null)){
+validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema70.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs16){
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 > 999999999999999 || isNaN(data10)){
-validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+if(typeof data10 === "string"){
+if(func2(data10) > 200){
+validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
-if(data10 < -999999999999999 || isNaN(data10)){
-validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+if(func2(data10) < 1){
+validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
+}
+else {
+if(!pattern18.test(data10)){
+validate316.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+return false;
+}
 }
 }
 }
@@ -8368,22 +8353,22 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.maximum !== undefined){
-let data11 = data.maximum;
+if(data.minimum !== undefined){
+let data11 = data.minimum;
 const _errs18 = errors;
 if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
-validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema70.properties.maximum.type},message:"must be number,null"}];
+validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema70.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data11 == "number") && (isFinite(data11))){
 if(data11 > 999999999999999 || isNaN(data11)){
-validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data11 < -999999999999999 || isNaN(data11)){
-validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate316.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -8395,29 +8380,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.minLength !== undefined){
-let data12 = data.minLength;
+if(data.maximum !== undefined){
+let data12 = data.maximum;
 const _errs20 = errors;
-if((!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))) && (data12 !== null)){
-validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema70.properties.minLength.type},message:"must be integer,null"}];
+if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
+validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema70.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs20){
 if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 > 10000 || isNaN(data12)){
-validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+if(data12 > 999999999999999 || isNaN(data12)){
+validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
-if(data12 < 0 || isNaN(data12)){
-validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+if(data12 < -999999999999999 || isNaN(data12)){
+validate316.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
-}
-else {
-if(!(formats4.validate(data12))){
-validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
 }
 }
 }
@@ -8428,27 +8407,27 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.maxLength !== undefined){
-let data13 = data.maxLength;
+if(data.minLength !== undefined){
+let data13 = data.minLength;
 const _errs22 = errors;
 if((!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))) && (data13 !== null)){
-validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema70.properties.maxLength.type},message:"must be integer,null"}];
+validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema70.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs22){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 > 10000 || isNaN(data13)){
-validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
-if(data13 < 1 || isNaN(data13)){
-validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(data13 < 0 || isNaN(data13)){
+validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data13))){
-validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate316.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -8461,16 +8440,50 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.personalData !== undefined){
+if(data.maxLength !== undefined){
+let data14 = data.maxLength;
 const _errs24 = errors;
-if(typeof data.personalData !== "boolean"){
-validate316.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
+validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema70.properties.maxLength.type},message:"must be integer,null"}];
 return false;
+}
+if(errors === _errs24){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 > 10000 || isNaN(data14)){
+validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+return false;
+}
+else {
+if(data14 < 1 || isNaN(data14)){
+validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data14))){
+validate316.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
 }
 var valid0 = _errs24 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.personalData !== undefined){
+const _errs26 = errors;
+if(typeof data.personalData !== "boolean"){
+validate316.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs26 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -8511,7 +8524,7 @@ return errors === 0;
 }
 
 exports.updateCustomField_body = validate331;
-const schema77 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
+const schema77 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
 
 function validate332(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -8563,11 +8576,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.defaultValue !== undefined){
+if(data.unique !== undefined){
 const _errs6 = errors;
-if(!(validate323(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate323.errors : vErrors.concat(validate323.errors);
-errors = vErrors.length;
+if(typeof data.unique !== "boolean"){
+validate332.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
 }
 var valid0 = _errs6 === errors;
 }
@@ -8575,44 +8588,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.options !== undefined){
-const _errs7 = errors;
-if(!(validate325(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.pattern !== undefined){
-let data5 = data.pattern;
+if(data.defaultValue !== undefined){
 const _errs8 = errors;
-if((typeof data5 !== "string") && (data5 !== null)){
-validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema77.properties.pattern.type},message:"must be string,null"}];
-return false;
-}
-if(errors === _errs8){
-if(typeof data5 === "string"){
-if(func2(data5) > 200){
-validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
-return false;
-}
-else {
-if(func2(data5) < 1){
-validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern18.test(data5)){
-validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate323(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate323.errors : vErrors.concat(validate323.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
 }
@@ -8620,23 +8600,41 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.minimum !== undefined){
-let data6 = data.minimum;
+if(data.options !== undefined){
+const _errs9 = errors;
+if(!(validate325(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pattern !== undefined){
+let data6 = data.pattern;
 const _errs10 = errors;
-if((!((typeof data6 == "number") && (isFinite(data6)))) && (data6 !== null)){
-validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema77.properties.minimum.type},message:"must be number,null"}];
+if((typeof data6 !== "string") && (data6 !== null)){
+validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema77.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs10){
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 999999999999999 || isNaN(data6)){
-validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+if(typeof data6 === "string"){
+if(func2(data6) > 200){
+validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
-if(data6 < -999999999999999 || isNaN(data6)){
-validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+if(func2(data6) < 1){
+validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
+}
+else {
+if(!pattern18.test(data6)){
+validate332.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+return false;
+}
 }
 }
 }
@@ -8647,22 +8645,22 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.maximum !== undefined){
-let data7 = data.maximum;
+if(data.minimum !== undefined){
+let data7 = data.minimum;
 const _errs12 = errors;
 if((!((typeof data7 == "number") && (isFinite(data7)))) && (data7 !== null)){
-validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema77.properties.maximum.type},message:"must be number,null"}];
+validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema77.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs12){
 if((typeof data7 == "number") && (isFinite(data7))){
 if(data7 > 999999999999999 || isNaN(data7)){
-validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data7 < -999999999999999 || isNaN(data7)){
-validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate332.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -8674,29 +8672,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.minLength !== undefined){
-let data8 = data.minLength;
+if(data.maximum !== undefined){
+let data8 = data.maximum;
 const _errs14 = errors;
-if((!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))) && (data8 !== null)){
-validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema77.properties.minLength.type},message:"must be integer,null"}];
+if((!((typeof data8 == "number") && (isFinite(data8)))) && (data8 !== null)){
+validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema77.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs14){
 if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 10000 || isNaN(data8)){
-validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+if(data8 > 999999999999999 || isNaN(data8)){
+validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
-if(data8 < 0 || isNaN(data8)){
-validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+if(data8 < -999999999999999 || isNaN(data8)){
+validate332.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
-}
-else {
-if(!(formats4.validate(data8))){
-validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
 }
 }
 }
@@ -8707,27 +8699,27 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.maxLength !== undefined){
-let data9 = data.maxLength;
+if(data.minLength !== undefined){
+let data9 = data.minLength;
 const _errs16 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema77.properties.maxLength.type},message:"must be integer,null"}];
+validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema77.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs16){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 10000 || isNaN(data9)){
-validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
-if(data9 < 1 || isNaN(data9)){
-validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(data9 < 0 || isNaN(data9)){
+validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate332.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -8740,11 +8732,32 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.personalData !== undefined){
+if(data.maxLength !== undefined){
+let data10 = data.maxLength;
 const _errs18 = errors;
-if(typeof data.personalData !== "boolean"){
-validate332.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+if((!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))) && (data10 !== null)){
+validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema77.properties.maxLength.type},message:"must be integer,null"}];
 return false;
+}
+if(errors === _errs18){
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 10000 || isNaN(data10)){
+validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+return false;
+}
+else {
+if(data10 < 1 || isNaN(data10)){
+validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data10))){
+validate332.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
 }
 var valid0 = _errs18 === errors;
 }
@@ -8752,16 +8765,29 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.archived !== undefined){
+if(data.personalData !== undefined){
 const _errs20 = errors;
-if(typeof data.archived !== "boolean"){
-validate332.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+if(typeof data.personalData !== "boolean"){
+validate332.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs20 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.archived !== undefined){
+const _errs22 = errors;
+if(typeof data.archived !== "boolean"){
+validate332.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }

@@ -91,7 +91,10 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
   defaults: Partial<Resource>
   /** The properties that lists sort by, beside the instants of creation and of the last change. */
   sorts: Record<Sort, SortKey>
-  /** Properties that are unique among live records, with the column that the unique index is on. */
+  /**
+   * Properties that are unique among live records, with the column that the unique index is on; `customFields` where custom fields
+   * can be, by a table of their own.
+   */
   unique: Record<Unique, PgColumn>
   /** Sets the properties that follow from others. */
   compute?(next: Resource): Partial<Resource>
@@ -144,6 +147,12 @@ const member: Target = {
 
 /** What a custom field can refer to, by the name of the kind. */
 const targets = new Map([['user', member]])
+
+type Known = { table: RecordTable; permission: (action: Action) => Permission }
+const recordTypes = new Map<string, Known>()
+
+/** A kind of record by its singular name. */
+export const recordTypeOf = (object: string): Known | undefined => recordTypes.get(object)
 
 export const targetOf = (object: string): Target | undefined => targets.get(object)
 
@@ -210,10 +219,14 @@ export function defineReadable<Resource>() {
 
 /** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
 export function defineRecord<Resource extends RecordMeta>() {
-  return <Unique extends keyof Own<Resource> & string = never, Sort extends keyof Own<Resource> & string = never>(
+  return <
+    Unique extends (keyof Own<Resource> & string) | 'customFields' = never,
+    Sort extends keyof Own<Resource> & string = never,
+  >(
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
+    recordTypes.set(definition.object, { table, permission: (action) => `${plural}:${action}` })
     targets.set(
       definition.object,
       recordTarget(() => table, `${plural}:read`),

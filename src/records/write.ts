@@ -11,6 +11,7 @@ import { type Conflict, Forbidden, problem } from '../problem.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
 import { assertChangedValues, assertVisible, newValues } from './custom-fields/apply.js'
 import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/definitions.js'
+import { compileHolders, moveUnique, type UniqueValue, uniqueChanges } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
@@ -31,7 +32,11 @@ type Duplicate<Unique> = [Unique] extends [never] ? never : ReturnType<typeof du
 
 const duplicate = (names: readonly string[], conflicts: Conflict[]) =>
   problem(409, 'duplicate_value', {
-    errors: names.map((name) => ({ pointer: `/${name}`, code: 'duplicate_value', message: 'must be unique' })),
+    errors: names.map((name) => ({
+      pointer: `/${name.replace('.', '/')}`,
+      code: 'duplicate_value',
+      message: 'must be unique',
+    })),
     ...(conflicts.length > 0 && { conflicts }),
   })
 
@@ -40,11 +45,14 @@ export class DuplicateValue extends Error {
   override name = 'DuplicateValue'
   readonly type: AnyType<RecordMeta>
   readonly row: Row
+  /** Where custom fields are in the way, their values. */
+  readonly taken: readonly UniqueValue[]
 
-  constructor(type: AnyType<RecordMeta>, row: Row) {
+  constructor(type: AnyType<RecordMeta>, row: Row, taken: readonly UniqueValue[] = []) {
     super(`duplicate value in ${type.plural}`)
     this.type = type
     this.row = row
+    this.taken = taken
   }
 }
 
@@ -92,7 +100,13 @@ export async function insert<Resource extends RecordMeta>(
   return byDefinitions(scope, db, type.object, async (definitions) => {
     record.customFields = newValues(definitions, customFields)
     await assertVisible(scope, db, definitions, {}, record.customFields)
-    return insertBy(scope, db, type, definitions, record)
+    const unique = uniqueChanges(definitions, undefined, record.customFields)
+    if (unique.wanted.length === 0) return insertBy(scope, db, type, definitions, record)
+    return db.transaction(async (tx) => {
+      const stored = await insertBy(scope, tx, type, definitions, record)
+      if (stored !== OUTDATED) await settleUnique(scope, tx, type, stored, unique)
+      return stored
+    })
   })
 }
 
@@ -251,8 +265,27 @@ export async function save<Resource extends RecordMeta>(
   return byDefinitions(scope, tx, type.object, async (definitions) => {
     assertChangedValues(definitions, before.customFields, next.customFields)
     await assertVisible(scope, tx, definitions, before.customFields, next.customFields)
-    return saveBy(scope, tx, type, event, definitions, before, next)
+    const stored = await saveBy(scope, tx, type, event, definitions, before, next)
+    if (stored === OUTDATED) return stored
+    const unique = uniqueChanges(definitions, valuesOf(before), valuesOf(stored))
+    await settleUnique(scope, tx, type, stored, unique)
+    return stored
   })
+}
+
+/** The custom fields of a record that lives. */
+const valuesOf = ({ deletedAt, customFields }: RecordMeta) => (deletedAt === null ? customFields : undefined)
+
+/** @throws DuplicateValue when another live record has one of the values; nothing of the change may then stay */
+async function settleUnique<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  record: Resource,
+  changes: ReturnType<typeof uniqueChanges>,
+): Promise<void> {
+  const taken = await moveUnique(scope, tx, record.id, changes)
+  if (taken.length > 0) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, type.toRow(record), taken)
 }
 
 async function saveBy<Resource extends RecordMeta>(
@@ -405,14 +438,14 @@ function eventParameters(
 }
 
 /** Names the live records that already have the values; those that the caller cannot see stay unnamed. */
-export async function describeDuplicate(scope: Scope, { type, row }: DuplicateValue) {
+export async function describeDuplicate(scope: Scope, { type, row, taken: custom }: DuplicateValue) {
   const level = requireLevel(scope, type.permission('read'))
   const taken: string[] = []
   const conflicts: Conflict[] = []
   for (const [name, uniqueColumn] of Object.entries<PgColumn>(type.unique)) {
     const field = type.fields[name]
     const value = row[name] ?? null
-    if (!field?.match || value === null) continue
+    if (!field?.match || value === null || name === 'customFields') continue
     const find = type.prepared(`duplicate ${level} ${name}`, () =>
       statement<{ id: string; visible: boolean }>(
         `${type.plural}.duplicates`,
@@ -425,6 +458,18 @@ export async function describeDuplicate(scope: Scope, { type, row }: DuplicateVa
     for (const { id, visible } of holders) {
       taken.push(name)
       if (visible) conflicts.push({ object: type.object, id, matchedOn: [name] })
+    }
+  }
+  if (custom.length > 0) {
+    const find = type.prepared(`duplicate ${level} custom fields`, () =>
+      compileHolders(`${type.plural}.duplicates`, type.table, within(type.table, level)),
+    )
+    const holders = await scope.db.run(find({ ...scopeParameters(scope), wanted: JSON.stringify(custom) }))
+    for (const { fieldId, key } of custom) {
+      const name = `customFields.${key}`
+      taken.push(name)
+      const holder = holders.find((each) => each.fieldId === fieldId && each.visible)
+      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [name] })
     }
   }
   return duplicate(taken, conflicts)

@@ -1825,6 +1825,8 @@ export interface components {
             description: components["schemas"]["OptionalLongText"];
             /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
             required: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique: boolean;
             /** @description What new records get when nothing is given. */
             defaultValue: components["schemas"]["CustomFieldValue"];
             options: components["schemas"]["CustomFieldOptions"];
@@ -1873,6 +1875,8 @@ export interface components {
             description?: components["schemas"]["OptionalLongText"];
             /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
             required?: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique?: boolean;
             /** @description What new records get when nothing is given. */
             defaultValue?: components["schemas"]["CustomFieldValue"];
             options?: components["schemas"]["CustomFieldOptions"];
@@ -1902,6 +1906,8 @@ export interface components {
             description?: components["schemas"]["OptionalLongText"];
             /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
             required?: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique?: boolean;
             /** @description What new records get when nothing is given. */
             defaultValue?: components["schemas"]["CustomFieldValue"];
             options?: components["schemas"]["CustomFieldOptions"];
@@ -2202,8 +2208,8 @@ export interface components {
                 };
             };
         };
-        /** @description There are 200 custom fields of the object that are not archived. */
-        TooManyCustomFields: {
+        /** @description There are 200 custom fields of the object that are not archived; or the field would be unique, and live records share a value. */
+        CustomFieldChangeConflict: {
             headers: {
                 [name: string]: unknown;
             };
@@ -2211,8 +2217,8 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @constant */
                     status?: 409;
-                    /** @constant */
-                    code?: "too_many_custom_fields";
+                    /** @enum {unknown} */
+                    code?: "too_many_custom_fields" | "duplicate_value";
                 };
             };
         };
@@ -2314,7 +2320,7 @@ export interface components {
                 };
             };
         };
-        /** @description Another custom field of the object has the key, also when it is archived; or there are 200 that are not. Or: A request with this `Idempotency-Key` is still running. */
+        /** @description Another custom field of the object has the key, also when it is archived; or there are 200 that are not; or it would be unique, and live records share a value. Or: A request with this `Idempotency-Key` is still running. */
         CustomFieldConflictOrIdempotencyKeyInUse: {
             headers: {
                 [name: string]: unknown;
@@ -2324,7 +2330,7 @@ export interface components {
                     /** @constant */
                     status?: 409;
                     /** @enum {unknown} */
-                    code?: "key_taken" | "too_many_custom_fields" | "idempotency_key_in_use";
+                    code?: "key_taken" | "too_many_custom_fields" | "duplicate_value" | "idempotency_key_in_use";
                 };
             };
         };
@@ -3596,7 +3602,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -3719,6 +3725,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -3760,7 +3767,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
@@ -3905,7 +3912,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -4028,6 +4035,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4069,7 +4077,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
@@ -4238,7 +4246,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["TooManyCustomFields"];
+            409: components["responses"]["CustomFieldChangeConflict"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];

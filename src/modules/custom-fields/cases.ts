@@ -7,7 +7,15 @@ import { type Case, type Reply, type Row, refused, rowsOf, unchanged, type World
 const path = operations.listCustomFields.path
 const body = { object: 'account', key: 'contractEnd', type: 'date', label: 'End of contract', personalData: true }
 const blank = {
-  ...{ referenceObject: null, description: null, required: false, defaultValue: null, options: [], pattern: null },
+  ...{
+    referenceObject: null,
+    description: null,
+    required: false,
+    unique: false,
+    defaultValue: null,
+    options: [],
+    pattern: null,
+  },
   ...{ minimum: null, maximum: null, minLength: null, maxLength: null, archived: false },
 }
 
@@ -35,6 +43,24 @@ const missing =
     expect(new Set(replies.map(({ payload }) => payload)).size).toBe(1)
     return replies[0] as Reply
   }
+
+/** Two records with the same value of a field that is not defined yet, and the oldest of those that stand in the way. */
+async function share(world: World, key: string): Promise<string> {
+  const ids: string[] = []
+  for (const name of ['One', 'Two']) {
+    const account = { name, customFields: { [key]: '2026-12-31' } }
+    ids.push((await world.owner.post(operations.createAccount.path, account)).json<{ id: string }>().id)
+  }
+  return ids[1] ?? ''
+}
+
+async function refusesShared(world: World, id: string, send: () => Promise<Reply>): Promise<void> {
+  const reply = await refused(world, 'duplicate_value', send)
+  expect(reply.json()).toMatchObject({
+    errors: [{ pointer: '/unique' }],
+    conflicts: [{ object: 'account', id, matchedOn: ['customFields.contractEnd'] }],
+  })
+}
 
 /** As many fields as there may be, written behind the back of the API. */
 async function fill(world: World, object = 'account'): Promise<void> {
@@ -81,6 +107,8 @@ export const cases = {
       return reply
     },
     409: async (world) => {
+      const second = await share(world, 'contractEnd')
+      await refusesShared(world, second, () => world.owner.post(path, { ...body, unique: true }))
       const { id } = await create(world)
       expect((await world.owner.patch(`${path}/${id}`, { archived: true })).statusCode).toBe(200)
       const taken = await refused(world, 'key_taken', () => world.owner.post(path, { ...body, type: 'text' }))
@@ -123,7 +151,9 @@ export const cases = {
     },
     404: missing(({ owner }, url, headers) => owner.patch(url, { label: 'Theirs' }, headers)),
     409: async (world) => {
+      const second = await share(world, 'contractEnd')
       const { id } = await create(world)
+      await refusesShared(world, second, () => world.owner.patch(`${path}/${id}`, { unique: true }))
       expect((await world.owner.patch(`${path}/${id}`, { archived: true })).statusCode).toBe(200)
       await fill(world)
       return refused(world, 'too_many_custom_fields', () => world.owner.patch(`${path}/${id}`, { archived: false }))

@@ -7,14 +7,16 @@ import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, statement } from '../../db/statement.js'
-import { problem } from '../../problem.js'
+import { type Conflict, problem } from '../../problem.js'
 import { etagOf, ifMatchHolds } from '../../records/conditional.js'
 import { type CustomField, customFields } from '../../records/custom-fields/definitions.js'
 import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from '../../records/custom-fields/table.js'
+import { compileEnforcement, enforcementOf, forgetUnique } from '../../records/custom-fields/unique.js'
 import type { Row } from '../../records/fields.js'
 import { mergePatch } from '../../records/merge-patch.js'
 import { columnsOf } from '../../records/read.js'
-import { requireLevel, sameOrganization, scopeParameters } from '../../records/scope.js'
+import { recordTypeOf } from '../../records/record-type.js'
+import { levelOf, requireLevel, sameOrganization, scopeParameters, within } from '../../records/scope.js'
 import { assertSound } from './rules.js'
 
 const MAX_LIVE = 200
@@ -37,7 +39,18 @@ const survey = statement<{ live: number; taken: string | null }>(
 )
 
 const changing = [
-  ...[t.version, t.label, t.description, t.required, t.defaultValue, t.options, t.pattern, t.minimum, t.maximum],
+  ...[
+    t.version,
+    t.label,
+    t.description,
+    t.required,
+    t.unique,
+    t.defaultValue,
+    t.options,
+    t.pattern,
+    t.minimum,
+    t.maximum,
+  ],
   ...[t.minLength, t.maxLength, t.personalData, t.archived, t.updatedAt, t.updatedByType, t.updatedById],
 ].map(({ name }) => sql.identifier(name))
 
@@ -76,6 +89,52 @@ const tooMany = () =>
     detail: `a kind of record has at most ${MAX_LIVE} custom fields that are not archived`,
   })
 
+/** Carries the records that share a value out of the transaction that would make a field unique. */
+class SharedValues extends Error {
+  readonly conflicts: Conflict[]
+
+  constructor(conflicts: Conflict[]) {
+    super('records share a value')
+    this.conflicts = conflicts
+  }
+}
+
+const enforcements = new Map<string, ReturnType<typeof compileEnforcement>>()
+
+/**
+ * Takes down who has which value; no record changes meanwhile, because the object is held.
+ * @throws SharedValues
+ */
+async function enforceUnique(scope: Scope, tx: Executor, field: CustomField): Promise<void> {
+  const { object, key } = field
+  const target = recordTypeOf(object)
+  const level = target && levelOf(scope, target.permission('read'))
+  const enforce =
+    enforcements.get(`${object} ${level}`) ??
+    (target &&
+      compileEnforcement('custom_fields.enforce', target.table, level ? within(target.table, level) : sql`false`))
+  if (!enforce) throw new Error(`nothing is called ${object}`)
+  enforcements.set(`${object} ${level}`, enforce)
+  const sharing = await tx.run(enforce({ ...scopeParameters(scope), ...enforcementOf(field) }))
+  if (sharing.length === 0) return
+  const visible = sharing.filter((each) => each.visible).slice(0, 10)
+  throw new SharedValues(visible.map(({ id }) => ({ object, id, matchedOn: [`customFields.${key}`] })))
+}
+
+async function undoneWhenShared<Result>(scope: Scope, work: (tx: Executor) => Promise<Result>) {
+  try {
+    return await scope.db.transaction(work)
+  } catch (error) {
+    if (!(error instanceof SharedValues)) throw error
+    const { conflicts } = error
+    const message = 'must be false while live records share a value'
+    return problem(409, 'duplicate_value', {
+      errors: [{ pointer: '/unique', code: 'duplicate_value', message }],
+      ...(conflicts.length > 0 && { conflicts }),
+    })
+  }
+}
+
 /**
  * Adds a custom field. Every write that begins after the reply goes by it, in every process.
  * @throws InvalidRequest when the definition makes no sense
@@ -85,14 +144,22 @@ export async function createCustomField(scope: Scope, input: components['schemas
   const at = scope.clock().toISOString()
   const by = { type: 'user' as const, id: scope.principal.userId }
   const field: CustomField = {
-    ...{ referenceObject: null, description: null, required: false, defaultValue: null, options: [], pattern: null },
+    ...{
+      referenceObject: null,
+      description: null,
+      required: false,
+      unique: false,
+      defaultValue: null,
+      options: [],
+      pattern: null,
+    },
     ...{ minimum: null, maximum: null, minLength: null, maxLength: null, personalData: false },
     ...input,
     ...{ id: uuidv7(), version: 1, createdAt: at, createdBy: by, updatedAt: at, updatedBy: by, archived: false },
   }
   assertSound(field)
   const { object, key } = field
-  return scope.db.transaction(async (tx) => {
+  return undoneWhenShared(scope, async (tx) => {
     await tx.run(holdObject({ ...scopeParameters(scope), object }))
     const [found] = await tx.run(survey({ ...scopeParameters(scope), object, key }))
     if (found?.taken) {
@@ -104,6 +171,7 @@ export async function createCustomField(scope: Scope, input: components['schemas
     }
     if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
     await save(scope, tx, field)
+    if (field.unique) await enforceUnique(scope, tx, field)
     const Location = `${operations.listCustomFields.path}/${field.id}`
     return { status: 201 as const, headers: { ETag: etagOf(field), Location }, body: field }
   })
@@ -120,7 +188,7 @@ export async function updateCustomField(
   ifMatch?: string,
 ) {
   requireLevel(scope, 'customFields:manage')
-  return scope.db.transaction(async (tx) => {
+  return undoneWhenShared(scope, async (tx) => {
     const [row] = await tx.run(hold({ ...scopeParameters(scope), id }))
     if (!row) return problem(404, 'not_found')
     const before = customFields.toResource(row)
@@ -136,6 +204,8 @@ export async function updateCustomField(
       after.updatedAt = scope.clock().toISOString()
       after.updatedBy = { type: 'user', id: scope.principal.userId }
       await save(scope, tx, after)
+      if (after.unique && !before.unique) await enforceUnique(scope, tx, after)
+      if (before.unique && !after.unique) await forgetUnique(scope, tx, after.id)
     }
     return { status: 200 as const, headers: { ETag: etagOf(after) }, body: after }
   })

@@ -15,6 +15,9 @@ const RULES: Partial<Record<CustomField['type'], readonly Rule[]>> = {
   money: ['minimum', 'maximum'],
   reference: ['referenceObject'],
 }
+const UNIQUE: ReadonlySet<CustomField['type']> = new Set([
+  ...(['text', 'number', 'integer', 'date', 'user', 'reference', 'url', 'email', 'phone'] as const),
+])
 const ALL_RULES: readonly Rule[] = ['referenceObject', 'pattern', 'minimum', 'maximum', 'minLength', 'maxLength']
 
 /**
@@ -38,6 +41,9 @@ function* faultsOfRules(field: CustomField): Generator<Fault> {
     if (field[rule] !== null && !RULES[type]?.includes(rule)) {
       yield { pointer: `/${rule}`, code: 'not_of_type', message: `must be absent for ${type}` }
     }
+  }
+  if (field.unique && !UNIQUE.has(type)) {
+    yield { pointer: '/unique', code: 'not_of_type', message: `must be false for ${type}` }
   }
   if (type === 'reference' && field.referenceObject === null) {
     yield { pointer: '/referenceObject', code: 'required', message: 'must name what the field refers to' }
@@ -71,9 +77,10 @@ function* faultsOfOptions({ type, options }: CustomField, before: CustomField | 
 }
 
 function faultOfDefault(field: CustomField): Fault | undefined {
-  const { type, defaultValue } = field
+  const { type, defaultValue, unique } = field
   const pointer = '/defaultValue'
   if (defaultValue === null) return undefined
+  if (unique) return { pointer, code: 'not_unique', message: 'must be absent for a unique field' }
   if (type === 'user' || type === 'reference') {
     return { pointer, code: 'not_of_type', message: `must be absent for ${type}` }
   }

@@ -264,6 +264,90 @@ describe('a definition that is saved', () => {
   })
 })
 
+describe('unique values', () => {
+  const values = () =>
+    rowsOf({ harness, owner }, 'crm_custom_field_values t where organization_id = $1', owner.organizationId)
+
+  test('of ten writers at once one gets the value, and the others leave nothing', async () => {
+    await define('number', 'text', { unique: true })
+    const { id } = await create({ number: 'other' })
+    const replies = await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        index % 3 === 0
+          ? owner.post(accounts, { name: 'A', customFields: { number: 'X-1' } })
+          : index % 3 === 1
+            ? owner.post(accounts, { name: 'A', customFields: { number: 'X-1' } }, { 'idempotency-key': `k${index}` })
+            : patch(id, { number: 'X-1' }),
+      ),
+    )
+    const won = replies.filter(({ statusCode }) => statusCode < 300)
+    expect(new Set(won.map((reply) => reply.json<Stored>().id)).size).toBe(1)
+    for (const reply of replies.filter(({ statusCode }) => statusCode >= 300)) {
+      expect(reply.json()).toMatchObject({
+        code: 'duplicate_value',
+        errors: [{ pointer: '/customFields/number', code: 'duplicate_value' }],
+        conflicts: [{ object: 'account', matchedOn: ['customFields.number'] }],
+      })
+    }
+    const held = await rowsOf(
+      { harness, owner },
+      `crm_accounts t where organization_id = $1 and custom_fields ->> 'number' = 'X-1'`,
+      owner.organizationId,
+    )
+    expect(held).toHaveLength(1)
+  })
+
+  test('are free again when they change, are cleared, or their record is deleted', async () => {
+    await define('number', 'integer', { unique: true })
+    const first = await create({ number: 1 })
+    expect((await patch(first.id, { number: 2 })).statusCode).toBe(200)
+    const second = await create({ number: 1 })
+    expect((await patch(second.id, { number: null })).statusCode).toBe(200)
+    await create({ number: 1 })
+    expect((await owner.delete(`${accounts}/${first.id}`)).statusCode).toBe(204)
+    await create({ number: 2 })
+    expect((await owner.post(`${accounts}/${first.id}/restore`)).statusCode).toBe(409)
+    expect(await values()).toHaveLength(2)
+  })
+
+  test('belong to one field of one organization', async () => {
+    await define('number', 'text', { unique: true })
+    await define('other', 'text', { unique: true })
+    await define('number', 'text', { unique: true, object: 'lead' })
+    await create({ number: 'X', other: 'X' })
+    await create({ number: 'X' }, 'lead')
+    owner = await harness.newOrganization()
+    await define('number', 'text', { unique: true })
+    await create({ number: 'X' })
+  })
+
+  test('a record that the caller cannot see is in the way, and is not named', async () => {
+    await define('number', 'text', { unique: true })
+    await create({ number: 'X' })
+    const member = await harness.newUser(owner.organizationId, 'member')
+    const reply = await member.post(accounts, { name: 'A', customFields: { number: 'X' } })
+    expect(reply.statusCode).toBe(409)
+    expect(reply.json()).not.toHaveProperty('conflicts')
+  })
+
+  test('count also for records that had them before the field was unique', async () => {
+    const old = await create({ number: 'x@example.com' })
+    const deleted = await create({ number: 'x@example.com' })
+    expect((await owner.delete(`${accounts}/${deleted.id}`)).statusCode).toBe(204)
+    const field = await define('number', 'email', { unique: true })
+    const reply = await owner.post(accounts, { name: 'A', customFields: { number: 'X@example.com' } })
+    expect(reply.json()).toMatchObject({ conflicts: [{ id: old.id }] })
+    expect((await owner.post(`${accounts}/${deleted.id}/restore`)).statusCode).toBe(409)
+
+    await change(field, { unique: false })
+    expect(await values()).toEqual([])
+    const shared = await create({ number: 'X@example.com' })
+    expect((await owner.patch(`${path}/${field}`, { unique: true })).statusCode).toBe(409)
+    expect((await patch(shared.id, { number: null })).statusCode).toBe(200)
+    await change(field, { unique: true })
+  })
+})
+
 describe('definitions that make no sense are refused', () => {
   const slow = '(a|aa)+b'
   test.each<[string, Row, Record<string, string>]>([
@@ -284,6 +368,8 @@ describe('definitions that make no sense are refused', () => {
     ['a reference to nothing', { type: 'reference' }, { '/referenceObject': 'required' }],
     ['a default of another type', { type: 'integer', defaultValue: 'x' }, { '/defaultValue': 'type' }],
     ['a default that breaks a rule', { type: 'integer', maximum: 1, defaultValue: 2 }, { '/defaultValue': 'maximum' }],
+    ['a unique yes', { type: 'boolean', unique: true }, { '/unique': 'not_of_type' }],
+    ['a default that is unique', { type: 'text', unique: true, defaultValue: 'x' }, { '/defaultValue': 'not_unique' }],
     ['a default user', { type: 'user', defaultValue: 'x' }, { '/defaultValue': 'not_of_type' }],
     ['a key that every object has', { type: 'text', key: 'constructor' }, { '/key': 'reserved' }],
     ['a key with a dash', { type: 'text', key: 'a-b' }, { '/key': 'pattern' }],

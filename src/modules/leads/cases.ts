@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
+import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 
 const path = operations.listLeads.path
@@ -15,10 +16,12 @@ const body = {
   utm: { source: 'newsletter' },
 }
 
-const verbs = recordCases({
+const lead = {
   ...{ object: 'lead', table: 'crm_leads', path, body },
   patch: { status: 'qualified', rating: 'hot', score: null },
-})
+}
+const verbs = recordCases(lead)
+const duplicate = uniqueFieldCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
 const convert = ({ owner }: World, id: string, into: object, headers?: Record<string, string>): Promise<Reply> =>
@@ -28,11 +31,11 @@ type Result = Record<'account' | 'contact' | 'opportunity', { record: { id: stri
 
 export const cases = {
   listLeads: verbs.list,
-  createLead: verbs.create,
+  createLead: { ...verbs.create, 409: duplicate.create },
   getLead: verbs.get,
-  updateLead: verbs.update,
+  updateLead: { ...verbs.update, 409: duplicate.update },
   deleteLead: verbs.remove,
-  restoreLead: verbs.restore,
+  restoreLead: { ...verbs.restore, 409: duplicate.restore },
   convertLead: {
     200: async (world) => {
       const lead = await newLead(world)

@@ -1,8 +1,9 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 
-const verbs = recordCases({
+const opportunity = {
   object: 'opportunity',
   table: 'crm_opportunities',
   path: operations.listOpportunities.path,
@@ -14,13 +15,15 @@ const verbs = recordCases({
     type: 'renewal',
   },
   patch: { probability: 60, nextStep: 'Negotiate the price' },
-})
+}
+const verbs = recordCases(opportunity)
+const duplicate = uniqueFieldCases(opportunity)
 
 export const cases = {
   listOpportunities: verbs.list,
-  createOpportunity: verbs.create,
+  createOpportunity: { ...verbs.create, 409: duplicate.create },
   getOpportunity: verbs.get,
-  updateOpportunity: verbs.update,
+  updateOpportunity: { ...verbs.update, 409: duplicate.update },
   deleteOpportunity: verbs.remove,
-  restoreOpportunity: verbs.restore,
+  restoreOpportunity: { ...verbs.restore, 409: duplicate.restore },
 } satisfies Cases<'opportunities'>

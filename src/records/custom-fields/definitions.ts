@@ -34,6 +34,7 @@ export const customFields = defineReadable<CustomField>()({
     label: column(t.label),
     description: column(t.description),
     required: column(t.required),
+    unique: column(t.unique),
     defaultValue: column(t.defaultValue),
     options: column(t.options),
     pattern: column(t.pattern),

@@ -3,6 +3,7 @@ import {
   boolean,
   check,
   doublePrecision,
+  foreignKey,
   index,
   integer,
   pgTable,
@@ -31,6 +32,7 @@ export const crmCustomFields = pgTable(
     label: text('label').notNull(),
     description: text('description'),
     required: boolean('required').notNull(),
+    unique: boolean('is_unique').notNull(),
     defaultValue: json<NonNullable<CustomField['defaultValue']>>('default_value'),
     options: json<CustomField['options']>('options').notNull(),
     pattern: text('pattern'),
@@ -66,4 +68,25 @@ export const crmCustomFieldRevisions = pgTable(
     revision: uuid('revision').notNull(),
   },
   (t) => [primaryKey({ columns: [t.organizationId, t.object] }), tenantPolicy('crm_custom_field_revisions')],
+)
+
+/** Who has which value of a unique custom field; deleted records have none. The key is what makes values unique. */
+export const crmCustomFieldValues = pgTable(
+  'crm_custom_field_values',
+  {
+    organizationId: organizationId(),
+    fieldId: uuid('field_id').notNull(),
+    valueHash: text('value_hash').notNull(),
+    recordId: uuid('record_id').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organizationId, t.fieldId, t.valueHash] }),
+    index('crm_custom_field_values_record_idx').on(t.organizationId, t.recordId),
+    foreignKey({
+      name: 'crm_custom_field_values_field_fk',
+      columns: [t.organizationId, t.fieldId],
+      foreignColumns: [crmCustomFields.organizationId, crmCustomFields.id],
+    }),
+    tenantPolicy('crm_custom_field_values'),
+  ],
 )
