@@ -89,7 +89,8 @@ export async function newTarget(
   const collection = path.slice(0, path.indexOf('/{'))
   const one = `${collection}/{${name}}`
   if (pathOf(id) !== path) return undefined
-  if (name === 'customFieldId') return (await newCustomField(owner)).id
+  // Of deals, whose examples have no custom fields that this one would rule out.
+  if (name === 'customFieldId') return (await newCustomField(owner, { object: 'opportunity' })).id
   if (name === 'userId') {
     const { userId } = await harness.newUser(owner.organizationId, 'member')
     if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))
