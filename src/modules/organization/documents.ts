@@ -187,9 +187,13 @@ class Examples {
   }
 }
 
+/** Linters take an example with one of these for a schema. */
+const MISREAD: ReadonlySet<string> = new Set(['default', 'example'])
+
 /** Values for the live fields that one can be thought of for. */
 function exampleOf(fields: readonly CustomField[]): Record<string, unknown> {
-  const values = live(fields).map((field) => [field, field.defaultValue ?? SAMPLES[field.type](field)] as const)
+  const shown = live(fields).filter(({ key }) => !MISREAD.has(key))
+  const values = shown.map((field) => [field, field.defaultValue ?? SAMPLES[field.type](field)] as const)
   const good = values.filter(([field, value]) => value !== undefined && !faultOf(field, value, undefined, ''))
   return Object.fromEntries(good.map(([{ key }, value]) => [key, value]))
 }
