@@ -9,6 +9,7 @@ import { cases as accounts } from '../src/modules/accounts/cases.js'
 import { cases as contacts } from '../src/modules/contacts/cases.js'
 import { cases as leads } from '../src/modules/leads/cases.js'
 import { cases as opportunities } from '../src/modules/opportunities/cases.js'
+import { cases as customFields } from '../src/modules/custom-fields/cases.js'
 import { cases as pipelines } from '../src/modules/pipelines/cases.js'
 import { cases as health } from '../src/modules/health/cases.js'
 
@@ -26,6 +27,7 @@ const accountsCases: Exactly<typeof accounts, Cases<'accounts'>> = accounts
 const contactsCases: Exactly<typeof contacts, Cases<'contacts'>> = contacts
 const leadsCases: Exactly<typeof leads, Cases<'leads'>> = leads
 const opportunitiesCases: Exactly<typeof opportunities, Cases<'opportunities'>> = opportunities
+const customFieldsCases: Exactly<typeof customFields, Cases<'custom-fields'>> = customFields
 const pipelinesCases: Exactly<typeof pipelines, Cases<'pipelines'>> = pipelines
 const healthCases: Exactly<typeof health, Cases<'health'>> = health
 
@@ -39,6 +41,7 @@ export const cases = {
   contacts: contactsCases,
   leads: leadsCases,
   opportunities: opportunitiesCases,
+  'custom-fields': customFieldsCases,
   pipelines: pipelinesCases,
   health: healthCases,
 }

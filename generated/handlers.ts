@@ -9,6 +9,7 @@ import { handlers as accounts } from '../src/modules/accounts/handlers.js'
 import { handlers as contacts } from '../src/modules/contacts/handlers.js'
 import { handlers as leads } from '../src/modules/leads/handlers.js'
 import { handlers as opportunities } from '../src/modules/opportunities/handlers.js'
+import { handlers as customFields } from '../src/modules/custom-fields/handlers.js'
 import { handlers as pipelines } from '../src/modules/pipelines/handlers.js'
 import { handlers as health } from '../src/modules/health/handlers.js'
 
@@ -39,6 +40,10 @@ export interface OrganizationHandlers {
   getOrganization: Handler<'getOrganization'>
   /** Change the organization. `PATCH /api/v1/organization` */
   updateOrganization: Handler<'updateOrganization'>
+  /** Get the schema of a kind of record. `GET /api/v1/organization/schemas/{object}` */
+  getOrganizationSchema: Handler<'getOrganizationSchema'>
+  /** Get the contract of the organization. `GET /api/v1/organization/openapi.json` */
+  getOrganizationOpenapi: Handler<'getOrganizationOpenapi'>
 }
 
 export interface UsersHandlers {
@@ -154,6 +159,17 @@ export interface OpportunitiesHandlers {
   listDeletedOpportunities: Handler<'listDeletedOpportunities'>
 }
 
+export interface CustomFieldsHandlers {
+  /** List custom fields. `GET /api/v1/custom-fields` */
+  listCustomFields: Handler<'listCustomFields'>
+  /** Create a custom field. `POST /api/v1/custom-fields` */
+  createCustomField: Handler<'createCustomField'>
+  /** Get a custom field. `GET /api/v1/custom-fields/{customFieldId}` */
+  getCustomField: Handler<'getCustomField'>
+  /** Change a custom field. `PATCH /api/v1/custom-fields/{customFieldId}` */
+  updateCustomField: Handler<'updateCustomField'>
+}
+
 export interface PipelinesHandlers {
   /** List pipelines. `GET /api/v1/pipelines` */
   listPipelines: Handler<'listPipelines'>
@@ -166,7 +182,7 @@ export interface HealthHandlers {
   getLiveness: Handler<'getLiveness'>
 }
 
-export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, PipelinesHandlers, HealthHandlers {}
+export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, CustomFieldsHandlers, PipelinesHandlers, HealthHandlers {}
 
 /** Refuses a module that lacks a handler, or has one that the contract does not declare. */
 type Exactly<Module extends Declared, Declared> =
@@ -180,6 +196,7 @@ const accountsHandlers: Exactly<typeof accounts, AccountsHandlers> = accounts
 const contactsHandlers: Exactly<typeof contacts, ContactsHandlers> = contacts
 const leadsHandlers: Exactly<typeof leads, LeadsHandlers> = leads
 const opportunitiesHandlers: Exactly<typeof opportunities, OpportunitiesHandlers> = opportunities
+const customFieldsHandlers: Exactly<typeof customFields, CustomFieldsHandlers> = customFields
 const pipelinesHandlers: Exactly<typeof pipelines, PipelinesHandlers> = pipelines
 const healthHandlers: Exactly<typeof health, HealthHandlers> = health
 
@@ -193,6 +210,7 @@ export const handlers: Handlers = {
   ...contactsHandlers,
   ...leadsHandlers,
   ...opportunitiesHandlers,
+  ...customFieldsHandlers,
   ...pipelinesHandlers,
   ...healthHandlers,
 }

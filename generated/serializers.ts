@@ -8548,7 +8548,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Stage#"
+      // "CustomFieldOption#"
       function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -8558,130 +8558,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_392 = obj["id"]
-      if (value_id_392 !== undefined) {
-        json += "{\"id\":"
+      const value_value_403 = obj["value"]
+      if (value_value_403 !== undefined) {
+        json += "{\"value\":"
         
-        if (typeof value_id_392 !== 'string') {
-          if (value_id_392 === null) {
+        if (typeof value_value_403 !== 'string') {
+          if (value_value_403 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_392 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_392.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_392 instanceof RegExp) {
-            json += asString(value_id_392.source)
+          } else if (value_value_403 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_403.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_403 instanceof RegExp) {
+            json += asString(value_value_403.source)
           } else {
-            json += asString(value_id_392.toString())
+            json += asString(value_value_403.toString())
           }
         } else {
-          json += asString(value_id_392)
+          json += asString(value_value_403)
         }
         
       } else {
-        throw new Error('"id" is required!')
+        throw new Error('"value" is required!')
       }
       
-      const value_key_393 = obj["key"]
-      if (value_key_393 !== undefined) {
-        json += ",\"key\":"
+      const value_label_404 = obj["label"]
+      if (value_label_404 !== undefined) {
+        json += ",\"label\":"
         
-        if (typeof value_key_393 !== 'string') {
-          if (value_key_393 === null) {
+        if (typeof value_label_404 !== 'string') {
+          if (value_label_404 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_393 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_393.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_393 instanceof RegExp) {
-            json += asString(value_key_393.source)
+          } else if (value_label_404 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_404.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_404 instanceof RegExp) {
+            json += asString(value_label_404.source)
           } else {
-            json += asString(value_key_393.toString())
+            json += asString(value_label_404.toString())
           }
         } else {
-          json += asString(value_key_393)
+          json += asString(value_label_404)
         }
         
       } else {
-        throw new Error('"key" is required!')
+        throw new Error('"label" is required!')
       }
       
-      const value_name_394 = obj["name"]
-      if (value_name_394 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_394 !== 'string') {
-          if (value_name_394 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_394 instanceof RegExp) {
-            json += asString(value_name_394.source)
-          } else {
-            json += asString(value_name_394.toString())
-          }
-        } else {
-          json += asString(value_name_394)
-        }
-        
+      const value_archived_405 = obj["archived"]
+      if (value_archived_405 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_405)
       } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_position_395 = obj["position"]
-      if (value_position_395 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_395)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_type_396 = obj["type"]
-      if (value_type_396 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_396 !== 'string') {
-          if (value_type_396 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_396 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_396.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_396 instanceof RegExp) {
-            json += asString(value_type_396.source)
-          } else {
-            json += asString(value_type_396.toString())
-          }
-        } else {
-          json += asString(value_type_396)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_probability_397 = obj["probability"]
-      if (value_probability_397 !== undefined) {
-        json += ",\"probability\":"
-        json += asInteger(value_probability_397)
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_forecastCategory_398 = obj["forecastCategory"]
-      if (value_forecastCategory_398 !== undefined) {
-        json += ",\"forecastCategory\":"
-        
-        if (typeof value_forecastCategory_398 !== 'string') {
-          if (value_forecastCategory_398 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_398 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_398.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_398 instanceof RegExp) {
-            json += asString(value_forecastCategory_398.source)
-          } else {
-            json += asString(value_forecastCategory_398.toString())
-          }
-        } else {
-          json += asString(value_forecastCategory_398)
-        }
-        
-      } else {
-        throw new Error('"forecastCategory" is required!')
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -8690,12 +8616,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous74 (obj) {
-      // "Pipeline#/properties/stages"
+      // "CustomFieldOptions#"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -8713,7 +8639,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "Pipeline#"
+      // "CustomField#"
       function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -8745,50 +8671,378 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"id" is required!')
       }
       
-      const value_name_387 = obj["name"]
-      if (value_name_387 !== undefined) {
-        json += ",\"name\":"
+      const value_version_387 = obj["version"]
+      if (value_version_387 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_387)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_388 = obj["createdAt"]
+      if (value_createdAt_388 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_388)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_389 = obj["createdBy"]
+      if (value_createdBy_389 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_389)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_390 = obj["updatedAt"]
+      if (value_updatedAt_390 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_390)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_391 = obj["updatedBy"]
+      if (value_updatedBy_391 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_391)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_object_392 = obj["object"]
+      if (value_object_392 !== undefined) {
+        json += ",\"object\":"
         
-        if (typeof value_name_387 !== 'string') {
-          if (value_name_387 === null) {
+        if (typeof value_object_392 !== 'string') {
+          if (value_object_392 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_387 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_387.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_387 instanceof RegExp) {
-            json += asString(value_name_387.source)
+          } else if (value_object_392 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_392.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_392 instanceof RegExp) {
+            json += asString(value_object_392.source)
           } else {
-            json += asString(value_name_387.toString())
+            json += asString(value_object_392.toString())
           }
         } else {
-          json += asString(value_name_387)
+          json += asString(value_object_392)
         }
         
       } else {
-        throw new Error('"name" is required!')
+        throw new Error('"object" is required!')
       }
       
-      const value_isDefault_388 = obj["isDefault"]
-      if (value_isDefault_388 !== undefined) {
-        json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_388)
+      const value_key_393 = obj["key"]
+      if (value_key_393 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_393 !== 'string') {
+          if (value_key_393 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_393 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_393.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_393 instanceof RegExp) {
+            json += asString(value_key_393.source)
+          } else {
+            json += asString(value_key_393.toString())
+          }
+        } else {
+          json += asString(value_key_393)
+        }
+        
       } else {
-        throw new Error('"isDefault" is required!')
+        throw new Error('"key" is required!')
       }
       
-      const value_position_389 = obj["position"]
-      if (value_position_389 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_389)
+      const value_type_394 = obj["type"]
+      if (value_type_394 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_394 !== 'string') {
+          if (value_type_394 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_394 instanceof RegExp) {
+            json += asString(value_type_394.source)
+          } else {
+            json += asString(value_type_394.toString())
+          }
+        } else {
+          json += asString(value_type_394)
+        }
+        
       } else {
-        throw new Error('"position" is required!')
+        throw new Error('"type" is required!')
       }
       
-      const value_stages_390 = obj["stages"]
-      if (value_stages_390 !== undefined) {
-        json += ",\"stages\":"
-        json += anonymous74(value_stages_390)
+      const value_referenceObject_395 = obj["referenceObject"]
+      if (value_referenceObject_395 !== undefined) {
+        json += ",\"referenceObject\":"
+        
+          if (value_referenceObject_395 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_referenceObject_395 === "string" ||
+            value_referenceObject_395 === null ||
+            value_referenceObject_395 instanceof Date ||
+            value_referenceObject_395 instanceof RegExp ||
+            (
+              typeof value_referenceObject_395 === "object" &&
+              typeof value_referenceObject_395.toString === "function" &&
+              value_referenceObject_395.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_referenceObject_395 !== 'string') {
+          if (value_referenceObject_395 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_referenceObject_395 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_395.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_395 instanceof RegExp) {
+            json += asString(value_referenceObject_395.source)
+          } else {
+            json += asString(value_referenceObject_395.toString())
+          }
+        } else {
+          json += asString(value_referenceObject_395)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
+  
       } else {
-        throw new Error('"stages" is required!')
+        throw new Error('"referenceObject" is required!')
+      }
+      
+      const value_label_396 = obj["label"]
+      if (value_label_396 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_396 !== 'string') {
+          if (value_label_396 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_396 instanceof RegExp) {
+            json += asString(value_label_396.source)
+          } else {
+            json += asString(value_label_396.toString())
+          }
+        } else {
+          json += asString(value_label_396)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_description_397 = obj["description"]
+      if (value_description_397 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_397 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_397 === "string" ||
+            value_description_397 === null ||
+            value_description_397 instanceof Date ||
+            value_description_397 instanceof RegExp ||
+            (
+              typeof value_description_397 === "object" &&
+              typeof value_description_397.toString === "function" &&
+              value_description_397.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_397 !== 'string') {
+          if (value_description_397 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_397 instanceof RegExp) {
+            json += asString(value_description_397.source)
+          } else {
+            json += asString(value_description_397.toString())
+          }
+        } else {
+          json += asString(value_description_397)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_required_398 = obj["required"]
+      if (value_required_398 !== undefined) {
+        json += ",\"required\":"
+        json += asBoolean(value_required_398)
+      } else {
+        throw new Error('"required" is required!')
+      }
+      
+      const value_unique_399 = obj["unique"]
+      if (value_unique_399 !== undefined) {
+        json += ",\"unique\":"
+        json += asBoolean(value_unique_399)
+      } else {
+        throw new Error('"unique" is required!')
+      }
+      
+      const value_defaultValue_400 = obj["defaultValue"]
+      if (value_defaultValue_400 !== undefined) {
+        json += ",\"defaultValue\":"
+        json += JSON.stringify(value_defaultValue_400)
+      } else {
+        throw new Error('"defaultValue" is required!')
+      }
+      
+      const value_options_401 = obj["options"]
+      if (value_options_401 !== undefined) {
+        json += ",\"options\":"
+        json += anonymous74(value_options_401)
+      } else {
+        throw new Error('"options" is required!')
+      }
+      
+      const value_pattern_406 = obj["pattern"]
+      if (value_pattern_406 !== undefined) {
+        json += ",\"pattern\":"
+        
+          if (value_pattern_406 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_pattern_406 === "string" ||
+            value_pattern_406 === null ||
+            value_pattern_406 instanceof Date ||
+            value_pattern_406 instanceof RegExp ||
+            (
+              typeof value_pattern_406 === "object" &&
+              typeof value_pattern_406.toString === "function" &&
+              value_pattern_406.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_pattern_406 !== 'string') {
+          if (value_pattern_406 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pattern_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_406 instanceof RegExp) {
+            json += asString(value_pattern_406.source)
+          } else {
+            json += asString(value_pattern_406.toString())
+          }
+        } else {
+          json += asString(value_pattern_406)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
+  
+      } else {
+        throw new Error('"pattern" is required!')
+      }
+      
+      const value_minimum_407 = obj["minimum"]
+      if (value_minimum_407 !== undefined) {
+        json += ",\"minimum\":"
+        
+          if (value_minimum_407 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_minimum_407 === "number" || value_minimum_407 === null) {
+            json += asNumber(value_minimum_407)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minimum" is required!')
+      }
+      
+      const value_maximum_408 = obj["maximum"]
+      if (value_maximum_408 !== undefined) {
+        json += ",\"maximum\":"
+        
+          if (value_maximum_408 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_maximum_408 === "number" || value_maximum_408 === null) {
+            json += asNumber(value_maximum_408)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maximum" is required!')
+      }
+      
+      const value_minLength_409 = obj["minLength"]
+      if (value_minLength_409 !== undefined) {
+        json += ",\"minLength\":"
+        
+          if (value_minLength_409 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_minLength_409) || value_minLength_409 === null) {
+            json += asInteger(value_minLength_409)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minLength" is required!')
+      }
+      
+      const value_maxLength_410 = obj["maxLength"]
+      if (value_maxLength_410 !== undefined) {
+        json += ",\"maxLength\":"
+        
+          if (value_maxLength_410 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_maxLength_410) || value_maxLength_410 === null) {
+            json += asInteger(value_maxLength_410)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maxLength" is required!')
+      }
+      
+      const value_personalData_411 = obj["personalData"]
+      if (value_personalData_411 !== undefined) {
+        json += ",\"personalData\":"
+        json += asBoolean(value_personalData_411)
+      } else {
+        throw new Error('"personalData" is required!')
+      }
+      
+      const value_archived_412 = obj["archived"]
+      if (value_archived_412 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_412)
+      } else {
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -8797,12 +9051,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous72 (obj) {
-      // "PipelineList#/properties/data"
+      // "CustomFieldList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -8820,7 +9074,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "PipelineList#"
+      // "CustomFieldList#"
       function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -8838,13 +9092,21 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
+      const value_page_413 = obj["page"]
+      if (value_page_413 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_413)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "Health#/properties/dependencies"
-      function anonymous77 (input) {
+      // "Stage#"
+      function anonymous80 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8853,44 +9115,339 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_404 = obj["database"]
-      if (value_database_404 !== undefined) {
-        json += "{\"database\":"
+      const value_id_426 = obj["id"]
+      if (value_id_426 !== undefined) {
+        json += "{\"id\":"
         
-        if (typeof value_database_404 !== 'string') {
-          if (value_database_404 === null) {
+        if (typeof value_id_426 !== 'string') {
+          if (value_id_426 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_404 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_404.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_404 instanceof RegExp) {
-            json += asString(value_database_404.source)
+          } else if (value_id_426 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_426.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_426 instanceof RegExp) {
+            json += asString(value_id_426.source)
           } else {
-            json += asString(value_database_404.toString())
+            json += asString(value_id_426.toString())
           }
         } else {
-          json += asString(value_database_404)
+          json += asString(value_id_426)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_key_427 = obj["key"]
+      if (value_key_427 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_427 !== 'string') {
+          if (value_key_427 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_427 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_427.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_427 instanceof RegExp) {
+            json += asString(value_key_427.source)
+          } else {
+            json += asString(value_key_427.toString())
+          }
+        } else {
+          json += asString(value_key_427)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_name_428 = obj["name"]
+      if (value_name_428 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_428 !== 'string') {
+          if (value_name_428 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_428 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_428.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_428 instanceof RegExp) {
+            json += asString(value_name_428.source)
+          } else {
+            json += asString(value_name_428.toString())
+          }
+        } else {
+          json += asString(value_name_428)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_position_429 = obj["position"]
+      if (value_position_429 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_429)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_type_430 = obj["type"]
+      if (value_type_430 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_430 !== 'string') {
+          if (value_type_430 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_430 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_430.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_430 instanceof RegExp) {
+            json += asString(value_type_430.source)
+          } else {
+            json += asString(value_type_430.toString())
+          }
+        } else {
+          json += asString(value_type_430)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_probability_431 = obj["probability"]
+      if (value_probability_431 !== undefined) {
+        json += ",\"probability\":"
+        json += asInteger(value_probability_431)
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_forecastCategory_432 = obj["forecastCategory"]
+      if (value_forecastCategory_432 !== undefined) {
+        json += ",\"forecastCategory\":"
+        
+        if (typeof value_forecastCategory_432 !== 'string') {
+          if (value_forecastCategory_432 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_forecastCategory_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_432 instanceof RegExp) {
+            json += asString(value_forecastCategory_432.source)
+          } else {
+            json += asString(value_forecastCategory_432.toString())
+          }
+        } else {
+          json += asString(value_forecastCategory_432)
+        }
+        
+      } else {
+        throw new Error('"forecastCategory" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous79 (obj) {
+      // "Pipeline#/properties/stages"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous80(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous80(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "Pipeline#"
+      function anonymous78 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_420 = obj["id"]
+      if (value_id_420 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_420 !== 'string') {
+          if (value_id_420 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_420 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_420.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_420 instanceof RegExp) {
+            json += asString(value_id_420.source)
+          } else {
+            json += asString(value_id_420.toString())
+          }
+        } else {
+          json += asString(value_id_420)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_name_421 = obj["name"]
+      if (value_name_421 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_421 !== 'string') {
+          if (value_name_421 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_421 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_421.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_421 instanceof RegExp) {
+            json += asString(value_name_421.source)
+          } else {
+            json += asString(value_name_421.toString())
+          }
+        } else {
+          json += asString(value_name_421)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_isDefault_422 = obj["isDefault"]
+      if (value_isDefault_422 !== undefined) {
+        json += ",\"isDefault\":"
+        json += asBoolean(value_isDefault_422)
+      } else {
+        throw new Error('"isDefault" is required!')
+      }
+      
+      const value_position_423 = obj["position"]
+      if (value_position_423 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_423)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_stages_424 = obj["stages"]
+      if (value_stages_424 !== undefined) {
+        json += ",\"stages\":"
+        json += anonymous79(value_stages_424)
+      } else {
+        throw new Error('"stages" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous77 (obj) {
+      // "PipelineList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous78(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous78(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PipelineList#"
+      function anonymous76 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_418 = obj["data"]
+      if (value_data_418 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous77(value_data_418)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Health#/properties/dependencies"
+      function anonymous82 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_database_438 = obj["database"]
+      if (value_database_438 !== undefined) {
+        json += "{\"database\":"
+        
+        if (typeof value_database_438 !== 'string') {
+          if (value_database_438 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_database_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_438 instanceof RegExp) {
+            json += asString(value_database_438.source)
+          } else {
+            json += asString(value_database_438.toString())
+          }
+        } else {
+          json += asString(value_database_438)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_405 = obj["redis"]
-      if (value_redis_405 !== undefined) {
+      const value_redis_439 = obj["redis"]
+      if (value_redis_439 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_405 !== 'string') {
-          if (value_redis_405 === null) {
+        if (typeof value_redis_439 !== 'string') {
+          if (value_redis_439 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_405 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_405.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_405 instanceof RegExp) {
-            json += asString(value_redis_405.source)
+          } else if (value_redis_439 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_439.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_439 instanceof RegExp) {
+            json += asString(value_redis_439.source)
           } else {
-            json += asString(value_redis_405.toString())
+            json += asString(value_redis_439.toString())
           }
         } else {
-          json += asString(value_redis_405)
+          json += asString(value_redis_439)
         }
         
       } else {
@@ -8903,7 +9460,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous76 (input) {
+      function anonymous81 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8912,32 +9469,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_401 = obj["status"]
-      if (value_status_401 !== undefined) {
+      const value_status_435 = obj["status"]
+      if (value_status_435 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_401 !== 'string') {
-          if (value_status_401 === null) {
+        if (typeof value_status_435 !== 'string') {
+          if (value_status_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_401 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_401.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_401 instanceof RegExp) {
-            json += asString(value_status_401.source)
+          } else if (value_status_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_435 instanceof RegExp) {
+            json += asString(value_status_435.source)
           } else {
-            json += asString(value_status_401.toString())
+            json += asString(value_status_435.toString())
           }
         } else {
-          json += asString(value_status_401)
+          json += asString(value_status_435)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_402 = obj["dependencies"]
-      if (value_dependencies_402 !== undefined) {
+      const value_dependencies_436 = obj["dependencies"]
+      if (value_dependencies_436 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous77(value_dependencies_402)
+        json += anonymous82(value_dependencies_436)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -8948,7 +9505,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous78 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8957,8 +9514,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_408 = obj["status"]
-      if (value_status_408 !== undefined) {
+      const value_status_442 = obj["status"]
+      if (value_status_442 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -9088,19 +9645,34 @@ return {
     json += anonymous68(value)
     return json
   },
-  listPipelines_200: (value) => {
+  listCustomFields_200: (value) => {
     let json = ''
     json += anonymous71(value)
     return json
   },
-  getHealth_200: (value) => {
+  createCustomField_201: (value) => {
+    let json = ''
+    json += anonymous73(value)
+    return json
+  },
+  getOrganizationSchema_200: (value) => {
+    let json = ''
+    json += JSON.stringify(value)
+    return json
+  },
+  listPipelines_200: (value) => {
     let json = ''
     json += anonymous76(value)
     return json
   },
+  getHealth_200: (value) => {
+    let json = ''
+    json += anonymous81(value)
+    return json
+  },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous78(value)
+    json += anonymous83(value)
     return json
   },
 }
@@ -9170,6 +9742,12 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
   listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
+  listCustomFields: { 200: bodies.listCustomFields_200 },
+  createCustomField: { 201: bodies.createCustomField_201 },
+  getCustomField: { 200: bodies.createCustomField_201 },
+  updateCustomField: { 200: bodies.createCustomField_201 },
+  getOrganizationSchema: { 200: bodies.getOrganizationSchema_200 },
+  getOrganizationOpenapi: { 200: bodies.getOrganizationSchema_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

@@ -238,9 +238,9 @@ export const codeMutations: readonly Mutation[] = [
     replace(repository('accounts'), 'sorts: { name: sortBy(t.name) }', 'sorts: { title: sortBy(t.name) }'),
   ),
   tsc(
-    'a property becomes unique, and the contract knows no conflict',
+    'custom fields can be unique, and the contract knows no conflict',
     handlers('leads'),
-    replace(repository('leads'), 'unique: {}', 'unique: { email: t.emailKey }'),
+    replace('openapi/paths/leads.yaml', "    '409':\n      $ref: ../components/responses/DuplicateValue.yaml\n", ''),
   ),
   tsc(
     'a record type has a name that no permission has',

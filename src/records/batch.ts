@@ -6,6 +6,7 @@ import type { Executor } from '../db/database.js'
 import { parameter, type Statement, statement } from '../db/statement.js'
 import { type Conflict, completeProblem, type Fault, Forbidden, InvalidRequest, problem } from '../problem.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
+import { byDefinitions, type Definitions, loadDefinitions, OUTDATED } from './custom-fields/definitions.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
@@ -17,8 +18,10 @@ import { crmEvents } from './table.js'
 import {
   type AnyType,
   DuplicateValue,
+  definitionsAreCurrent,
   describeDuplicate,
   type Input,
+  insert,
   type NewRecord,
   prepareInsert,
   save,
@@ -300,29 +303,57 @@ async function refusalOf(scope: Scope, error: unknown): Promise<Refusal> {
   throw error
 }
 
-/** Creates records with their events in one statement. */
+/** Creates records with their events in one statement, unless they have values that custom fields keep unique. */
 async function createAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   steps: readonly Create<Resource>[],
 ): Promise<Outcome<Resource>[]> {
-  const looking = remembering(tx)
-  const prepared = await Promise.allSettled(steps.map(({ body }) => prepareInsert(scope, looking, type, body)))
-  const ready = prepared.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const store = ready.length > 0 ? await storeAll(scope, tx, type, ready) : undefined
-  return settled(
-    prepared.map(async (each): Promise<Outcome<Resource>> => {
-      try {
-        if (each.status === 'rejected') throw each.reason
-        store?.(each.value)
-        return { status: 201, etag: etagOf(each.value.stored), body: each.value.stored }
-      } catch (error) {
-        return refusalOf(scope, error)
-      }
-    }),
-  )
+  // What an item is refused for is judged by the definitions of now, not by remembered ones.
+  await loadDefinitions(scope, tx, type.object)
+  return byDefinitions(scope, tx, type.object, async (definitions) => {
+    const looking = remembering(tx)
+    const prepared = await Promise.allSettled(
+      steps.map(({ body }) => prepareInsert(scope, looking, type, definitions, body)),
+    )
+    const ready = prepared.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    if (ready.some(({ unique }) => unique.wanted.length > 0)) return createEach(scope, tx, type, steps)
+    const store = ready.length > 0 ? await storeAll(scope, tx, type, definitions, ready) : undefined
+    if (store === OUTDATED) return OUTDATED
+    return settled(
+      prepared.map(async (each): Promise<Outcome<Resource>> => {
+        try {
+          if (each.status === 'rejected') throw each.reason
+          store?.(each.value)
+          return created(each.value.stored)
+        } catch (error) {
+          return refusalOf(scope, error)
+        }
+      }),
+    )
+  })
 }
+
+async function createEach<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  steps: readonly Create<Resource>[],
+): Promise<Outcome<Resource>[]> {
+  const outcomes: Outcome<Resource>[] = []
+  for (const { body } of steps) {
+    const creating = tx.transaction(async (savepoint) => created(await insert(scope, savepoint, type, body)))
+    outcomes.push(await creating.catch((error: unknown) => refusalOf(scope, error)))
+  }
+  return outcomes
+}
+
+const created = <Resource extends RecordMeta>(record: Resource): Outcome<Resource> => ({
+  status: 201,
+  etag: etagOf(record),
+  body: record,
+})
 
 /** Answers the same question once: whole runs of deals begin in the same stage. */
 function remembering(tx: Executor): Executor {
@@ -339,7 +370,7 @@ function remembering(tx: Executor): Executor {
   }
 }
 
-type Stored = { written: string[] } & Record<string, string[]>
+type Stored = { current: boolean; written: string[]; found: Record<string, string[]> }
 
 /**
  * Stores records that are ready, but for those that refer to nothing or take a value that is taken.
@@ -349,8 +380,9 @@ async function storeAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
+  definitions: Definitions,
   records: readonly NewRecord<Resource>[],
-): Promise<(record: NewRecord<Resource>) => void> {
+): Promise<((record: NewRecord<Resource>) => void) | typeof OUTDATED> {
   const pointed = references(scope, type)
   const write: Statement<Stored> = type.prepared(`insert many ${pointed.shape}`, () =>
     statement<Stored>(`${type.plural}.create_many`, insertManyQuery(type, pointed)),
@@ -365,7 +397,7 @@ async function storeAll<Resource extends RecordMeta>(
     write(
       Object.assign(
         { rows: JSON.stringify(inOrder(type, rows)), eventType: `${type.object}.created`, eventObject: type.object },
-        { eventCause: scope.cause, eventRequestId: scope.requestId },
+        { eventCause: scope.cause, eventRequestId: scope.requestId, definitions: definitions.revision },
         scopeParameters(scope),
         manyReferenceParameters(
           pointed,
@@ -374,8 +406,9 @@ async function storeAll<Resource extends RecordMeta>(
       ),
     ),
   )
+  if (answer?.current === false) return OUTDATED
   const written = new Set(answer?.written)
-  const found = new Map(pointed.names.map((name) => [name, new Set(answer?.[name])]))
+  const found = new Map(pointed.names.map((name) => [name, new Set(answer?.found[name])]))
   return ({ row, stored }) => {
     if (written.has(stored.id)) return
     assertReferences(
@@ -409,21 +442,17 @@ function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References
   const conditions = names.map(
     (name) => sql`(${key(name)} is null or ${key(name)} = any(pointed.${sql.identifier(name)}))`,
   )
-  const answers = names.map((name) => sql`to_json(pointed.${sql.identifier(name)}) as ${sql.identifier(name)}`)
   return sql`with given as materialized (
     select * from jsonb_to_recordset(${parameter('rows')}::jsonb) as given(ordinal integer, "eventId" uuid, "eventChanges" jsonb, ${sql.join(shape, comma)})
-  ), pointed as materialized (select ${sql.join([sql`true as "none"`, ...visible], comma)}), written as (
+  ), pointed as materialized (select ${sql.join([sql`${definitionsAreCurrent()} as current`, ...visible], comma)}), written as (
     insert into ${type.table} (organization_id, ${sql.join(columns, comma)})
     select ${parameter('scopeOrganizationId')}::uuid, ${sql.join(values, comma)} from given, pointed
-    where ${sql.join([sql`true`, ...conditions], sql` and `)} order by given.ordinal
+    where ${sql.join([sql`pointed.current`, ...conditions], sql` and `)} order by given.ordinal
     ${Object.keys(type.unique).length > 0 ? sql`on conflict do nothing` : sql``} returning organization_id, id, version
   ), event as (
     insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
     select written.organization_id, given."eventId", ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
       'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, given."eventChanges", given."updatedAt"
     from written join given on given.id = written.id)
-  select to_json(array(select id from written)) as written${sql.join(
-    answers.map((answer) => sql`, ${answer}`),
-    sql``,
-  )} from pointed`
+  select pointed.current, to_json(array(select id from written)) as written, to_json(pointed) as found from pointed`
 }

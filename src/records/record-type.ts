@@ -91,7 +91,10 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
   defaults: Partial<Resource>
   /** The properties that lists sort by, beside the instants of creation and of the last change. */
   sorts: Record<Sort, SortKey>
-  /** Properties that are unique among live records, with the column that the unique index is on. */
+  /**
+   * Properties that are unique among live records, with the column that the unique index is on; `customFields` where custom fields
+   * can be, by a table of their own.
+   */
   unique: Record<Unique, PgColumn>
   /** Sets the properties that follow from others. */
   compute?(next: Resource): Partial<Resource>
@@ -154,6 +157,16 @@ const member: Target = {
   condition: () => sql`${crmMemberships.status} = 'active'`,
 }
 
+/** A kind of record by its singular name. */
+export const recordTypeOf = (object: string): AnyRecord | undefined => known.find((type) => type.object === object)
+
+/** What a custom field can refer to, by the name of the kind. */
+export function targetOf(object: string): Target | undefined {
+  if (object === 'user') return member
+  const type = recordTypeOf(object)
+  return type && recordTarget(() => type.table, type.permission('read'))
+}
+
 const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
 
 /** The properties that every record has, and their columns. */
@@ -173,7 +186,8 @@ function metaFields(t: RecordTable): Fields<RecordMeta> {
   }
 }
 
-function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas']['Actor']> {
+/** Who did something, in two columns. */
+export function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas']['Actor']> {
   const [typeKey, idKey] = [keyOf(type), keyOf(id)]
   return {
     columns: [type, id],
@@ -216,7 +230,10 @@ export function defineReadable<Resource>() {
 
 /** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
 export function defineRecord<Resource extends RecordMeta>() {
-  return <Unique extends keyof Own<Resource> & string = never, Sort extends keyof Own<Resource> & string = never>(
+  return <
+    Unique extends (keyof Own<Resource> & string) | 'customFields' = never,
+    Sort extends keyof Own<Resource> & string = never,
+  >(
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition

@@ -9,6 +9,9 @@ import { violatedUnique } from '../db/errors.js'
 import { parameter, statement } from '../db/statement.js'
 import { type Conflict, Forbidden, problem } from '../problem.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
+import { assertChangedValues, assertVisible, newValues } from './custom-fields/apply.js'
+import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/definitions.js'
+import { compileHolders, moveUnique, type UniqueValue, uniqueChanges } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
@@ -29,7 +32,11 @@ type Duplicate<Unique> = [Unique] extends [never] ? never : ReturnType<typeof du
 
 const duplicate = (names: readonly string[], conflicts: Conflict[]) =>
   problem(409, 'duplicate_value', {
-    errors: names.map((name) => ({ pointer: `/${name}`, code: 'duplicate_value', message: 'must be unique' })),
+    errors: names.map((name) => ({
+      pointer: `/${name.replace('.', '/')}`,
+      code: 'duplicate_value',
+      message: 'must be unique',
+    })),
     ...(conflicts.length > 0 && { conflicts }),
   })
 
@@ -38,11 +45,14 @@ export class DuplicateValue extends Error {
   override name = 'DuplicateValue'
   readonly type: AnyType<RecordMeta>
   readonly row: Row
+  /** Where custom fields are in the way, their values. */
+  readonly taken: readonly UniqueValue[]
 
-  constructor(type: AnyType<RecordMeta>, row: Row) {
+  constructor(type: AnyType<RecordMeta>, row: Row, taken: readonly UniqueValue[] = []) {
     super(`duplicate value in ${type.plural}`)
     this.type = type
     this.row = row
+    this.taken = taken
   }
 }
 
@@ -77,7 +87,24 @@ export async function insert<Resource extends RecordMeta>(
   type: AnyType<Resource>,
   input: Input<Resource>,
 ): Promise<Resource> {
-  const { stored, row, changes } = await prepareInsert(scope, db, type, input)
+  return byDefinitions(scope, db, type.object, async (definitions) => {
+    const record = await prepareInsert(scope, db, type, definitions, input)
+    if (record.unique.wanted.length === 0) return store(scope, db, type, definitions, record)
+    return db.transaction(async (tx) => {
+      const stored = await store(scope, tx, type, definitions, record)
+      if (stored !== OUTDATED) await settleUnique(scope, tx, type, stored, record.unique)
+      return stored
+    })
+  })
+}
+
+async function store<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  definitions: Definitions,
+  { stored, row, changes }: NewRecord<Resource>,
+): Promise<Resource | typeof OUTDATED> {
   const pointed = references(scope, type)
   const write = type.prepared(`insert ${pointed.shape}`, () =>
     statement<Written>(`${type.plural}.create`, insertQuery(type, pointed)),
@@ -89,16 +116,24 @@ export async function insert<Resource extends RecordMeta>(
         scopeParameters(scope),
         referenceParameters(pointed, row),
         eventParameters(scope, type, 'created', stored, changes),
+        { definitions: definitions.revision },
       ),
     ),
   )
+  if (written?.current === false) return OUTDATED
   assertReferences(pointed, written ?? {})
   if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
   return stored
 }
 
 /** A new record that was not stored yet: as the contract shows it, its row, and what its event tells. */
-export type NewRecord<Resource> = { stored: Resource; row: Row; changes: Changes }
+export type NewRecord<Resource> = {
+  stored: Resource
+  row: Row
+  changes: Changes
+  /** The values of unique custom fields that it takes. */
+  unique: ReturnType<typeof uniqueChanges>
+}
 
 /**
  * The part of `insert` that comes before the write.
@@ -108,6 +143,7 @@ export async function prepareInsert<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
   type: AnyType<Resource>,
+  definitions: Definitions,
   input: Input<Resource>,
 ): Promise<NewRecord<Resource>> {
   requireLevel(scope, type.permission('create'))
@@ -119,10 +155,13 @@ export async function prepareInsert<Resource extends RecordMeta>(
   // Not by spreading, here and below: with so many properties that takes twenty times as long.
   const record = Object.assign({}, type.blank, initial, type.defaults, given, meta) as unknown as Resource
   await derive(scope, db, type, record, undefined)
+  record.customFields = newValues(definitions, record.customFields)
+  await assertVisible(scope, db, definitions, {}, record.customFields)
   assertCustomFields(record.customFields)
   const row = type.toRow(record)
   const stored = type.toResource(row)
-  return { stored, row, changes: changesBetween(type, undefined, stored) }
+  const unique = uniqueChanges(definitions, undefined, record.customFields)
+  return { stored, row, changes: changesBetween(type, undefined, stored), unique }
 }
 
 /** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
@@ -246,6 +285,41 @@ export async function save<Resource extends RecordMeta>(
 ): Promise<Resource> {
   const next = { ...edited }
   await derive(scope, tx, type, next, before)
+  return byDefinitions(scope, tx, type.object, async (definitions) => {
+    assertChangedValues(definitions, before.customFields, next.customFields)
+    await assertVisible(scope, tx, definitions, before.customFields, next.customFields)
+    const stored = await saveBy(scope, tx, type, event, definitions, before, next)
+    if (stored === OUTDATED) return stored
+    const unique = uniqueChanges(definitions, valuesOf(before), valuesOf(stored))
+    await settleUnique(scope, tx, type, stored, unique)
+    return stored
+  })
+}
+
+/** The custom fields of a record that lives. */
+const valuesOf = ({ deletedAt, customFields }: RecordMeta) => (deletedAt === null ? customFields : undefined)
+
+/** @throws DuplicateValue when another live record has one of the values; nothing of the change may then stay */
+async function settleUnique<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  record: Resource,
+  changes: ReturnType<typeof uniqueChanges>,
+): Promise<void> {
+  const taken = await moveUnique(scope, tx, record.id, changes)
+  if (taken.length > 0) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, type.toRow(record), taken)
+}
+
+async function saveBy<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  event: string,
+  definitions: Definitions,
+  before: Resource,
+  next: Resource,
+): Promise<Resource | typeof OUTDATED> {
   assertCustomFields(next.customFields)
   const changes = changesBetween(type, before, type.toResource(type.toRow(next)))
   if (Object.keys(changes).length === 0 && next.deletedAt === before.deletedAt) return before
@@ -267,10 +341,12 @@ export async function save<Resource extends RecordMeta>(
       scopeParameters(scope),
       referenceParameters(pointed, moved),
       eventParameters(scope, type, event, stored, changes),
+      { definitions: definitions.revision },
     ),
   )
   try {
     const [written] = await tx.run(bound)
+    if (written?.current === false) return OUTDATED
     assertReferences(pointed, written ?? {})
     if (!written?.written) throw new Error(`${type.object} ${stored.id} was not written`)
     return stored
@@ -326,7 +402,8 @@ function rowParameters({ parameters }: AnyType<RecordMeta>, row: Row): Record<st
   return values
 }
 
-function insertQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Written> {
+function insertQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
+  const pointed = withDefinitions(references)
   const names = sql.join([sql`organization_id`, ...type.columns.map((column) => sql.identifier(column.name))], sql`, `)
   const values = sql.join([sql`${parameter('scopeOrganizationId')}::uuid`, ...type.columns.map(typed)], sql`, `)
   return withEvent(
@@ -335,7 +412,8 @@ function insertQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Writte
   )
 }
 
-function updateQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Written> {
+function updateQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
+  const pointed = withDefinitions(references)
   const assignments = type.columns
     .filter((column) => !['id', 'created_at', 'created_by_type', 'created_by_id'].includes(column.name))
     .map((column) => sql`${sql.identifier(column.name)} = ${typed(column)}`)
@@ -345,16 +423,25 @@ function updateQuery(type: AnyType<RecordMeta>, pointed: References): SQL<Writte
   )
 }
 
-const allOf = ({ names }: References): SQL =>
-  names.length === 0
-    ? sql`true`
-    : sql.join(
-        names.map((name) => sql`pointed.${sql.identifier(name)}`),
-        sql` and `,
-      )
+const allOf = ({ names }: Checks): SQL =>
+  sql.join(
+    names.map((name) => sql`pointed.${sql.identifier(name)}`),
+    sql` and `,
+  )
+
+type Checks = Pick<References, 'names' | 'checks'>
+
+/** Whether the custom fields are still defined as the values were checked; no definition changes until the write is done. */
+export const definitionsAreCurrent = () =>
+  sql`app.custom_fields_revision(${parameter('scopeOrganizationId')}::uuid, ${parameter('eventObject')}::text) is not distinct from ${parameter('definitions')}::uuid`
+
+const withDefinitions = ({ names, checks }: References): Checks => ({
+  names: ['current', ...names],
+  checks: () => [definitionsAreCurrent(), ...checks()],
+})
 
 /** A write and its event as one statement, so that neither is ever there without the other; `write` returns tenant, id and version. */
-export function withEvent({ names, checks }: Pick<References, 'names' | 'checks'>, write: SQL): SQL<Written> {
+export function withEvent({ names, checks }: Checks, write: SQL): SQL<Written> {
   const found =
     names.length === 0
       ? sql`true as "none"`
@@ -389,14 +476,14 @@ export function eventParameters(
 }
 
 /** Names the live records that already have the values; those that the caller cannot see stay unnamed. */
-export async function describeDuplicate(scope: Scope, { type, row }: DuplicateValue) {
+export async function describeDuplicate(scope: Scope, { type, row, taken: custom }: DuplicateValue) {
   const level = requireLevel(scope, type.permission('read'))
   const taken: string[] = []
   const conflicts: Conflict[] = []
   for (const [name, uniqueColumn] of Object.entries<PgColumn>(type.unique)) {
     const field = type.fields[name]
     const value = row[name] ?? null
-    if (!field?.match || value === null) continue
+    if (!field?.match || value === null || name === 'customFields') continue
     const find = type.prepared(`duplicate ${level} ${name}`, () =>
       statement<{ id: string; visible: boolean }>(
         `${type.plural}.duplicates`,
@@ -409,6 +496,18 @@ export async function describeDuplicate(scope: Scope, { type, row }: DuplicateVa
     for (const { id, visible } of holders) {
       taken.push(name)
       if (visible) conflicts.push({ object: type.object, id, matchedOn: [name] })
+    }
+  }
+  if (custom.length > 0) {
+    const find = type.prepared(`duplicate ${level} custom fields`, () =>
+      compileHolders(`${type.plural}.duplicates`, type.table, within(type.table, level)),
+    )
+    const holders = await scope.db.run(find({ ...scopeParameters(scope), wanted: JSON.stringify(custom) }))
+    for (const { fieldId, key } of custom) {
+      const name = `customFields.${key}`
+      taken.push(name)
+      const holder = holders.find((each) => each.fieldId === fieldId && each.visible)
+      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [name] })
     }
   }
   return duplicate(taken, conflicts)

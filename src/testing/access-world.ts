@@ -4,7 +4,7 @@ import { type OperationFacts, type OperationId, operations, type Role } from '..
 import type { components } from '../../generated/types.js'
 import { hashPassword } from '../modules/auth/passwords.js'
 import { pathNames } from './access-contract.js'
-import { operationIds, requestExamples } from './examples.js'
+import { operationIds, pathOf, requestExamples } from './examples.js'
 import type { Caller, Harness } from './harness.js'
 
 /** What a test may change in the request that the contract shows. */
@@ -34,7 +34,7 @@ export function requestOf(id: OperationId, token: string | undefined, variation:
   const query = new URLSearchParams(variation.query).toString()
   return {
     method: operation.method,
-    url: operation.path.replace(/\{\w+\}/, variation.pathId ?? '') + (query && `?${query}`),
+    url: pathOf(id).replace(/\{\w+\}/, variation.pathId ?? '') + (query && `?${query}`),
     headers: {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': example?.mediaType ?? 'application/json' }),
@@ -66,6 +66,13 @@ export async function newRecord(
   return (await must(caller.post(collection, { ...fresh, ...values }))).json()
 }
 
+/** A custom field of accounts as the contract shows one, with a key that is made up anew. */
+export async function newCustomField(caller: Caller, values: Record<string, unknown> = {}): Promise<{ id: string }> {
+  const example = requestExamples('createCustomField')[0]?.value as Record<string, unknown>
+  const key = `k${randomUUID().replaceAll('-', '')}`
+  return (await must(caller.post(operations.createCustomField.path, { ...example, key, ...values }))).json()
+}
+
 /**
  * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
  * it is to be restored or purged, a member, deactivated where they are to be reactivated, or something else without values.
@@ -82,6 +89,9 @@ export async function newTarget(
   const { path } = operations[id]
   const collection = path.slice(0, path.indexOf('/{'))
   const one = `${collection}/{${name}}`
+  if (pathOf(id) !== path) return undefined
+  // Of deals, whose examples have no custom fields that this one would rule out.
+  if (name === 'customFieldId') return (await newCustomField(owner, { object: 'opportunity' })).id
   if (name === 'userId') {
     const { userId } = await harness.newUser(owner.organizationId, 'member')
     if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))

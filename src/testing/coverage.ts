@@ -9,12 +9,12 @@ import {
   rolePermissions,
 } from '../../generated/operations.js'
 import { invitationToken } from '../modules/users/jobs.js'
-import { requestExamples } from './examples.js'
+import { pathOf, requestExamples } from './examples.js'
 import type { Caller, Harness } from './harness.js'
 
 /** A request that the contract accepts, about ids that nobody has; from anybody if the operation is public. */
 export function requestOf({ resources }: Harness, id: OperationId, caller: Pick<Caller, 'token'>) {
-  const { method, path, public: open }: OperationFacts = operations[id]
+  const { method, public: open }: OperationFacts = operations[id]
   const [example] = requestExamples(id)
   const secrets: Record<string, string> = {
     refreshToken: resources.signer.sign('refresh', `zr_${'0'.repeat(64)}_1`),
@@ -22,7 +22,7 @@ export function requestOf({ resources }: Harness, id: OperationId, caller: Pick<
   }
   return {
     method,
-    url: path.replaceAll(/\{\w+\}/g, () => randomUUID()),
+    url: pathOf(id).replaceAll(/\{\w+\}/g, () => randomUUID()),
     headers: {
       ...(!open && { authorization: `Bearer ${caller.token}` }),
       ...(example && { 'content-type': example.mediaType }),

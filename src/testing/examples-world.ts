@@ -3,7 +3,7 @@ import { type OperationFacts, type OperationId, operations } from '../../generat
 import type { components } from '../../generated/types.js'
 import { invitationToken } from '../modules/users/jobs.js'
 import type { Reply, Tenant } from './case.js'
-import { type Example, operationIds, requestExamples } from './examples.js'
+import { type Example, operationIds, pathOf, requestExamples } from './examples.js'
 import type { Harness } from './harness.js'
 
 type Session = components['schemas']['Session']
@@ -21,11 +21,11 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
   const scene = { organizationId: '', bearer: '', pathId: '', secrets: {} as Record<string, string> }
 
   const request = (of: OperationId, example = requestExamples(of)[0]): InjectOptions => {
-    const { method, path, public: open }: OperationFacts = operations[of]
+    const { method, public: open }: OperationFacts = operations[of]
     const fill = (name: string, value: unknown) => scene.secrets[name] ?? value
     return {
       method,
-      url: path.replace(/\{\w+\}/, scene.pathId),
+      url: pathOf(of).replace(/\{\w+\}/, scene.pathId),
       headers: {
         ...(!open && { authorization: `Bearer ${scene.bearer}` }),
         ...(example && { 'content-type': example.mediaType }),

@@ -10,7 +10,12 @@ export type DeclaredReply = { operation: OperationId; status: number; code?: str
 type Node = { $ref?: string; [name: string]: unknown }
 type ProblemSchema = { allOf?: { properties?: { code?: { const?: string; enum?: string[] } } }[] }
 type Contents = Record<string, { schema: ProblemSchema; examples?: Record<string, { value: unknown }> }>
-type Operation = { operationId?: OperationId; requestBody?: { content: Contents }; responses: Record<string, Node> }
+type Operation = {
+  operationId?: OperationId
+  parameters?: Node[]
+  requestBody?: { content: Contents }
+  responses: Record<string, Node>
+}
 
 const contract = JSON.parse(readFileSync(new URL('../../generated/openapi.json', import.meta.url), 'utf8')) as Node
 
@@ -27,6 +32,16 @@ function operationOf(id: OperationId): Operation {
   const operation = declared.get(id)
   if (!operation) throw new Error(`the contract lacks ${id}`)
   return operation
+}
+
+/** The path of an operation whose parameters that take one of a few words have the first of them. */
+export function pathOf(id: OperationId): string {
+  const words = (operationOf(id).parameters ?? []).flatMap((node) => {
+    const { in: where, name, schema } = resolve(node) as { in?: string; name?: string; schema?: Node }
+    const [word] = ((where === 'path' && schema && resolve(schema).enum) || []) as string[]
+    return name && word ? [{ name, word }] : []
+  })
+  return words.reduce((path, { name, word }) => path.replace(`{${name}}`, word), operations[id].path as string)
 }
 
 /** The bodies that the contract shows for requests of an operation. */
@@ -88,5 +103,9 @@ export function excerpt(body: unknown, example: unknown): unknown {
   }
   if (!(body instanceof Object && example instanceof Object)) return body
   const shown = example as Record<string, unknown>
+  // Of a document of another standard its head is enough.
+  if ('openapi' in shown || '$schema' in shown) {
+    return Object.fromEntries(Object.keys(shown).map((name) => [name, (body as Record<string, unknown>)[name]]))
+  }
   return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, excerpt(value, shown[name])]))
 }

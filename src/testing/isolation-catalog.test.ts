@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { newRecord, recordKinds } from './access-world.js'
+import { newCustomField, newRecord, recordKinds } from './access-world.js'
 import { contentsOf } from './case.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
 
@@ -30,6 +30,7 @@ beforeAll(async () => {
   for (const owner of [mine, foreign]) {
     await harness.newTeam(owner.organizationId, [owner])
     for (const { collection } of recordKinds) await newRecord(owner, collection)
+    await newCustomField(owner, { key: 'tier' })
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })
   }

@@ -4,7 +4,16 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type OperationFacts, type OperationId, operations, type Tag } from '../../generated/operations.js'
 import { type IdPosition, idPositions, parametersOf, pathNames } from './access-contract.js'
-import { must, newRecord, newTarget, operationAt, recordKinds, requestOf, wire } from './access-world.js'
+import {
+  must,
+  newCustomField,
+  newRecord,
+  newTarget,
+  operationAt,
+  recordKinds,
+  requestOf,
+  wire,
+} from './access-world.js'
 import { contentsOf, unchanged } from './case.js'
 import { operationIds, requestExamples } from './examples.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
@@ -178,7 +187,13 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     })
 
     test('pipelines, the organization, the users and the caller are those of the caller', async () => {
-      for (const id of ['listPipelines', 'getOrganization', 'getMe'] as const) {
+      for (const id of [
+        'listPipelines',
+        'getOrganization',
+        'getOrganizationOpenapi',
+        'getOrganizationSchema',
+        'getMe',
+      ] as const) {
         expect((await send(requestOf(id, mine.token))).statusCode).toBe(200)
       }
     })
@@ -287,6 +302,10 @@ async function furnish(
     }
     records[tag] = (await must(owner.get(`${collection}/${id}`))).json()
   }
+  const tier = requestExamples('createCustomField')[0]?.value as Record<string, unknown>
+  const field = await newCustomField(owner, { ...tier, label: word })
+  await newCustomField(owner, { label: word })
+  records['custom-fields'] = (await must(owner.get(`${operations.listCustomFields.path}/${field.id}`))).json()
   await must(owner.post(operations.createInvitation.path, { email: `${word}@example.org`, role: 'member' }))
   const users = (await must(owner.get(operations.listUsers.path))).json<{ data: Record<string, unknown>[] }>().data
   const user = users.find(({ id }) => id === colleague.userId)

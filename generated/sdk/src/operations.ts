@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
+export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -311,6 +311,42 @@ export function purgeOpportunity(client: Client, options: Options<'purgeOpportun
 /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
 export function listDeletedOpportunities(client: Client, options?: Options<'listDeletedOpportunities'>): Promise<Result<'listDeletedOpportunities'>> {
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/opportunities' }, options)
+}
+
+/** List custom fields. `GET /api/v1/custom-fields` */
+export function listCustomFields(client: Client, options?: Options<'listCustomFields'>): Promise<Result<'listCustomFields'>> {
+  return call(client, { method: 'GET', path: '/api/v1/custom-fields' }, options)
+}
+
+/** Create a custom field. `POST /api/v1/custom-fields` */
+export function createCustomField(client: Client, options: Options<'createCustomField'>): Promise<Result<'createCustomField'>> {
+  return call(client, { method: 'POST', path: '/api/v1/custom-fields', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get a custom field. `GET /api/v1/custom-fields/{customFieldId}` */
+export function getCustomField(client: Client, options: Options<'getCustomField'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getCustomField', Exclude<Result<'getCustomField'>['status'], 304>>>
+export function getCustomField(client: Client, options: Options<'getCustomField'>): Promise<Result<'getCustomField'>>
+export function getCustomField(client: Client, options: Options<'getCustomField'>): Promise<Result<'getCustomField'>> {
+  return call(client, { method: 'GET', path: '/api/v1/custom-fields/{customFieldId}' }, options)
+}
+
+/** Change a custom field. `PATCH /api/v1/custom-fields/{customFieldId}` */
+export function updateCustomField(client: Client, options: Options<'updateCustomField'>): Promise<Result<'updateCustomField'>> {
+  return call(client, { method: 'PATCH', path: '/api/v1/custom-fields/{customFieldId}', mediaType: 'application/merge-patch+json' }, options)
+}
+
+/** Get the schema of a kind of record. `GET /api/v1/organization/schemas/{object}` */
+export function getOrganizationSchema(client: Client, options: Options<'getOrganizationSchema'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getOrganizationSchema', Exclude<Result<'getOrganizationSchema'>['status'], 304>>>
+export function getOrganizationSchema(client: Client, options: Options<'getOrganizationSchema'>): Promise<Result<'getOrganizationSchema'>>
+export function getOrganizationSchema(client: Client, options: Options<'getOrganizationSchema'>): Promise<Result<'getOrganizationSchema'>> {
+  return call(client, { method: 'GET', path: '/api/v1/organization/schemas/{object}' }, options)
+}
+
+/** Get the contract of the organization. `GET /api/v1/organization/openapi.json` */
+export function getOrganizationOpenapi(client: Client, options?: Options<'getOrganizationOpenapi'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getOrganizationOpenapi', Exclude<Result<'getOrganizationOpenapi'>['status'], 304>>>
+export function getOrganizationOpenapi(client: Client, options?: Options<'getOrganizationOpenapi'>): Promise<Result<'getOrganizationOpenapi'>>
+export function getOrganizationOpenapi(client: Client, options?: Options<'getOrganizationOpenapi'>): Promise<Result<'getOrganizationOpenapi'>> {
+  return call(client, { method: 'GET', path: '/api/v1/organization/openapi.json' }, options)
 }
 
 /** List pipelines. `GET /api/v1/pipelines` */

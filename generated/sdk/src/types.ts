@@ -1081,6 +1081,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/custom-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List custom fields
+         * @description A page of the fields that the organization has added to its records, archived ones included.
+         *
+         *     Requires the scope `customFields:read`.
+         */
+        get: operations["listCustomFields"];
+        put?: never;
+        /**
+         * Create a custom field
+         * @description Adds a field to a kind of record. From then on `customFields` of such records takes fields that are defined and not archived only, with values of their types; before the first definition it takes any JSON object. What records hold already stays as it is.
+         *
+         *     Requires the scope `customFields:manage`.
+         */
+        post: operations["createCustomField"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-fields/{customFieldId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a custom field
+         * @description One custom field.
+         *
+         *     Requires the scope `customFields:read`.
+         */
+        get: operations["getCustomField"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a custom field
+         * @description Applies a merge patch (RFC 7396). A rule that becomes stricter holds for values that are written from then on; what records hold stays as it is. `archived` takes a field out of use and back.
+         *
+         *     Requires the scope `customFields:manage`.
+         */
+        patch: operations["updateCustomField"];
+        trace?: never;
+    };
+    "/organization/schemas/{object}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the schema of a kind of record
+         * @description The JSON Schema (2020-12) of a kind of record as this organization has it, with its custom fields typed. Values that records have held since before a field was defined, or its rules were, are returned as they are.
+         *
+         *     Requires the scope `customFields:read`.
+         */
+        get: operations["getOrganizationSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/organization/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the contract of the organization
+         * @description The contract of this API (OpenAPI 3.1) as this organization has it: with its custom fields typed, to generate clients from. Values that records have held since before a field was defined, or its rules were, are returned as they are.
+         *
+         *     Requires the scope `customFields:read`.
+         */
+        get: operations["getOrganizationOpenapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pipelines": {
         parameters: {
             query?: never;
@@ -1431,7 +1531,7 @@ export interface components {
         /** @description Labels without order; no label twice. */
         Tags: string[];
         /**
-         * @description Fields of your own: any JSON object of at most 32 KiB and 8 levels, stored and returned exactly. A patch merges into it per RFC 7396.
+         * @description Fields of your own: at most 32 KiB and 8 levels, stored and returned exactly. Before the organization defines custom fields for the kind of record this is any JSON object; from then on it takes the fields that are defined and not archived, with values of their types, and `getOrganizationOpenapi` says which. A patch merges into it per RFC 7396.
          * @example {
          *       "tier": "gold",
          *       "seats": 25
@@ -2135,19 +2235,34 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
+        /** @description What the new account gets beside the values of the lead. */
+        AccountConversion: {
+            customFields?: components["schemas"]["CustomFields"];
+        };
+        /** @description What the new contact gets beside the values of the lead. */
+        ContactConversion: {
+            customFields?: components["schemas"]["CustomFields"];
+        };
+        /** @description What the new opportunity gets beside the values of the lead. */
+        OpportunityConversion: {
+            name: components["schemas"]["Name"];
+            amount?: components["schemas"]["OptionalMoney"];
+            expectedCloseDate?: components["schemas"]["OptionalDate"];
+            stageId?: components["schemas"]["Id"];
+            customFields?: components["schemas"]["CustomFields"];
+        };
         /** @description What the lead becomes. An id names an existing record; otherwise a new one is made from the lead. */
         LeadConversion: {
             /** @description An existing account; without it a new one is made from the company name. */
             accountId?: components["schemas"]["Id"];
+            /** @description More about the new account; not together with `accountId`. */
+            account?: components["schemas"]["AccountConversion"];
             /** @description An existing contact; without it a new one is made from the person. */
             contactId?: components["schemas"]["Id"];
+            /** @description More about the new contact; not together with `contactId`. */
+            contact?: components["schemas"]["ContactConversion"];
             /** @description Also make an opportunity. */
-            opportunity?: {
-                name: components["schemas"]["Name"];
-                amount?: components["schemas"]["OptionalMoney"];
-                expectedCloseDate?: components["schemas"]["OptionalDate"];
-                stageId?: components["schemas"]["Id"];
-            };
+            opportunity?: components["schemas"]["OpportunityConversion"];
         };
         /** @description An opportunity. */
         Opportunity: {
@@ -2348,6 +2463,166 @@ export interface components {
                 /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
                 problem?: components["schemas"]["Problem"];
             }[];
+        };
+        /**
+         * @description A kind of record that can have custom fields.
+         * @enum {string}
+         */
+        CustomFieldObject: "account" | "contact" | "lead" | "opportunity";
+        /**
+         * @description What the values are. `text`: one line; `longText`: several; `number` and `integer`: JSON numbers; `date`: `2026-03-31`; `timestamp`: RFC 3339; `money`: an amount and its currency; `select` and `multiSelect`: values of `options`; `user`: the id of an active user; `reference`: the id of a record of the kind `referenceObject`; `url`, `email`, and `phone` in E.164 form.
+         * @enum {string}
+         */
+        CustomFieldType: "text" | "longText" | "number" | "integer" | "boolean" | "date" | "timestamp" | "money" | "select" | "multiSelect" | "user" | "reference" | "url" | "email" | "phone";
+        /** @description A value of the type of the field, or null. */
+        CustomFieldValue: string | number | boolean | string[] | {
+            [key: string]: unknown;
+        } | null;
+        /** @description A value that a selection offers. */
+        CustomFieldOption: {
+            /** @description What records hold; it never changes. */
+            value: string;
+            label: components["schemas"]["Name"];
+            /** @description Records keep an archived value, and cannot be given it anew. */
+            archived: boolean;
+        };
+        /** @description What a selection offers, in the order in which it is shown. An option cannot be taken out, only archived: records may hold its value. */
+        CustomFieldOptions: components["schemas"]["CustomFieldOption"][];
+        /** @description A field that the organization has added to a kind of record. */
+        CustomField: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            object: components["schemas"]["CustomFieldObject"];
+            /**
+             * @description The name of the field in `customFields`. Unique per kind of record, and never used again.
+             * @example tier
+             */
+            key: string;
+            type: components["schemas"]["CustomFieldType"];
+            /**
+             * @description For `reference`, the kind of record that the values are ids of; otherwise null.
+             * @enum {string|null}
+             */
+            referenceObject: "account" | "contact" | "lead" | "opportunity" | null;
+            /** @description What people read. */
+            label: components["schemas"]["Name"];
+            description: components["schemas"]["OptionalLongText"];
+            /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
+            required: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique: boolean;
+            /** @description What new records get when nothing is given. */
+            defaultValue: components["schemas"]["CustomFieldValue"];
+            options: components["schemas"]["CustomFieldOptions"];
+            /** @description For `text`: what the whole value must match, as a regular expression of ECMA-262 without look-around and back references. One that could take long to match is refused: repeat fewer parts, or set `maxLength`. */
+            pattern: string | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            minimum: number | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            maximum: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            minLength: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            maxLength: number | null;
+            /** @description Whether the values say something about a person. */
+            personalData: boolean;
+            /** @description Records keep the value of an archived field, and cannot be given another one. */
+            archived: boolean;
+        };
+        /** @description A page of custom fields. */
+        CustomFieldList: {
+            data: components["schemas"]["CustomField"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description A custom field to create. */
+        CustomFieldCreate: {
+            object: components["schemas"]["CustomFieldObject"];
+            /**
+             * @description The name of the field in `customFields`. Unique per kind of record, and never used again.
+             * @example tier
+             */
+            key: string;
+            type: components["schemas"]["CustomFieldType"];
+            /**
+             * @description For `reference`, the kind of record that the values are ids of; otherwise null.
+             * @enum {string|null}
+             */
+            referenceObject?: "account" | "contact" | "lead" | "opportunity" | null;
+            /** @description What people read. */
+            label: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
+            required?: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique?: boolean;
+            /** @description What new records get when nothing is given. */
+            defaultValue?: components["schemas"]["CustomFieldValue"];
+            options?: components["schemas"]["CustomFieldOptions"];
+            /** @description For `text`: what the whole value must match, as a regular expression of ECMA-262 without look-around and back references. One that could take long to match is refused: repeat fewer parts, or set `maxLength`. */
+            pattern?: string | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            minimum?: number | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            maximum?: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            minLength?: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            maxLength?: number | null;
+            /** @description Whether the values say something about a person. */
+            personalData?: boolean;
+        };
+        /** @description A merge patch (RFC 7396) of a custom field; what is absent stays as it is. `object`, `key`, `type` and `referenceObject` never change. */
+        CustomFieldUpdate: {
+            /** @description What people read. */
+            label?: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Whether new records need a value, and existing ones cannot lose theirs. Records without one stay as they are. */
+            required?: boolean;
+            /** @description Whether no two live records may have the same value; e-mail addresses are compared without regard to case. For `text`, `number`, `integer`, `date`, `user`, `reference`, `url`, `email` and `phone`. */
+            unique?: boolean;
+            /** @description What new records get when nothing is given. */
+            defaultValue?: components["schemas"]["CustomFieldValue"];
+            options?: components["schemas"]["CustomFieldOptions"];
+            /** @description For `text`: what the whole value must match, as a regular expression of ECMA-262 without look-around and back references. One that could take long to match is refused: repeat fewer parts, or set `maxLength`. */
+            pattern?: string | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            minimum?: number | null;
+            /** @description For `number`, `integer`, and the amount of `money`. */
+            maximum?: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            minLength?: number | null;
+            /**
+             * Format: int32
+             * @description For `text`, at most 255, and `longText`, in characters.
+             */
+            maxLength?: number | null;
+            /** @description Whether the values say something about a person. */
+            personalData?: boolean;
+            /** @description `true` archives the field: records keep its value, and cannot be given another one. `false` brings it back. */
+            archived?: boolean;
+        };
+        /** @description A JSON document of another standard. */
+        JsonDocument: {
+            [key: string]: unknown;
         };
         /** @description A stage of a pipeline. */
         Stage: {
@@ -2621,6 +2896,20 @@ export interface components {
                 };
             };
         };
+        /** @description There are 200 custom fields of the object that are not archived; or the field would be unique, and live records share a value. */
+        CustomFieldChangeConflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "too_many_custom_fields" | "duplicate_value";
+                };
+            };
+        };
         /** @description The e-mail address and password do not belong together. Whether the address exists is not told. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
         InvalidCredentialsOrUnauthenticated: {
             headers: {
@@ -2747,6 +3036,20 @@ export interface components {
                 };
             };
         };
+        /** @description Another custom field of the object has the key, also when it is archived; or there are 200 that are not; or it would be unique, and live records share a value. Or: A request with this `Idempotency-Key` is still running. */
+        CustomFieldConflictOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "key_taken" | "too_many_custom_fields" | "duplicate_value" | "idempotency_key_in_use";
+                };
+            };
+        };
     };
     parameters: {
         /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -2791,6 +3094,8 @@ export interface components {
         OpportunityId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         OpportunityField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId";
+        /** @description The id of the custom field. */
+        CustomFieldId: components["schemas"]["Id"];
     };
     requestBodies: never;
     headers: {
@@ -2814,6 +3119,8 @@ export interface components {
         Link: string;
         /** @description `true` when this reply repeats the stored reply of an earlier request with the same `Idempotency-Key`. */
         "Idempotency-Replayed": "true";
+        /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
+        ContentETag: string;
     };
     pathItems: never;
 }
@@ -4356,7 +4663,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -4517,6 +4824,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4558,7 +4866,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
@@ -4817,7 +5125,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
@@ -4978,6 +5286,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -5019,7 +5328,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyKeyInUse"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
@@ -5131,6 +5440,261 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
                 };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listCustomFields: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description The order of the list; `-` turns it round. The id breaks ties. */
+                sort?: ("createdAt" | "-createdAt" | "key" | "-key")[];
+                /** @description Only fields of this kind of record. */
+                object?: components["schemas"]["CustomFieldObject"];
+                /** @description Only fields that are, or are not, archived. */
+                archived?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of custom fields. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomFieldList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createCustomField: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomFieldCreate"];
+            };
+        };
+        responses: {
+            /** @description The created custom field. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomField"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["CustomFieldConflictOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getCustomField: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the custom field. */
+                customFieldId: components["parameters"]["CustomFieldId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The custom field. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomField"];
+                };
+            };
+            /** @description The custom field has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    updateCustomField: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the custom field. */
+                customFieldId: components["parameters"]["CustomFieldId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["CustomFieldUpdate"];
+                "application/json": components["schemas"]["CustomFieldUpdate"];
+            };
+        };
+        responses: {
+            /** @description The changed custom field. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomField"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["CustomFieldChangeConflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getOrganizationSchema: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The kind of record. */
+                object: components["schemas"]["CustomFieldObject"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schema. */
+            200: {
+                headers: {
+                    /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JsonDocument"];
+                };
+            };
+            /** @description It has not changed. */
+            304: {
+                headers: {
+                    /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getOrganizationOpenapi: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contract. */
+            200: {
+                headers: {
+                    /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JsonDocument"];
+                };
+            };
+            /** @description It has not changed. */
+            304: {
+                headers: {
+                    /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];

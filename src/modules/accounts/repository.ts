@@ -37,5 +37,5 @@ export const accounts = defineRecord<Account>()({
   },
   defaults: {},
   sorts: { name: sortBy(t.name) },
-  unique: { domain: t.domain },
+  unique: { domain: t.domain, customFields: t.customFields },
 })

@@ -41,6 +41,6 @@ export const contacts = defineRecord<Contact>()({
   },
   defaults: { additionalEmails: [], doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name) },
-  unique: { email: t.emailKey },
+  unique: { email: t.emailKey, customFields: t.customFields },
   compute: ({ firstName, lastName }) => ({ name: [firstName, lastName].filter(Boolean).join(' ') }),
 })

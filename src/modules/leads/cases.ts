@@ -4,6 +4,7 @@ import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
+import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 
@@ -23,6 +24,7 @@ const lead = {
 }
 
 const verbs = { ...recordCases(lead), ...recoveryCases(lead) }
+const duplicate = uniqueFieldCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
 const convert = ({ owner }: World, id: string, into: object, headers?: Record<string, string>): Promise<Reply> =>
@@ -32,12 +34,12 @@ type Result = Record<'account' | 'contact' | 'opportunity', { record: { id: stri
 
 export const cases = {
   listLeads: verbs.list,
-  createLead: verbs.create,
+  createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
   getLead: verbs.get,
-  updateLead: verbs.update,
+  updateLead: { ...verbs.update, 409: duplicate.update },
   deleteLead: verbs.remove,
-  restoreLead: verbs.restore,
+  restoreLead: { ...verbs.restore, 409: duplicate.restore },
   listLeadHistory: verbs.history,
   listDeletedLeads: verbs.bin,
   purgeLead: verbs.purge,

@@ -57,6 +57,11 @@ const toName = (text: string | null, { name }: Lead): string =>
 
 async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): Promise<Result> {
   const { ownerId, teamId } = lead
+  for (const part of ['account', 'contact'] as const) {
+    if (wanted[part] && wanted[`${part}Id`]) {
+      throw new InvalidRequest({ pointer: `/${part}`, code: 'not_new', message: `must be absent beside ${part}Id` })
+    }
+  }
   const account = wanted.accountId
     ? await existing(scope, accounts, wanted.accountId, '/accountId')
     : await created(scope, tx, accounts, {
@@ -69,7 +74,8 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
         annualRevenue: lead.annualRevenue,
         billingAddress: lead.address,
         source: lead.source,
-      })
+        customFields: wanted.account?.customFields,
+      }).catch(within('/account'))
   const contact = wanted.contactId
     ? await existing(scope, contacts, wanted.contactId, '/contactId')
     : await created(scope, tx, contacts, {
@@ -86,7 +92,8 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
         source: lead.source,
         doNotCall: lead.doNotCall,
         emailOptOut: lead.emailOptOut,
-      })
+        customFields: wanted.contact?.customFields,
+      }).catch(within('/contact'))
   const opportunity = wanted.opportunity
     ? await created(scope, tx, opportunities, {
         ...wanted.opportunity,

@@ -43,7 +43,7 @@ export const leads = defineRecord<Lead>()({
   },
   defaults: { status: 'open', doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name), score: sortByOptional(t.score, leadScoreKey, -1) },
-  unique: {},
+  unique: { customFields: t.customFields },
   compute: (lead) => ({ name: displayName(lead) }),
 })
 

@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 
@@ -19,15 +20,16 @@ const opportunity = {
 }
 
 const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity) }
+const duplicate = uniqueFieldCases(opportunity)
 
 export const cases = {
   listOpportunities: verbs.list,
-  createOpportunity: verbs.create,
+  createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   getOpportunity: verbs.get,
-  updateOpportunity: verbs.update,
+  updateOpportunity: { ...verbs.update, 409: duplicate.update },
   deleteOpportunity: verbs.remove,
-  restoreOpportunity: verbs.restore,
+  restoreOpportunity: { ...verbs.restore, 409: duplicate.restore },
   listOpportunityHistory: verbs.history,
   listDeletedOpportunities: verbs.bin,
   purgeOpportunity: verbs.purge,

@@ -104,6 +104,6 @@ export const opportunities = defineRecord<Opportunity>()({
     amount: sortByOptional(t.amountMinor, amountKey, '-9223372036854775807'),
     expectedCloseDate: sortByOptional(t.expectedCloseDate, expectedCloseDateKey, '-infinity'),
   },
-  unique: {},
+  unique: { customFields: t.customFields },
   resolve: followStage,
 })

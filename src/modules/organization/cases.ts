@@ -1,9 +1,35 @@
 import { expect } from 'vitest'
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
-import { refused, rowsOf, unchanged } from '../../testing/case.js'
+import { type Case, refused, rowsOf, unchanged } from '../../testing/case.js'
 
 const url = operations.getOrganization.path
+const schemaUrl = operations.getOrganizationSchema.path.replace('{object}', 'account')
+
+/** A document that changes with the custom fields, and with nothing else. */
+const documentCases = (path: string, typed: (document: Document, key: string) => unknown) =>
+  ({
+    200: async (world) => {
+      const plain = await world.owner.get(path)
+      const field = { object: 'account', key: 'seats', type: 'integer', label: 'Seats', minimum: 1 }
+      expect((await world.owner.post(operations.createCustomField.path, field)).statusCode).toBe(201)
+      const reply = await unchanged(world, () => world.owner.get(path, { 'if-none-match': String(plain.headers.etag) }))
+      expect(reply.headers.etag).not.toBe(plain.headers.etag)
+      expect(typed(plain.json(), 'seats')).toBeUndefined()
+      expect(typed(reply.json(), 'seats')).toMatchObject({ title: 'Seats', type: 'integer' })
+      return reply
+    },
+    304: async (world) => {
+      const { etag } = (await world.owner.get(path)).headers
+      const reply = await unchanged(world, () => world.owner.get(path, { 'if-none-match': String(etag) }))
+      expect(reply.payload).toBe('')
+      expect(reply.headers.etag).toBe(etag)
+      return reply
+    },
+  }) satisfies Record<number, Case>
+
+type Schemas = Record<string, { properties?: Record<string, unknown> }>
+type Document = { $defs: Schemas; components: { schemas: Schemas } }
 
 export const cases = {
   getOrganization: {
@@ -24,6 +50,14 @@ export const cases = {
       return reply
     },
   },
+  getOrganizationSchema: documentCases(
+    schemaUrl,
+    ({ $defs }, key) => $defs.AccountCustomFieldValues?.properties?.[key],
+  ),
+  getOrganizationOpenapi: documentCases(
+    operations.getOrganizationOpenapi.path,
+    ({ components: { schemas } }, key) => schemas.AccountCustomFieldValues?.properties?.[key],
+  ),
   updateOrganization: {
     200: async (world) => {
       const before = (await world.owner.get(url)).json<object>()

@@ -1,0 +1,13 @@
+import type { CustomFieldsHandlers } from '../../../generated/handlers.js'
+import { customFields } from '../../records/custom-fields/definitions.js'
+import { get, list } from '../../records/read.js'
+import { createCustomField, updateCustomField } from './repository.js'
+
+export const handlers: CustomFieldsHandlers = {
+  listCustomFields: ({ query }, { scope }) => list(scope, customFields, query),
+  createCustomField: ({ body }, { scope }) => createCustomField(scope, body),
+  getCustomField: ({ params, headers }, { scope }) =>
+    get(scope, customFields, params.customFieldId, headers['if-none-match']),
+  updateCustomField: ({ params, headers, body }, { scope }) =>
+    updateCustomField(scope, params.customFieldId, body, headers['if-match']),
+}
