@@ -31,6 +31,8 @@ beforeAll(async () => {
     await harness.newTeam(owner.organizationId, [owner])
     for (const { collection } of recordKinds) await newRecord(owner, collection)
     await newCustomField(owner, { key: 'tier' })
+    await newCustomField(owner, { object: 'contact', key: 'number', type: 'integer', options: [], unique: true })
+    await newRecord(owner, '/api/v1/contacts', { customFields: { number: 1 } })
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })
   }
