@@ -54,6 +54,8 @@ export interface UsersHandlers {
   reactivateUser: Handler<'reactivateUser'>
   /** Invite a user. `POST /api/v1/invitations` */
   createInvitation: Handler<'createInvitation'>
+  /** Get an invitation. `GET /api/v1/invitations/{invitationId}` */
+  getInvitation: Handler<'getInvitation'>
   /** Accept an invitation. `POST /api/v1/invitations/accept` */
   acceptInvitation: Handler<'acceptInvitation'>
 }

@@ -18,6 +18,7 @@ export const routes = {
     '/api/v1/users/{userId}/deactivate': { post: { operationId: 'deactivateUser' } },
     '/api/v1/users/{userId}/reactivate': { post: { operationId: 'reactivateUser' } },
     '/api/v1/invitations': { post: { operationId: 'createInvitation' } },
+    '/api/v1/invitations/{invitationId}': { get: { operationId: 'getInvitation' } },
     '/api/v1/invitations/accept': { post: { operationId: 'acceptInvitation' } },
     '/api/v1/accounts': { get: { operationId: 'listAccounts' }, post: { operationId: 'createAccount' } },
     '/api/v1/accounts/batch': { post: { operationId: 'batchAccounts' } },

@@ -8590,6 +8590,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   deactivateUser: { 200: bodies.getUser_200 },
   reactivateUser: { 200: bodies.getUser_200 },
   createInvitation: { 201: bodies.createInvitation_201 },
+  getInvitation: { 200: bodies.createInvitation_201 },
   acceptInvitation: { 201: bodies.register_201 },
   listAccounts: { 200: bodies.listAccounts_200 },
   createAccount: { 201: bodies.createAccount_201 },

@@ -291,7 +291,7 @@ async function explainEach(appUrl: string, recorded: readonly Recorded[]): Promi
         text: bound.text,
         plans: { custom, generic },
         // As in choose_custom_plan() of PostgreSQL: planning anew has its price.
-        chosen: generic.cost < custom.cost + PLANNING_COST ? 'generic' : 'custom',
+        chosen: bound.plans === 'once' && generic.cost < custom.cost + PLANNING_COST ? 'generic' : 'custom',
       })
     }
   } finally {

@@ -6,7 +6,7 @@ import { cpuOf, cpuOfFamily } from './processes.js'
 import { takeSample } from './scenarios.js'
 
 const GET = `select ${CONTACT_COLUMNS} from crm_contacts where organization_id = $1 and id = $2 and deleted_at is null`
-const ENTER = 'select app.enter($1, $2, $3, $4, $5) as entered'
+const ENTER = "select app.enter($1, $2, $3, $4, $5, 'auto') as entered"
 const SET = `select set_config('app.organization_id', $1, $2)`
 
 /** Ways to read one record for one tenant, as the connection of this project sends them. */

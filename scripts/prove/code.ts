@@ -45,7 +45,11 @@ export const codeMutations: readonly Mutation[] = [
   tsc(
     'a handler answers with the code of another problem',
     handlers('auth'),
-    replace(handlers('auth'), "problem(401, 'invalid_credentials')", "problem(401, 'invalid_refresh_token')"),
+    replace(
+      handlers('auth'),
+      "if (!user || !organization) return problem(401, 'invalid_credentials')",
+      "if (!user || !organization) return problem(401, 'invalid_refresh_token')",
+    ),
   ),
   tsc(
     'a handler answers with a misspelt code',

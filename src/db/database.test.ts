@@ -7,7 +7,7 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.js'
 import { createTcpGate } from '../testing/tcp-gate.js'
 import { type Claim, type Database, type DatabaseOptions, openDatabase } from './database.js'
 import { DatabaseUnavailable, StaleClaim } from './errors.js'
-import { parameter, statement } from './statement.js'
+import { type Plans, parameter, statement } from './statement.js'
 
 type Note = { organizationId: string; id: string; text: string }
 
@@ -20,6 +20,17 @@ const editNotes = statement('notes.edit', sql`update notes set text = ${paramete
 const dropNotes = statement('notes.drop', sql`delete from notes`)
 const fail = statement('notes.fail', sql`select 1 / (${parameter('zero')}::integer)`)
 const sleep = statement('notes.sleep', sql`select pg_sleep(${parameter('seconds')}::float8)`)
+const findNote = (plans: Plans) => {
+  const name = `notes.find_${plans}`
+  return statement<Note>(name, sql`select ${sql.raw(`'${name}'`)}, * from notes where id = ${parameter('id')}`, {
+    plans,
+  })
+}
+const countPlans = statement<{ name: string; once: boolean }>(
+  'notes.plans',
+  sql`select substring(statement from 'notes[.]find_[a-z]+') as name, generic_plans > 0 as once
+        from pg_prepared_statements where statement like 'select ''notes.find%' order by name`,
+)
 const backend = statement<{ pid: number }>('notes.backend', sql`select pg_backend_pid() as pid`)
 
 let testDatabase: TestDatabase
@@ -572,4 +583,17 @@ test('every statement runs as the role that row-level security holds, whoever th
   expect(await database.as({ kind: 'maintenance' }).run(whoami())).toEqual([{ role: 'zenith_app' }])
   await database.as(tenant(randomUUID())).run(readNotes())
   expect(await database.as(tenant(randomUUID())).run(readNotes())).toEqual([])
+})
+
+test('a statement whose values differ much is planned for them each time, the others are not', async () => {
+  const db = open({ poolSize: 1 }).as(await newPrincipal())
+  const [once, always] = [findNote('once'), findNote('always')]
+  for (let run = 0; run < 8; run++) {
+    await db.run(always({ id: randomUUID() }))
+    await db.run(once({ id: randomUUID() }))
+  }
+  expect(await db.run(countPlans())).toEqual([
+    { name: 'notes.find_always', once: false },
+    { name: 'notes.find_once', once: true },
+  ])
 })

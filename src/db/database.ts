@@ -1,7 +1,7 @@
 import { appRole } from './columns.js'
 import { DatabaseUnavailable, StaleClaim, translate } from './errors.js'
 import { type Connection, Pool } from './pool.js'
-import type { Bound } from './statement.js'
+import type { Bound, Plans } from './statement.js'
 
 type Rows<Bounds extends readonly Bound<unknown>[]> = {
   [Index in keyof Bounds]: Bounds[Index] extends Bound<infer Row> ? Row[] : never
@@ -98,7 +98,8 @@ class ClaimExecutor implements Executor {
   async all<Bounds extends readonly Bound<unknown>[]>(...bounds: Bounds): Promise<Rows<Bounds>> {
     return this.#connected(async (connection) => {
       // Not awaited one by one: the claim and the statements leave in one flight, and each is its own transaction.
-      const entering = enter(connection, this.#claim, false)
+      const plans = bounds.some((bound) => bound.plans === 'always') ? 'always' : 'once'
+      const entering = enter(connection, this.#claim, false, plans)
       const running = bounds.map((bound) => send(connection, bound, this.#observe))
       const [entered, ...results] = await Promise.allSettled([entering, ...running])
       if (entered.status === 'rejected') throw entered.reason
@@ -109,7 +110,7 @@ class ClaimExecutor implements Executor {
   transaction<Result>(work: (tx: Executor) => Promise<Result>): Promise<Result> {
     return this.#connected(async (connection) => {
       const begun = connection.send('begin')
-      const entering = enter(connection, this.#claim, true)
+      const entering = enter(connection, this.#claim, true, 'once')
       const opened = Promise.all([begun, entering])
       // Whoever runs the first statement awaits this; until then a failure must not count as unhandled.
       opened.catch(() => undefined)
@@ -175,18 +176,28 @@ class TransactionExecutor implements Executor {
   }
 }
 
-const ENTER = 'select app.enter($1, $2, $3, $4, $5) as entered'
+const ENTER = 'select app.enter($1, $2, $3, $4, $5, $6) as entered'
 const CLAIM =
   "select set_config('app.organization_id', $1, $5), set_config('app.user_id', $2, $5), set_config('app.email', $3, $5), set_config('app.maintenance', $4, $5)"
+
+/** `auto` tries five times, and plans for the values once more only where that looks cheaper by more than planning costs. */
+const PLAN_CACHE_MODE: Record<Plans, string> = { once: 'auto', always: 'force_custom_plan' }
 
 /**
  * Puts the claim on the connection. It stays there after the request, so every checkout starts with it.
  * A principal that no longer holds leaves the connection without a tenant: what follows in the flight sees and changes nothing.
  */
-async function enter(connection: Connection, claim: Claim, local: boolean): Promise<void> {
+async function enter(connection: Connection, claim: Claim, local: boolean, plans: Plans): Promise<void> {
   if (claim.kind === 'principal') {
     const { organizationId, userId, sessionId, version } = claim
-    const [row] = await connection.send(ENTER, [organizationId, userId, sessionId, version, local])
+    const [row] = await connection.send(ENTER, [
+      organizationId,
+      userId,
+      sessionId,
+      version,
+      local,
+      PLAN_CACHE_MODE[plans],
+    ])
     if (row?.entered === null) throw new DatabaseUnavailable('the session and its rights could not be verified')
     if (!row?.entered) throw new StaleClaim('the session has ended or its rights have changed')
     return
@@ -202,18 +213,14 @@ async function send(connection: Connection, bound: Bound<unknown>, observe: Obse
   const start = performance.now()
   let failed = true
   try {
-    const rows = bound.columns
-      ? named(await connection.sendForArrays(bound.text, bound.values), bound.columns)
+    const rows = bound.toRow
+      ? (await connection.sendForArrays(bound.text, bound.values)).map(bound.toRow)
       : await connection.send(bound.text, bound.values)
     failed = false
     return rows
   } finally {
     observe(bound.name, (performance.now() - start) / 1000, failed)
   }
-}
-
-function named(rows: readonly unknown[][], columns: readonly string[]): Record<string, unknown>[] {
-  return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])))
 }
 
 function unwrap(result: PromiseSettledResult<unknown>): unknown {

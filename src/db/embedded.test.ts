@@ -90,8 +90,9 @@ describe('startEmbeddedPostgres', () => {
   })
 
   test('a lock file left by a crash does not matter, even when its process id is in use again', async () => {
-    for (const pid of [999_999_999, process.pid]) {
-      await writeFile(lockFile(), `${pid}\n/proc/self/cwd\n1\n20000\n\n127.0.0.1\n1 1\nready   \n`)
+    const lockOf = (pid: number) => `${pid}\n/proc/self/cwd\n1\n20000\n\n127.0.0.1\n1 1\nready   \n`
+    for (const lock of [lockOf(999_999_999), lockOf(process.pid), '']) {
+      await writeFile(lockFile(), lock)
       const server = await start()
       expect(await rows(server.appUrl, 'select 1')).toEqual([[1]])
       await server.stop()

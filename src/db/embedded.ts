@@ -249,6 +249,10 @@ async function startServer(launch: Launch, dataDir: string): Promise<Server> {
       }
       const messages = await lastLines(log)
       if (messages.includes('lock file "postmaster.pid" already exists')) throw inUse(dataDir)
+      if (messages.includes('lock file "postmaster.pid" is empty') && attempt < 10) {
+        await settleEmptyLock(files.cluster)
+        continue
+      }
       if (!messages.includes('could not bind') || attempt === 10) {
         throw new StartupError(`The embedded PostgreSQL does not start on ${files.cluster}:\n${messages}`)
       }
@@ -330,6 +334,15 @@ async function waitForPreviousServer(cluster: string, dataDir: string): Promise<
     if (lock.status !== 'stopping' && attempt >= patience) throw inUse(dataDir, lock.pid)
     await sleep(10)
   }
+}
+
+/** A server that is just starting fills its lock file at once; one that stays empty is what a crash has left. */
+async function settleEmptyLock(cluster: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ((await readLock(cluster))?.text !== '') return
+    await sleep(10)
+  }
+  await rm(join(cluster, 'postmaster.pid'), { force: true })
 }
 
 async function runsOn(pid: number, cluster: string): Promise<boolean> {

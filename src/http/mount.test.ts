@@ -14,13 +14,18 @@ const publicOperations = (Object.values(operations) as OperationFacts[]).filter(
 describe.each(publicOperations.map(({ method, path }) => [method, path] as const))(
   '%s %s, which is public',
   (method, url) => {
-    it.each(['Bearer', 'Bearer expired', 'bearer x.y.z', 'Basic YWRhOnNlY3JldA=='])(
-      'passes over the credential "%s"',
-      async (authorization) => {
-        const reply = await harness.send({ method, url, headers: { authorization } })
-        expect(reply.statusCode).toBe(method === 'GET' ? 200 : 400)
-      },
-    )
+    const withCredential = (authorization: string) => harness.send({ method, url, headers: { authorization } })
+
+    it('refuses a credential of a scheme that nobody can check', async () => {
+      const reply = await withCredential('Basic YWRhOnNlY3JldA==')
+      expect(reply.statusCode).toBe(401)
+      expect(reply.headers['www-authenticate']).toMatch(/^Bearer /)
+      expect(reply.json()).toMatchObject({ code: 'unauthenticated' })
+    })
+
+    it.each(['Bearer', 'Bearer expired', 'bearer x.y.z'])('passes over the token of "%s"', async (authorization) => {
+      expect((await withCredential(authorization)).statusCode).toBe(method === 'GET' ? 200 : 400)
+    })
   },
 )
 

@@ -73,7 +73,10 @@ async function admit(
   if (!acceptsJson(request.headers.accept)) return send(request, reply, problem(406, 'not_acceptable'))
   if (!operation.public) request.principal = (await authenticator.authenticate(request)) ?? null
   if (!takeQuota(operation, request, reply, services)) return send(request, reply, problem(429, 'too_many_requests'))
-  if (!operation.public) {
+  if (operation.public) {
+    // An expired token does no harm here, and a client that always sends one must be able to refresh it.
+    if (!isBearer(request.headers.authorization ?? 'Bearer')) return send(request, reply, unauthenticated())
+  } else {
     if (!request.principal) return send(request, reply, unauthenticated())
     if (!permits(request.principal, operation)) {
       // The memory may be out of date; only the database can say no.
@@ -93,6 +96,8 @@ async function admit(
   }
   return undefined
 }
+
+const isBearer = (authorization: string): boolean => /^bearer(?: |$)/i.test(authorization)
 
 const permits = ({ role }: Principal, { permission }: OperationFacts): boolean =>
   permission === null || rolePermissions[role][permission] !== undefined

@@ -23,6 +23,7 @@ export async function get<Resource extends { version: number }>(
     statement<Row>(
       `${type.plural}.get`,
       sql`select ${columnsOf(type)} from ${type.from} where ${type.visible(level)} and ${type.id} = ${parameter('id')}`,
+      { columns: keysOf(type) },
     ),
   )
   const [row] = await scope.db.run(find({ ...scopeParameters(scope), id }))
@@ -67,7 +68,11 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
 
   const page = type.prepared(
     `list ${level} ${filters.map((filter) => filter.shape)} ${sort} ${after !== undefined}`,
-    () => statement<Row>(`${type.plural}.list`, listQuery(type, level, filters, order, after !== undefined)),
+    () =>
+      statement<Row>(`${type.plural}.list`, listQuery(type, level, filters, order, after !== undefined), {
+        plans: filters.length > 0 ? 'always' : 'once',
+        columns: keysOf(type),
+      }),
   )
   const values = {
     ...scopeParameters(scope),
@@ -200,3 +205,5 @@ export function columnsOf(type: Readable<unknown>): SQL {
     sql`, `,
   )
 }
+
+export const keysOf = (type: Readable<unknown>): string[] => type.columns.map(keyOf)

@@ -13,7 +13,7 @@ import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
-import { columnsOf } from './read.js'
+import { columnsOf, keysOf } from './read.js'
 import type { RecordMeta, RecordType } from './record-type.js'
 import { assertReferences, type References, referenceParameters, references } from './references.js'
 import { reaches, requireLevel, sameOrganization, scopeParameters, within } from './scope.js'
@@ -222,6 +222,7 @@ export async function lock<Resource extends RecordMeta>(
     return statement<Row>(
       `${type.plural}.lock`,
       sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, visible)} and id = ${parameter('id')} and ${live} for no key update`,
+      { columns: keysOf(type) },
     )
   })
   const [row] = await tx.run(find({ ...scopeParameters(scope), id }))

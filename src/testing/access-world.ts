@@ -68,7 +68,7 @@ export async function newRecord(
 
 /**
  * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
- * it is to be restored, or a member, deactivated where they are to be reactivated. Undefined for a path without an id.
+ * it is to be restored, a member, deactivated where they are to be reactivated, or something else without values. Undefined for a path without an id.
  */
 export async function newTarget(
   harness: Harness,
@@ -86,7 +86,8 @@ export async function newTarget(
     if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))
     return userId
   }
-  const record = await newRecord(owner, collection, values)
+  const isRecord = recordKinds.some((kind) => kind.collection === collection)
+  const record = await newRecord(owner, collection, isRecord ? values : {})
   if (path === `${one}/restore`) await must(owner.delete(`${collection}/${record.id}`))
   return record.id
 }

@@ -90,6 +90,11 @@ export function createInvitation(client: Client, options: Options<'createInvitat
   return call(client, { method: 'POST', path: '/api/v1/invitations', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Get an invitation. `GET /api/v1/invitations/{invitationId}` */
+export function getInvitation(client: Client, options: Options<'getInvitation'>): Promise<Result<'getInvitation'>> {
+  return call(client, { method: 'GET', path: '/api/v1/invitations/{invitationId}' }, options)
+}
+
 /** Accept an invitation. `POST /api/v1/invitations/accept` */
 export function acceptInvitation(client: Client, options: Options<'acceptInvitation'>): Promise<Result<'acceptInvitation'>> {
   return call(client, { method: 'POST', path: '/api/v1/invitations/accept', mediaType: 'application/json', public: true }, options)

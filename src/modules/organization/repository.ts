@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { eq, sql } from 'drizzle-orm'
 import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
@@ -60,7 +61,7 @@ export async function getOrganization({ db, principal: { organizationId } }: Sco
     : { status: 200 as const, headers, body: toOrganization(row) }
 }
 
-/** Applies a merge patch to the caller's organization. */
+/** Applies a merge patch to the caller's organization. A patch that changes nothing leaves the version alone. */
 export async function updateOrganization(
   { db, principal: { organizationId }, clock }: Scope,
   patch: components['schemas']['OrganizationUpdate'],
@@ -72,8 +73,11 @@ export async function updateOrganization(
     const [before] = await tx.run(hold({ organizationId }))
     if (!before) throw new Error(`organization ${organizationId} is gone`)
     if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
+    const edited = mergePatch(before, patch)
     const now = clock().toISOString()
-    const [after = before] = await tx.run(save({ ...mergePatch(before, patch), organizationId, now }))
+    const [after = before] = isDeepStrictEqual(before, edited)
+      ? [before]
+      : await tx.run(save({ ...edited, organizationId, now }))
     return { status: 200 as const, headers: { ETag: etagOf(after) }, body: toOrganization(after) }
   })
 }

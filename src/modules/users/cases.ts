@@ -177,6 +177,21 @@ export const cases = {
     412: outdated(reactivate),
   },
 
+  getInvitation: {
+    200: async (world) => {
+      const created = await world.owner.post(invitations, { email: `${randomUUID()}@example.com`, role: 'member' })
+      const reply = await unchanged(world, () => world.owner.get(String(created.headers.location)))
+      expect(reply.json()).toEqual(created.json())
+      return reply
+    },
+    404: async (world) => {
+      const stranger = await world.harness.newOrganization()
+      const theirs = await stranger.post(invitations, { email: `${randomUUID()}@example.com`, role: 'member' })
+      await refused(world, 'not_found', () => world.owner.get(String(theirs.headers.location)))
+      return refused(world, 'not_found', () => world.owner.get(`${invitations}/${randomUUID()}`))
+    },
+  },
+
   createInvitation: {
     201: async (world) => {
       const { organizationId, userId } = world.owner

@@ -1,7 +1,7 @@
 import type { UsersHandlers } from '../../../generated/handlers.js'
 import { problem } from '../../problem.js'
 import { get, list } from '../../records/read.js'
-import { accept, invite } from './invitations.js'
+import { accept, getInvitation, invite } from './invitations.js'
 import { deactivateUser, reactivateUser, updateUser, users } from './repository.js'
 
 export const handlers: UsersHandlers = {
@@ -10,6 +10,7 @@ export const handlers: UsersHandlers = {
   updateUser: ({ params, headers, body }, { scope }) => updateUser(scope, params.userId, body, headers['if-match']),
   deactivateUser: ({ params, headers }, { scope }) => deactivateUser(scope, params.userId, headers['if-match']),
   reactivateUser: ({ params, headers }, { scope }) => reactivateUser(scope, params.userId, headers['if-match']),
+  getInvitation: ({ params }, { scope }) => getInvitation(scope, params.invitationId),
   createInvitation: ({ body }, context) => invite(context, body),
   acceptInvitation: async ({ body }, context) => {
     const session = await accept(context, body)

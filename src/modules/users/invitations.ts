@@ -1,10 +1,11 @@
 import { and, eq, gt, isNull, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { components } from '../../../generated/types.js'
-import type { Context, Services } from '../../context.js'
+import type { Context, Scope, Services } from '../../context.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { crmMemberships, crmOrganizations, crmUsers } from '../../db/table.js'
 import { problem } from '../../problem.js'
+import { toRfc3339 } from '../../records/fields.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
 import { assertGoodPassword, hashPassword, passwordMatches } from '../auth/passwords.js'
 import { addMember, addUser } from '../auth/register.js'
@@ -74,6 +75,39 @@ const markAccepted = statement(
     .set({ acceptedAt: sql`${parameter('now')}` })
     .where(and(eq(t.organizationId, parameter('organizationId')), eq(t.id, parameter('id')))),
 )
+
+const find = statement(
+  'users.get_invitation',
+  query
+    .select({
+      id: t.id,
+      email: t.email,
+      role: t.role,
+      invitedById: t.invitedById,
+      createdAt: t.createdAt,
+      expiresAt: t.expiresAt,
+      acceptedAt: t.acceptedAt,
+    })
+    .from(t)
+    .where(and(eq(t.organizationId, parameter('organizationId')), eq(t.id, parameter('id')))),
+)
+
+/** An invitation of the caller's organization, whatever has become of it. */
+export async function getInvitation({ db, principal: { organizationId } }: Scope, id: string) {
+  const [row] = await db.run(find({ organizationId, id }))
+  if (!row) return problem(404, 'not_found')
+  const { invitedById, createdAt, expiresAt, acceptedAt, ...invitation } = row
+  return {
+    status: 200 as const,
+    body: {
+      ...invitation,
+      invitedBy: { type: 'user' as const, id: invitedById },
+      createdAt: toRfc3339(createdAt),
+      expiresAt: toRfc3339(expiresAt),
+      acceptedAt: acceptedAt && toRfc3339(acceptedAt),
+    },
+  }
+}
 
 /** Invites somebody; the mail is sent by a job. */
 export async function invite(context: Context, { email, role }: components['schemas']['InvitationCreate']) {
