@@ -63,6 +63,8 @@ export interface AccountsHandlers {
   listAccounts: Handler<'listAccounts'>
   /** Create an account. `POST /api/v1/accounts` */
   createAccount: Handler<'createAccount'>
+  /** Query accounts. `POST /api/v1/accounts/query` */
+  queryAccounts: Handler<'queryAccounts'>
   /** Get an account. `GET /api/v1/accounts/{accountId}` */
   getAccount: Handler<'getAccount'>
   /** Change an account. `PATCH /api/v1/accounts/{accountId}` */
@@ -78,6 +80,8 @@ export interface ContactsHandlers {
   listContacts: Handler<'listContacts'>
   /** Create a contact. `POST /api/v1/contacts` */
   createContact: Handler<'createContact'>
+  /** Query contacts. `POST /api/v1/contacts/query` */
+  queryContacts: Handler<'queryContacts'>
   /** Get a contact. `GET /api/v1/contacts/{contactId}` */
   getContact: Handler<'getContact'>
   /** Change a contact. `PATCH /api/v1/contacts/{contactId}` */
@@ -93,6 +97,8 @@ export interface LeadsHandlers {
   listLeads: Handler<'listLeads'>
   /** Create a lead. `POST /api/v1/leads` */
   createLead: Handler<'createLead'>
+  /** Query leads. `POST /api/v1/leads/query` */
+  queryLeads: Handler<'queryLeads'>
   /** Get a lead. `GET /api/v1/leads/{leadId}` */
   getLead: Handler<'getLead'>
   /** Change a lead. `PATCH /api/v1/leads/{leadId}` */
@@ -110,6 +116,8 @@ export interface OpportunitiesHandlers {
   listOpportunities: Handler<'listOpportunities'>
   /** Create an opportunity. `POST /api/v1/opportunities` */
   createOpportunity: Handler<'createOpportunity'>
+  /** Query opportunities. `POST /api/v1/opportunities/query` */
+  queryOpportunities: Handler<'queryOpportunities'>
   /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
   getOpportunity: Handler<'getOpportunity'>
   /** Change an opportunity. `PATCH /api/v1/opportunities/{opportunityId}` */

@@ -1671,6 +1671,18 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"hasMore" is required!')
       }
       
+      const value_total_86 = obj["total"]
+      if (value_total_86 !== undefined) {
+        json += ",\"total\":"
+        json += asInteger(value_total_86)
+      }
+
+      const value_totalIsExact_87 = obj["totalIsExact"]
+      if (value_totalIsExact_87 !== undefined) {
+        json += ",\"totalIsExact\":"
+        json += asBoolean(value_totalIsExact_87)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
@@ -1717,60 +1729,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_94 = obj["type"]
-      if (value_type_94 !== undefined) {
+      const value_type_96 = obj["type"]
+      if (value_type_96 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_94 !== 'string') {
-          if (value_type_94 === null) {
+        if (typeof value_type_96 !== 'string') {
+          if (value_type_96 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_94 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_94.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_94 instanceof RegExp) {
-            json += asString(value_type_94.source)
+          } else if (value_type_96 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_96.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_96 instanceof RegExp) {
+            json += asString(value_type_96.source)
           } else {
-            json += asString(value_type_94.toString())
+            json += asString(value_type_96.toString())
           }
         } else {
-          json += asString(value_type_94)
+          json += asString(value_type_96)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_95 = obj["id"]
-      if (value_id_95 !== undefined) {
+      const value_id_97 = obj["id"]
+      if (value_id_97 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_95 === null) {
+          if (value_id_97 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_95 === "string" ||
-            value_id_95 === null ||
-            value_id_95 instanceof Date ||
-            value_id_95 instanceof RegExp ||
+            typeof value_id_97 === "string" ||
+            value_id_97 === null ||
+            value_id_97 instanceof Date ||
+            value_id_97 instanceof RegExp ||
             (
-              typeof value_id_95 === "object" &&
-              typeof value_id_95.toString === "function" &&
-              value_id_95.toString !== Object.prototype.toString
+              typeof value_id_97 === "object" &&
+              typeof value_id_97.toString === "function" &&
+              value_id_97.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_95 !== 'string') {
-          if (value_id_95 === null) {
+        if (typeof value_id_97 !== 'string') {
+          if (value_id_97 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_95 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_95.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_95 instanceof RegExp) {
-            json += asString(value_id_95.source)
+          } else if (value_id_97 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_97.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_97 instanceof RegExp) {
+            json += asString(value_id_97.source)
           } else {
-            json += asString(value_id_95.toString())
+            json += asString(value_id_97.toString())
           }
         } else {
-          json += asString(value_id_95)
+          json += asString(value_id_97)
         }
         
           }
@@ -1796,116 +1808,116 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_89 = obj["id"]
-      if (value_id_89 !== undefined) {
+      const value_id_91 = obj["id"]
+      if (value_id_91 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_89 !== 'string') {
-          if (value_id_89 === null) {
+        if (typeof value_id_91 !== 'string') {
+          if (value_id_91 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_89 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_89.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_89 instanceof RegExp) {
-            json += asString(value_id_89.source)
+          } else if (value_id_91 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_91.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_91 instanceof RegExp) {
+            json += asString(value_id_91.source)
           } else {
-            json += asString(value_id_89.toString())
+            json += asString(value_id_91.toString())
           }
         } else {
-          json += asString(value_id_89)
+          json += asString(value_id_91)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_email_90 = obj["email"]
-      if (value_email_90 !== undefined) {
+      const value_email_92 = obj["email"]
+      if (value_email_92 !== undefined) {
         json += ",\"email\":"
         
-        if (typeof value_email_90 !== 'string') {
-          if (value_email_90 === null) {
+        if (typeof value_email_92 !== 'string') {
+          if (value_email_92 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_90 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_90.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_90 instanceof RegExp) {
-            json += asString(value_email_90.source)
+          } else if (value_email_92 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_92.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_92 instanceof RegExp) {
+            json += asString(value_email_92.source)
           } else {
-            json += asString(value_email_90.toString())
+            json += asString(value_email_92.toString())
           }
         } else {
-          json += asString(value_email_90)
+          json += asString(value_email_92)
         }
         
       } else {
         throw new Error('"email" is required!')
       }
       
-      const value_role_91 = obj["role"]
-      if (value_role_91 !== undefined) {
+      const value_role_93 = obj["role"]
+      if (value_role_93 !== undefined) {
         json += ",\"role\":"
         
-        if (typeof value_role_91 !== 'string') {
-          if (value_role_91 === null) {
+        if (typeof value_role_93 !== 'string') {
+          if (value_role_93 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_role_91 instanceof Date) {
-            json += JSON_STR_QUOTE + value_role_91.toISOString() + JSON_STR_QUOTE
-          } else if (value_role_91 instanceof RegExp) {
-            json += asString(value_role_91.source)
+          } else if (value_role_93 instanceof Date) {
+            json += JSON_STR_QUOTE + value_role_93.toISOString() + JSON_STR_QUOTE
+          } else if (value_role_93 instanceof RegExp) {
+            json += asString(value_role_93.source)
           } else {
-            json += asString(value_role_91.toString())
+            json += asString(value_role_93.toString())
           }
         } else {
-          json += asString(value_role_91)
+          json += asString(value_role_93)
         }
         
       } else {
         throw new Error('"role" is required!')
       }
       
-      const value_invitedBy_92 = obj["invitedBy"]
-      if (value_invitedBy_92 !== undefined) {
+      const value_invitedBy_94 = obj["invitedBy"]
+      if (value_invitedBy_94 !== undefined) {
         json += ",\"invitedBy\":"
-        json += anonymous23(value_invitedBy_92)
+        json += anonymous23(value_invitedBy_94)
       } else {
         throw new Error('"invitedBy" is required!')
       }
       
-      const value_createdAt_96 = obj["createdAt"]
-      if (value_createdAt_96 !== undefined) {
+      const value_createdAt_98 = obj["createdAt"]
+      if (value_createdAt_98 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_96)
+        json += asDateTime(value_createdAt_98)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_expiresAt_97 = obj["expiresAt"]
-      if (value_expiresAt_97 !== undefined) {
+      const value_expiresAt_99 = obj["expiresAt"]
+      if (value_expiresAt_99 !== undefined) {
         json += ",\"expiresAt\":"
-        json += asDateTime(value_expiresAt_97)
+        json += asDateTime(value_expiresAt_99)
       } else {
         throw new Error('"expiresAt" is required!')
       }
       
-      const value_acceptedAt_98 = obj["acceptedAt"]
-      if (value_acceptedAt_98 !== undefined) {
+      const value_acceptedAt_100 = obj["acceptedAt"]
+      if (value_acceptedAt_100 !== undefined) {
         json += ",\"acceptedAt\":"
         
-          if (value_acceptedAt_98 === null) {
+          if (value_acceptedAt_100 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_acceptedAt_98 === "string" ||
-            value_acceptedAt_98 === null ||
-            value_acceptedAt_98 instanceof Date ||
-            value_acceptedAt_98 instanceof RegExp ||
+            typeof value_acceptedAt_100 === "string" ||
+            value_acceptedAt_100 === null ||
+            value_acceptedAt_100 instanceof Date ||
+            value_acceptedAt_100 instanceof RegExp ||
             (
-              typeof value_acceptedAt_98 === "object" &&
-              typeof value_acceptedAt_98.toString === "function" &&
-              value_acceptedAt_98.toString !== Object.prototype.toString
+              typeof value_acceptedAt_100 === "object" &&
+              typeof value_acceptedAt_100.toString === "function" &&
+              value_acceptedAt_100.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_acceptedAt_98)
+            json += asDateTime(value_acceptedAt_100)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -1985,44 +1997,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_125 = obj["amount"]
-      if (value_amount_125 !== undefined) {
+      const value_amount_127 = obj["amount"]
+      if (value_amount_127 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_125 !== 'string') {
-          if (value_amount_125 === null) {
+        if (typeof value_amount_127 !== 'string') {
+          if (value_amount_127 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_125 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_125.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_125 instanceof RegExp) {
-            json += asString(value_amount_125.source)
+          } else if (value_amount_127 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_127.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_127 instanceof RegExp) {
+            json += asString(value_amount_127.source)
           } else {
-            json += asString(value_amount_125.toString())
+            json += asString(value_amount_127.toString())
           }
         } else {
-          json += asString(value_amount_125)
+          json += asString(value_amount_127)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_126 = obj["currency"]
-      if (value_currency_126 !== undefined) {
+      const value_currency_128 = obj["currency"]
+      if (value_currency_128 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_126 !== 'string') {
-          if (value_currency_126 === null) {
+        if (typeof value_currency_128 !== 'string') {
+          if (value_currency_128 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_126 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_126.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_126 instanceof RegExp) {
-            json += asString(value_currency_126.source)
+          } else if (value_currency_128 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_128.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_128 instanceof RegExp) {
+            json += asString(value_currency_128.source)
           } else {
-            json += asString(value_currency_126.toString())
+            json += asString(value_currency_128.toString())
           }
         } else {
-          json += asString(value_currency_126)
+          json += asString(value_currency_128)
         }
         
       } else {
@@ -2043,40 +2055,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_129 = false
+        let addComma_131 = false
 
-          const value_street1_130 = obj["street1"]
-          if (value_street1_130 !== undefined) {
-            json += addComma_129 ? ",\"street1\":" : ((addComma_129 = true), "{\"street1\":")
+          const value_street1_132 = obj["street1"]
+          if (value_street1_132 !== undefined) {
+            json += addComma_131 ? ",\"street1\":" : ((addComma_131 = true), "{\"street1\":")
             
-          if (value_street1_130 === null) {
+          if (value_street1_132 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_130 === "string" ||
-            value_street1_130 === null ||
-            value_street1_130 instanceof Date ||
-            value_street1_130 instanceof RegExp ||
+            typeof value_street1_132 === "string" ||
+            value_street1_132 === null ||
+            value_street1_132 instanceof Date ||
+            value_street1_132 instanceof RegExp ||
             (
-              typeof value_street1_130 === "object" &&
-              typeof value_street1_130.toString === "function" &&
-              value_street1_130.toString !== Object.prototype.toString
+              typeof value_street1_132 === "object" &&
+              typeof value_street1_132.toString === "function" &&
+              value_street1_132.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_130 !== 'string') {
-          if (value_street1_130 === null) {
+        if (typeof value_street1_132 !== 'string') {
+          if (value_street1_132 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_130 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_130.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_130 instanceof RegExp) {
-            json += asString(value_street1_130.source)
+          } else if (value_street1_132 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_132.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_132 instanceof RegExp) {
+            json += asString(value_street1_132.source)
           } else {
-            json += asString(value_street1_130.toString())
+            json += asString(value_street1_132.toString())
           }
         } else {
-          json += asString(value_street1_130)
+          json += asString(value_street1_132)
         }
         
           }
@@ -2085,38 +2097,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_131 = obj["street2"]
-          if (value_street2_131 !== undefined) {
-            json += addComma_129 ? ",\"street2\":" : ((addComma_129 = true), "{\"street2\":")
+          const value_street2_133 = obj["street2"]
+          if (value_street2_133 !== undefined) {
+            json += addComma_131 ? ",\"street2\":" : ((addComma_131 = true), "{\"street2\":")
             
-          if (value_street2_131 === null) {
+          if (value_street2_133 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_131 === "string" ||
-            value_street2_131 === null ||
-            value_street2_131 instanceof Date ||
-            value_street2_131 instanceof RegExp ||
+            typeof value_street2_133 === "string" ||
+            value_street2_133 === null ||
+            value_street2_133 instanceof Date ||
+            value_street2_133 instanceof RegExp ||
             (
-              typeof value_street2_131 === "object" &&
-              typeof value_street2_131.toString === "function" &&
-              value_street2_131.toString !== Object.prototype.toString
+              typeof value_street2_133 === "object" &&
+              typeof value_street2_133.toString === "function" &&
+              value_street2_133.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_131 !== 'string') {
-          if (value_street2_131 === null) {
+        if (typeof value_street2_133 !== 'string') {
+          if (value_street2_133 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_131 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_131.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_131 instanceof RegExp) {
-            json += asString(value_street2_131.source)
+          } else if (value_street2_133 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_133.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_133 instanceof RegExp) {
+            json += asString(value_street2_133.source)
           } else {
-            json += asString(value_street2_131.toString())
+            json += asString(value_street2_133.toString())
           }
         } else {
-          json += asString(value_street2_131)
+          json += asString(value_street2_133)
         }
         
           }
@@ -2125,38 +2137,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_132 = obj["city"]
-          if (value_city_132 !== undefined) {
-            json += addComma_129 ? ",\"city\":" : ((addComma_129 = true), "{\"city\":")
+          const value_city_134 = obj["city"]
+          if (value_city_134 !== undefined) {
+            json += addComma_131 ? ",\"city\":" : ((addComma_131 = true), "{\"city\":")
             
-          if (value_city_132 === null) {
+          if (value_city_134 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_132 === "string" ||
-            value_city_132 === null ||
-            value_city_132 instanceof Date ||
-            value_city_132 instanceof RegExp ||
+            typeof value_city_134 === "string" ||
+            value_city_134 === null ||
+            value_city_134 instanceof Date ||
+            value_city_134 instanceof RegExp ||
             (
-              typeof value_city_132 === "object" &&
-              typeof value_city_132.toString === "function" &&
-              value_city_132.toString !== Object.prototype.toString
+              typeof value_city_134 === "object" &&
+              typeof value_city_134.toString === "function" &&
+              value_city_134.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_132 !== 'string') {
-          if (value_city_132 === null) {
+        if (typeof value_city_134 !== 'string') {
+          if (value_city_134 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_132 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_132.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_132 instanceof RegExp) {
-            json += asString(value_city_132.source)
+          } else if (value_city_134 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_134.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_134 instanceof RegExp) {
+            json += asString(value_city_134.source)
           } else {
-            json += asString(value_city_132.toString())
+            json += asString(value_city_134.toString())
           }
         } else {
-          json += asString(value_city_132)
+          json += asString(value_city_134)
         }
         
           }
@@ -2165,38 +2177,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_133 = obj["region"]
-          if (value_region_133 !== undefined) {
-            json += addComma_129 ? ",\"region\":" : ((addComma_129 = true), "{\"region\":")
+          const value_region_135 = obj["region"]
+          if (value_region_135 !== undefined) {
+            json += addComma_131 ? ",\"region\":" : ((addComma_131 = true), "{\"region\":")
             
-          if (value_region_133 === null) {
+          if (value_region_135 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_133 === "string" ||
-            value_region_133 === null ||
-            value_region_133 instanceof Date ||
-            value_region_133 instanceof RegExp ||
+            typeof value_region_135 === "string" ||
+            value_region_135 === null ||
+            value_region_135 instanceof Date ||
+            value_region_135 instanceof RegExp ||
             (
-              typeof value_region_133 === "object" &&
-              typeof value_region_133.toString === "function" &&
-              value_region_133.toString !== Object.prototype.toString
+              typeof value_region_135 === "object" &&
+              typeof value_region_135.toString === "function" &&
+              value_region_135.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_133 !== 'string') {
-          if (value_region_133 === null) {
+        if (typeof value_region_135 !== 'string') {
+          if (value_region_135 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_133 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_133.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_133 instanceof RegExp) {
-            json += asString(value_region_133.source)
+          } else if (value_region_135 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_135.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_135 instanceof RegExp) {
+            json += asString(value_region_135.source)
           } else {
-            json += asString(value_region_133.toString())
+            json += asString(value_region_135.toString())
           }
         } else {
-          json += asString(value_region_133)
+          json += asString(value_region_135)
         }
         
           }
@@ -2205,38 +2217,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_134 = obj["postalCode"]
-          if (value_postalCode_134 !== undefined) {
-            json += addComma_129 ? ",\"postalCode\":" : ((addComma_129 = true), "{\"postalCode\":")
+          const value_postalCode_136 = obj["postalCode"]
+          if (value_postalCode_136 !== undefined) {
+            json += addComma_131 ? ",\"postalCode\":" : ((addComma_131 = true), "{\"postalCode\":")
             
-          if (value_postalCode_134 === null) {
+          if (value_postalCode_136 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_134 === "string" ||
-            value_postalCode_134 === null ||
-            value_postalCode_134 instanceof Date ||
-            value_postalCode_134 instanceof RegExp ||
+            typeof value_postalCode_136 === "string" ||
+            value_postalCode_136 === null ||
+            value_postalCode_136 instanceof Date ||
+            value_postalCode_136 instanceof RegExp ||
             (
-              typeof value_postalCode_134 === "object" &&
-              typeof value_postalCode_134.toString === "function" &&
-              value_postalCode_134.toString !== Object.prototype.toString
+              typeof value_postalCode_136 === "object" &&
+              typeof value_postalCode_136.toString === "function" &&
+              value_postalCode_136.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_134 !== 'string') {
-          if (value_postalCode_134 === null) {
+        if (typeof value_postalCode_136 !== 'string') {
+          if (value_postalCode_136 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_134 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_134.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_134 instanceof RegExp) {
-            json += asString(value_postalCode_134.source)
+          } else if (value_postalCode_136 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_136.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_136 instanceof RegExp) {
+            json += asString(value_postalCode_136.source)
           } else {
-            json += asString(value_postalCode_134.toString())
+            json += asString(value_postalCode_136.toString())
           }
         } else {
-          json += asString(value_postalCode_134)
+          json += asString(value_postalCode_136)
         }
         
           }
@@ -2245,38 +2257,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_135 = obj["countryCode"]
-          if (value_countryCode_135 !== undefined) {
-            json += addComma_129 ? ",\"countryCode\":" : ((addComma_129 = true), "{\"countryCode\":")
+          const value_countryCode_137 = obj["countryCode"]
+          if (value_countryCode_137 !== undefined) {
+            json += addComma_131 ? ",\"countryCode\":" : ((addComma_131 = true), "{\"countryCode\":")
             
-          if (value_countryCode_135 === null) {
+          if (value_countryCode_137 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_135 === "string" ||
-            value_countryCode_135 === null ||
-            value_countryCode_135 instanceof Date ||
-            value_countryCode_135 instanceof RegExp ||
+            typeof value_countryCode_137 === "string" ||
+            value_countryCode_137 === null ||
+            value_countryCode_137 instanceof Date ||
+            value_countryCode_137 instanceof RegExp ||
             (
-              typeof value_countryCode_135 === "object" &&
-              typeof value_countryCode_135.toString === "function" &&
-              value_countryCode_135.toString !== Object.prototype.toString
+              typeof value_countryCode_137 === "object" &&
+              typeof value_countryCode_137.toString === "function" &&
+              value_countryCode_137.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_135 !== 'string') {
-          if (value_countryCode_135 === null) {
+        if (typeof value_countryCode_137 !== 'string') {
+          if (value_countryCode_137 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_135 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_135.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_135 instanceof RegExp) {
-            json += asString(value_countryCode_135.source)
+          } else if (value_countryCode_137 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_137.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_137 instanceof RegExp) {
+            json += asString(value_countryCode_137.source)
           } else {
-            json += asString(value_countryCode_135.toString())
+            json += asString(value_countryCode_137.toString())
           }
         } else {
-          json += asString(value_countryCode_135)
+          json += asString(value_countryCode_137)
         }
         
           }
@@ -2284,7 +2296,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_129) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_131) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -2300,40 +2312,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_137 = false
+        let addComma_139 = false
 
-          const value_street1_138 = obj["street1"]
-          if (value_street1_138 !== undefined) {
-            json += addComma_137 ? ",\"street1\":" : ((addComma_137 = true), "{\"street1\":")
+          const value_street1_140 = obj["street1"]
+          if (value_street1_140 !== undefined) {
+            json += addComma_139 ? ",\"street1\":" : ((addComma_139 = true), "{\"street1\":")
             
-          if (value_street1_138 === null) {
+          if (value_street1_140 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_138 === "string" ||
-            value_street1_138 === null ||
-            value_street1_138 instanceof Date ||
-            value_street1_138 instanceof RegExp ||
+            typeof value_street1_140 === "string" ||
+            value_street1_140 === null ||
+            value_street1_140 instanceof Date ||
+            value_street1_140 instanceof RegExp ||
             (
-              typeof value_street1_138 === "object" &&
-              typeof value_street1_138.toString === "function" &&
-              value_street1_138.toString !== Object.prototype.toString
+              typeof value_street1_140 === "object" &&
+              typeof value_street1_140.toString === "function" &&
+              value_street1_140.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_138 !== 'string') {
-          if (value_street1_138 === null) {
+        if (typeof value_street1_140 !== 'string') {
+          if (value_street1_140 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_138 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_138.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_138 instanceof RegExp) {
-            json += asString(value_street1_138.source)
+          } else if (value_street1_140 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_140.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_140 instanceof RegExp) {
+            json += asString(value_street1_140.source)
           } else {
-            json += asString(value_street1_138.toString())
+            json += asString(value_street1_140.toString())
           }
         } else {
-          json += asString(value_street1_138)
+          json += asString(value_street1_140)
         }
         
           }
@@ -2342,38 +2354,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_139 = obj["street2"]
-          if (value_street2_139 !== undefined) {
-            json += addComma_137 ? ",\"street2\":" : ((addComma_137 = true), "{\"street2\":")
+          const value_street2_141 = obj["street2"]
+          if (value_street2_141 !== undefined) {
+            json += addComma_139 ? ",\"street2\":" : ((addComma_139 = true), "{\"street2\":")
             
-          if (value_street2_139 === null) {
+          if (value_street2_141 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_139 === "string" ||
-            value_street2_139 === null ||
-            value_street2_139 instanceof Date ||
-            value_street2_139 instanceof RegExp ||
+            typeof value_street2_141 === "string" ||
+            value_street2_141 === null ||
+            value_street2_141 instanceof Date ||
+            value_street2_141 instanceof RegExp ||
             (
-              typeof value_street2_139 === "object" &&
-              typeof value_street2_139.toString === "function" &&
-              value_street2_139.toString !== Object.prototype.toString
+              typeof value_street2_141 === "object" &&
+              typeof value_street2_141.toString === "function" &&
+              value_street2_141.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_139 !== 'string') {
-          if (value_street2_139 === null) {
+        if (typeof value_street2_141 !== 'string') {
+          if (value_street2_141 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_139 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_139.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_139 instanceof RegExp) {
-            json += asString(value_street2_139.source)
+          } else if (value_street2_141 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_141.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_141 instanceof RegExp) {
+            json += asString(value_street2_141.source)
           } else {
-            json += asString(value_street2_139.toString())
+            json += asString(value_street2_141.toString())
           }
         } else {
-          json += asString(value_street2_139)
+          json += asString(value_street2_141)
         }
         
           }
@@ -2382,38 +2394,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_140 = obj["city"]
-          if (value_city_140 !== undefined) {
-            json += addComma_137 ? ",\"city\":" : ((addComma_137 = true), "{\"city\":")
+          const value_city_142 = obj["city"]
+          if (value_city_142 !== undefined) {
+            json += addComma_139 ? ",\"city\":" : ((addComma_139 = true), "{\"city\":")
             
-          if (value_city_140 === null) {
+          if (value_city_142 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_140 === "string" ||
-            value_city_140 === null ||
-            value_city_140 instanceof Date ||
-            value_city_140 instanceof RegExp ||
+            typeof value_city_142 === "string" ||
+            value_city_142 === null ||
+            value_city_142 instanceof Date ||
+            value_city_142 instanceof RegExp ||
             (
-              typeof value_city_140 === "object" &&
-              typeof value_city_140.toString === "function" &&
-              value_city_140.toString !== Object.prototype.toString
+              typeof value_city_142 === "object" &&
+              typeof value_city_142.toString === "function" &&
+              value_city_142.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_140 !== 'string') {
-          if (value_city_140 === null) {
+        if (typeof value_city_142 !== 'string') {
+          if (value_city_142 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_140 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_140.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_140 instanceof RegExp) {
-            json += asString(value_city_140.source)
+          } else if (value_city_142 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_142.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_142 instanceof RegExp) {
+            json += asString(value_city_142.source)
           } else {
-            json += asString(value_city_140.toString())
+            json += asString(value_city_142.toString())
           }
         } else {
-          json += asString(value_city_140)
+          json += asString(value_city_142)
         }
         
           }
@@ -2422,38 +2434,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_141 = obj["region"]
-          if (value_region_141 !== undefined) {
-            json += addComma_137 ? ",\"region\":" : ((addComma_137 = true), "{\"region\":")
+          const value_region_143 = obj["region"]
+          if (value_region_143 !== undefined) {
+            json += addComma_139 ? ",\"region\":" : ((addComma_139 = true), "{\"region\":")
             
-          if (value_region_141 === null) {
+          if (value_region_143 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_141 === "string" ||
-            value_region_141 === null ||
-            value_region_141 instanceof Date ||
-            value_region_141 instanceof RegExp ||
+            typeof value_region_143 === "string" ||
+            value_region_143 === null ||
+            value_region_143 instanceof Date ||
+            value_region_143 instanceof RegExp ||
             (
-              typeof value_region_141 === "object" &&
-              typeof value_region_141.toString === "function" &&
-              value_region_141.toString !== Object.prototype.toString
+              typeof value_region_143 === "object" &&
+              typeof value_region_143.toString === "function" &&
+              value_region_143.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_141 !== 'string') {
-          if (value_region_141 === null) {
+        if (typeof value_region_143 !== 'string') {
+          if (value_region_143 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_141 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_141.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_141 instanceof RegExp) {
-            json += asString(value_region_141.source)
+          } else if (value_region_143 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_143.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_143 instanceof RegExp) {
+            json += asString(value_region_143.source)
           } else {
-            json += asString(value_region_141.toString())
+            json += asString(value_region_143.toString())
           }
         } else {
-          json += asString(value_region_141)
+          json += asString(value_region_143)
         }
         
           }
@@ -2462,38 +2474,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_142 = obj["postalCode"]
-          if (value_postalCode_142 !== undefined) {
-            json += addComma_137 ? ",\"postalCode\":" : ((addComma_137 = true), "{\"postalCode\":")
+          const value_postalCode_144 = obj["postalCode"]
+          if (value_postalCode_144 !== undefined) {
+            json += addComma_139 ? ",\"postalCode\":" : ((addComma_139 = true), "{\"postalCode\":")
             
-          if (value_postalCode_142 === null) {
+          if (value_postalCode_144 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_142 === "string" ||
-            value_postalCode_142 === null ||
-            value_postalCode_142 instanceof Date ||
-            value_postalCode_142 instanceof RegExp ||
+            typeof value_postalCode_144 === "string" ||
+            value_postalCode_144 === null ||
+            value_postalCode_144 instanceof Date ||
+            value_postalCode_144 instanceof RegExp ||
             (
-              typeof value_postalCode_142 === "object" &&
-              typeof value_postalCode_142.toString === "function" &&
-              value_postalCode_142.toString !== Object.prototype.toString
+              typeof value_postalCode_144 === "object" &&
+              typeof value_postalCode_144.toString === "function" &&
+              value_postalCode_144.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_142 !== 'string') {
-          if (value_postalCode_142 === null) {
+        if (typeof value_postalCode_144 !== 'string') {
+          if (value_postalCode_144 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_142 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_142.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_142 instanceof RegExp) {
-            json += asString(value_postalCode_142.source)
+          } else if (value_postalCode_144 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_144.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_144 instanceof RegExp) {
+            json += asString(value_postalCode_144.source)
           } else {
-            json += asString(value_postalCode_142.toString())
+            json += asString(value_postalCode_144.toString())
           }
         } else {
-          json += asString(value_postalCode_142)
+          json += asString(value_postalCode_144)
         }
         
           }
@@ -2502,38 +2514,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_143 = obj["countryCode"]
-          if (value_countryCode_143 !== undefined) {
-            json += addComma_137 ? ",\"countryCode\":" : ((addComma_137 = true), "{\"countryCode\":")
+          const value_countryCode_145 = obj["countryCode"]
+          if (value_countryCode_145 !== undefined) {
+            json += addComma_139 ? ",\"countryCode\":" : ((addComma_139 = true), "{\"countryCode\":")
             
-          if (value_countryCode_143 === null) {
+          if (value_countryCode_145 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_143 === "string" ||
-            value_countryCode_143 === null ||
-            value_countryCode_143 instanceof Date ||
-            value_countryCode_143 instanceof RegExp ||
+            typeof value_countryCode_145 === "string" ||
+            value_countryCode_145 === null ||
+            value_countryCode_145 instanceof Date ||
+            value_countryCode_145 instanceof RegExp ||
             (
-              typeof value_countryCode_143 === "object" &&
-              typeof value_countryCode_143.toString === "function" &&
-              value_countryCode_143.toString !== Object.prototype.toString
+              typeof value_countryCode_145 === "object" &&
+              typeof value_countryCode_145.toString === "function" &&
+              value_countryCode_145.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_143 !== 'string') {
-          if (value_countryCode_143 === null) {
+        if (typeof value_countryCode_145 !== 'string') {
+          if (value_countryCode_145 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_143 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_143.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_143 instanceof RegExp) {
-            json += asString(value_countryCode_143.source)
+          } else if (value_countryCode_145 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_145.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_145 instanceof RegExp) {
+            json += asString(value_countryCode_145.source)
           } else {
-            json += asString(value_countryCode_143.toString())
+            json += asString(value_countryCode_145.toString())
           }
         } else {
-          json += asString(value_countryCode_143)
+          json += asString(value_countryCode_145)
         }
         
           }
@@ -2541,7 +2553,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_137) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_139) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -2558,88 +2570,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_103 = obj["id"]
-      if (value_id_103 !== undefined) {
+      const value_id_105 = obj["id"]
+      if (value_id_105 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_103 !== 'string') {
-          if (value_id_103 === null) {
+        if (typeof value_id_105 !== 'string') {
+          if (value_id_105 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_103 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_103.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_103 instanceof RegExp) {
-            json += asString(value_id_103.source)
+          } else if (value_id_105 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_105.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_105 instanceof RegExp) {
+            json += asString(value_id_105.source)
           } else {
-            json += asString(value_id_103.toString())
+            json += asString(value_id_105.toString())
           }
         } else {
-          json += asString(value_id_103)
+          json += asString(value_id_105)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_104 = obj["version"]
-      if (value_version_104 !== undefined) {
+      const value_version_106 = obj["version"]
+      if (value_version_106 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_104)
+        json += asInteger(value_version_106)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_105 = obj["createdAt"]
-      if (value_createdAt_105 !== undefined) {
+      const value_createdAt_107 = obj["createdAt"]
+      if (value_createdAt_107 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_105)
+        json += asDateTime(value_createdAt_107)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_106 = obj["createdBy"]
-      if (value_createdBy_106 !== undefined) {
+      const value_createdBy_108 = obj["createdBy"]
+      if (value_createdBy_108 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_106)
+        json += anonymous23(value_createdBy_108)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_107 = obj["updatedAt"]
-      if (value_updatedAt_107 !== undefined) {
+      const value_updatedAt_109 = obj["updatedAt"]
+      if (value_updatedAt_109 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_107)
+        json += asDateTime(value_updatedAt_109)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_108 = obj["updatedBy"]
-      if (value_updatedBy_108 !== undefined) {
+      const value_updatedBy_110 = obj["updatedBy"]
+      if (value_updatedBy_110 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_108)
+        json += anonymous23(value_updatedBy_110)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_109 = obj["deletedAt"]
-      if (value_deletedAt_109 !== undefined) {
+      const value_deletedAt_111 = obj["deletedAt"]
+      if (value_deletedAt_111 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_109 === null) {
+          if (value_deletedAt_111 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_109 === "string" ||
-            value_deletedAt_109 === null ||
-            value_deletedAt_109 instanceof Date ||
-            value_deletedAt_109 instanceof RegExp ||
+            typeof value_deletedAt_111 === "string" ||
+            value_deletedAt_111 === null ||
+            value_deletedAt_111 instanceof Date ||
+            value_deletedAt_111 instanceof RegExp ||
             (
-              typeof value_deletedAt_109 === "object" &&
-              typeof value_deletedAt_109.toString === "function" &&
-              value_deletedAt_109.toString !== Object.prototype.toString
+              typeof value_deletedAt_111 === "object" &&
+              typeof value_deletedAt_111.toString === "function" &&
+              value_deletedAt_111.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_109)
+            json += asDateTime(value_deletedAt_111)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -2648,60 +2660,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_110 = obj["ownerId"]
-      if (value_ownerId_110 !== undefined) {
+      const value_ownerId_112 = obj["ownerId"]
+      if (value_ownerId_112 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_110 !== 'string') {
-          if (value_ownerId_110 === null) {
+        if (typeof value_ownerId_112 !== 'string') {
+          if (value_ownerId_112 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_110 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_110.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_110 instanceof RegExp) {
-            json += asString(value_ownerId_110.source)
+          } else if (value_ownerId_112 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_112.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_112 instanceof RegExp) {
+            json += asString(value_ownerId_112.source)
           } else {
-            json += asString(value_ownerId_110.toString())
+            json += asString(value_ownerId_112.toString())
           }
         } else {
-          json += asString(value_ownerId_110)
+          json += asString(value_ownerId_112)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_111 = obj["teamId"]
-      if (value_teamId_111 !== undefined) {
+      const value_teamId_113 = obj["teamId"]
+      if (value_teamId_113 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_111 === null) {
+          if (value_teamId_113 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_111 === "string" ||
-            value_teamId_111 === null ||
-            value_teamId_111 instanceof Date ||
-            value_teamId_111 instanceof RegExp ||
+            typeof value_teamId_113 === "string" ||
+            value_teamId_113 === null ||
+            value_teamId_113 instanceof Date ||
+            value_teamId_113 instanceof RegExp ||
             (
-              typeof value_teamId_111 === "object" &&
-              typeof value_teamId_111.toString === "function" &&
-              value_teamId_111.toString !== Object.prototype.toString
+              typeof value_teamId_113 === "object" &&
+              typeof value_teamId_113.toString === "function" &&
+              value_teamId_113.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_111 !== 'string') {
-          if (value_teamId_111 === null) {
+        if (typeof value_teamId_113 !== 'string') {
+          if (value_teamId_113 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_111 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_111.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_111 instanceof RegExp) {
-            json += asString(value_teamId_111.source)
+          } else if (value_teamId_113 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_113.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_113 instanceof RegExp) {
+            json += asString(value_teamId_113.source)
           } else {
-            json += asString(value_teamId_111.toString())
+            json += asString(value_teamId_113.toString())
           }
         } else {
-          json += asString(value_teamId_111)
+          json += asString(value_teamId_113)
         }
         
           }
@@ -2712,76 +2724,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_112 = obj["tags"]
-      if (value_tags_112 !== undefined) {
+      const value_tags_114 = obj["tags"]
+      if (value_tags_114 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_112)
+        json += anonymous27(value_tags_114)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_113 = obj["customFields"]
-      if (value_customFields_113 !== undefined) {
+      const value_customFields_115 = obj["customFields"]
+      if (value_customFields_115 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_113)
+        json += JSON.stringify(value_customFields_115)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_114 = obj["name"]
-      if (value_name_114 !== undefined) {
+      const value_name_116 = obj["name"]
+      if (value_name_116 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_114 !== 'string') {
-          if (value_name_114 === null) {
+        if (typeof value_name_116 !== 'string') {
+          if (value_name_116 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_114 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_114.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_114 instanceof RegExp) {
-            json += asString(value_name_114.source)
+          } else if (value_name_116 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_116.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_116 instanceof RegExp) {
+            json += asString(value_name_116.source)
           } else {
-            json += asString(value_name_114.toString())
+            json += asString(value_name_116.toString())
           }
         } else {
-          json += asString(value_name_114)
+          json += asString(value_name_116)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_legalName_115 = obj["legalName"]
-      if (value_legalName_115 !== undefined) {
+      const value_legalName_117 = obj["legalName"]
+      if (value_legalName_117 !== undefined) {
         json += ",\"legalName\":"
         
-          if (value_legalName_115 === null) {
+          if (value_legalName_117 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_legalName_115 === "string" ||
-            value_legalName_115 === null ||
-            value_legalName_115 instanceof Date ||
-            value_legalName_115 instanceof RegExp ||
+            typeof value_legalName_117 === "string" ||
+            value_legalName_117 === null ||
+            value_legalName_117 instanceof Date ||
+            value_legalName_117 instanceof RegExp ||
             (
-              typeof value_legalName_115 === "object" &&
-              typeof value_legalName_115.toString === "function" &&
-              value_legalName_115.toString !== Object.prototype.toString
+              typeof value_legalName_117 === "object" &&
+              typeof value_legalName_117.toString === "function" &&
+              value_legalName_117.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_legalName_115 !== 'string') {
-          if (value_legalName_115 === null) {
+        if (typeof value_legalName_117 !== 'string') {
+          if (value_legalName_117 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_legalName_115 instanceof Date) {
-            json += JSON_STR_QUOTE + value_legalName_115.toISOString() + JSON_STR_QUOTE
-          } else if (value_legalName_115 instanceof RegExp) {
-            json += asString(value_legalName_115.source)
+          } else if (value_legalName_117 instanceof Date) {
+            json += JSON_STR_QUOTE + value_legalName_117.toISOString() + JSON_STR_QUOTE
+          } else if (value_legalName_117 instanceof RegExp) {
+            json += asString(value_legalName_117.source)
           } else {
-            json += asString(value_legalName_115.toString())
+            json += asString(value_legalName_117.toString())
           }
         } else {
-          json += asString(value_legalName_115)
+          json += asString(value_legalName_117)
         }
         
           }
@@ -2792,38 +2804,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"legalName" is required!')
       }
       
-      const value_domain_116 = obj["domain"]
-      if (value_domain_116 !== undefined) {
+      const value_domain_118 = obj["domain"]
+      if (value_domain_118 !== undefined) {
         json += ",\"domain\":"
         
-          if (value_domain_116 === null) {
+          if (value_domain_118 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_domain_116 === "string" ||
-            value_domain_116 === null ||
-            value_domain_116 instanceof Date ||
-            value_domain_116 instanceof RegExp ||
+            typeof value_domain_118 === "string" ||
+            value_domain_118 === null ||
+            value_domain_118 instanceof Date ||
+            value_domain_118 instanceof RegExp ||
             (
-              typeof value_domain_116 === "object" &&
-              typeof value_domain_116.toString === "function" &&
-              value_domain_116.toString !== Object.prototype.toString
+              typeof value_domain_118 === "object" &&
+              typeof value_domain_118.toString === "function" &&
+              value_domain_118.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_domain_116 !== 'string') {
-          if (value_domain_116 === null) {
+        if (typeof value_domain_118 !== 'string') {
+          if (value_domain_118 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_domain_116 instanceof Date) {
-            json += JSON_STR_QUOTE + value_domain_116.toISOString() + JSON_STR_QUOTE
-          } else if (value_domain_116 instanceof RegExp) {
-            json += asString(value_domain_116.source)
+          } else if (value_domain_118 instanceof Date) {
+            json += JSON_STR_QUOTE + value_domain_118.toISOString() + JSON_STR_QUOTE
+          } else if (value_domain_118 instanceof RegExp) {
+            json += asString(value_domain_118.source)
           } else {
-            json += asString(value_domain_116.toString())
+            json += asString(value_domain_118.toString())
           }
         } else {
-          json += asString(value_domain_116)
+          json += asString(value_domain_118)
         }
         
           }
@@ -2834,38 +2846,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"domain" is required!')
       }
       
-      const value_website_117 = obj["website"]
-      if (value_website_117 !== undefined) {
+      const value_website_119 = obj["website"]
+      if (value_website_119 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_117 === null) {
+          if (value_website_119 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_117 === "string" ||
-            value_website_117 === null ||
-            value_website_117 instanceof Date ||
-            value_website_117 instanceof RegExp ||
+            typeof value_website_119 === "string" ||
+            value_website_119 === null ||
+            value_website_119 instanceof Date ||
+            value_website_119 instanceof RegExp ||
             (
-              typeof value_website_117 === "object" &&
-              typeof value_website_117.toString === "function" &&
-              value_website_117.toString !== Object.prototype.toString
+              typeof value_website_119 === "object" &&
+              typeof value_website_119.toString === "function" &&
+              value_website_119.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_117 !== 'string') {
-          if (value_website_117 === null) {
+        if (typeof value_website_119 !== 'string') {
+          if (value_website_119 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_117 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_117.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_117 instanceof RegExp) {
-            json += asString(value_website_117.source)
+          } else if (value_website_119 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_119.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_119 instanceof RegExp) {
+            json += asString(value_website_119.source)
           } else {
-            json += asString(value_website_117.toString())
+            json += asString(value_website_119.toString())
           }
         } else {
-          json += asString(value_website_117)
+          json += asString(value_website_119)
         }
         
           }
@@ -2876,38 +2888,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_type_118 = obj["type"]
-      if (value_type_118 !== undefined) {
+      const value_type_120 = obj["type"]
+      if (value_type_120 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_118 === null) {
+          if (value_type_120 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_118 === "string" ||
-            value_type_118 === null ||
-            value_type_118 instanceof Date ||
-            value_type_118 instanceof RegExp ||
+            typeof value_type_120 === "string" ||
+            value_type_120 === null ||
+            value_type_120 instanceof Date ||
+            value_type_120 instanceof RegExp ||
             (
-              typeof value_type_118 === "object" &&
-              typeof value_type_118.toString === "function" &&
-              value_type_118.toString !== Object.prototype.toString
+              typeof value_type_120 === "object" &&
+              typeof value_type_120.toString === "function" &&
+              value_type_120.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_118 !== 'string') {
-          if (value_type_118 === null) {
+        if (typeof value_type_120 !== 'string') {
+          if (value_type_120 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_118 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_118.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_118 instanceof RegExp) {
-            json += asString(value_type_118.source)
+          } else if (value_type_120 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_120.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_120 instanceof RegExp) {
+            json += asString(value_type_120.source)
           } else {
-            json += asString(value_type_118.toString())
+            json += asString(value_type_120.toString())
           }
         } else {
-          json += asString(value_type_118)
+          json += asString(value_type_120)
         }
         
           }
@@ -2918,38 +2930,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_industry_119 = obj["industry"]
-      if (value_industry_119 !== undefined) {
+      const value_industry_121 = obj["industry"]
+      if (value_industry_121 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_119 === null) {
+          if (value_industry_121 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_119 === "string" ||
-            value_industry_119 === null ||
-            value_industry_119 instanceof Date ||
-            value_industry_119 instanceof RegExp ||
+            typeof value_industry_121 === "string" ||
+            value_industry_121 === null ||
+            value_industry_121 instanceof Date ||
+            value_industry_121 instanceof RegExp ||
             (
-              typeof value_industry_119 === "object" &&
-              typeof value_industry_119.toString === "function" &&
-              value_industry_119.toString !== Object.prototype.toString
+              typeof value_industry_121 === "object" &&
+              typeof value_industry_121.toString === "function" &&
+              value_industry_121.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_119 !== 'string') {
-          if (value_industry_119 === null) {
+        if (typeof value_industry_121 !== 'string') {
+          if (value_industry_121 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_119 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_119.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_119 instanceof RegExp) {
-            json += asString(value_industry_119.source)
+          } else if (value_industry_121 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_121.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_121 instanceof RegExp) {
+            json += asString(value_industry_121.source)
           } else {
-            json += asString(value_industry_119.toString())
+            json += asString(value_industry_121.toString())
           }
         } else {
-          json += asString(value_industry_119)
+          json += asString(value_industry_121)
         }
         
           }
@@ -2960,38 +2972,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_phone_120 = obj["phone"]
-      if (value_phone_120 !== undefined) {
+      const value_phone_122 = obj["phone"]
+      if (value_phone_122 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_120 === null) {
+          if (value_phone_122 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_120 === "string" ||
-            value_phone_120 === null ||
-            value_phone_120 instanceof Date ||
-            value_phone_120 instanceof RegExp ||
+            typeof value_phone_122 === "string" ||
+            value_phone_122 === null ||
+            value_phone_122 instanceof Date ||
+            value_phone_122 instanceof RegExp ||
             (
-              typeof value_phone_120 === "object" &&
-              typeof value_phone_120.toString === "function" &&
-              value_phone_120.toString !== Object.prototype.toString
+              typeof value_phone_122 === "object" &&
+              typeof value_phone_122.toString === "function" &&
+              value_phone_122.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_120 !== 'string') {
-          if (value_phone_120 === null) {
+        if (typeof value_phone_122 !== 'string') {
+          if (value_phone_122 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_120 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_120.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_120 instanceof RegExp) {
-            json += asString(value_phone_120.source)
+          } else if (value_phone_122 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_122.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_122 instanceof RegExp) {
+            json += asString(value_phone_122.source)
           } else {
-            json += asString(value_phone_120.toString())
+            json += asString(value_phone_122.toString())
           }
         } else {
-          json += asString(value_phone_120)
+          json += asString(value_phone_122)
         }
         
           }
@@ -3002,38 +3014,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_email_121 = obj["email"]
-      if (value_email_121 !== undefined) {
+      const value_email_123 = obj["email"]
+      if (value_email_123 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_121 === null) {
+          if (value_email_123 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_121 === "string" ||
-            value_email_121 === null ||
-            value_email_121 instanceof Date ||
-            value_email_121 instanceof RegExp ||
+            typeof value_email_123 === "string" ||
+            value_email_123 === null ||
+            value_email_123 instanceof Date ||
+            value_email_123 instanceof RegExp ||
             (
-              typeof value_email_121 === "object" &&
-              typeof value_email_121.toString === "function" &&
-              value_email_121.toString !== Object.prototype.toString
+              typeof value_email_123 === "object" &&
+              typeof value_email_123.toString === "function" &&
+              value_email_123.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_121 !== 'string') {
-          if (value_email_121 === null) {
+        if (typeof value_email_123 !== 'string') {
+          if (value_email_123 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_121 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_121.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_121 instanceof RegExp) {
-            json += asString(value_email_121.source)
+          } else if (value_email_123 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_123.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_123 instanceof RegExp) {
+            json += asString(value_email_123.source)
           } else {
-            json += asString(value_email_121.toString())
+            json += asString(value_email_123.toString())
           }
         } else {
-          json += asString(value_email_121)
+          json += asString(value_email_123)
         }
         
           }
@@ -3044,16 +3056,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_numberOfEmployees_122 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_122 !== undefined) {
+      const value_numberOfEmployees_124 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_124 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_122 === null) {
+          if (value_numberOfEmployees_124 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_122) || value_numberOfEmployees_122 === null) {
-            json += asInteger(value_numberOfEmployees_122)
+          else if(Number.isInteger(value_numberOfEmployees_124) || value_numberOfEmployees_124 === null) {
+            json += asInteger(value_numberOfEmployees_124)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -3062,16 +3074,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_123 = obj["annualRevenue"]
-      if (value_annualRevenue_123 !== undefined) {
+      const value_annualRevenue_125 = obj["annualRevenue"]
+      if (value_annualRevenue_125 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_123 === null) {
+          if (value_annualRevenue_125 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_123 === "object" && !Array.isArray(value_annualRevenue_123)) || value_annualRevenue_123 === null) {
-            json += anonymous28(value_annualRevenue_123)
+          else if((typeof value_annualRevenue_125 === "object" && !Array.isArray(value_annualRevenue_125)) || value_annualRevenue_125 === null) {
+            json += anonymous28(value_annualRevenue_125)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -3080,38 +3092,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_description_127 = obj["description"]
-      if (value_description_127 !== undefined) {
+      const value_description_129 = obj["description"]
+      if (value_description_129 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_127 === null) {
+          if (value_description_129 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_127 === "string" ||
-            value_description_127 === null ||
-            value_description_127 instanceof Date ||
-            value_description_127 instanceof RegExp ||
+            typeof value_description_129 === "string" ||
+            value_description_129 === null ||
+            value_description_129 instanceof Date ||
+            value_description_129 instanceof RegExp ||
             (
-              typeof value_description_127 === "object" &&
-              typeof value_description_127.toString === "function" &&
-              value_description_127.toString !== Object.prototype.toString
+              typeof value_description_129 === "object" &&
+              typeof value_description_129.toString === "function" &&
+              value_description_129.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_127 !== 'string') {
-          if (value_description_127 === null) {
+        if (typeof value_description_129 !== 'string') {
+          if (value_description_129 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_127 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_127.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_127 instanceof RegExp) {
-            json += asString(value_description_127.source)
+          } else if (value_description_129 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_129.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_129 instanceof RegExp) {
+            json += asString(value_description_129.source)
           } else {
-            json += asString(value_description_127.toString())
+            json += asString(value_description_129.toString())
           }
         } else {
-          json += asString(value_description_127)
+          json += asString(value_description_129)
         }
         
           }
@@ -3122,16 +3134,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_billingAddress_128 = obj["billingAddress"]
-      if (value_billingAddress_128 !== undefined) {
+      const value_billingAddress_130 = obj["billingAddress"]
+      if (value_billingAddress_130 !== undefined) {
         json += ",\"billingAddress\":"
         
-          if (value_billingAddress_128 === null) {
+          if (value_billingAddress_130 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_billingAddress_128 === "object" && !Array.isArray(value_billingAddress_128)) || value_billingAddress_128 === null) {
-            json += anonymous29(value_billingAddress_128)
+          else if((typeof value_billingAddress_130 === "object" && !Array.isArray(value_billingAddress_130)) || value_billingAddress_130 === null) {
+            json += anonymous29(value_billingAddress_130)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -3140,16 +3152,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"billingAddress" is required!')
       }
       
-      const value_shippingAddress_136 = obj["shippingAddress"]
-      if (value_shippingAddress_136 !== undefined) {
+      const value_shippingAddress_138 = obj["shippingAddress"]
+      if (value_shippingAddress_138 !== undefined) {
         json += ",\"shippingAddress\":"
         
-          if (value_shippingAddress_136 === null) {
+          if (value_shippingAddress_138 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_shippingAddress_136 === "object" && !Array.isArray(value_shippingAddress_136)) || value_shippingAddress_136 === null) {
-            json += anonymous30(value_shippingAddress_136)
+          else if((typeof value_shippingAddress_138 === "object" && !Array.isArray(value_shippingAddress_138)) || value_shippingAddress_138 === null) {
+            json += anonymous30(value_shippingAddress_138)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -3158,38 +3170,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"shippingAddress" is required!')
       }
       
-      const value_parentAccountId_144 = obj["parentAccountId"]
-      if (value_parentAccountId_144 !== undefined) {
+      const value_parentAccountId_146 = obj["parentAccountId"]
+      if (value_parentAccountId_146 !== undefined) {
         json += ",\"parentAccountId\":"
         
-          if (value_parentAccountId_144 === null) {
+          if (value_parentAccountId_146 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_parentAccountId_144 === "string" ||
-            value_parentAccountId_144 === null ||
-            value_parentAccountId_144 instanceof Date ||
-            value_parentAccountId_144 instanceof RegExp ||
+            typeof value_parentAccountId_146 === "string" ||
+            value_parentAccountId_146 === null ||
+            value_parentAccountId_146 instanceof Date ||
+            value_parentAccountId_146 instanceof RegExp ||
             (
-              typeof value_parentAccountId_144 === "object" &&
-              typeof value_parentAccountId_144.toString === "function" &&
-              value_parentAccountId_144.toString !== Object.prototype.toString
+              typeof value_parentAccountId_146 === "object" &&
+              typeof value_parentAccountId_146.toString === "function" &&
+              value_parentAccountId_146.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_parentAccountId_144 !== 'string') {
-          if (value_parentAccountId_144 === null) {
+        if (typeof value_parentAccountId_146 !== 'string') {
+          if (value_parentAccountId_146 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_parentAccountId_144 instanceof Date) {
-            json += JSON_STR_QUOTE + value_parentAccountId_144.toISOString() + JSON_STR_QUOTE
-          } else if (value_parentAccountId_144 instanceof RegExp) {
-            json += asString(value_parentAccountId_144.source)
+          } else if (value_parentAccountId_146 instanceof Date) {
+            json += JSON_STR_QUOTE + value_parentAccountId_146.toISOString() + JSON_STR_QUOTE
+          } else if (value_parentAccountId_146 instanceof RegExp) {
+            json += asString(value_parentAccountId_146.source)
           } else {
-            json += asString(value_parentAccountId_144.toString())
+            json += asString(value_parentAccountId_146.toString())
           }
         } else {
-          json += asString(value_parentAccountId_144)
+          json += asString(value_parentAccountId_146)
         }
         
           }
@@ -3200,38 +3212,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"parentAccountId" is required!')
       }
       
-      const value_source_145 = obj["source"]
-      if (value_source_145 !== undefined) {
+      const value_source_147 = obj["source"]
+      if (value_source_147 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_145 === null) {
+          if (value_source_147 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_145 === "string" ||
-            value_source_145 === null ||
-            value_source_145 instanceof Date ||
-            value_source_145 instanceof RegExp ||
+            typeof value_source_147 === "string" ||
+            value_source_147 === null ||
+            value_source_147 instanceof Date ||
+            value_source_147 instanceof RegExp ||
             (
-              typeof value_source_145 === "object" &&
-              typeof value_source_145.toString === "function" &&
-              value_source_145.toString !== Object.prototype.toString
+              typeof value_source_147 === "object" &&
+              typeof value_source_147.toString === "function" &&
+              value_source_147.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_145 !== 'string') {
-          if (value_source_145 === null) {
+        if (typeof value_source_147 !== 'string') {
+          if (value_source_147 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_145 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_145.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_145 instanceof RegExp) {
-            json += asString(value_source_145.source)
+          } else if (value_source_147 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_147.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_147 instanceof RegExp) {
+            json += asString(value_source_147.source)
           } else {
-            json += asString(value_source_145.toString())
+            json += asString(value_source_147.toString())
           }
         } else {
-          json += asString(value_source_145)
+          json += asString(value_source_147)
         }
         
           }
@@ -3242,38 +3254,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_taxId_146 = obj["taxId"]
-      if (value_taxId_146 !== undefined) {
+      const value_taxId_148 = obj["taxId"]
+      if (value_taxId_148 !== undefined) {
         json += ",\"taxId\":"
         
-          if (value_taxId_146 === null) {
+          if (value_taxId_148 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_taxId_146 === "string" ||
-            value_taxId_146 === null ||
-            value_taxId_146 instanceof Date ||
-            value_taxId_146 instanceof RegExp ||
+            typeof value_taxId_148 === "string" ||
+            value_taxId_148 === null ||
+            value_taxId_148 instanceof Date ||
+            value_taxId_148 instanceof RegExp ||
             (
-              typeof value_taxId_146 === "object" &&
-              typeof value_taxId_146.toString === "function" &&
-              value_taxId_146.toString !== Object.prototype.toString
+              typeof value_taxId_148 === "object" &&
+              typeof value_taxId_148.toString === "function" &&
+              value_taxId_148.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_taxId_146 !== 'string') {
-          if (value_taxId_146 === null) {
+        if (typeof value_taxId_148 !== 'string') {
+          if (value_taxId_148 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_taxId_146 instanceof Date) {
-            json += JSON_STR_QUOTE + value_taxId_146.toISOString() + JSON_STR_QUOTE
-          } else if (value_taxId_146 instanceof RegExp) {
-            json += asString(value_taxId_146.source)
+          } else if (value_taxId_148 instanceof Date) {
+            json += JSON_STR_QUOTE + value_taxId_148.toISOString() + JSON_STR_QUOTE
+          } else if (value_taxId_148 instanceof RegExp) {
+            json += asString(value_taxId_148.source)
           } else {
-            json += asString(value_taxId_146.toString())
+            json += asString(value_taxId_148.toString())
           }
         } else {
-          json += asString(value_taxId_146)
+          json += asString(value_taxId_148)
         }
         
           }
@@ -3284,38 +3296,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"taxId" is required!')
       }
       
-      const value_registrationNumber_147 = obj["registrationNumber"]
-      if (value_registrationNumber_147 !== undefined) {
+      const value_registrationNumber_149 = obj["registrationNumber"]
+      if (value_registrationNumber_149 !== undefined) {
         json += ",\"registrationNumber\":"
         
-          if (value_registrationNumber_147 === null) {
+          if (value_registrationNumber_149 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_registrationNumber_147 === "string" ||
-            value_registrationNumber_147 === null ||
-            value_registrationNumber_147 instanceof Date ||
-            value_registrationNumber_147 instanceof RegExp ||
+            typeof value_registrationNumber_149 === "string" ||
+            value_registrationNumber_149 === null ||
+            value_registrationNumber_149 instanceof Date ||
+            value_registrationNumber_149 instanceof RegExp ||
             (
-              typeof value_registrationNumber_147 === "object" &&
-              typeof value_registrationNumber_147.toString === "function" &&
-              value_registrationNumber_147.toString !== Object.prototype.toString
+              typeof value_registrationNumber_149 === "object" &&
+              typeof value_registrationNumber_149.toString === "function" &&
+              value_registrationNumber_149.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_registrationNumber_147 !== 'string') {
-          if (value_registrationNumber_147 === null) {
+        if (typeof value_registrationNumber_149 !== 'string') {
+          if (value_registrationNumber_149 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_registrationNumber_147 instanceof Date) {
-            json += JSON_STR_QUOTE + value_registrationNumber_147.toISOString() + JSON_STR_QUOTE
-          } else if (value_registrationNumber_147 instanceof RegExp) {
-            json += asString(value_registrationNumber_147.source)
+          } else if (value_registrationNumber_149 instanceof Date) {
+            json += JSON_STR_QUOTE + value_registrationNumber_149.toISOString() + JSON_STR_QUOTE
+          } else if (value_registrationNumber_149 instanceof RegExp) {
+            json += asString(value_registrationNumber_149.source)
           } else {
-            json += asString(value_registrationNumber_147.toString())
+            json += asString(value_registrationNumber_149.toString())
           }
         } else {
-          json += asString(value_registrationNumber_147)
+          json += asString(value_registrationNumber_149)
         }
         
           }
@@ -3326,38 +3338,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"registrationNumber" is required!')
       }
       
-      const value_linkedinUrl_148 = obj["linkedinUrl"]
-      if (value_linkedinUrl_148 !== undefined) {
+      const value_linkedinUrl_150 = obj["linkedinUrl"]
+      if (value_linkedinUrl_150 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_148 === null) {
+          if (value_linkedinUrl_150 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_148 === "string" ||
-            value_linkedinUrl_148 === null ||
-            value_linkedinUrl_148 instanceof Date ||
-            value_linkedinUrl_148 instanceof RegExp ||
+            typeof value_linkedinUrl_150 === "string" ||
+            value_linkedinUrl_150 === null ||
+            value_linkedinUrl_150 instanceof Date ||
+            value_linkedinUrl_150 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_148 === "object" &&
-              typeof value_linkedinUrl_148.toString === "function" &&
-              value_linkedinUrl_148.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_150 === "object" &&
+              typeof value_linkedinUrl_150.toString === "function" &&
+              value_linkedinUrl_150.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_148 !== 'string') {
-          if (value_linkedinUrl_148 === null) {
+        if (typeof value_linkedinUrl_150 !== 'string') {
+          if (value_linkedinUrl_150 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_148 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_148.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_148 instanceof RegExp) {
-            json += asString(value_linkedinUrl_148.source)
+          } else if (value_linkedinUrl_150 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_150.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_150 instanceof RegExp) {
+            json += asString(value_linkedinUrl_150.source)
           } else {
-            json += asString(value_linkedinUrl_148.toString())
+            json += asString(value_linkedinUrl_150.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_148)
+          json += asString(value_linkedinUrl_150)
         }
         
           }
@@ -3368,38 +3380,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_lifecycleStage_149 = obj["lifecycleStage"]
-      if (value_lifecycleStage_149 !== undefined) {
+      const value_lifecycleStage_151 = obj["lifecycleStage"]
+      if (value_lifecycleStage_151 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_149 === null) {
+          if (value_lifecycleStage_151 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_149 === "string" ||
-            value_lifecycleStage_149 === null ||
-            value_lifecycleStage_149 instanceof Date ||
-            value_lifecycleStage_149 instanceof RegExp ||
+            typeof value_lifecycleStage_151 === "string" ||
+            value_lifecycleStage_151 === null ||
+            value_lifecycleStage_151 instanceof Date ||
+            value_lifecycleStage_151 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_149 === "object" &&
-              typeof value_lifecycleStage_149.toString === "function" &&
-              value_lifecycleStage_149.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_151 === "object" &&
+              typeof value_lifecycleStage_151.toString === "function" &&
+              value_lifecycleStage_151.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_149 !== 'string') {
-          if (value_lifecycleStage_149 === null) {
+        if (typeof value_lifecycleStage_151 !== 'string') {
+          if (value_lifecycleStage_151 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_149 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_149.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_149 instanceof RegExp) {
-            json += asString(value_lifecycleStage_149.source)
+          } else if (value_lifecycleStage_151 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_151.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_151 instanceof RegExp) {
+            json += asString(value_lifecycleStage_151.source)
           } else {
-            json += asString(value_lifecycleStage_149.toString())
+            json += asString(value_lifecycleStage_151.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_149)
+          json += asString(value_lifecycleStage_151)
         }
         
           }
@@ -3449,18 +3461,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_101 = obj["data"]
-      if (value_data_101 !== undefined) {
+      const value_data_103 = obj["data"]
+      if (value_data_103 !== undefined) {
         json += "{\"data\":"
-        json += anonymous25(value_data_101)
+        json += anonymous25(value_data_103)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_150 = obj["page"]
-      if (value_page_150 !== undefined) {
+      const value_page_152 = obj["page"]
+      if (value_page_152 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_150)
+        json += anonymous21(value_page_152)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3531,40 +3543,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_179 = false
+        let addComma_181 = false
 
-          const value_street1_180 = obj["street1"]
-          if (value_street1_180 !== undefined) {
-            json += addComma_179 ? ",\"street1\":" : ((addComma_179 = true), "{\"street1\":")
+          const value_street1_182 = obj["street1"]
+          if (value_street1_182 !== undefined) {
+            json += addComma_181 ? ",\"street1\":" : ((addComma_181 = true), "{\"street1\":")
             
-          if (value_street1_180 === null) {
+          if (value_street1_182 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_180 === "string" ||
-            value_street1_180 === null ||
-            value_street1_180 instanceof Date ||
-            value_street1_180 instanceof RegExp ||
+            typeof value_street1_182 === "string" ||
+            value_street1_182 === null ||
+            value_street1_182 instanceof Date ||
+            value_street1_182 instanceof RegExp ||
             (
-              typeof value_street1_180 === "object" &&
-              typeof value_street1_180.toString === "function" &&
-              value_street1_180.toString !== Object.prototype.toString
+              typeof value_street1_182 === "object" &&
+              typeof value_street1_182.toString === "function" &&
+              value_street1_182.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_180 !== 'string') {
-          if (value_street1_180 === null) {
+        if (typeof value_street1_182 !== 'string') {
+          if (value_street1_182 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_180 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_180.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_180 instanceof RegExp) {
-            json += asString(value_street1_180.source)
+          } else if (value_street1_182 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_182.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_182 instanceof RegExp) {
+            json += asString(value_street1_182.source)
           } else {
-            json += asString(value_street1_180.toString())
+            json += asString(value_street1_182.toString())
           }
         } else {
-          json += asString(value_street1_180)
+          json += asString(value_street1_182)
         }
         
           }
@@ -3573,38 +3585,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_181 = obj["street2"]
-          if (value_street2_181 !== undefined) {
-            json += addComma_179 ? ",\"street2\":" : ((addComma_179 = true), "{\"street2\":")
+          const value_street2_183 = obj["street2"]
+          if (value_street2_183 !== undefined) {
+            json += addComma_181 ? ",\"street2\":" : ((addComma_181 = true), "{\"street2\":")
             
-          if (value_street2_181 === null) {
+          if (value_street2_183 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_181 === "string" ||
-            value_street2_181 === null ||
-            value_street2_181 instanceof Date ||
-            value_street2_181 instanceof RegExp ||
+            typeof value_street2_183 === "string" ||
+            value_street2_183 === null ||
+            value_street2_183 instanceof Date ||
+            value_street2_183 instanceof RegExp ||
             (
-              typeof value_street2_181 === "object" &&
-              typeof value_street2_181.toString === "function" &&
-              value_street2_181.toString !== Object.prototype.toString
+              typeof value_street2_183 === "object" &&
+              typeof value_street2_183.toString === "function" &&
+              value_street2_183.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_181 !== 'string') {
-          if (value_street2_181 === null) {
+        if (typeof value_street2_183 !== 'string') {
+          if (value_street2_183 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_181 instanceof RegExp) {
-            json += asString(value_street2_181.source)
+          } else if (value_street2_183 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_183.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_183 instanceof RegExp) {
+            json += asString(value_street2_183.source)
           } else {
-            json += asString(value_street2_181.toString())
+            json += asString(value_street2_183.toString())
           }
         } else {
-          json += asString(value_street2_181)
+          json += asString(value_street2_183)
         }
         
           }
@@ -3613,38 +3625,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_182 = obj["city"]
-          if (value_city_182 !== undefined) {
-            json += addComma_179 ? ",\"city\":" : ((addComma_179 = true), "{\"city\":")
+          const value_city_184 = obj["city"]
+          if (value_city_184 !== undefined) {
+            json += addComma_181 ? ",\"city\":" : ((addComma_181 = true), "{\"city\":")
             
-          if (value_city_182 === null) {
+          if (value_city_184 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_182 === "string" ||
-            value_city_182 === null ||
-            value_city_182 instanceof Date ||
-            value_city_182 instanceof RegExp ||
+            typeof value_city_184 === "string" ||
+            value_city_184 === null ||
+            value_city_184 instanceof Date ||
+            value_city_184 instanceof RegExp ||
             (
-              typeof value_city_182 === "object" &&
-              typeof value_city_182.toString === "function" &&
-              value_city_182.toString !== Object.prototype.toString
+              typeof value_city_184 === "object" &&
+              typeof value_city_184.toString === "function" &&
+              value_city_184.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_182 !== 'string') {
-          if (value_city_182 === null) {
+        if (typeof value_city_184 !== 'string') {
+          if (value_city_184 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_182 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_182.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_182 instanceof RegExp) {
-            json += asString(value_city_182.source)
+          } else if (value_city_184 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_184.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_184 instanceof RegExp) {
+            json += asString(value_city_184.source)
           } else {
-            json += asString(value_city_182.toString())
+            json += asString(value_city_184.toString())
           }
         } else {
-          json += asString(value_city_182)
+          json += asString(value_city_184)
         }
         
           }
@@ -3653,38 +3665,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_183 = obj["region"]
-          if (value_region_183 !== undefined) {
-            json += addComma_179 ? ",\"region\":" : ((addComma_179 = true), "{\"region\":")
+          const value_region_185 = obj["region"]
+          if (value_region_185 !== undefined) {
+            json += addComma_181 ? ",\"region\":" : ((addComma_181 = true), "{\"region\":")
             
-          if (value_region_183 === null) {
+          if (value_region_185 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_183 === "string" ||
-            value_region_183 === null ||
-            value_region_183 instanceof Date ||
-            value_region_183 instanceof RegExp ||
+            typeof value_region_185 === "string" ||
+            value_region_185 === null ||
+            value_region_185 instanceof Date ||
+            value_region_185 instanceof RegExp ||
             (
-              typeof value_region_183 === "object" &&
-              typeof value_region_183.toString === "function" &&
-              value_region_183.toString !== Object.prototype.toString
+              typeof value_region_185 === "object" &&
+              typeof value_region_185.toString === "function" &&
+              value_region_185.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_183 !== 'string') {
-          if (value_region_183 === null) {
+        if (typeof value_region_185 !== 'string') {
+          if (value_region_185 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_183 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_183.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_183 instanceof RegExp) {
-            json += asString(value_region_183.source)
+          } else if (value_region_185 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_185.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_185 instanceof RegExp) {
+            json += asString(value_region_185.source)
           } else {
-            json += asString(value_region_183.toString())
+            json += asString(value_region_185.toString())
           }
         } else {
-          json += asString(value_region_183)
+          json += asString(value_region_185)
         }
         
           }
@@ -3693,38 +3705,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_184 = obj["postalCode"]
-          if (value_postalCode_184 !== undefined) {
-            json += addComma_179 ? ",\"postalCode\":" : ((addComma_179 = true), "{\"postalCode\":")
+          const value_postalCode_186 = obj["postalCode"]
+          if (value_postalCode_186 !== undefined) {
+            json += addComma_181 ? ",\"postalCode\":" : ((addComma_181 = true), "{\"postalCode\":")
             
-          if (value_postalCode_184 === null) {
+          if (value_postalCode_186 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_184 === "string" ||
-            value_postalCode_184 === null ||
-            value_postalCode_184 instanceof Date ||
-            value_postalCode_184 instanceof RegExp ||
+            typeof value_postalCode_186 === "string" ||
+            value_postalCode_186 === null ||
+            value_postalCode_186 instanceof Date ||
+            value_postalCode_186 instanceof RegExp ||
             (
-              typeof value_postalCode_184 === "object" &&
-              typeof value_postalCode_184.toString === "function" &&
-              value_postalCode_184.toString !== Object.prototype.toString
+              typeof value_postalCode_186 === "object" &&
+              typeof value_postalCode_186.toString === "function" &&
+              value_postalCode_186.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_184 !== 'string') {
-          if (value_postalCode_184 === null) {
+        if (typeof value_postalCode_186 !== 'string') {
+          if (value_postalCode_186 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_184 instanceof RegExp) {
-            json += asString(value_postalCode_184.source)
+          } else if (value_postalCode_186 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_186.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_186 instanceof RegExp) {
+            json += asString(value_postalCode_186.source)
           } else {
-            json += asString(value_postalCode_184.toString())
+            json += asString(value_postalCode_186.toString())
           }
         } else {
-          json += asString(value_postalCode_184)
+          json += asString(value_postalCode_186)
         }
         
           }
@@ -3733,38 +3745,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_185 = obj["countryCode"]
-          if (value_countryCode_185 !== undefined) {
-            json += addComma_179 ? ",\"countryCode\":" : ((addComma_179 = true), "{\"countryCode\":")
+          const value_countryCode_187 = obj["countryCode"]
+          if (value_countryCode_187 !== undefined) {
+            json += addComma_181 ? ",\"countryCode\":" : ((addComma_181 = true), "{\"countryCode\":")
             
-          if (value_countryCode_185 === null) {
+          if (value_countryCode_187 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_185 === "string" ||
-            value_countryCode_185 === null ||
-            value_countryCode_185 instanceof Date ||
-            value_countryCode_185 instanceof RegExp ||
+            typeof value_countryCode_187 === "string" ||
+            value_countryCode_187 === null ||
+            value_countryCode_187 instanceof Date ||
+            value_countryCode_187 instanceof RegExp ||
             (
-              typeof value_countryCode_185 === "object" &&
-              typeof value_countryCode_185.toString === "function" &&
-              value_countryCode_185.toString !== Object.prototype.toString
+              typeof value_countryCode_187 === "object" &&
+              typeof value_countryCode_187.toString === "function" &&
+              value_countryCode_187.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_185 !== 'string') {
-          if (value_countryCode_185 === null) {
+        if (typeof value_countryCode_187 !== 'string') {
+          if (value_countryCode_187 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_185 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_185.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_185 instanceof RegExp) {
-            json += asString(value_countryCode_185.source)
+          } else if (value_countryCode_187 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_187.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_187 instanceof RegExp) {
+            json += asString(value_countryCode_187.source)
           } else {
-            json += asString(value_countryCode_185.toString())
+            json += asString(value_countryCode_187.toString())
           }
         } else {
-          json += asString(value_countryCode_185)
+          json += asString(value_countryCode_187)
         }
         
           }
@@ -3772,7 +3784,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_179) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_181) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3789,88 +3801,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_156 = obj["id"]
-      if (value_id_156 !== undefined) {
+      const value_id_158 = obj["id"]
+      if (value_id_158 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_156 !== 'string') {
-          if (value_id_156 === null) {
+        if (typeof value_id_158 !== 'string') {
+          if (value_id_158 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_156 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_156.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_156 instanceof RegExp) {
-            json += asString(value_id_156.source)
+          } else if (value_id_158 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_158.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_158 instanceof RegExp) {
+            json += asString(value_id_158.source)
           } else {
-            json += asString(value_id_156.toString())
+            json += asString(value_id_158.toString())
           }
         } else {
-          json += asString(value_id_156)
+          json += asString(value_id_158)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_157 = obj["version"]
-      if (value_version_157 !== undefined) {
+      const value_version_159 = obj["version"]
+      if (value_version_159 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_157)
+        json += asInteger(value_version_159)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_158 = obj["createdAt"]
-      if (value_createdAt_158 !== undefined) {
+      const value_createdAt_160 = obj["createdAt"]
+      if (value_createdAt_160 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_158)
+        json += asDateTime(value_createdAt_160)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_159 = obj["createdBy"]
-      if (value_createdBy_159 !== undefined) {
+      const value_createdBy_161 = obj["createdBy"]
+      if (value_createdBy_161 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_159)
+        json += anonymous23(value_createdBy_161)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_160 = obj["updatedAt"]
-      if (value_updatedAt_160 !== undefined) {
+      const value_updatedAt_162 = obj["updatedAt"]
+      if (value_updatedAt_162 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_160)
+        json += asDateTime(value_updatedAt_162)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_161 = obj["updatedBy"]
-      if (value_updatedBy_161 !== undefined) {
+      const value_updatedBy_163 = obj["updatedBy"]
+      if (value_updatedBy_163 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_161)
+        json += anonymous23(value_updatedBy_163)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_162 = obj["deletedAt"]
-      if (value_deletedAt_162 !== undefined) {
+      const value_deletedAt_164 = obj["deletedAt"]
+      if (value_deletedAt_164 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_162 === null) {
+          if (value_deletedAt_164 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_162 === "string" ||
-            value_deletedAt_162 === null ||
-            value_deletedAt_162 instanceof Date ||
-            value_deletedAt_162 instanceof RegExp ||
+            typeof value_deletedAt_164 === "string" ||
+            value_deletedAt_164 === null ||
+            value_deletedAt_164 instanceof Date ||
+            value_deletedAt_164 instanceof RegExp ||
             (
-              typeof value_deletedAt_162 === "object" &&
-              typeof value_deletedAt_162.toString === "function" &&
-              value_deletedAt_162.toString !== Object.prototype.toString
+              typeof value_deletedAt_164 === "object" &&
+              typeof value_deletedAt_164.toString === "function" &&
+              value_deletedAt_164.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_162)
+            json += asDateTime(value_deletedAt_164)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -3879,60 +3891,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_163 = obj["ownerId"]
-      if (value_ownerId_163 !== undefined) {
+      const value_ownerId_165 = obj["ownerId"]
+      if (value_ownerId_165 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_163 !== 'string') {
-          if (value_ownerId_163 === null) {
+        if (typeof value_ownerId_165 !== 'string') {
+          if (value_ownerId_165 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_163 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_163.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_163 instanceof RegExp) {
-            json += asString(value_ownerId_163.source)
+          } else if (value_ownerId_165 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_165.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_165 instanceof RegExp) {
+            json += asString(value_ownerId_165.source)
           } else {
-            json += asString(value_ownerId_163.toString())
+            json += asString(value_ownerId_165.toString())
           }
         } else {
-          json += asString(value_ownerId_163)
+          json += asString(value_ownerId_165)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_164 = obj["teamId"]
-      if (value_teamId_164 !== undefined) {
+      const value_teamId_166 = obj["teamId"]
+      if (value_teamId_166 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_164 === null) {
+          if (value_teamId_166 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_164 === "string" ||
-            value_teamId_164 === null ||
-            value_teamId_164 instanceof Date ||
-            value_teamId_164 instanceof RegExp ||
+            typeof value_teamId_166 === "string" ||
+            value_teamId_166 === null ||
+            value_teamId_166 instanceof Date ||
+            value_teamId_166 instanceof RegExp ||
             (
-              typeof value_teamId_164 === "object" &&
-              typeof value_teamId_164.toString === "function" &&
-              value_teamId_164.toString !== Object.prototype.toString
+              typeof value_teamId_166 === "object" &&
+              typeof value_teamId_166.toString === "function" &&
+              value_teamId_166.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_164 !== 'string') {
-          if (value_teamId_164 === null) {
+        if (typeof value_teamId_166 !== 'string') {
+          if (value_teamId_166 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_164 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_164.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_164 instanceof RegExp) {
-            json += asString(value_teamId_164.source)
+          } else if (value_teamId_166 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_166.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_166 instanceof RegExp) {
+            json += asString(value_teamId_166.source)
           } else {
-            json += asString(value_teamId_164.toString())
+            json += asString(value_teamId_166.toString())
           }
         } else {
-          json += asString(value_teamId_164)
+          json += asString(value_teamId_166)
         }
         
           }
@@ -3943,54 +3955,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_165 = obj["tags"]
-      if (value_tags_165 !== undefined) {
+      const value_tags_167 = obj["tags"]
+      if (value_tags_167 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_165)
+        json += anonymous27(value_tags_167)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_166 = obj["customFields"]
-      if (value_customFields_166 !== undefined) {
+      const value_customFields_168 = obj["customFields"]
+      if (value_customFields_168 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_166)
+        json += JSON.stringify(value_customFields_168)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_167 = obj["firstName"]
-      if (value_firstName_167 !== undefined) {
+      const value_firstName_169 = obj["firstName"]
+      if (value_firstName_169 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_167 === null) {
+          if (value_firstName_169 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_167 === "string" ||
-            value_firstName_167 === null ||
-            value_firstName_167 instanceof Date ||
-            value_firstName_167 instanceof RegExp ||
+            typeof value_firstName_169 === "string" ||
+            value_firstName_169 === null ||
+            value_firstName_169 instanceof Date ||
+            value_firstName_169 instanceof RegExp ||
             (
-              typeof value_firstName_167 === "object" &&
-              typeof value_firstName_167.toString === "function" &&
-              value_firstName_167.toString !== Object.prototype.toString
+              typeof value_firstName_169 === "object" &&
+              typeof value_firstName_169.toString === "function" &&
+              value_firstName_169.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_167 !== 'string') {
-          if (value_firstName_167 === null) {
+        if (typeof value_firstName_169 !== 'string') {
+          if (value_firstName_169 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_167 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_167.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_167 instanceof RegExp) {
-            json += asString(value_firstName_167.source)
+          } else if (value_firstName_169 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_169.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_169 instanceof RegExp) {
+            json += asString(value_firstName_169.source)
           } else {
-            json += asString(value_firstName_167.toString())
+            json += asString(value_firstName_169.toString())
           }
         } else {
-          json += asString(value_firstName_167)
+          json += asString(value_firstName_169)
         }
         
           }
@@ -4001,60 +4013,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_168 = obj["lastName"]
-      if (value_lastName_168 !== undefined) {
+      const value_lastName_170 = obj["lastName"]
+      if (value_lastName_170 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_168 !== 'string') {
-          if (value_lastName_168 === null) {
+        if (typeof value_lastName_170 !== 'string') {
+          if (value_lastName_170 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_168 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_168.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_168 instanceof RegExp) {
-            json += asString(value_lastName_168.source)
+          } else if (value_lastName_170 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_170.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_170 instanceof RegExp) {
+            json += asString(value_lastName_170.source)
           } else {
-            json += asString(value_lastName_168.toString())
+            json += asString(value_lastName_170.toString())
           }
         } else {
-          json += asString(value_lastName_168)
+          json += asString(value_lastName_170)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_169 = obj["salutation"]
-      if (value_salutation_169 !== undefined) {
+      const value_salutation_171 = obj["salutation"]
+      if (value_salutation_171 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_169 === null) {
+          if (value_salutation_171 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_169 === "string" ||
-            value_salutation_169 === null ||
-            value_salutation_169 instanceof Date ||
-            value_salutation_169 instanceof RegExp ||
+            typeof value_salutation_171 === "string" ||
+            value_salutation_171 === null ||
+            value_salutation_171 instanceof Date ||
+            value_salutation_171 instanceof RegExp ||
             (
-              typeof value_salutation_169 === "object" &&
-              typeof value_salutation_169.toString === "function" &&
-              value_salutation_169.toString !== Object.prototype.toString
+              typeof value_salutation_171 === "object" &&
+              typeof value_salutation_171.toString === "function" &&
+              value_salutation_171.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_169 !== 'string') {
-          if (value_salutation_169 === null) {
+        if (typeof value_salutation_171 !== 'string') {
+          if (value_salutation_171 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_169 instanceof RegExp) {
-            json += asString(value_salutation_169.source)
+          } else if (value_salutation_171 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_171.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_171 instanceof RegExp) {
+            json += asString(value_salutation_171.source)
           } else {
-            json += asString(value_salutation_169.toString())
+            json += asString(value_salutation_171.toString())
           }
         } else {
-          json += asString(value_salutation_169)
+          json += asString(value_salutation_171)
         }
         
           }
@@ -4065,38 +4077,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_170 = obj["title"]
-      if (value_title_170 !== undefined) {
+      const value_title_172 = obj["title"]
+      if (value_title_172 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_170 === null) {
+          if (value_title_172 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_170 === "string" ||
-            value_title_170 === null ||
-            value_title_170 instanceof Date ||
-            value_title_170 instanceof RegExp ||
+            typeof value_title_172 === "string" ||
+            value_title_172 === null ||
+            value_title_172 instanceof Date ||
+            value_title_172 instanceof RegExp ||
             (
-              typeof value_title_170 === "object" &&
-              typeof value_title_170.toString === "function" &&
-              value_title_170.toString !== Object.prototype.toString
+              typeof value_title_172 === "object" &&
+              typeof value_title_172.toString === "function" &&
+              value_title_172.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_170 !== 'string') {
-          if (value_title_170 === null) {
+        if (typeof value_title_172 !== 'string') {
+          if (value_title_172 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_170 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_170.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_170 instanceof RegExp) {
-            json += asString(value_title_170.source)
+          } else if (value_title_172 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_172.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_172 instanceof RegExp) {
+            json += asString(value_title_172.source)
           } else {
-            json += asString(value_title_170.toString())
+            json += asString(value_title_172.toString())
           }
         } else {
-          json += asString(value_title_170)
+          json += asString(value_title_172)
         }
         
           }
@@ -4107,38 +4119,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_171 = obj["department"]
-      if (value_department_171 !== undefined) {
+      const value_department_173 = obj["department"]
+      if (value_department_173 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_171 === null) {
+          if (value_department_173 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_171 === "string" ||
-            value_department_171 === null ||
-            value_department_171 instanceof Date ||
-            value_department_171 instanceof RegExp ||
+            typeof value_department_173 === "string" ||
+            value_department_173 === null ||
+            value_department_173 instanceof Date ||
+            value_department_173 instanceof RegExp ||
             (
-              typeof value_department_171 === "object" &&
-              typeof value_department_171.toString === "function" &&
-              value_department_171.toString !== Object.prototype.toString
+              typeof value_department_173 === "object" &&
+              typeof value_department_173.toString === "function" &&
+              value_department_173.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_171 !== 'string') {
-          if (value_department_171 === null) {
+        if (typeof value_department_173 !== 'string') {
+          if (value_department_173 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_171 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_171.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_171 instanceof RegExp) {
-            json += asString(value_department_171.source)
+          } else if (value_department_173 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_173.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_173 instanceof RegExp) {
+            json += asString(value_department_173.source)
           } else {
-            json += asString(value_department_171.toString())
+            json += asString(value_department_173.toString())
           }
         } else {
-          json += asString(value_department_171)
+          json += asString(value_department_173)
         }
         
           }
@@ -4149,38 +4161,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_172 = obj["email"]
-      if (value_email_172 !== undefined) {
+      const value_email_174 = obj["email"]
+      if (value_email_174 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_172 === null) {
+          if (value_email_174 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_172 === "string" ||
-            value_email_172 === null ||
-            value_email_172 instanceof Date ||
-            value_email_172 instanceof RegExp ||
+            typeof value_email_174 === "string" ||
+            value_email_174 === null ||
+            value_email_174 instanceof Date ||
+            value_email_174 instanceof RegExp ||
             (
-              typeof value_email_172 === "object" &&
-              typeof value_email_172.toString === "function" &&
-              value_email_172.toString !== Object.prototype.toString
+              typeof value_email_174 === "object" &&
+              typeof value_email_174.toString === "function" &&
+              value_email_174.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_172 !== 'string') {
-          if (value_email_172 === null) {
+        if (typeof value_email_174 !== 'string') {
+          if (value_email_174 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_172 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_172.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_172 instanceof RegExp) {
-            json += asString(value_email_172.source)
+          } else if (value_email_174 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_174.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_174 instanceof RegExp) {
+            json += asString(value_email_174.source)
           } else {
-            json += asString(value_email_172.toString())
+            json += asString(value_email_174.toString())
           }
         } else {
-          json += asString(value_email_172)
+          json += asString(value_email_174)
         }
         
           }
@@ -4191,46 +4203,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_173 = obj["additionalEmails"]
-      if (value_additionalEmails_173 !== undefined) {
+      const value_additionalEmails_175 = obj["additionalEmails"]
+      if (value_additionalEmails_175 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous34(value_additionalEmails_173)
+        json += anonymous34(value_additionalEmails_175)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_174 = obj["phone"]
-      if (value_phone_174 !== undefined) {
+      const value_phone_176 = obj["phone"]
+      if (value_phone_176 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_174 === null) {
+          if (value_phone_176 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_174 === "string" ||
-            value_phone_174 === null ||
-            value_phone_174 instanceof Date ||
-            value_phone_174 instanceof RegExp ||
+            typeof value_phone_176 === "string" ||
+            value_phone_176 === null ||
+            value_phone_176 instanceof Date ||
+            value_phone_176 instanceof RegExp ||
             (
-              typeof value_phone_174 === "object" &&
-              typeof value_phone_174.toString === "function" &&
-              value_phone_174.toString !== Object.prototype.toString
+              typeof value_phone_176 === "object" &&
+              typeof value_phone_176.toString === "function" &&
+              value_phone_176.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_174 !== 'string') {
-          if (value_phone_174 === null) {
+        if (typeof value_phone_176 !== 'string') {
+          if (value_phone_176 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_174 instanceof RegExp) {
-            json += asString(value_phone_174.source)
+          } else if (value_phone_176 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_176.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_176 instanceof RegExp) {
+            json += asString(value_phone_176.source)
           } else {
-            json += asString(value_phone_174.toString())
+            json += asString(value_phone_176.toString())
           }
         } else {
-          json += asString(value_phone_174)
+          json += asString(value_phone_176)
         }
         
           }
@@ -4241,38 +4253,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_175 = obj["mobilePhone"]
-      if (value_mobilePhone_175 !== undefined) {
+      const value_mobilePhone_177 = obj["mobilePhone"]
+      if (value_mobilePhone_177 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_175 === null) {
+          if (value_mobilePhone_177 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_175 === "string" ||
-            value_mobilePhone_175 === null ||
-            value_mobilePhone_175 instanceof Date ||
-            value_mobilePhone_175 instanceof RegExp ||
+            typeof value_mobilePhone_177 === "string" ||
+            value_mobilePhone_177 === null ||
+            value_mobilePhone_177 instanceof Date ||
+            value_mobilePhone_177 instanceof RegExp ||
             (
-              typeof value_mobilePhone_175 === "object" &&
-              typeof value_mobilePhone_175.toString === "function" &&
-              value_mobilePhone_175.toString !== Object.prototype.toString
+              typeof value_mobilePhone_177 === "object" &&
+              typeof value_mobilePhone_177.toString === "function" &&
+              value_mobilePhone_177.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_175 !== 'string') {
-          if (value_mobilePhone_175 === null) {
+        if (typeof value_mobilePhone_177 !== 'string') {
+          if (value_mobilePhone_177 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_175 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_175.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_175 instanceof RegExp) {
-            json += asString(value_mobilePhone_175.source)
+          } else if (value_mobilePhone_177 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_177.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_177 instanceof RegExp) {
+            json += asString(value_mobilePhone_177.source)
           } else {
-            json += asString(value_mobilePhone_175.toString())
+            json += asString(value_mobilePhone_177.toString())
           }
         } else {
-          json += asString(value_mobilePhone_175)
+          json += asString(value_mobilePhone_177)
         }
         
           }
@@ -4283,38 +4295,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_176 = obj["accountId"]
-      if (value_accountId_176 !== undefined) {
+      const value_accountId_178 = obj["accountId"]
+      if (value_accountId_178 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_176 === null) {
+          if (value_accountId_178 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_176 === "string" ||
-            value_accountId_176 === null ||
-            value_accountId_176 instanceof Date ||
-            value_accountId_176 instanceof RegExp ||
+            typeof value_accountId_178 === "string" ||
+            value_accountId_178 === null ||
+            value_accountId_178 instanceof Date ||
+            value_accountId_178 instanceof RegExp ||
             (
-              typeof value_accountId_176 === "object" &&
-              typeof value_accountId_176.toString === "function" &&
-              value_accountId_176.toString !== Object.prototype.toString
+              typeof value_accountId_178 === "object" &&
+              typeof value_accountId_178.toString === "function" &&
+              value_accountId_178.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_176 !== 'string') {
-          if (value_accountId_176 === null) {
+        if (typeof value_accountId_178 !== 'string') {
+          if (value_accountId_178 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_176 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_176.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_176 instanceof RegExp) {
-            json += asString(value_accountId_176.source)
+          } else if (value_accountId_178 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_178.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_178 instanceof RegExp) {
+            json += asString(value_accountId_178.source)
           } else {
-            json += asString(value_accountId_176.toString())
+            json += asString(value_accountId_178.toString())
           }
         } else {
-          json += asString(value_accountId_176)
+          json += asString(value_accountId_178)
         }
         
           }
@@ -4325,38 +4337,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_177 = obj["reportsToId"]
-      if (value_reportsToId_177 !== undefined) {
+      const value_reportsToId_179 = obj["reportsToId"]
+      if (value_reportsToId_179 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_177 === null) {
+          if (value_reportsToId_179 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_177 === "string" ||
-            value_reportsToId_177 === null ||
-            value_reportsToId_177 instanceof Date ||
-            value_reportsToId_177 instanceof RegExp ||
+            typeof value_reportsToId_179 === "string" ||
+            value_reportsToId_179 === null ||
+            value_reportsToId_179 instanceof Date ||
+            value_reportsToId_179 instanceof RegExp ||
             (
-              typeof value_reportsToId_177 === "object" &&
-              typeof value_reportsToId_177.toString === "function" &&
-              value_reportsToId_177.toString !== Object.prototype.toString
+              typeof value_reportsToId_179 === "object" &&
+              typeof value_reportsToId_179.toString === "function" &&
+              value_reportsToId_179.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_177 !== 'string') {
-          if (value_reportsToId_177 === null) {
+        if (typeof value_reportsToId_179 !== 'string') {
+          if (value_reportsToId_179 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_177 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_177.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_177 instanceof RegExp) {
-            json += asString(value_reportsToId_177.source)
+          } else if (value_reportsToId_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_179 instanceof RegExp) {
+            json += asString(value_reportsToId_179.source)
           } else {
-            json += asString(value_reportsToId_177.toString())
+            json += asString(value_reportsToId_179.toString())
           }
         } else {
-          json += asString(value_reportsToId_177)
+          json += asString(value_reportsToId_179)
         }
         
           }
@@ -4367,16 +4379,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_178 = obj["mailingAddress"]
-      if (value_mailingAddress_178 !== undefined) {
+      const value_mailingAddress_180 = obj["mailingAddress"]
+      if (value_mailingAddress_180 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_178 === null) {
+          if (value_mailingAddress_180 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_178 === "object" && !Array.isArray(value_mailingAddress_178)) || value_mailingAddress_178 === null) {
-            json += anonymous35(value_mailingAddress_178)
+          else if((typeof value_mailingAddress_180 === "object" && !Array.isArray(value_mailingAddress_180)) || value_mailingAddress_180 === null) {
+            json += anonymous35(value_mailingAddress_180)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -4385,26 +4397,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_186 = obj["birthdate"]
-      if (value_birthdate_186 !== undefined) {
+      const value_birthdate_188 = obj["birthdate"]
+      if (value_birthdate_188 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_186 === null) {
+          if (value_birthdate_188 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_186 === "string" ||
-            value_birthdate_186 === null ||
-            value_birthdate_186 instanceof Date ||
-            value_birthdate_186 instanceof RegExp ||
+            typeof value_birthdate_188 === "string" ||
+            value_birthdate_188 === null ||
+            value_birthdate_188 instanceof Date ||
+            value_birthdate_188 instanceof RegExp ||
             (
-              typeof value_birthdate_186 === "object" &&
-              typeof value_birthdate_186.toString === "function" &&
-              value_birthdate_186.toString !== Object.prototype.toString
+              typeof value_birthdate_188 === "object" &&
+              typeof value_birthdate_188.toString === "function" &&
+              value_birthdate_188.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_186)
+            json += asDate(value_birthdate_188)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -4413,38 +4425,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_187 = obj["language"]
-      if (value_language_187 !== undefined) {
+      const value_language_189 = obj["language"]
+      if (value_language_189 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_187 === null) {
+          if (value_language_189 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_187 === "string" ||
-            value_language_187 === null ||
-            value_language_187 instanceof Date ||
-            value_language_187 instanceof RegExp ||
+            typeof value_language_189 === "string" ||
+            value_language_189 === null ||
+            value_language_189 instanceof Date ||
+            value_language_189 instanceof RegExp ||
             (
-              typeof value_language_187 === "object" &&
-              typeof value_language_187.toString === "function" &&
-              value_language_187.toString !== Object.prototype.toString
+              typeof value_language_189 === "object" &&
+              typeof value_language_189.toString === "function" &&
+              value_language_189.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_187 !== 'string') {
-          if (value_language_187 === null) {
+        if (typeof value_language_189 !== 'string') {
+          if (value_language_189 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_187 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_187.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_187 instanceof RegExp) {
-            json += asString(value_language_187.source)
+          } else if (value_language_189 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_189.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_189 instanceof RegExp) {
+            json += asString(value_language_189.source)
           } else {
-            json += asString(value_language_187.toString())
+            json += asString(value_language_189.toString())
           }
         } else {
-          json += asString(value_language_187)
+          json += asString(value_language_189)
         }
         
           }
@@ -4455,38 +4467,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_188 = obj["timeZone"]
-      if (value_timeZone_188 !== undefined) {
+      const value_timeZone_190 = obj["timeZone"]
+      if (value_timeZone_190 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_188 === null) {
+          if (value_timeZone_190 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_188 === "string" ||
-            value_timeZone_188 === null ||
-            value_timeZone_188 instanceof Date ||
-            value_timeZone_188 instanceof RegExp ||
+            typeof value_timeZone_190 === "string" ||
+            value_timeZone_190 === null ||
+            value_timeZone_190 instanceof Date ||
+            value_timeZone_190 instanceof RegExp ||
             (
-              typeof value_timeZone_188 === "object" &&
-              typeof value_timeZone_188.toString === "function" &&
-              value_timeZone_188.toString !== Object.prototype.toString
+              typeof value_timeZone_190 === "object" &&
+              typeof value_timeZone_190.toString === "function" &&
+              value_timeZone_190.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_188 !== 'string') {
-          if (value_timeZone_188 === null) {
+        if (typeof value_timeZone_190 !== 'string') {
+          if (value_timeZone_190 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_188 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_188.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_188 instanceof RegExp) {
-            json += asString(value_timeZone_188.source)
+          } else if (value_timeZone_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_190 instanceof RegExp) {
+            json += asString(value_timeZone_190.source)
           } else {
-            json += asString(value_timeZone_188.toString())
+            json += asString(value_timeZone_190.toString())
           }
         } else {
-          json += asString(value_timeZone_188)
+          json += asString(value_timeZone_190)
         }
         
           }
@@ -4497,38 +4509,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_189 = obj["linkedinUrl"]
-      if (value_linkedinUrl_189 !== undefined) {
+      const value_linkedinUrl_191 = obj["linkedinUrl"]
+      if (value_linkedinUrl_191 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_189 === null) {
+          if (value_linkedinUrl_191 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_189 === "string" ||
-            value_linkedinUrl_189 === null ||
-            value_linkedinUrl_189 instanceof Date ||
-            value_linkedinUrl_189 instanceof RegExp ||
+            typeof value_linkedinUrl_191 === "string" ||
+            value_linkedinUrl_191 === null ||
+            value_linkedinUrl_191 instanceof Date ||
+            value_linkedinUrl_191 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_189 === "object" &&
-              typeof value_linkedinUrl_189.toString === "function" &&
-              value_linkedinUrl_189.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_191 === "object" &&
+              typeof value_linkedinUrl_191.toString === "function" &&
+              value_linkedinUrl_191.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_189 !== 'string') {
-          if (value_linkedinUrl_189 === null) {
+        if (typeof value_linkedinUrl_191 !== 'string') {
+          if (value_linkedinUrl_191 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_189 instanceof RegExp) {
-            json += asString(value_linkedinUrl_189.source)
+          } else if (value_linkedinUrl_191 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_191.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_191 instanceof RegExp) {
+            json += asString(value_linkedinUrl_191.source)
           } else {
-            json += asString(value_linkedinUrl_189.toString())
+            json += asString(value_linkedinUrl_191.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_189)
+          json += asString(value_linkedinUrl_191)
         }
         
           }
@@ -4539,38 +4551,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_190 = obj["source"]
-      if (value_source_190 !== undefined) {
+      const value_source_192 = obj["source"]
+      if (value_source_192 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_190 === null) {
+          if (value_source_192 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_190 === "string" ||
-            value_source_190 === null ||
-            value_source_190 instanceof Date ||
-            value_source_190 instanceof RegExp ||
+            typeof value_source_192 === "string" ||
+            value_source_192 === null ||
+            value_source_192 instanceof Date ||
+            value_source_192 instanceof RegExp ||
             (
-              typeof value_source_190 === "object" &&
-              typeof value_source_190.toString === "function" &&
-              value_source_190.toString !== Object.prototype.toString
+              typeof value_source_192 === "object" &&
+              typeof value_source_192.toString === "function" &&
+              value_source_192.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_190 !== 'string') {
-          if (value_source_190 === null) {
+        if (typeof value_source_192 !== 'string') {
+          if (value_source_192 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_190 instanceof RegExp) {
-            json += asString(value_source_190.source)
+          } else if (value_source_192 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_192.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_192 instanceof RegExp) {
+            json += asString(value_source_192.source)
           } else {
-            json += asString(value_source_190.toString())
+            json += asString(value_source_192.toString())
           }
         } else {
-          json += asString(value_source_190)
+          json += asString(value_source_192)
         }
         
           }
@@ -4581,54 +4593,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_191 = obj["doNotCall"]
-      if (value_doNotCall_191 !== undefined) {
+      const value_doNotCall_193 = obj["doNotCall"]
+      if (value_doNotCall_193 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_191)
+        json += asBoolean(value_doNotCall_193)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_192 = obj["emailOptOut"]
-      if (value_emailOptOut_192 !== undefined) {
+      const value_emailOptOut_194 = obj["emailOptOut"]
+      if (value_emailOptOut_194 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_192)
+        json += asBoolean(value_emailOptOut_194)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_193 = obj["lifecycleStage"]
-      if (value_lifecycleStage_193 !== undefined) {
+      const value_lifecycleStage_195 = obj["lifecycleStage"]
+      if (value_lifecycleStage_195 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_193 === null) {
+          if (value_lifecycleStage_195 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_193 === "string" ||
-            value_lifecycleStage_193 === null ||
-            value_lifecycleStage_193 instanceof Date ||
-            value_lifecycleStage_193 instanceof RegExp ||
+            typeof value_lifecycleStage_195 === "string" ||
+            value_lifecycleStage_195 === null ||
+            value_lifecycleStage_195 instanceof Date ||
+            value_lifecycleStage_195 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_193 === "object" &&
-              typeof value_lifecycleStage_193.toString === "function" &&
-              value_lifecycleStage_193.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_195 === "object" &&
+              typeof value_lifecycleStage_195.toString === "function" &&
+              value_lifecycleStage_195.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_193 !== 'string') {
-          if (value_lifecycleStage_193 === null) {
+        if (typeof value_lifecycleStage_195 !== 'string') {
+          if (value_lifecycleStage_195 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_193 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_193.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_193 instanceof RegExp) {
-            json += asString(value_lifecycleStage_193.source)
+          } else if (value_lifecycleStage_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_195 instanceof RegExp) {
+            json += asString(value_lifecycleStage_195.source)
           } else {
-            json += asString(value_lifecycleStage_193.toString())
+            json += asString(value_lifecycleStage_195.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_193)
+          json += asString(value_lifecycleStage_195)
         }
         
           }
@@ -4639,38 +4651,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_194 = obj["description"]
-      if (value_description_194 !== undefined) {
+      const value_description_196 = obj["description"]
+      if (value_description_196 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_194 === null) {
+          if (value_description_196 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_194 === "string" ||
-            value_description_194 === null ||
-            value_description_194 instanceof Date ||
-            value_description_194 instanceof RegExp ||
+            typeof value_description_196 === "string" ||
+            value_description_196 === null ||
+            value_description_196 instanceof Date ||
+            value_description_196 instanceof RegExp ||
             (
-              typeof value_description_194 === "object" &&
-              typeof value_description_194.toString === "function" &&
-              value_description_194.toString !== Object.prototype.toString
+              typeof value_description_196 === "object" &&
+              typeof value_description_196.toString === "function" &&
+              value_description_196.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_194 !== 'string') {
-          if (value_description_194 === null) {
+        if (typeof value_description_196 !== 'string') {
+          if (value_description_196 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_194 instanceof RegExp) {
-            json += asString(value_description_194.source)
+          } else if (value_description_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_196 instanceof RegExp) {
+            json += asString(value_description_196.source)
           } else {
-            json += asString(value_description_194.toString())
+            json += asString(value_description_196.toString())
           }
         } else {
-          json += asString(value_description_194)
+          json += asString(value_description_196)
         }
         
           }
@@ -4681,22 +4693,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_195 = obj["name"]
-      if (value_name_195 !== undefined) {
+      const value_name_197 = obj["name"]
+      if (value_name_197 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_195 !== 'string') {
-          if (value_name_195 === null) {
+        if (typeof value_name_197 !== 'string') {
+          if (value_name_197 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_195 instanceof RegExp) {
-            json += asString(value_name_195.source)
+          } else if (value_name_197 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_197.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_197 instanceof RegExp) {
+            json += asString(value_name_197.source)
           } else {
-            json += asString(value_name_195.toString())
+            json += asString(value_name_197.toString())
           }
         } else {
-          json += asString(value_name_195)
+          json += asString(value_name_197)
         }
         
       } else {
@@ -4742,18 +4754,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_154 = obj["data"]
-      if (value_data_154 !== undefined) {
+      const value_data_156 = obj["data"]
+      if (value_data_156 !== undefined) {
         json += "{\"data\":"
-        json += anonymous32(value_data_154)
+        json += anonymous32(value_data_156)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_196 = obj["page"]
-      if (value_page_196 !== undefined) {
+      const value_page_198 = obj["page"]
+      if (value_page_198 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_196)
+        json += anonymous21(value_page_198)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4772,40 +4784,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_227 = false
+        let addComma_229 = false
 
-          const value_source_228 = obj["source"]
-          if (value_source_228 !== undefined) {
-            json += addComma_227 ? ",\"source\":" : ((addComma_227 = true), "{\"source\":")
+          const value_source_230 = obj["source"]
+          if (value_source_230 !== undefined) {
+            json += addComma_229 ? ",\"source\":" : ((addComma_229 = true), "{\"source\":")
             
-          if (value_source_228 === null) {
+          if (value_source_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_228 === "string" ||
-            value_source_228 === null ||
-            value_source_228 instanceof Date ||
-            value_source_228 instanceof RegExp ||
+            typeof value_source_230 === "string" ||
+            value_source_230 === null ||
+            value_source_230 instanceof Date ||
+            value_source_230 instanceof RegExp ||
             (
-              typeof value_source_228 === "object" &&
-              typeof value_source_228.toString === "function" &&
-              value_source_228.toString !== Object.prototype.toString
+              typeof value_source_230 === "object" &&
+              typeof value_source_230.toString === "function" &&
+              value_source_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_228 !== 'string') {
-          if (value_source_228 === null) {
+        if (typeof value_source_230 !== 'string') {
+          if (value_source_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_228 instanceof RegExp) {
-            json += asString(value_source_228.source)
+          } else if (value_source_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_230 instanceof RegExp) {
+            json += asString(value_source_230.source)
           } else {
-            json += asString(value_source_228.toString())
+            json += asString(value_source_230.toString())
           }
         } else {
-          json += asString(value_source_228)
+          json += asString(value_source_230)
         }
         
           }
@@ -4814,38 +4826,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_229 = obj["medium"]
-          if (value_medium_229 !== undefined) {
-            json += addComma_227 ? ",\"medium\":" : ((addComma_227 = true), "{\"medium\":")
+          const value_medium_231 = obj["medium"]
+          if (value_medium_231 !== undefined) {
+            json += addComma_229 ? ",\"medium\":" : ((addComma_229 = true), "{\"medium\":")
             
-          if (value_medium_229 === null) {
+          if (value_medium_231 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_229 === "string" ||
-            value_medium_229 === null ||
-            value_medium_229 instanceof Date ||
-            value_medium_229 instanceof RegExp ||
+            typeof value_medium_231 === "string" ||
+            value_medium_231 === null ||
+            value_medium_231 instanceof Date ||
+            value_medium_231 instanceof RegExp ||
             (
-              typeof value_medium_229 === "object" &&
-              typeof value_medium_229.toString === "function" &&
-              value_medium_229.toString !== Object.prototype.toString
+              typeof value_medium_231 === "object" &&
+              typeof value_medium_231.toString === "function" &&
+              value_medium_231.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_229 !== 'string') {
-          if (value_medium_229 === null) {
+        if (typeof value_medium_231 !== 'string') {
+          if (value_medium_231 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_229 instanceof RegExp) {
-            json += asString(value_medium_229.source)
+          } else if (value_medium_231 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_231.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_231 instanceof RegExp) {
+            json += asString(value_medium_231.source)
           } else {
-            json += asString(value_medium_229.toString())
+            json += asString(value_medium_231.toString())
           }
         } else {
-          json += asString(value_medium_229)
+          json += asString(value_medium_231)
         }
         
           }
@@ -4854,38 +4866,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_230 = obj["campaign"]
-          if (value_campaign_230 !== undefined) {
-            json += addComma_227 ? ",\"campaign\":" : ((addComma_227 = true), "{\"campaign\":")
+          const value_campaign_232 = obj["campaign"]
+          if (value_campaign_232 !== undefined) {
+            json += addComma_229 ? ",\"campaign\":" : ((addComma_229 = true), "{\"campaign\":")
             
-          if (value_campaign_230 === null) {
+          if (value_campaign_232 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_230 === "string" ||
-            value_campaign_230 === null ||
-            value_campaign_230 instanceof Date ||
-            value_campaign_230 instanceof RegExp ||
+            typeof value_campaign_232 === "string" ||
+            value_campaign_232 === null ||
+            value_campaign_232 instanceof Date ||
+            value_campaign_232 instanceof RegExp ||
             (
-              typeof value_campaign_230 === "object" &&
-              typeof value_campaign_230.toString === "function" &&
-              value_campaign_230.toString !== Object.prototype.toString
+              typeof value_campaign_232 === "object" &&
+              typeof value_campaign_232.toString === "function" &&
+              value_campaign_232.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_230 !== 'string') {
-          if (value_campaign_230 === null) {
+        if (typeof value_campaign_232 !== 'string') {
+          if (value_campaign_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_230 instanceof RegExp) {
-            json += asString(value_campaign_230.source)
+          } else if (value_campaign_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_232 instanceof RegExp) {
+            json += asString(value_campaign_232.source)
           } else {
-            json += asString(value_campaign_230.toString())
+            json += asString(value_campaign_232.toString())
           }
         } else {
-          json += asString(value_campaign_230)
+          json += asString(value_campaign_232)
         }
         
           }
@@ -4894,38 +4906,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_231 = obj["term"]
-          if (value_term_231 !== undefined) {
-            json += addComma_227 ? ",\"term\":" : ((addComma_227 = true), "{\"term\":")
+          const value_term_233 = obj["term"]
+          if (value_term_233 !== undefined) {
+            json += addComma_229 ? ",\"term\":" : ((addComma_229 = true), "{\"term\":")
             
-          if (value_term_231 === null) {
+          if (value_term_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_231 === "string" ||
-            value_term_231 === null ||
-            value_term_231 instanceof Date ||
-            value_term_231 instanceof RegExp ||
+            typeof value_term_233 === "string" ||
+            value_term_233 === null ||
+            value_term_233 instanceof Date ||
+            value_term_233 instanceof RegExp ||
             (
-              typeof value_term_231 === "object" &&
-              typeof value_term_231.toString === "function" &&
-              value_term_231.toString !== Object.prototype.toString
+              typeof value_term_233 === "object" &&
+              typeof value_term_233.toString === "function" &&
+              value_term_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_231 !== 'string') {
-          if (value_term_231 === null) {
+        if (typeof value_term_233 !== 'string') {
+          if (value_term_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_231 instanceof RegExp) {
-            json += asString(value_term_231.source)
+          } else if (value_term_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_233 instanceof RegExp) {
+            json += asString(value_term_233.source)
           } else {
-            json += asString(value_term_231.toString())
+            json += asString(value_term_233.toString())
           }
         } else {
-          json += asString(value_term_231)
+          json += asString(value_term_233)
         }
         
           }
@@ -4934,38 +4946,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_232 = obj["content"]
-          if (value_content_232 !== undefined) {
-            json += addComma_227 ? ",\"content\":" : ((addComma_227 = true), "{\"content\":")
+          const value_content_234 = obj["content"]
+          if (value_content_234 !== undefined) {
+            json += addComma_229 ? ",\"content\":" : ((addComma_229 = true), "{\"content\":")
             
-          if (value_content_232 === null) {
+          if (value_content_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_232 === "string" ||
-            value_content_232 === null ||
-            value_content_232 instanceof Date ||
-            value_content_232 instanceof RegExp ||
+            typeof value_content_234 === "string" ||
+            value_content_234 === null ||
+            value_content_234 instanceof Date ||
+            value_content_234 instanceof RegExp ||
             (
-              typeof value_content_232 === "object" &&
-              typeof value_content_232.toString === "function" &&
-              value_content_232.toString !== Object.prototype.toString
+              typeof value_content_234 === "object" &&
+              typeof value_content_234.toString === "function" &&
+              value_content_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_232 !== 'string') {
-          if (value_content_232 === null) {
+        if (typeof value_content_234 !== 'string') {
+          if (value_content_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_232 instanceof RegExp) {
-            json += asString(value_content_232.source)
+          } else if (value_content_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_234 instanceof RegExp) {
+            json += asString(value_content_234.source)
           } else {
-            json += asString(value_content_232.toString())
+            json += asString(value_content_234.toString())
           }
         } else {
-          json += asString(value_content_232)
+          json += asString(value_content_234)
         }
         
           }
@@ -4973,7 +4985,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_227) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_229) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4990,44 +5002,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_237 = obj["amount"]
-      if (value_amount_237 !== undefined) {
+      const value_amount_239 = obj["amount"]
+      if (value_amount_239 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_237 !== 'string') {
-          if (value_amount_237 === null) {
+        if (typeof value_amount_239 !== 'string') {
+          if (value_amount_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_237 instanceof RegExp) {
-            json += asString(value_amount_237.source)
+          } else if (value_amount_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_239 instanceof RegExp) {
+            json += asString(value_amount_239.source)
           } else {
-            json += asString(value_amount_237.toString())
+            json += asString(value_amount_239.toString())
           }
         } else {
-          json += asString(value_amount_237)
+          json += asString(value_amount_239)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_238 = obj["currency"]
-      if (value_currency_238 !== undefined) {
+      const value_currency_240 = obj["currency"]
+      if (value_currency_240 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_238 !== 'string') {
-          if (value_currency_238 === null) {
+        if (typeof value_currency_240 !== 'string') {
+          if (value_currency_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_238 instanceof RegExp) {
-            json += asString(value_currency_238.source)
+          } else if (value_currency_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_240 instanceof RegExp) {
+            json += asString(value_currency_240.source)
           } else {
-            json += asString(value_currency_238.toString())
+            json += asString(value_currency_240.toString())
           }
         } else {
-          json += asString(value_currency_238)
+          json += asString(value_currency_240)
         }
         
       } else {
@@ -5048,40 +5060,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_240 = false
+        let addComma_242 = false
 
-          const value_street1_241 = obj["street1"]
-          if (value_street1_241 !== undefined) {
-            json += addComma_240 ? ",\"street1\":" : ((addComma_240 = true), "{\"street1\":")
+          const value_street1_243 = obj["street1"]
+          if (value_street1_243 !== undefined) {
+            json += addComma_242 ? ",\"street1\":" : ((addComma_242 = true), "{\"street1\":")
             
-          if (value_street1_241 === null) {
+          if (value_street1_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_241 === "string" ||
-            value_street1_241 === null ||
-            value_street1_241 instanceof Date ||
-            value_street1_241 instanceof RegExp ||
+            typeof value_street1_243 === "string" ||
+            value_street1_243 === null ||
+            value_street1_243 instanceof Date ||
+            value_street1_243 instanceof RegExp ||
             (
-              typeof value_street1_241 === "object" &&
-              typeof value_street1_241.toString === "function" &&
-              value_street1_241.toString !== Object.prototype.toString
+              typeof value_street1_243 === "object" &&
+              typeof value_street1_243.toString === "function" &&
+              value_street1_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_241 !== 'string') {
-          if (value_street1_241 === null) {
+        if (typeof value_street1_243 !== 'string') {
+          if (value_street1_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_241 instanceof RegExp) {
-            json += asString(value_street1_241.source)
+          } else if (value_street1_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_243 instanceof RegExp) {
+            json += asString(value_street1_243.source)
           } else {
-            json += asString(value_street1_241.toString())
+            json += asString(value_street1_243.toString())
           }
         } else {
-          json += asString(value_street1_241)
+          json += asString(value_street1_243)
         }
         
           }
@@ -5090,38 +5102,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_242 = obj["street2"]
-          if (value_street2_242 !== undefined) {
-            json += addComma_240 ? ",\"street2\":" : ((addComma_240 = true), "{\"street2\":")
+          const value_street2_244 = obj["street2"]
+          if (value_street2_244 !== undefined) {
+            json += addComma_242 ? ",\"street2\":" : ((addComma_242 = true), "{\"street2\":")
             
-          if (value_street2_242 === null) {
+          if (value_street2_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_242 === "string" ||
-            value_street2_242 === null ||
-            value_street2_242 instanceof Date ||
-            value_street2_242 instanceof RegExp ||
+            typeof value_street2_244 === "string" ||
+            value_street2_244 === null ||
+            value_street2_244 instanceof Date ||
+            value_street2_244 instanceof RegExp ||
             (
-              typeof value_street2_242 === "object" &&
-              typeof value_street2_242.toString === "function" &&
-              value_street2_242.toString !== Object.prototype.toString
+              typeof value_street2_244 === "object" &&
+              typeof value_street2_244.toString === "function" &&
+              value_street2_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_242 !== 'string') {
-          if (value_street2_242 === null) {
+        if (typeof value_street2_244 !== 'string') {
+          if (value_street2_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_242 instanceof RegExp) {
-            json += asString(value_street2_242.source)
+          } else if (value_street2_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_244 instanceof RegExp) {
+            json += asString(value_street2_244.source)
           } else {
-            json += asString(value_street2_242.toString())
+            json += asString(value_street2_244.toString())
           }
         } else {
-          json += asString(value_street2_242)
+          json += asString(value_street2_244)
         }
         
           }
@@ -5130,38 +5142,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_243 = obj["city"]
-          if (value_city_243 !== undefined) {
-            json += addComma_240 ? ",\"city\":" : ((addComma_240 = true), "{\"city\":")
+          const value_city_245 = obj["city"]
+          if (value_city_245 !== undefined) {
+            json += addComma_242 ? ",\"city\":" : ((addComma_242 = true), "{\"city\":")
             
-          if (value_city_243 === null) {
+          if (value_city_245 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_243 === "string" ||
-            value_city_243 === null ||
-            value_city_243 instanceof Date ||
-            value_city_243 instanceof RegExp ||
+            typeof value_city_245 === "string" ||
+            value_city_245 === null ||
+            value_city_245 instanceof Date ||
+            value_city_245 instanceof RegExp ||
             (
-              typeof value_city_243 === "object" &&
-              typeof value_city_243.toString === "function" &&
-              value_city_243.toString !== Object.prototype.toString
+              typeof value_city_245 === "object" &&
+              typeof value_city_245.toString === "function" &&
+              value_city_245.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_243 !== 'string') {
-          if (value_city_243 === null) {
+        if (typeof value_city_245 !== 'string') {
+          if (value_city_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_243 instanceof RegExp) {
-            json += asString(value_city_243.source)
+          } else if (value_city_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_245 instanceof RegExp) {
+            json += asString(value_city_245.source)
           } else {
-            json += asString(value_city_243.toString())
+            json += asString(value_city_245.toString())
           }
         } else {
-          json += asString(value_city_243)
+          json += asString(value_city_245)
         }
         
           }
@@ -5170,38 +5182,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_244 = obj["region"]
-          if (value_region_244 !== undefined) {
-            json += addComma_240 ? ",\"region\":" : ((addComma_240 = true), "{\"region\":")
+          const value_region_246 = obj["region"]
+          if (value_region_246 !== undefined) {
+            json += addComma_242 ? ",\"region\":" : ((addComma_242 = true), "{\"region\":")
             
-          if (value_region_244 === null) {
+          if (value_region_246 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_244 === "string" ||
-            value_region_244 === null ||
-            value_region_244 instanceof Date ||
-            value_region_244 instanceof RegExp ||
+            typeof value_region_246 === "string" ||
+            value_region_246 === null ||
+            value_region_246 instanceof Date ||
+            value_region_246 instanceof RegExp ||
             (
-              typeof value_region_244 === "object" &&
-              typeof value_region_244.toString === "function" &&
-              value_region_244.toString !== Object.prototype.toString
+              typeof value_region_246 === "object" &&
+              typeof value_region_246.toString === "function" &&
+              value_region_246.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_244 !== 'string') {
-          if (value_region_244 === null) {
+        if (typeof value_region_246 !== 'string') {
+          if (value_region_246 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_244 instanceof RegExp) {
-            json += asString(value_region_244.source)
+          } else if (value_region_246 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_246.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_246 instanceof RegExp) {
+            json += asString(value_region_246.source)
           } else {
-            json += asString(value_region_244.toString())
+            json += asString(value_region_246.toString())
           }
         } else {
-          json += asString(value_region_244)
+          json += asString(value_region_246)
         }
         
           }
@@ -5210,38 +5222,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_245 = obj["postalCode"]
-          if (value_postalCode_245 !== undefined) {
-            json += addComma_240 ? ",\"postalCode\":" : ((addComma_240 = true), "{\"postalCode\":")
+          const value_postalCode_247 = obj["postalCode"]
+          if (value_postalCode_247 !== undefined) {
+            json += addComma_242 ? ",\"postalCode\":" : ((addComma_242 = true), "{\"postalCode\":")
             
-          if (value_postalCode_245 === null) {
+          if (value_postalCode_247 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_245 === "string" ||
-            value_postalCode_245 === null ||
-            value_postalCode_245 instanceof Date ||
-            value_postalCode_245 instanceof RegExp ||
+            typeof value_postalCode_247 === "string" ||
+            value_postalCode_247 === null ||
+            value_postalCode_247 instanceof Date ||
+            value_postalCode_247 instanceof RegExp ||
             (
-              typeof value_postalCode_245 === "object" &&
-              typeof value_postalCode_245.toString === "function" &&
-              value_postalCode_245.toString !== Object.prototype.toString
+              typeof value_postalCode_247 === "object" &&
+              typeof value_postalCode_247.toString === "function" &&
+              value_postalCode_247.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_245 !== 'string') {
-          if (value_postalCode_245 === null) {
+        if (typeof value_postalCode_247 !== 'string') {
+          if (value_postalCode_247 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_245 instanceof RegExp) {
-            json += asString(value_postalCode_245.source)
+          } else if (value_postalCode_247 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_247.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_247 instanceof RegExp) {
+            json += asString(value_postalCode_247.source)
           } else {
-            json += asString(value_postalCode_245.toString())
+            json += asString(value_postalCode_247.toString())
           }
         } else {
-          json += asString(value_postalCode_245)
+          json += asString(value_postalCode_247)
         }
         
           }
@@ -5250,38 +5262,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_246 = obj["countryCode"]
-          if (value_countryCode_246 !== undefined) {
-            json += addComma_240 ? ",\"countryCode\":" : ((addComma_240 = true), "{\"countryCode\":")
+          const value_countryCode_248 = obj["countryCode"]
+          if (value_countryCode_248 !== undefined) {
+            json += addComma_242 ? ",\"countryCode\":" : ((addComma_242 = true), "{\"countryCode\":")
             
-          if (value_countryCode_246 === null) {
+          if (value_countryCode_248 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_246 === "string" ||
-            value_countryCode_246 === null ||
-            value_countryCode_246 instanceof Date ||
-            value_countryCode_246 instanceof RegExp ||
+            typeof value_countryCode_248 === "string" ||
+            value_countryCode_248 === null ||
+            value_countryCode_248 instanceof Date ||
+            value_countryCode_248 instanceof RegExp ||
             (
-              typeof value_countryCode_246 === "object" &&
-              typeof value_countryCode_246.toString === "function" &&
-              value_countryCode_246.toString !== Object.prototype.toString
+              typeof value_countryCode_248 === "object" &&
+              typeof value_countryCode_248.toString === "function" &&
+              value_countryCode_248.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_246 !== 'string') {
-          if (value_countryCode_246 === null) {
+        if (typeof value_countryCode_248 !== 'string') {
+          if (value_countryCode_248 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_246 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_246.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_246 instanceof RegExp) {
-            json += asString(value_countryCode_246.source)
+          } else if (value_countryCode_248 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_248.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_248 instanceof RegExp) {
+            json += asString(value_countryCode_248.source)
           } else {
-            json += asString(value_countryCode_246.toString())
+            json += asString(value_countryCode_248.toString())
           }
         } else {
-          json += asString(value_countryCode_246)
+          json += asString(value_countryCode_248)
         }
         
           }
@@ -5289,7 +5301,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_240) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_242) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5306,88 +5318,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_202 = obj["id"]
-      if (value_id_202 !== undefined) {
+      const value_id_204 = obj["id"]
+      if (value_id_204 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_202 !== 'string') {
-          if (value_id_202 === null) {
+        if (typeof value_id_204 !== 'string') {
+          if (value_id_204 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_202 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_202.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_202 instanceof RegExp) {
-            json += asString(value_id_202.source)
+          } else if (value_id_204 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_204.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_204 instanceof RegExp) {
+            json += asString(value_id_204.source)
           } else {
-            json += asString(value_id_202.toString())
+            json += asString(value_id_204.toString())
           }
         } else {
-          json += asString(value_id_202)
+          json += asString(value_id_204)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_203 = obj["version"]
-      if (value_version_203 !== undefined) {
+      const value_version_205 = obj["version"]
+      if (value_version_205 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_203)
+        json += asInteger(value_version_205)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_204 = obj["createdAt"]
-      if (value_createdAt_204 !== undefined) {
+      const value_createdAt_206 = obj["createdAt"]
+      if (value_createdAt_206 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_204)
+        json += asDateTime(value_createdAt_206)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_205 = obj["createdBy"]
-      if (value_createdBy_205 !== undefined) {
+      const value_createdBy_207 = obj["createdBy"]
+      if (value_createdBy_207 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_205)
+        json += anonymous23(value_createdBy_207)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_206 = obj["updatedAt"]
-      if (value_updatedAt_206 !== undefined) {
+      const value_updatedAt_208 = obj["updatedAt"]
+      if (value_updatedAt_208 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_206)
+        json += asDateTime(value_updatedAt_208)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_207 = obj["updatedBy"]
-      if (value_updatedBy_207 !== undefined) {
+      const value_updatedBy_209 = obj["updatedBy"]
+      if (value_updatedBy_209 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_207)
+        json += anonymous23(value_updatedBy_209)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_208 = obj["deletedAt"]
-      if (value_deletedAt_208 !== undefined) {
+      const value_deletedAt_210 = obj["deletedAt"]
+      if (value_deletedAt_210 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_208 === null) {
+          if (value_deletedAt_210 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_208 === "string" ||
-            value_deletedAt_208 === null ||
-            value_deletedAt_208 instanceof Date ||
-            value_deletedAt_208 instanceof RegExp ||
+            typeof value_deletedAt_210 === "string" ||
+            value_deletedAt_210 === null ||
+            value_deletedAt_210 instanceof Date ||
+            value_deletedAt_210 instanceof RegExp ||
             (
-              typeof value_deletedAt_208 === "object" &&
-              typeof value_deletedAt_208.toString === "function" &&
-              value_deletedAt_208.toString !== Object.prototype.toString
+              typeof value_deletedAt_210 === "object" &&
+              typeof value_deletedAt_210.toString === "function" &&
+              value_deletedAt_210.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_208)
+            json += asDateTime(value_deletedAt_210)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5396,60 +5408,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_209 = obj["ownerId"]
-      if (value_ownerId_209 !== undefined) {
+      const value_ownerId_211 = obj["ownerId"]
+      if (value_ownerId_211 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_209 !== 'string') {
-          if (value_ownerId_209 === null) {
+        if (typeof value_ownerId_211 !== 'string') {
+          if (value_ownerId_211 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_209 instanceof RegExp) {
-            json += asString(value_ownerId_209.source)
+          } else if (value_ownerId_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_211 instanceof RegExp) {
+            json += asString(value_ownerId_211.source)
           } else {
-            json += asString(value_ownerId_209.toString())
+            json += asString(value_ownerId_211.toString())
           }
         } else {
-          json += asString(value_ownerId_209)
+          json += asString(value_ownerId_211)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_210 = obj["teamId"]
-      if (value_teamId_210 !== undefined) {
+      const value_teamId_212 = obj["teamId"]
+      if (value_teamId_212 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_210 === null) {
+          if (value_teamId_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_210 === "string" ||
-            value_teamId_210 === null ||
-            value_teamId_210 instanceof Date ||
-            value_teamId_210 instanceof RegExp ||
+            typeof value_teamId_212 === "string" ||
+            value_teamId_212 === null ||
+            value_teamId_212 instanceof Date ||
+            value_teamId_212 instanceof RegExp ||
             (
-              typeof value_teamId_210 === "object" &&
-              typeof value_teamId_210.toString === "function" &&
-              value_teamId_210.toString !== Object.prototype.toString
+              typeof value_teamId_212 === "object" &&
+              typeof value_teamId_212.toString === "function" &&
+              value_teamId_212.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_210 !== 'string') {
-          if (value_teamId_210 === null) {
+        if (typeof value_teamId_212 !== 'string') {
+          if (value_teamId_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_210 instanceof RegExp) {
-            json += asString(value_teamId_210.source)
+          } else if (value_teamId_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_212 instanceof RegExp) {
+            json += asString(value_teamId_212.source)
           } else {
-            json += asString(value_teamId_210.toString())
+            json += asString(value_teamId_212.toString())
           }
         } else {
-          json += asString(value_teamId_210)
+          json += asString(value_teamId_212)
         }
         
           }
@@ -5460,54 +5472,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_211 = obj["tags"]
-      if (value_tags_211 !== undefined) {
+      const value_tags_213 = obj["tags"]
+      if (value_tags_213 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_211)
+        json += anonymous27(value_tags_213)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_212 = obj["customFields"]
-      if (value_customFields_212 !== undefined) {
+      const value_customFields_214 = obj["customFields"]
+      if (value_customFields_214 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_212)
+        json += JSON.stringify(value_customFields_214)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_213 = obj["firstName"]
-      if (value_firstName_213 !== undefined) {
+      const value_firstName_215 = obj["firstName"]
+      if (value_firstName_215 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_213 === null) {
+          if (value_firstName_215 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_213 === "string" ||
-            value_firstName_213 === null ||
-            value_firstName_213 instanceof Date ||
-            value_firstName_213 instanceof RegExp ||
+            typeof value_firstName_215 === "string" ||
+            value_firstName_215 === null ||
+            value_firstName_215 instanceof Date ||
+            value_firstName_215 instanceof RegExp ||
             (
-              typeof value_firstName_213 === "object" &&
-              typeof value_firstName_213.toString === "function" &&
-              value_firstName_213.toString !== Object.prototype.toString
+              typeof value_firstName_215 === "object" &&
+              typeof value_firstName_215.toString === "function" &&
+              value_firstName_215.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_213 !== 'string') {
-          if (value_firstName_213 === null) {
+        if (typeof value_firstName_215 !== 'string') {
+          if (value_firstName_215 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_213 instanceof RegExp) {
-            json += asString(value_firstName_213.source)
+          } else if (value_firstName_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_215 instanceof RegExp) {
+            json += asString(value_firstName_215.source)
           } else {
-            json += asString(value_firstName_213.toString())
+            json += asString(value_firstName_215.toString())
           }
         } else {
-          json += asString(value_firstName_213)
+          json += asString(value_firstName_215)
         }
         
           }
@@ -5518,38 +5530,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_214 = obj["lastName"]
-      if (value_lastName_214 !== undefined) {
+      const value_lastName_216 = obj["lastName"]
+      if (value_lastName_216 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_214 === null) {
+          if (value_lastName_216 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_214 === "string" ||
-            value_lastName_214 === null ||
-            value_lastName_214 instanceof Date ||
-            value_lastName_214 instanceof RegExp ||
+            typeof value_lastName_216 === "string" ||
+            value_lastName_216 === null ||
+            value_lastName_216 instanceof Date ||
+            value_lastName_216 instanceof RegExp ||
             (
-              typeof value_lastName_214 === "object" &&
-              typeof value_lastName_214.toString === "function" &&
-              value_lastName_214.toString !== Object.prototype.toString
+              typeof value_lastName_216 === "object" &&
+              typeof value_lastName_216.toString === "function" &&
+              value_lastName_216.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_214 !== 'string') {
-          if (value_lastName_214 === null) {
+        if (typeof value_lastName_216 !== 'string') {
+          if (value_lastName_216 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_214 instanceof RegExp) {
-            json += asString(value_lastName_214.source)
+          } else if (value_lastName_216 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_216.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_216 instanceof RegExp) {
+            json += asString(value_lastName_216.source)
           } else {
-            json += asString(value_lastName_214.toString())
+            json += asString(value_lastName_216.toString())
           }
         } else {
-          json += asString(value_lastName_214)
+          json += asString(value_lastName_216)
         }
         
           }
@@ -5560,38 +5572,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_215 = obj["companyName"]
-      if (value_companyName_215 !== undefined) {
+      const value_companyName_217 = obj["companyName"]
+      if (value_companyName_217 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_215 === null) {
+          if (value_companyName_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_215 === "string" ||
-            value_companyName_215 === null ||
-            value_companyName_215 instanceof Date ||
-            value_companyName_215 instanceof RegExp ||
+            typeof value_companyName_217 === "string" ||
+            value_companyName_217 === null ||
+            value_companyName_217 instanceof Date ||
+            value_companyName_217 instanceof RegExp ||
             (
-              typeof value_companyName_215 === "object" &&
-              typeof value_companyName_215.toString === "function" &&
-              value_companyName_215.toString !== Object.prototype.toString
+              typeof value_companyName_217 === "object" &&
+              typeof value_companyName_217.toString === "function" &&
+              value_companyName_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_215 !== 'string') {
-          if (value_companyName_215 === null) {
+        if (typeof value_companyName_217 !== 'string') {
+          if (value_companyName_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_215 instanceof RegExp) {
-            json += asString(value_companyName_215.source)
+          } else if (value_companyName_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_217 instanceof RegExp) {
+            json += asString(value_companyName_217.source)
           } else {
-            json += asString(value_companyName_215.toString())
+            json += asString(value_companyName_217.toString())
           }
         } else {
-          json += asString(value_companyName_215)
+          json += asString(value_companyName_217)
         }
         
           }
@@ -5602,38 +5614,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_216 = obj["title"]
-      if (value_title_216 !== undefined) {
+      const value_title_218 = obj["title"]
+      if (value_title_218 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_216 === null) {
+          if (value_title_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_216 === "string" ||
-            value_title_216 === null ||
-            value_title_216 instanceof Date ||
-            value_title_216 instanceof RegExp ||
+            typeof value_title_218 === "string" ||
+            value_title_218 === null ||
+            value_title_218 instanceof Date ||
+            value_title_218 instanceof RegExp ||
             (
-              typeof value_title_216 === "object" &&
-              typeof value_title_216.toString === "function" &&
-              value_title_216.toString !== Object.prototype.toString
+              typeof value_title_218 === "object" &&
+              typeof value_title_218.toString === "function" &&
+              value_title_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_216 !== 'string') {
-          if (value_title_216 === null) {
+        if (typeof value_title_218 !== 'string') {
+          if (value_title_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_216 instanceof RegExp) {
-            json += asString(value_title_216.source)
+          } else if (value_title_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_218 instanceof RegExp) {
+            json += asString(value_title_218.source)
           } else {
-            json += asString(value_title_216.toString())
+            json += asString(value_title_218.toString())
           }
         } else {
-          json += asString(value_title_216)
+          json += asString(value_title_218)
         }
         
           }
@@ -5644,38 +5656,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_217 = obj["email"]
-      if (value_email_217 !== undefined) {
+      const value_email_219 = obj["email"]
+      if (value_email_219 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_217 === null) {
+          if (value_email_219 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_217 === "string" ||
-            value_email_217 === null ||
-            value_email_217 instanceof Date ||
-            value_email_217 instanceof RegExp ||
+            typeof value_email_219 === "string" ||
+            value_email_219 === null ||
+            value_email_219 instanceof Date ||
+            value_email_219 instanceof RegExp ||
             (
-              typeof value_email_217 === "object" &&
-              typeof value_email_217.toString === "function" &&
-              value_email_217.toString !== Object.prototype.toString
+              typeof value_email_219 === "object" &&
+              typeof value_email_219.toString === "function" &&
+              value_email_219.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_217 !== 'string') {
-          if (value_email_217 === null) {
+        if (typeof value_email_219 !== 'string') {
+          if (value_email_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_217 instanceof RegExp) {
-            json += asString(value_email_217.source)
+          } else if (value_email_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_219 instanceof RegExp) {
+            json += asString(value_email_219.source)
           } else {
-            json += asString(value_email_217.toString())
+            json += asString(value_email_219.toString())
           }
         } else {
-          json += asString(value_email_217)
+          json += asString(value_email_219)
         }
         
           }
@@ -5686,38 +5698,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_218 = obj["phone"]
-      if (value_phone_218 !== undefined) {
+      const value_phone_220 = obj["phone"]
+      if (value_phone_220 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_218 === null) {
+          if (value_phone_220 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_218 === "string" ||
-            value_phone_218 === null ||
-            value_phone_218 instanceof Date ||
-            value_phone_218 instanceof RegExp ||
+            typeof value_phone_220 === "string" ||
+            value_phone_220 === null ||
+            value_phone_220 instanceof Date ||
+            value_phone_220 instanceof RegExp ||
             (
-              typeof value_phone_218 === "object" &&
-              typeof value_phone_218.toString === "function" &&
-              value_phone_218.toString !== Object.prototype.toString
+              typeof value_phone_220 === "object" &&
+              typeof value_phone_220.toString === "function" &&
+              value_phone_220.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_218 !== 'string') {
-          if (value_phone_218 === null) {
+        if (typeof value_phone_220 !== 'string') {
+          if (value_phone_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_218 instanceof RegExp) {
-            json += asString(value_phone_218.source)
+          } else if (value_phone_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_220 instanceof RegExp) {
+            json += asString(value_phone_220.source)
           } else {
-            json += asString(value_phone_218.toString())
+            json += asString(value_phone_220.toString())
           }
         } else {
-          json += asString(value_phone_218)
+          json += asString(value_phone_220)
         }
         
           }
@@ -5728,38 +5740,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_219 = obj["mobilePhone"]
-      if (value_mobilePhone_219 !== undefined) {
+      const value_mobilePhone_221 = obj["mobilePhone"]
+      if (value_mobilePhone_221 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_219 === null) {
+          if (value_mobilePhone_221 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_219 === "string" ||
-            value_mobilePhone_219 === null ||
-            value_mobilePhone_219 instanceof Date ||
-            value_mobilePhone_219 instanceof RegExp ||
+            typeof value_mobilePhone_221 === "string" ||
+            value_mobilePhone_221 === null ||
+            value_mobilePhone_221 instanceof Date ||
+            value_mobilePhone_221 instanceof RegExp ||
             (
-              typeof value_mobilePhone_219 === "object" &&
-              typeof value_mobilePhone_219.toString === "function" &&
-              value_mobilePhone_219.toString !== Object.prototype.toString
+              typeof value_mobilePhone_221 === "object" &&
+              typeof value_mobilePhone_221.toString === "function" &&
+              value_mobilePhone_221.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_219 !== 'string') {
-          if (value_mobilePhone_219 === null) {
+        if (typeof value_mobilePhone_221 !== 'string') {
+          if (value_mobilePhone_221 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_219 instanceof RegExp) {
-            json += asString(value_mobilePhone_219.source)
+          } else if (value_mobilePhone_221 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_221.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_221 instanceof RegExp) {
+            json += asString(value_mobilePhone_221.source)
           } else {
-            json += asString(value_mobilePhone_219.toString())
+            json += asString(value_mobilePhone_221.toString())
           }
         } else {
-          json += asString(value_mobilePhone_219)
+          json += asString(value_mobilePhone_221)
         }
         
           }
@@ -5770,38 +5782,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_220 = obj["website"]
-      if (value_website_220 !== undefined) {
+      const value_website_222 = obj["website"]
+      if (value_website_222 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_220 === null) {
+          if (value_website_222 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_220 === "string" ||
-            value_website_220 === null ||
-            value_website_220 instanceof Date ||
-            value_website_220 instanceof RegExp ||
+            typeof value_website_222 === "string" ||
+            value_website_222 === null ||
+            value_website_222 instanceof Date ||
+            value_website_222 instanceof RegExp ||
             (
-              typeof value_website_220 === "object" &&
-              typeof value_website_220.toString === "function" &&
-              value_website_220.toString !== Object.prototype.toString
+              typeof value_website_222 === "object" &&
+              typeof value_website_222.toString === "function" &&
+              value_website_222.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_220 !== 'string') {
-          if (value_website_220 === null) {
+        if (typeof value_website_222 !== 'string') {
+          if (value_website_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_220 instanceof RegExp) {
-            json += asString(value_website_220.source)
+          } else if (value_website_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_222 instanceof RegExp) {
+            json += asString(value_website_222.source)
           } else {
-            json += asString(value_website_220.toString())
+            json += asString(value_website_222.toString())
           }
         } else {
-          json += asString(value_website_220)
+          json += asString(value_website_222)
         }
         
           }
@@ -5812,38 +5824,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_221 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_221 !== undefined) {
+      const value_unqualifiedReason_223 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_223 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_221 === null) {
+          if (value_unqualifiedReason_223 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_221 === "string" ||
-            value_unqualifiedReason_221 === null ||
-            value_unqualifiedReason_221 instanceof Date ||
-            value_unqualifiedReason_221 instanceof RegExp ||
+            typeof value_unqualifiedReason_223 === "string" ||
+            value_unqualifiedReason_223 === null ||
+            value_unqualifiedReason_223 instanceof Date ||
+            value_unqualifiedReason_223 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_221 === "object" &&
-              typeof value_unqualifiedReason_221.toString === "function" &&
-              value_unqualifiedReason_221.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_223 === "object" &&
+              typeof value_unqualifiedReason_223.toString === "function" &&
+              value_unqualifiedReason_223.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_221 !== 'string') {
-          if (value_unqualifiedReason_221 === null) {
+        if (typeof value_unqualifiedReason_223 !== 'string') {
+          if (value_unqualifiedReason_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_221 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_221.source)
+          } else if (value_unqualifiedReason_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_223 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_223.source)
           } else {
-            json += asString(value_unqualifiedReason_221.toString())
+            json += asString(value_unqualifiedReason_223.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_221)
+          json += asString(value_unqualifiedReason_223)
         }
         
           }
@@ -5854,38 +5866,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_222 = obj["rating"]
-      if (value_rating_222 !== undefined) {
+      const value_rating_224 = obj["rating"]
+      if (value_rating_224 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_222 === null) {
+          if (value_rating_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_222 === "string" ||
-            value_rating_222 === null ||
-            value_rating_222 instanceof Date ||
-            value_rating_222 instanceof RegExp ||
+            typeof value_rating_224 === "string" ||
+            value_rating_224 === null ||
+            value_rating_224 instanceof Date ||
+            value_rating_224 instanceof RegExp ||
             (
-              typeof value_rating_222 === "object" &&
-              typeof value_rating_222.toString === "function" &&
-              value_rating_222.toString !== Object.prototype.toString
+              typeof value_rating_224 === "object" &&
+              typeof value_rating_224.toString === "function" &&
+              value_rating_224.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_222 !== 'string') {
-          if (value_rating_222 === null) {
+        if (typeof value_rating_224 !== 'string') {
+          if (value_rating_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_222 instanceof RegExp) {
-            json += asString(value_rating_222.source)
+          } else if (value_rating_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_224 instanceof RegExp) {
+            json += asString(value_rating_224.source)
           } else {
-            json += asString(value_rating_222.toString())
+            json += asString(value_rating_224.toString())
           }
         } else {
-          json += asString(value_rating_222)
+          json += asString(value_rating_224)
         }
         
           }
@@ -5896,16 +5908,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_223 = obj["score"]
-      if (value_score_223 !== undefined) {
+      const value_score_225 = obj["score"]
+      if (value_score_225 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_223 === null) {
+          if (value_score_225 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_223) || value_score_223 === null) {
-            json += asInteger(value_score_223)
+          else if(Number.isInteger(value_score_225) || value_score_225 === null) {
+            json += asInteger(value_score_225)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -5914,38 +5926,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_224 = obj["source"]
-      if (value_source_224 !== undefined) {
+      const value_source_226 = obj["source"]
+      if (value_source_226 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_224 === null) {
+          if (value_source_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_224 === "string" ||
-            value_source_224 === null ||
-            value_source_224 instanceof Date ||
-            value_source_224 instanceof RegExp ||
+            typeof value_source_226 === "string" ||
+            value_source_226 === null ||
+            value_source_226 instanceof Date ||
+            value_source_226 instanceof RegExp ||
             (
-              typeof value_source_224 === "object" &&
-              typeof value_source_224.toString === "function" &&
-              value_source_224.toString !== Object.prototype.toString
+              typeof value_source_226 === "object" &&
+              typeof value_source_226.toString === "function" &&
+              value_source_226.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_224 !== 'string') {
-          if (value_source_224 === null) {
+        if (typeof value_source_226 !== 'string') {
+          if (value_source_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_224 instanceof RegExp) {
-            json += asString(value_source_224.source)
+          } else if (value_source_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_226 instanceof RegExp) {
+            json += asString(value_source_226.source)
           } else {
-            json += asString(value_source_224.toString())
+            json += asString(value_source_226.toString())
           }
         } else {
-          json += asString(value_source_224)
+          json += asString(value_source_226)
         }
         
           }
@@ -5956,38 +5968,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_225 = obj["sourceDetail"]
-      if (value_sourceDetail_225 !== undefined) {
+      const value_sourceDetail_227 = obj["sourceDetail"]
+      if (value_sourceDetail_227 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_225 === null) {
+          if (value_sourceDetail_227 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_225 === "string" ||
-            value_sourceDetail_225 === null ||
-            value_sourceDetail_225 instanceof Date ||
-            value_sourceDetail_225 instanceof RegExp ||
+            typeof value_sourceDetail_227 === "string" ||
+            value_sourceDetail_227 === null ||
+            value_sourceDetail_227 instanceof Date ||
+            value_sourceDetail_227 instanceof RegExp ||
             (
-              typeof value_sourceDetail_225 === "object" &&
-              typeof value_sourceDetail_225.toString === "function" &&
-              value_sourceDetail_225.toString !== Object.prototype.toString
+              typeof value_sourceDetail_227 === "object" &&
+              typeof value_sourceDetail_227.toString === "function" &&
+              value_sourceDetail_227.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_225 !== 'string') {
-          if (value_sourceDetail_225 === null) {
+        if (typeof value_sourceDetail_227 !== 'string') {
+          if (value_sourceDetail_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_225 instanceof RegExp) {
-            json += asString(value_sourceDetail_225.source)
+          } else if (value_sourceDetail_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_227 instanceof RegExp) {
+            json += asString(value_sourceDetail_227.source)
           } else {
-            json += asString(value_sourceDetail_225.toString())
+            json += asString(value_sourceDetail_227.toString())
           }
         } else {
-          json += asString(value_sourceDetail_225)
+          json += asString(value_sourceDetail_227)
         }
         
           }
@@ -5998,16 +6010,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_226 = obj["utm"]
-      if (value_utm_226 !== undefined) {
+      const value_utm_228 = obj["utm"]
+      if (value_utm_228 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_226 === null) {
+          if (value_utm_228 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_226 === "object" && !Array.isArray(value_utm_226)) || value_utm_226 === null) {
-            json += anonymous39(value_utm_226)
+          else if((typeof value_utm_228 === "object" && !Array.isArray(value_utm_228)) || value_utm_228 === null) {
+            json += anonymous39(value_utm_228)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -6016,38 +6028,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_233 = obj["industry"]
-      if (value_industry_233 !== undefined) {
+      const value_industry_235 = obj["industry"]
+      if (value_industry_235 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_233 === null) {
+          if (value_industry_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_233 === "string" ||
-            value_industry_233 === null ||
-            value_industry_233 instanceof Date ||
-            value_industry_233 instanceof RegExp ||
+            typeof value_industry_235 === "string" ||
+            value_industry_235 === null ||
+            value_industry_235 instanceof Date ||
+            value_industry_235 instanceof RegExp ||
             (
-              typeof value_industry_233 === "object" &&
-              typeof value_industry_233.toString === "function" &&
-              value_industry_233.toString !== Object.prototype.toString
+              typeof value_industry_235 === "object" &&
+              typeof value_industry_235.toString === "function" &&
+              value_industry_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_233 !== 'string') {
-          if (value_industry_233 === null) {
+        if (typeof value_industry_235 !== 'string') {
+          if (value_industry_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_233 instanceof RegExp) {
-            json += asString(value_industry_233.source)
+          } else if (value_industry_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_235 instanceof RegExp) {
+            json += asString(value_industry_235.source)
           } else {
-            json += asString(value_industry_233.toString())
+            json += asString(value_industry_235.toString())
           }
         } else {
-          json += asString(value_industry_233)
+          json += asString(value_industry_235)
         }
         
           }
@@ -6058,16 +6070,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_234 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_234 !== undefined) {
+      const value_numberOfEmployees_236 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_236 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_234 === null) {
+          if (value_numberOfEmployees_236 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_234) || value_numberOfEmployees_234 === null) {
-            json += asInteger(value_numberOfEmployees_234)
+          else if(Number.isInteger(value_numberOfEmployees_236) || value_numberOfEmployees_236 === null) {
+            json += asInteger(value_numberOfEmployees_236)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -6076,16 +6088,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_235 = obj["annualRevenue"]
-      if (value_annualRevenue_235 !== undefined) {
+      const value_annualRevenue_237 = obj["annualRevenue"]
+      if (value_annualRevenue_237 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_235 === null) {
+          if (value_annualRevenue_237 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_235 === "object" && !Array.isArray(value_annualRevenue_235)) || value_annualRevenue_235 === null) {
-            json += anonymous40(value_annualRevenue_235)
+          else if((typeof value_annualRevenue_237 === "object" && !Array.isArray(value_annualRevenue_237)) || value_annualRevenue_237 === null) {
+            json += anonymous40(value_annualRevenue_237)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6094,16 +6106,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_239 = obj["address"]
-      if (value_address_239 !== undefined) {
+      const value_address_241 = obj["address"]
+      if (value_address_241 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_239 === null) {
+          if (value_address_241 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_239 === "object" && !Array.isArray(value_address_239)) || value_address_239 === null) {
-            json += anonymous41(value_address_239)
+          else if((typeof value_address_241 === "object" && !Array.isArray(value_address_241)) || value_address_241 === null) {
+            json += anonymous41(value_address_241)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6112,38 +6124,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_247 = obj["description"]
-      if (value_description_247 !== undefined) {
+      const value_description_249 = obj["description"]
+      if (value_description_249 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_247 === null) {
+          if (value_description_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_247 === "string" ||
-            value_description_247 === null ||
-            value_description_247 instanceof Date ||
-            value_description_247 instanceof RegExp ||
+            typeof value_description_249 === "string" ||
+            value_description_249 === null ||
+            value_description_249 instanceof Date ||
+            value_description_249 instanceof RegExp ||
             (
-              typeof value_description_247 === "object" &&
-              typeof value_description_247.toString === "function" &&
-              value_description_247.toString !== Object.prototype.toString
+              typeof value_description_249 === "object" &&
+              typeof value_description_249.toString === "function" &&
+              value_description_249.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_247 !== 'string') {
-          if (value_description_247 === null) {
+        if (typeof value_description_249 !== 'string') {
+          if (value_description_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_247 instanceof RegExp) {
-            json += asString(value_description_247.source)
+          } else if (value_description_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_249 instanceof RegExp) {
+            json += asString(value_description_249.source)
           } else {
-            json += asString(value_description_247.toString())
+            json += asString(value_description_249.toString())
           }
         } else {
-          json += asString(value_description_247)
+          json += asString(value_description_249)
         }
         
           }
@@ -6154,86 +6166,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_248 = obj["doNotCall"]
-      if (value_doNotCall_248 !== undefined) {
+      const value_doNotCall_250 = obj["doNotCall"]
+      if (value_doNotCall_250 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_248)
+        json += asBoolean(value_doNotCall_250)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_249 = obj["emailOptOut"]
-      if (value_emailOptOut_249 !== undefined) {
+      const value_emailOptOut_251 = obj["emailOptOut"]
+      if (value_emailOptOut_251 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_249)
+        json += asBoolean(value_emailOptOut_251)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_250 = obj["name"]
-      if (value_name_250 !== undefined) {
+      const value_name_252 = obj["name"]
+      if (value_name_252 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_250 !== 'string') {
-          if (value_name_250 === null) {
+        if (typeof value_name_252 !== 'string') {
+          if (value_name_252 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_250 instanceof RegExp) {
-            json += asString(value_name_250.source)
+          } else if (value_name_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_252 instanceof RegExp) {
+            json += asString(value_name_252.source)
           } else {
-            json += asString(value_name_250.toString())
+            json += asString(value_name_252.toString())
           }
         } else {
-          json += asString(value_name_250)
+          json += asString(value_name_252)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_251 = obj["status"]
-      if (value_status_251 !== undefined) {
+      const value_status_253 = obj["status"]
+      if (value_status_253 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_251 !== 'string') {
-          if (value_status_251 === null) {
+        if (typeof value_status_253 !== 'string') {
+          if (value_status_253 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_251 instanceof RegExp) {
-            json += asString(value_status_251.source)
+          } else if (value_status_253 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_253.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_253 instanceof RegExp) {
+            json += asString(value_status_253.source)
           } else {
-            json += asString(value_status_251.toString())
+            json += asString(value_status_253.toString())
           }
         } else {
-          json += asString(value_status_251)
+          json += asString(value_status_253)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_252 = obj["convertedAt"]
-      if (value_convertedAt_252 !== undefined) {
+      const value_convertedAt_254 = obj["convertedAt"]
+      if (value_convertedAt_254 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_252 === null) {
+          if (value_convertedAt_254 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_252 === "string" ||
-            value_convertedAt_252 === null ||
-            value_convertedAt_252 instanceof Date ||
-            value_convertedAt_252 instanceof RegExp ||
+            typeof value_convertedAt_254 === "string" ||
+            value_convertedAt_254 === null ||
+            value_convertedAt_254 instanceof Date ||
+            value_convertedAt_254 instanceof RegExp ||
             (
-              typeof value_convertedAt_252 === "object" &&
-              typeof value_convertedAt_252.toString === "function" &&
-              value_convertedAt_252.toString !== Object.prototype.toString
+              typeof value_convertedAt_254 === "object" &&
+              typeof value_convertedAt_254.toString === "function" &&
+              value_convertedAt_254.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_252)
+            json += asDateTime(value_convertedAt_254)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6242,38 +6254,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_253 = obj["convertedAccountId"]
-      if (value_convertedAccountId_253 !== undefined) {
+      const value_convertedAccountId_255 = obj["convertedAccountId"]
+      if (value_convertedAccountId_255 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_253 === null) {
+          if (value_convertedAccountId_255 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_253 === "string" ||
-            value_convertedAccountId_253 === null ||
-            value_convertedAccountId_253 instanceof Date ||
-            value_convertedAccountId_253 instanceof RegExp ||
+            typeof value_convertedAccountId_255 === "string" ||
+            value_convertedAccountId_255 === null ||
+            value_convertedAccountId_255 instanceof Date ||
+            value_convertedAccountId_255 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_253 === "object" &&
-              typeof value_convertedAccountId_253.toString === "function" &&
-              value_convertedAccountId_253.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_255 === "object" &&
+              typeof value_convertedAccountId_255.toString === "function" &&
+              value_convertedAccountId_255.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_253 !== 'string') {
-          if (value_convertedAccountId_253 === null) {
+        if (typeof value_convertedAccountId_255 !== 'string') {
+          if (value_convertedAccountId_255 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_253 instanceof RegExp) {
-            json += asString(value_convertedAccountId_253.source)
+          } else if (value_convertedAccountId_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_255 instanceof RegExp) {
+            json += asString(value_convertedAccountId_255.source)
           } else {
-            json += asString(value_convertedAccountId_253.toString())
+            json += asString(value_convertedAccountId_255.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_253)
+          json += asString(value_convertedAccountId_255)
         }
         
           }
@@ -6284,38 +6296,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_254 = obj["convertedContactId"]
-      if (value_convertedContactId_254 !== undefined) {
+      const value_convertedContactId_256 = obj["convertedContactId"]
+      if (value_convertedContactId_256 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_254 === null) {
+          if (value_convertedContactId_256 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_254 === "string" ||
-            value_convertedContactId_254 === null ||
-            value_convertedContactId_254 instanceof Date ||
-            value_convertedContactId_254 instanceof RegExp ||
+            typeof value_convertedContactId_256 === "string" ||
+            value_convertedContactId_256 === null ||
+            value_convertedContactId_256 instanceof Date ||
+            value_convertedContactId_256 instanceof RegExp ||
             (
-              typeof value_convertedContactId_254 === "object" &&
-              typeof value_convertedContactId_254.toString === "function" &&
-              value_convertedContactId_254.toString !== Object.prototype.toString
+              typeof value_convertedContactId_256 === "object" &&
+              typeof value_convertedContactId_256.toString === "function" &&
+              value_convertedContactId_256.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_254 !== 'string') {
-          if (value_convertedContactId_254 === null) {
+        if (typeof value_convertedContactId_256 !== 'string') {
+          if (value_convertedContactId_256 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_254 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_254.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_254 instanceof RegExp) {
-            json += asString(value_convertedContactId_254.source)
+          } else if (value_convertedContactId_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_256 instanceof RegExp) {
+            json += asString(value_convertedContactId_256.source)
           } else {
-            json += asString(value_convertedContactId_254.toString())
+            json += asString(value_convertedContactId_256.toString())
           }
         } else {
-          json += asString(value_convertedContactId_254)
+          json += asString(value_convertedContactId_256)
         }
         
           }
@@ -6326,38 +6338,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_255 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_255 !== undefined) {
+      const value_convertedOpportunityId_257 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_257 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_255 === null) {
+          if (value_convertedOpportunityId_257 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_255 === "string" ||
-            value_convertedOpportunityId_255 === null ||
-            value_convertedOpportunityId_255 instanceof Date ||
-            value_convertedOpportunityId_255 instanceof RegExp ||
+            typeof value_convertedOpportunityId_257 === "string" ||
+            value_convertedOpportunityId_257 === null ||
+            value_convertedOpportunityId_257 instanceof Date ||
+            value_convertedOpportunityId_257 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_255 === "object" &&
-              typeof value_convertedOpportunityId_255.toString === "function" &&
-              value_convertedOpportunityId_255.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_257 === "object" &&
+              typeof value_convertedOpportunityId_257.toString === "function" &&
+              value_convertedOpportunityId_257.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_255 !== 'string') {
-          if (value_convertedOpportunityId_255 === null) {
+        if (typeof value_convertedOpportunityId_257 !== 'string') {
+          if (value_convertedOpportunityId_257 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_255 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_255.source)
+          } else if (value_convertedOpportunityId_257 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_257.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_257 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_257.source)
           } else {
-            json += asString(value_convertedOpportunityId_255.toString())
+            json += asString(value_convertedOpportunityId_257.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_255)
+          json += asString(value_convertedOpportunityId_257)
         }
         
           }
@@ -6407,18 +6419,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_200 = obj["data"]
-      if (value_data_200 !== undefined) {
+      const value_data_202 = obj["data"]
+      if (value_data_202 !== undefined) {
         json += "{\"data\":"
-        json += anonymous37(value_data_200)
+        json += anonymous37(value_data_202)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_256 = obj["page"]
-      if (value_page_256 !== undefined) {
+      const value_page_258 = obj["page"]
+      if (value_page_258 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_256)
+        json += anonymous21(value_page_258)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6438,32 +6450,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_264 = obj["outcome"]
-      if (value_outcome_264 !== undefined) {
+      const value_outcome_266 = obj["outcome"]
+      if (value_outcome_266 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_264 !== 'string') {
-          if (value_outcome_264 === null) {
+        if (typeof value_outcome_266 !== 'string') {
+          if (value_outcome_266 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_264 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_264.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_264 instanceof RegExp) {
-            json += asString(value_outcome_264.source)
+          } else if (value_outcome_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_266 instanceof RegExp) {
+            json += asString(value_outcome_266.source)
           } else {
-            json += asString(value_outcome_264.toString())
+            json += asString(value_outcome_266.toString())
           }
         } else {
-          json += asString(value_outcome_264)
+          json += asString(value_outcome_266)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_265 = obj["record"]
-      if (value_record_265 !== undefined) {
+      const value_record_267 = obj["record"]
+      if (value_record_267 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_265)
+        json += anonymous26(value_record_267)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6483,32 +6495,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_268 = obj["outcome"]
-      if (value_outcome_268 !== undefined) {
+      const value_outcome_270 = obj["outcome"]
+      if (value_outcome_270 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_268 !== 'string') {
-          if (value_outcome_268 === null) {
+        if (typeof value_outcome_270 !== 'string') {
+          if (value_outcome_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_268 instanceof RegExp) {
-            json += asString(value_outcome_268.source)
+          } else if (value_outcome_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_270 instanceof RegExp) {
+            json += asString(value_outcome_270.source)
           } else {
-            json += asString(value_outcome_268.toString())
+            json += asString(value_outcome_270.toString())
           }
         } else {
-          json += asString(value_outcome_268)
+          json += asString(value_outcome_270)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_269 = obj["record"]
-      if (value_record_269 !== undefined) {
+      const value_record_271 = obj["record"]
+      if (value_record_271 !== undefined) {
         json += ",\"record\":"
-        json += anonymous33(value_record_269)
+        json += anonymous33(value_record_271)
       } else {
         throw new Error('"record" is required!')
       }
@@ -6528,44 +6540,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_292 = obj["amount"]
-      if (value_amount_292 !== undefined) {
+      const value_amount_294 = obj["amount"]
+      if (value_amount_294 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_292 !== 'string') {
-          if (value_amount_292 === null) {
+        if (typeof value_amount_294 !== 'string') {
+          if (value_amount_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_292 instanceof RegExp) {
-            json += asString(value_amount_292.source)
+          } else if (value_amount_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_294 instanceof RegExp) {
+            json += asString(value_amount_294.source)
           } else {
-            json += asString(value_amount_292.toString())
+            json += asString(value_amount_294.toString())
           }
         } else {
-          json += asString(value_amount_292)
+          json += asString(value_amount_294)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_293 = obj["currency"]
-      if (value_currency_293 !== undefined) {
+      const value_currency_295 = obj["currency"]
+      if (value_currency_295 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_293 !== 'string') {
-          if (value_currency_293 === null) {
+        if (typeof value_currency_295 !== 'string') {
+          if (value_currency_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_293 instanceof RegExp) {
-            json += asString(value_currency_293.source)
+          } else if (value_currency_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_295 instanceof RegExp) {
+            json += asString(value_currency_295.source)
           } else {
-            json += asString(value_currency_293.toString())
+            json += asString(value_currency_295.toString())
           }
         } else {
-          json += asString(value_currency_293)
+          json += asString(value_currency_295)
         }
         
       } else {
@@ -6587,88 +6599,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_275 = obj["id"]
-      if (value_id_275 !== undefined) {
+      const value_id_277 = obj["id"]
+      if (value_id_277 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_275 !== 'string') {
-          if (value_id_275 === null) {
+        if (typeof value_id_277 !== 'string') {
+          if (value_id_277 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_275 instanceof RegExp) {
-            json += asString(value_id_275.source)
+          } else if (value_id_277 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_277.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_277 instanceof RegExp) {
+            json += asString(value_id_277.source)
           } else {
-            json += asString(value_id_275.toString())
+            json += asString(value_id_277.toString())
           }
         } else {
-          json += asString(value_id_275)
+          json += asString(value_id_277)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_276 = obj["version"]
-      if (value_version_276 !== undefined) {
+      const value_version_278 = obj["version"]
+      if (value_version_278 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_276)
+        json += asInteger(value_version_278)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_277 = obj["createdAt"]
-      if (value_createdAt_277 !== undefined) {
+      const value_createdAt_279 = obj["createdAt"]
+      if (value_createdAt_279 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_277)
+        json += asDateTime(value_createdAt_279)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_278 = obj["createdBy"]
-      if (value_createdBy_278 !== undefined) {
+      const value_createdBy_280 = obj["createdBy"]
+      if (value_createdBy_280 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_278)
+        json += anonymous23(value_createdBy_280)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_279 = obj["updatedAt"]
-      if (value_updatedAt_279 !== undefined) {
+      const value_updatedAt_281 = obj["updatedAt"]
+      if (value_updatedAt_281 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_279)
+        json += asDateTime(value_updatedAt_281)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_280 = obj["updatedBy"]
-      if (value_updatedBy_280 !== undefined) {
+      const value_updatedBy_282 = obj["updatedBy"]
+      if (value_updatedBy_282 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_280)
+        json += anonymous23(value_updatedBy_282)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_281 = obj["deletedAt"]
-      if (value_deletedAt_281 !== undefined) {
+      const value_deletedAt_283 = obj["deletedAt"]
+      if (value_deletedAt_283 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_281 === null) {
+          if (value_deletedAt_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_281 === "string" ||
-            value_deletedAt_281 === null ||
-            value_deletedAt_281 instanceof Date ||
-            value_deletedAt_281 instanceof RegExp ||
+            typeof value_deletedAt_283 === "string" ||
+            value_deletedAt_283 === null ||
+            value_deletedAt_283 instanceof Date ||
+            value_deletedAt_283 instanceof RegExp ||
             (
-              typeof value_deletedAt_281 === "object" &&
-              typeof value_deletedAt_281.toString === "function" &&
-              value_deletedAt_281.toString !== Object.prototype.toString
+              typeof value_deletedAt_283 === "object" &&
+              typeof value_deletedAt_283.toString === "function" &&
+              value_deletedAt_283.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_281)
+            json += asDateTime(value_deletedAt_283)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6677,60 +6689,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_282 = obj["ownerId"]
-      if (value_ownerId_282 !== undefined) {
+      const value_ownerId_284 = obj["ownerId"]
+      if (value_ownerId_284 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_282 !== 'string') {
-          if (value_ownerId_282 === null) {
+        if (typeof value_ownerId_284 !== 'string') {
+          if (value_ownerId_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_282 instanceof RegExp) {
-            json += asString(value_ownerId_282.source)
+          } else if (value_ownerId_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_284 instanceof RegExp) {
+            json += asString(value_ownerId_284.source)
           } else {
-            json += asString(value_ownerId_282.toString())
+            json += asString(value_ownerId_284.toString())
           }
         } else {
-          json += asString(value_ownerId_282)
+          json += asString(value_ownerId_284)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_283 = obj["teamId"]
-      if (value_teamId_283 !== undefined) {
+      const value_teamId_285 = obj["teamId"]
+      if (value_teamId_285 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_283 === null) {
+          if (value_teamId_285 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_283 === "string" ||
-            value_teamId_283 === null ||
-            value_teamId_283 instanceof Date ||
-            value_teamId_283 instanceof RegExp ||
+            typeof value_teamId_285 === "string" ||
+            value_teamId_285 === null ||
+            value_teamId_285 instanceof Date ||
+            value_teamId_285 instanceof RegExp ||
             (
-              typeof value_teamId_283 === "object" &&
-              typeof value_teamId_283.toString === "function" &&
-              value_teamId_283.toString !== Object.prototype.toString
+              typeof value_teamId_285 === "object" &&
+              typeof value_teamId_285.toString === "function" &&
+              value_teamId_285.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_283 !== 'string') {
-          if (value_teamId_283 === null) {
+        if (typeof value_teamId_285 !== 'string') {
+          if (value_teamId_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_283 instanceof RegExp) {
-            json += asString(value_teamId_283.source)
+          } else if (value_teamId_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_285 instanceof RegExp) {
+            json += asString(value_teamId_285.source)
           } else {
-            json += asString(value_teamId_283.toString())
+            json += asString(value_teamId_285.toString())
           }
         } else {
-          json += asString(value_teamId_283)
+          json += asString(value_teamId_285)
         }
         
           }
@@ -6741,76 +6753,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_284 = obj["tags"]
-      if (value_tags_284 !== undefined) {
+      const value_tags_286 = obj["tags"]
+      if (value_tags_286 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_284)
+        json += anonymous27(value_tags_286)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_285 = obj["customFields"]
-      if (value_customFields_285 !== undefined) {
+      const value_customFields_287 = obj["customFields"]
+      if (value_customFields_287 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_285)
+        json += JSON.stringify(value_customFields_287)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_286 = obj["name"]
-      if (value_name_286 !== undefined) {
+      const value_name_288 = obj["name"]
+      if (value_name_288 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_286 !== 'string') {
-          if (value_name_286 === null) {
+        if (typeof value_name_288 !== 'string') {
+          if (value_name_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_286 instanceof RegExp) {
-            json += asString(value_name_286.source)
+          } else if (value_name_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_288 instanceof RegExp) {
+            json += asString(value_name_288.source)
           } else {
-            json += asString(value_name_286.toString())
+            json += asString(value_name_288.toString())
           }
         } else {
-          json += asString(value_name_286)
+          json += asString(value_name_288)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_287 = obj["accountId"]
-      if (value_accountId_287 !== undefined) {
+      const value_accountId_289 = obj["accountId"]
+      if (value_accountId_289 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_287 === null) {
+          if (value_accountId_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_287 === "string" ||
-            value_accountId_287 === null ||
-            value_accountId_287 instanceof Date ||
-            value_accountId_287 instanceof RegExp ||
+            typeof value_accountId_289 === "string" ||
+            value_accountId_289 === null ||
+            value_accountId_289 instanceof Date ||
+            value_accountId_289 instanceof RegExp ||
             (
-              typeof value_accountId_287 === "object" &&
-              typeof value_accountId_287.toString === "function" &&
-              value_accountId_287.toString !== Object.prototype.toString
+              typeof value_accountId_289 === "object" &&
+              typeof value_accountId_289.toString === "function" &&
+              value_accountId_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_287 !== 'string') {
-          if (value_accountId_287 === null) {
+        if (typeof value_accountId_289 !== 'string') {
+          if (value_accountId_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_287 instanceof RegExp) {
-            json += asString(value_accountId_287.source)
+          } else if (value_accountId_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_289 instanceof RegExp) {
+            json += asString(value_accountId_289.source)
           } else {
-            json += asString(value_accountId_287.toString())
+            json += asString(value_accountId_289.toString())
           }
         } else {
-          json += asString(value_accountId_287)
+          json += asString(value_accountId_289)
         }
         
           }
@@ -6821,38 +6833,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_288 = obj["primaryContactId"]
-      if (value_primaryContactId_288 !== undefined) {
+      const value_primaryContactId_290 = obj["primaryContactId"]
+      if (value_primaryContactId_290 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_288 === null) {
+          if (value_primaryContactId_290 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_288 === "string" ||
-            value_primaryContactId_288 === null ||
-            value_primaryContactId_288 instanceof Date ||
-            value_primaryContactId_288 instanceof RegExp ||
+            typeof value_primaryContactId_290 === "string" ||
+            value_primaryContactId_290 === null ||
+            value_primaryContactId_290 instanceof Date ||
+            value_primaryContactId_290 instanceof RegExp ||
             (
-              typeof value_primaryContactId_288 === "object" &&
-              typeof value_primaryContactId_288.toString === "function" &&
-              value_primaryContactId_288.toString !== Object.prototype.toString
+              typeof value_primaryContactId_290 === "object" &&
+              typeof value_primaryContactId_290.toString === "function" &&
+              value_primaryContactId_290.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_288 !== 'string') {
-          if (value_primaryContactId_288 === null) {
+        if (typeof value_primaryContactId_290 !== 'string') {
+          if (value_primaryContactId_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_288 instanceof RegExp) {
-            json += asString(value_primaryContactId_288.source)
+          } else if (value_primaryContactId_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_290 instanceof RegExp) {
+            json += asString(value_primaryContactId_290.source)
           } else {
-            json += asString(value_primaryContactId_288.toString())
+            json += asString(value_primaryContactId_290.toString())
           }
         } else {
-          json += asString(value_primaryContactId_288)
+          json += asString(value_primaryContactId_290)
         }
         
           }
@@ -6863,38 +6875,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_289 = obj["stageId"]
-      if (value_stageId_289 !== undefined) {
+      const value_stageId_291 = obj["stageId"]
+      if (value_stageId_291 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_289 !== 'string') {
-          if (value_stageId_289 === null) {
+        if (typeof value_stageId_291 !== 'string') {
+          if (value_stageId_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_289 instanceof RegExp) {
-            json += asString(value_stageId_289.source)
+          } else if (value_stageId_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_291 instanceof RegExp) {
+            json += asString(value_stageId_291.source)
           } else {
-            json += asString(value_stageId_289.toString())
+            json += asString(value_stageId_291.toString())
           }
         } else {
-          json += asString(value_stageId_289)
+          json += asString(value_stageId_291)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_290 = obj["amount"]
-      if (value_amount_290 !== undefined) {
+      const value_amount_292 = obj["amount"]
+      if (value_amount_292 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_290 === null) {
+          if (value_amount_292 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_290 === "object" && !Array.isArray(value_amount_290)) || value_amount_290 === null) {
-            json += anonymous47(value_amount_290)
+          else if((typeof value_amount_292 === "object" && !Array.isArray(value_amount_292)) || value_amount_292 === null) {
+            json += anonymous47(value_amount_292)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6903,16 +6915,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_294 = obj["probability"]
-      if (value_probability_294 !== undefined) {
+      const value_probability_296 = obj["probability"]
+      if (value_probability_296 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_294 === null) {
+          if (value_probability_296 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_294) || value_probability_294 === null) {
-            json += asInteger(value_probability_294)
+          else if(Number.isInteger(value_probability_296) || value_probability_296 === null) {
+            json += asInteger(value_probability_296)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -6921,26 +6933,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_295 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_295 !== undefined) {
+      const value_expectedCloseDate_297 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_297 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_295 === null) {
+          if (value_expectedCloseDate_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_295 === "string" ||
-            value_expectedCloseDate_295 === null ||
-            value_expectedCloseDate_295 instanceof Date ||
-            value_expectedCloseDate_295 instanceof RegExp ||
+            typeof value_expectedCloseDate_297 === "string" ||
+            value_expectedCloseDate_297 === null ||
+            value_expectedCloseDate_297 instanceof Date ||
+            value_expectedCloseDate_297 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_295 === "object" &&
-              typeof value_expectedCloseDate_295.toString === "function" &&
-              value_expectedCloseDate_295.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_297 === "object" &&
+              typeof value_expectedCloseDate_297.toString === "function" &&
+              value_expectedCloseDate_297.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_295)
+            json += asDate(value_expectedCloseDate_297)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6949,38 +6961,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_296 = obj["lostReason"]
-      if (value_lostReason_296 !== undefined) {
+      const value_lostReason_298 = obj["lostReason"]
+      if (value_lostReason_298 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_296 === null) {
+          if (value_lostReason_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_296 === "string" ||
-            value_lostReason_296 === null ||
-            value_lostReason_296 instanceof Date ||
-            value_lostReason_296 instanceof RegExp ||
+            typeof value_lostReason_298 === "string" ||
+            value_lostReason_298 === null ||
+            value_lostReason_298 instanceof Date ||
+            value_lostReason_298 instanceof RegExp ||
             (
-              typeof value_lostReason_296 === "object" &&
-              typeof value_lostReason_296.toString === "function" &&
-              value_lostReason_296.toString !== Object.prototype.toString
+              typeof value_lostReason_298 === "object" &&
+              typeof value_lostReason_298.toString === "function" &&
+              value_lostReason_298.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_296 !== 'string') {
-          if (value_lostReason_296 === null) {
+        if (typeof value_lostReason_298 !== 'string') {
+          if (value_lostReason_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_296 instanceof RegExp) {
-            json += asString(value_lostReason_296.source)
+          } else if (value_lostReason_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_298 instanceof RegExp) {
+            json += asString(value_lostReason_298.source)
           } else {
-            json += asString(value_lostReason_296.toString())
+            json += asString(value_lostReason_298.toString())
           }
         } else {
-          json += asString(value_lostReason_296)
+          json += asString(value_lostReason_298)
         }
         
           }
@@ -6991,38 +7003,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_297 = obj["type"]
-      if (value_type_297 !== undefined) {
+      const value_type_299 = obj["type"]
+      if (value_type_299 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_297 === null) {
+          if (value_type_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_297 === "string" ||
-            value_type_297 === null ||
-            value_type_297 instanceof Date ||
-            value_type_297 instanceof RegExp ||
+            typeof value_type_299 === "string" ||
+            value_type_299 === null ||
+            value_type_299 instanceof Date ||
+            value_type_299 instanceof RegExp ||
             (
-              typeof value_type_297 === "object" &&
-              typeof value_type_297.toString === "function" &&
-              value_type_297.toString !== Object.prototype.toString
+              typeof value_type_299 === "object" &&
+              typeof value_type_299.toString === "function" &&
+              value_type_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_297 !== 'string') {
-          if (value_type_297 === null) {
+        if (typeof value_type_299 !== 'string') {
+          if (value_type_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_297 instanceof RegExp) {
-            json += asString(value_type_297.source)
+          } else if (value_type_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_299 instanceof RegExp) {
+            json += asString(value_type_299.source)
           } else {
-            json += asString(value_type_297.toString())
+            json += asString(value_type_299.toString())
           }
         } else {
-          json += asString(value_type_297)
+          json += asString(value_type_299)
         }
         
           }
@@ -7033,38 +7045,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_298 = obj["source"]
-      if (value_source_298 !== undefined) {
+      const value_source_300 = obj["source"]
+      if (value_source_300 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_298 === null) {
+          if (value_source_300 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_298 === "string" ||
-            value_source_298 === null ||
-            value_source_298 instanceof Date ||
-            value_source_298 instanceof RegExp ||
+            typeof value_source_300 === "string" ||
+            value_source_300 === null ||
+            value_source_300 instanceof Date ||
+            value_source_300 instanceof RegExp ||
             (
-              typeof value_source_298 === "object" &&
-              typeof value_source_298.toString === "function" &&
-              value_source_298.toString !== Object.prototype.toString
+              typeof value_source_300 === "object" &&
+              typeof value_source_300.toString === "function" &&
+              value_source_300.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_298 !== 'string') {
-          if (value_source_298 === null) {
+        if (typeof value_source_300 !== 'string') {
+          if (value_source_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_298 instanceof RegExp) {
-            json += asString(value_source_298.source)
+          } else if (value_source_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_300 instanceof RegExp) {
+            json += asString(value_source_300.source)
           } else {
-            json += asString(value_source_298.toString())
+            json += asString(value_source_300.toString())
           }
         } else {
-          json += asString(value_source_298)
+          json += asString(value_source_300)
         }
         
           }
@@ -7075,38 +7087,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_299 = obj["nextStep"]
-      if (value_nextStep_299 !== undefined) {
+      const value_nextStep_301 = obj["nextStep"]
+      if (value_nextStep_301 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_299 === null) {
+          if (value_nextStep_301 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_299 === "string" ||
-            value_nextStep_299 === null ||
-            value_nextStep_299 instanceof Date ||
-            value_nextStep_299 instanceof RegExp ||
+            typeof value_nextStep_301 === "string" ||
+            value_nextStep_301 === null ||
+            value_nextStep_301 instanceof Date ||
+            value_nextStep_301 instanceof RegExp ||
             (
-              typeof value_nextStep_299 === "object" &&
-              typeof value_nextStep_299.toString === "function" &&
-              value_nextStep_299.toString !== Object.prototype.toString
+              typeof value_nextStep_301 === "object" &&
+              typeof value_nextStep_301.toString === "function" &&
+              value_nextStep_301.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_299 !== 'string') {
-          if (value_nextStep_299 === null) {
+        if (typeof value_nextStep_301 !== 'string') {
+          if (value_nextStep_301 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_299 instanceof RegExp) {
-            json += asString(value_nextStep_299.source)
+          } else if (value_nextStep_301 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_301.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_301 instanceof RegExp) {
+            json += asString(value_nextStep_301.source)
           } else {
-            json += asString(value_nextStep_299.toString())
+            json += asString(value_nextStep_301.toString())
           }
         } else {
-          json += asString(value_nextStep_299)
+          json += asString(value_nextStep_301)
         }
         
           }
@@ -7117,38 +7129,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_300 = obj["competitor"]
-      if (value_competitor_300 !== undefined) {
+      const value_competitor_302 = obj["competitor"]
+      if (value_competitor_302 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_300 === null) {
+          if (value_competitor_302 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_300 === "string" ||
-            value_competitor_300 === null ||
-            value_competitor_300 instanceof Date ||
-            value_competitor_300 instanceof RegExp ||
+            typeof value_competitor_302 === "string" ||
+            value_competitor_302 === null ||
+            value_competitor_302 instanceof Date ||
+            value_competitor_302 instanceof RegExp ||
             (
-              typeof value_competitor_300 === "object" &&
-              typeof value_competitor_300.toString === "function" &&
-              value_competitor_300.toString !== Object.prototype.toString
+              typeof value_competitor_302 === "object" &&
+              typeof value_competitor_302.toString === "function" &&
+              value_competitor_302.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_300 !== 'string') {
-          if (value_competitor_300 === null) {
+        if (typeof value_competitor_302 !== 'string') {
+          if (value_competitor_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_300 instanceof RegExp) {
-            json += asString(value_competitor_300.source)
+          } else if (value_competitor_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_302 instanceof RegExp) {
+            json += asString(value_competitor_302.source)
           } else {
-            json += asString(value_competitor_300.toString())
+            json += asString(value_competitor_302.toString())
           }
         } else {
-          json += asString(value_competitor_300)
+          json += asString(value_competitor_302)
         }
         
           }
@@ -7159,38 +7171,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_301 = obj["description"]
-      if (value_description_301 !== undefined) {
+      const value_description_303 = obj["description"]
+      if (value_description_303 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_301 === null) {
+          if (value_description_303 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_301 === "string" ||
-            value_description_301 === null ||
-            value_description_301 instanceof Date ||
-            value_description_301 instanceof RegExp ||
+            typeof value_description_303 === "string" ||
+            value_description_303 === null ||
+            value_description_303 instanceof Date ||
+            value_description_303 instanceof RegExp ||
             (
-              typeof value_description_301 === "object" &&
-              typeof value_description_301.toString === "function" &&
-              value_description_301.toString !== Object.prototype.toString
+              typeof value_description_303 === "object" &&
+              typeof value_description_303.toString === "function" &&
+              value_description_303.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_301 !== 'string') {
-          if (value_description_301 === null) {
+        if (typeof value_description_303 !== 'string') {
+          if (value_description_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_301 instanceof RegExp) {
-            json += asString(value_description_301.source)
+          } else if (value_description_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_303 instanceof RegExp) {
+            json += asString(value_description_303.source)
           } else {
-            json += asString(value_description_301.toString())
+            json += asString(value_description_303.toString())
           }
         } else {
-          json += asString(value_description_301)
+          json += asString(value_description_303)
         }
         
           }
@@ -7201,78 +7213,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_302 = obj["pipelineId"]
-      if (value_pipelineId_302 !== undefined) {
+      const value_pipelineId_304 = obj["pipelineId"]
+      if (value_pipelineId_304 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_302 !== 'string') {
-          if (value_pipelineId_302 === null) {
+        if (typeof value_pipelineId_304 !== 'string') {
+          if (value_pipelineId_304 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_302 instanceof RegExp) {
-            json += asString(value_pipelineId_302.source)
+          } else if (value_pipelineId_304 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_304.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_304 instanceof RegExp) {
+            json += asString(value_pipelineId_304.source)
           } else {
-            json += asString(value_pipelineId_302.toString())
+            json += asString(value_pipelineId_304.toString())
           }
         } else {
-          json += asString(value_pipelineId_302)
+          json += asString(value_pipelineId_304)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_303 = obj["status"]
-      if (value_status_303 !== undefined) {
+      const value_status_305 = obj["status"]
+      if (value_status_305 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_303 !== 'string') {
-          if (value_status_303 === null) {
+        if (typeof value_status_305 !== 'string') {
+          if (value_status_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_303 instanceof RegExp) {
-            json += asString(value_status_303.source)
+          } else if (value_status_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_305 instanceof RegExp) {
+            json += asString(value_status_305.source)
           } else {
-            json += asString(value_status_303.toString())
+            json += asString(value_status_305.toString())
           }
         } else {
-          json += asString(value_status_303)
+          json += asString(value_status_305)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_304 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_304 !== undefined) {
+      const value_stageEnteredAt_306 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_306 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_304)
+        json += asDateTime(value_stageEnteredAt_306)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_305 = obj["closedAt"]
-      if (value_closedAt_305 !== undefined) {
+      const value_closedAt_307 = obj["closedAt"]
+      if (value_closedAt_307 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_305 === null) {
+          if (value_closedAt_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_305 === "string" ||
-            value_closedAt_305 === null ||
-            value_closedAt_305 instanceof Date ||
-            value_closedAt_305 instanceof RegExp ||
+            typeof value_closedAt_307 === "string" ||
+            value_closedAt_307 === null ||
+            value_closedAt_307 instanceof Date ||
+            value_closedAt_307 instanceof RegExp ||
             (
-              typeof value_closedAt_305 === "object" &&
-              typeof value_closedAt_305.toString === "function" &&
-              value_closedAt_305.toString !== Object.prototype.toString
+              typeof value_closedAt_307 === "object" &&
+              typeof value_closedAt_307.toString === "function" &&
+              value_closedAt_307.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_305)
+            json += asDateTime(value_closedAt_307)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7281,38 +7293,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_306 = obj["originLeadId"]
-      if (value_originLeadId_306 !== undefined) {
+      const value_originLeadId_308 = obj["originLeadId"]
+      if (value_originLeadId_308 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_306 === null) {
+          if (value_originLeadId_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_306 === "string" ||
-            value_originLeadId_306 === null ||
-            value_originLeadId_306 instanceof Date ||
-            value_originLeadId_306 instanceof RegExp ||
+            typeof value_originLeadId_308 === "string" ||
+            value_originLeadId_308 === null ||
+            value_originLeadId_308 instanceof Date ||
+            value_originLeadId_308 instanceof RegExp ||
             (
-              typeof value_originLeadId_306 === "object" &&
-              typeof value_originLeadId_306.toString === "function" &&
-              value_originLeadId_306.toString !== Object.prototype.toString
+              typeof value_originLeadId_308 === "object" &&
+              typeof value_originLeadId_308.toString === "function" &&
+              value_originLeadId_308.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_306 !== 'string') {
-          if (value_originLeadId_306 === null) {
+        if (typeof value_originLeadId_308 !== 'string') {
+          if (value_originLeadId_308 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_306 instanceof RegExp) {
-            json += asString(value_originLeadId_306.source)
+          } else if (value_originLeadId_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_308 instanceof RegExp) {
+            json += asString(value_originLeadId_308.source)
           } else {
-            json += asString(value_originLeadId_306.toString())
+            json += asString(value_originLeadId_308.toString())
           }
         } else {
-          json += asString(value_originLeadId_306)
+          json += asString(value_originLeadId_308)
         }
         
           }
@@ -7338,32 +7350,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_272 = obj["outcome"]
-      if (value_outcome_272 !== undefined) {
+      const value_outcome_274 = obj["outcome"]
+      if (value_outcome_274 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_272 !== 'string') {
-          if (value_outcome_272 === null) {
+        if (typeof value_outcome_274 !== 'string') {
+          if (value_outcome_274 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_272 instanceof RegExp) {
-            json += asString(value_outcome_272.source)
+          } else if (value_outcome_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_274 instanceof RegExp) {
+            json += asString(value_outcome_274.source)
           } else {
-            json += asString(value_outcome_272.toString())
+            json += asString(value_outcome_274.toString())
           }
         } else {
-          json += asString(value_outcome_272)
+          json += asString(value_outcome_274)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_273 = obj["record"]
-      if (value_record_273 !== undefined) {
+      const value_record_275 = obj["record"]
+      if (value_record_275 !== undefined) {
         json += ",\"record\":"
-        json += anonymous46(value_record_273)
+        json += anonymous46(value_record_275)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7383,48 +7395,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_260 = obj["dryRun"]
-      if (value_dryRun_260 !== undefined) {
+      const value_dryRun_262 = obj["dryRun"]
+      if (value_dryRun_262 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_260)
+        json += asBoolean(value_dryRun_262)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_261 = obj["lead"]
-      if (value_lead_261 !== undefined) {
+      const value_lead_263 = obj["lead"]
+      if (value_lead_263 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous38(value_lead_261)
+        json += anonymous38(value_lead_263)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_262 = obj["account"]
-      if (value_account_262 !== undefined) {
+      const value_account_264 = obj["account"]
+      if (value_account_264 !== undefined) {
         json += ",\"account\":"
-        json += anonymous43(value_account_262)
+        json += anonymous43(value_account_264)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_266 = obj["contact"]
-      if (value_contact_266 !== undefined) {
+      const value_contact_268 = obj["contact"]
+      if (value_contact_268 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous44(value_contact_266)
+        json += anonymous44(value_contact_268)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_270 = obj["opportunity"]
-      if (value_opportunity_270 !== undefined) {
+      const value_opportunity_272 = obj["opportunity"]
+      if (value_opportunity_272 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_270 === null) {
+          if (value_opportunity_272 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_270 === "object" && !Array.isArray(value_opportunity_270)) || value_opportunity_270 === null) {
-            json += anonymous45(value_opportunity_270)
+          else if((typeof value_opportunity_272 === "object" && !Array.isArray(value_opportunity_272)) || value_opportunity_272 === null) {
+            json += anonymous45(value_opportunity_272)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -7472,18 +7484,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_309 = obj["data"]
-      if (value_data_309 !== undefined) {
+      const value_data_311 = obj["data"]
+      if (value_data_311 !== undefined) {
         json += "{\"data\":"
-        json += anonymous49(value_data_309)
+        json += anonymous49(value_data_311)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_310 = obj["page"]
-      if (value_page_310 !== undefined) {
+      const value_page_312 = obj["page"]
+      if (value_page_312 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_310)
+        json += anonymous21(value_page_312)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7503,126 +7515,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_322 = obj["id"]
-      if (value_id_322 !== undefined) {
+      const value_id_324 = obj["id"]
+      if (value_id_324 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_322 !== 'string') {
-          if (value_id_322 === null) {
+        if (typeof value_id_324 !== 'string') {
+          if (value_id_324 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_322 instanceof RegExp) {
-            json += asString(value_id_322.source)
+          } else if (value_id_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_324 instanceof RegExp) {
+            json += asString(value_id_324.source)
           } else {
-            json += asString(value_id_322.toString())
+            json += asString(value_id_324.toString())
           }
         } else {
-          json += asString(value_id_322)
+          json += asString(value_id_324)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_323 = obj["key"]
-      if (value_key_323 !== undefined) {
+      const value_key_325 = obj["key"]
+      if (value_key_325 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_323 !== 'string') {
-          if (value_key_323 === null) {
+        if (typeof value_key_325 !== 'string') {
+          if (value_key_325 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_323 instanceof RegExp) {
-            json += asString(value_key_323.source)
+          } else if (value_key_325 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_325.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_325 instanceof RegExp) {
+            json += asString(value_key_325.source)
           } else {
-            json += asString(value_key_323.toString())
+            json += asString(value_key_325.toString())
           }
         } else {
-          json += asString(value_key_323)
+          json += asString(value_key_325)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_324 = obj["name"]
-      if (value_name_324 !== undefined) {
+      const value_name_326 = obj["name"]
+      if (value_name_326 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_324 !== 'string') {
-          if (value_name_324 === null) {
+        if (typeof value_name_326 !== 'string') {
+          if (value_name_326 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_324 instanceof RegExp) {
-            json += asString(value_name_324.source)
+          } else if (value_name_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_326 instanceof RegExp) {
+            json += asString(value_name_326.source)
           } else {
-            json += asString(value_name_324.toString())
+            json += asString(value_name_326.toString())
           }
         } else {
-          json += asString(value_name_324)
+          json += asString(value_name_326)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_325 = obj["position"]
-      if (value_position_325 !== undefined) {
+      const value_position_327 = obj["position"]
+      if (value_position_327 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_325)
+        json += asInteger(value_position_327)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_326 = obj["type"]
-      if (value_type_326 !== undefined) {
+      const value_type_328 = obj["type"]
+      if (value_type_328 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_326 !== 'string') {
-          if (value_type_326 === null) {
+        if (typeof value_type_328 !== 'string') {
+          if (value_type_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_326 instanceof RegExp) {
-            json += asString(value_type_326.source)
+          } else if (value_type_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_328 instanceof RegExp) {
+            json += asString(value_type_328.source)
           } else {
-            json += asString(value_type_326.toString())
+            json += asString(value_type_328.toString())
           }
         } else {
-          json += asString(value_type_326)
+          json += asString(value_type_328)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_327 = obj["probability"]
-      if (value_probability_327 !== undefined) {
+      const value_probability_329 = obj["probability"]
+      if (value_probability_329 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_327)
+        json += asInteger(value_probability_329)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_328 = obj["forecastCategory"]
-      if (value_forecastCategory_328 !== undefined) {
+      const value_forecastCategory_330 = obj["forecastCategory"]
+      if (value_forecastCategory_330 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_328 !== 'string') {
-          if (value_forecastCategory_328 === null) {
+        if (typeof value_forecastCategory_330 !== 'string') {
+          if (value_forecastCategory_330 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_328 instanceof RegExp) {
-            json += asString(value_forecastCategory_328.source)
+          } else if (value_forecastCategory_330 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_330.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_330 instanceof RegExp) {
+            json += asString(value_forecastCategory_330.source)
           } else {
-            json += asString(value_forecastCategory_328.toString())
+            json += asString(value_forecastCategory_330.toString())
           }
         } else {
-          json += asString(value_forecastCategory_328)
+          json += asString(value_forecastCategory_330)
         }
         
       } else {
@@ -7668,70 +7680,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_316 = obj["id"]
-      if (value_id_316 !== undefined) {
+      const value_id_318 = obj["id"]
+      if (value_id_318 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_316 !== 'string') {
-          if (value_id_316 === null) {
+        if (typeof value_id_318 !== 'string') {
+          if (value_id_318 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_316 instanceof RegExp) {
-            json += asString(value_id_316.source)
+          } else if (value_id_318 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_318.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_318 instanceof RegExp) {
+            json += asString(value_id_318.source)
           } else {
-            json += asString(value_id_316.toString())
+            json += asString(value_id_318.toString())
           }
         } else {
-          json += asString(value_id_316)
+          json += asString(value_id_318)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_317 = obj["name"]
-      if (value_name_317 !== undefined) {
+      const value_name_319 = obj["name"]
+      if (value_name_319 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_317 !== 'string') {
-          if (value_name_317 === null) {
+        if (typeof value_name_319 !== 'string') {
+          if (value_name_319 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_317 instanceof RegExp) {
-            json += asString(value_name_317.source)
+          } else if (value_name_319 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_319.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_319 instanceof RegExp) {
+            json += asString(value_name_319.source)
           } else {
-            json += asString(value_name_317.toString())
+            json += asString(value_name_319.toString())
           }
         } else {
-          json += asString(value_name_317)
+          json += asString(value_name_319)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_318 = obj["isDefault"]
-      if (value_isDefault_318 !== undefined) {
+      const value_isDefault_320 = obj["isDefault"]
+      if (value_isDefault_320 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_318)
+        json += asBoolean(value_isDefault_320)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_319 = obj["position"]
-      if (value_position_319 !== undefined) {
+      const value_position_321 = obj["position"]
+      if (value_position_321 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_319)
+        json += asInteger(value_position_321)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_320 = obj["stages"]
-      if (value_stages_320 !== undefined) {
+      const value_stages_322 = obj["stages"]
+      if (value_stages_322 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous53(value_stages_320)
+        json += anonymous53(value_stages_322)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -7775,10 +7787,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_314 = obj["data"]
-      if (value_data_314 !== undefined) {
+      const value_data_316 = obj["data"]
+      if (value_data_316 !== undefined) {
         json += "{\"data\":"
-        json += anonymous51(value_data_314)
+        json += anonymous51(value_data_316)
       } else {
         throw new Error('"data" is required!')
       }
@@ -7798,44 +7810,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_334 = obj["database"]
-      if (value_database_334 !== undefined) {
+      const value_database_336 = obj["database"]
+      if (value_database_336 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_334 !== 'string') {
-          if (value_database_334 === null) {
+        if (typeof value_database_336 !== 'string') {
+          if (value_database_336 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_334 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_334.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_334 instanceof RegExp) {
-            json += asString(value_database_334.source)
+          } else if (value_database_336 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_336.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_336 instanceof RegExp) {
+            json += asString(value_database_336.source)
           } else {
-            json += asString(value_database_334.toString())
+            json += asString(value_database_336.toString())
           }
         } else {
-          json += asString(value_database_334)
+          json += asString(value_database_336)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_335 = obj["redis"]
-      if (value_redis_335 !== undefined) {
+      const value_redis_337 = obj["redis"]
+      if (value_redis_337 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_335 !== 'string') {
-          if (value_redis_335 === null) {
+        if (typeof value_redis_337 !== 'string') {
+          if (value_redis_337 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_335 instanceof RegExp) {
-            json += asString(value_redis_335.source)
+          } else if (value_redis_337 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_337.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_337 instanceof RegExp) {
+            json += asString(value_redis_337.source)
           } else {
-            json += asString(value_redis_335.toString())
+            json += asString(value_redis_337.toString())
           }
         } else {
-          json += asString(value_redis_335)
+          json += asString(value_redis_337)
         }
         
       } else {
@@ -7857,32 +7869,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_331 = obj["status"]
-      if (value_status_331 !== undefined) {
+      const value_status_333 = obj["status"]
+      if (value_status_333 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_331 !== 'string') {
-          if (value_status_331 === null) {
+        if (typeof value_status_333 !== 'string') {
+          if (value_status_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_331 instanceof RegExp) {
-            json += asString(value_status_331.source)
+          } else if (value_status_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_333 instanceof RegExp) {
+            json += asString(value_status_333.source)
           } else {
-            json += asString(value_status_331.toString())
+            json += asString(value_status_333.toString())
           }
         } else {
-          json += asString(value_status_331)
+          json += asString(value_status_333)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_332 = obj["dependencies"]
-      if (value_dependencies_332 !== undefined) {
+      const value_dependencies_334 = obj["dependencies"]
+      if (value_dependencies_334 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous56(value_dependencies_332)
+        json += anonymous56(value_dependencies_334)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -7902,8 +7914,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_338 = obj["status"]
-      if (value_status_338 !== undefined) {
+      const value_status_340 = obj["status"]
+      if (value_status_340 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -8045,18 +8057,21 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   acceptInvitation: { 201: bodies.register_201 },
   listAccounts: { 200: bodies.listAccounts_200 },
   createAccount: { 201: bodies.createAccount_201 },
+  queryAccounts: { 200: bodies.listAccounts_200 },
   getAccount: { 200: bodies.createAccount_201 },
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
+  queryContacts: { 200: bodies.listContacts_200 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
+  queryLeads: { 200: bodies.listLeads_200 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
@@ -8064,6 +8079,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
+  queryOpportunities: { 200: bodies.listOpportunities_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},

@@ -337,6 +337,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query accounts
+         * @description A page of the live accounts that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        post: operations["queryAccounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}": {
         parameters: {
             query?: never;
@@ -421,6 +443,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query contacts
+         * @description A page of the live contacts that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        post: operations["queryContacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}": {
         parameters: {
             query?: never;
@@ -499,6 +543,28 @@ export interface paths {
          *     Requires the scope `leads:create`.
          */
         post: operations["createLead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query leads
+         * @description A page of the live leads that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        post: operations["queryLeads"];
         delete?: never;
         options?: never;
         head?: never;
@@ -605,6 +671,28 @@ export interface paths {
          *     Requires the scope `opportunities:create`.
          */
         post: operations["createOpportunity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query opportunities
+         * @description A page of the live opportunities that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        post: operations["queryOpportunities"];
         delete?: never;
         options?: never;
         head?: never;
@@ -965,6 +1053,13 @@ export interface components {
             /** @description Pass it as `cursor` to get the next page; null on the last one. */
             nextCursor: string | null;
             hasMore: boolean;
+            /**
+             * Format: int64
+             * @description How many records match, on all pages together; only where the request asks for a count.
+             */
+            total?: number;
+            /** @description Whether `total` is the number; otherwise there are at least that many. Stands beside `total`. */
+            totalIsExact?: boolean;
         };
         /** @description A page of users. */
         UserList: {
@@ -1149,6 +1244,201 @@ export interface components {
             linkedinUrl?: components["schemas"]["OptionalUrl"];
             lifecycleStage?: components["schemas"]["LifecycleStage"];
         };
+        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. */
+        AccountFilter: {
+            and: components["schemas"]["AccountFilter"][];
+        } | {
+            or: components["schemas"]["AccountFilter"][];
+        } | {
+            not: components["schemas"]["AccountFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /**
+         * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
+         * @enum {string}
+         */
+        CountMode: "exact" | "estimate";
+        /** @description What to look for among the accounts, and how to answer. */
+        AccountQuery: {
+            filter?: components["schemas"]["AccountFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * Format: int32
+             * @description How many records a page holds.
+             * @default 50
+             */
+            limit: number;
+            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+            cursor?: string;
+            count?: components["schemas"]["CountMode"];
+        };
         /** @description A merge patch (RFC 7396) of an account; what is absent stays as it is. */
         AccountUpdate: {
             /** @description The user who owns the record; at creation, the caller unless given. */
@@ -1276,6 +1566,166 @@ export interface components {
             emailOptOut?: boolean;
             lifecycleStage?: components["schemas"]["LifecycleStage"];
             description?: components["schemas"]["OptionalLongText"];
+        };
+        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. */
+        ContactFilter: {
+            and: components["schemas"]["ContactFilter"][];
+        } | {
+            or: components["schemas"]["ContactFilter"][];
+        } | {
+            not: components["schemas"]["ContactFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "birthdate";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "birthdate";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "birthdate";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "doNotCall" | "emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "lifecycleStage" | "description";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the contacts, and how to answer. */
+        ContactQuery: {
+            filter?: components["schemas"]["ContactFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * Format: int32
+             * @description How many records a page holds.
+             * @default 50
+             */
+            limit: number;
+            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+            cursor?: string;
+            count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of a contact; what is absent stays as it is. */
         ContactUpdate: {
@@ -1442,6 +1892,202 @@ export interface components {
              * @enum {string}
              */
             status?: "open" | "working" | "qualified" | "unqualified";
+        };
+        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. */
+        LeadFilter: {
+            and: components["schemas"]["LeadFilter"][];
+        } | {
+            or: components["schemas"]["LeadFilter"][];
+        } | {
+            not: components["schemas"]["LeadFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "name";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "name";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "rating";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "hot" | "warm" | "cold";
+        } | {
+            /** @enum {string} */
+            field: "rating";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("hot" | "warm" | "cold")[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "doNotCall" | "emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "open" | "working" | "qualified" | "unqualified" | "converted";
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("open" | "working" | "qualified" | "unqualified" | "converted")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "description" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the leads, and how to answer. */
+        LeadQuery: {
+            filter?: components["schemas"]["LeadFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /**
+             * Format: int32
+             * @description How many records a page holds.
+             * @default 50
+             */
+            limit: number;
+            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+            cursor?: string;
+            count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of a lead; what is absent stays as it is. */
         LeadUpdate: {
@@ -1627,6 +2273,215 @@ export interface components {
             nextStep?: components["schemas"]["OptionalText"];
             competitor?: components["schemas"]["OptionalText"];
             description?: components["schemas"]["OptionalLongText"];
+        };
+        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. */
+        OpportunityFilter: {
+            and: components["schemas"]["OpportunityFilter"][];
+        } | {
+            or: components["schemas"]["OpportunityFilter"][];
+        } | {
+            not: components["schemas"]["OpportunityFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "amount";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "amount";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "amount";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "new_business" | "existing_business" | "renewal";
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("new_business" | "existing_business" | "renewal")[];
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "open" | "won" | "lost";
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("open" | "won" | "lost")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "accountId" | "primaryContactId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "closedAt" | "originLeadId";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the opportunities, and how to answer. */
+        OpportunityQuery: {
+            filter?: components["schemas"]["OpportunityFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /**
+             * Format: int32
+             * @description How many records a page holds.
+             * @default 50
+             */
+            limit: number;
+            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+            cursor?: string;
+            count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of an opportunity; what is absent stays as it is. */
         OpportunityUpdate: {
@@ -2790,6 +3645,39 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    queryAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: never;
@@ -3041,6 +3929,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryContacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -3299,6 +4220,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryLeads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -3608,6 +4562,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryOpportunities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

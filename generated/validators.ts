@@ -4598,18 +4598,4633 @@ validate84.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateAccount_body = validate127;
-const schema50 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"legalName":{"$ref":"OptionalText"},"domain":{"$ref":"OptionalDomain"},"website":{"$ref":"OptionalUrl"},"type":{"type":["string","null"],"enum":["prospect","customer","partner","vendor","competitor","other",null]},"industry":{"$ref":"OptionalText"},"phone":{"$ref":"OptionalPhone"},"email":{"$ref":"OptionalEmail"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"description":{"$ref":"OptionalLongText"},"billingAddress":{"$ref":"OptionalAddress"},"shippingAddress":{"$ref":"OptionalAddress"},"parentAccountId":{"$ref":"OptionalId"},"source":{"$ref":"OptionalText"},"taxId":{"$ref":"OptionalText"},"registrationNumber":{"$ref":"OptionalText"},"linkedinUrl":{"$ref":"OptionalUrl"},"lifecycleStage":{"$ref":"LifecycleStage"}}};
+exports.queryAccounts_body = validate127;
+const schema50 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
+const schema51 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","version","numberOfEmployees","createdAt","updatedAt","createdBy.type","updatedBy.type","tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","type","annualRevenue","lifecycleStage","description","billingAddress","shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","type","lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper0 = {validate: validate129};
+const formats24 = require("ajv-formats/dist/formats").fullFormats["date-time"];
+const pattern14 = new RegExp("^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$", "u");
+
+function validate129(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate129.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate129.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate129.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper0.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate129.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate129.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper0.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper0.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate129.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "parentAccountId")) || (data5 === "version")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "name")) || (data5 === "legalName")) || (data5 === "domain")) || (data5 === "website")) || (data5 === "industry")) || (data5 === "phone")) || (data5 === "email")) || (data5 === "billingAddress.street1")) || (data5 === "billingAddress.street2")) || (data5 === "billingAddress.city")) || (data5 === "billingAddress.region")) || (data5 === "billingAddress.postalCode")) || (data5 === "billingAddress.countryCode")) || (data5 === "shippingAddress.street1")) || (data5 === "shippingAddress.street2")) || (data5 === "shippingAddress.city")) || (data5 === "shippingAddress.region")) || (data5 === "shippingAddress.postalCode")) || (data5 === "shippingAddress.countryCode")) || (data5 === "source")) || (data5 === "taxId")) || (data5 === "registrationNumber")) || (data5 === "linkedinUrl")) || (data5 === "type")) || (data5 === "annualRevenue")) || (data5 === "lifecycleStage")) || (data5 === "description")) || (data5 === "billingAddress")) || (data5 === "shippingAddress"))){
+validate129.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "parentAccountId")) || (data8 === "type")) || (data8 === "lifecycleStage"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "version")){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!((data12 === "numberOfEmployees") || (data12 === "annualRevenue"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((data14 === "createdAt") || (data14 === "updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "tags")){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((data17 === "has") || (data17 === "hasAny")) || (data17 === "hasAll")) || (data17 === "isEmpty"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "name")){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!(((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!((((((((((((((((((((((data20 === "legalName") || (data20 === "domain")) || (data20 === "website")) || (data20 === "industry")) || (data20 === "phone")) || (data20 === "email")) || (data20 === "billingAddress.street1")) || (data20 === "billingAddress.street2")) || (data20 === "billingAddress.city")) || (data20 === "billingAddress.region")) || (data20 === "billingAddress.postalCode")) || (data20 === "billingAddress.countryCode")) || (data20 === "shippingAddress.street1")) || (data20 === "shippingAddress.street2")) || (data20 === "shippingAddress.city")) || (data20 === "shippingAddress.region")) || (data20 === "shippingAddress.postalCode")) || (data20 === "shippingAddress.countryCode")) || (data20 === "source")) || (data20 === "taxId")) || (data20 === "registrationNumber")) || (data20 === "linkedinUrl"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!(((data22 === "description") || (data22 === "billingAddress")) || (data22 === "shippingAddress"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate129.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+const _errs122 = errors;
+if(!((((((data24 === "id") || (data24 === "createdBy.id")) || (data24 === "updatedBy.id")) || (data24 === "ownerId")) || (data24 === "teamId")) || (data24 === "parentAccountId"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+var valid54 = _errs122 === errors;
+}
+else {
+var valid54 = true;
+}
+if(valid54){
+if(data.op !== undefined){
+let data25 = data.op;
+const _errs123 = errors;
+if(!((data25 === "eq") || (data25 === "ne"))){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+var valid54 = _errs123 === errors;
+}
+else {
+var valid54 = true;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err42 = {};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs124 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data26 = data.value;
+const _errs125 = errors;
+if(errors === _errs125){
+if(errors === _errs125){
+if(typeof data26 === "string"){
+if(func2(data26) > 36){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data26))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid14 = _errs124 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err43 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs127 = errors;
+const _errs128 = errors;
+let valid56 = true;
+const _errs129 = errors;
+const _errs130 = errors;
+const _errs131 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data27 = data.field;
+const _errs132 = errors;
+if(!((((((data27 === "id") || (data27 === "createdBy.id")) || (data27 === "updatedBy.id")) || (data27 === "ownerId")) || (data27 === "teamId")) || (data27 === "parentAccountId"))){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+var valid58 = _errs132 === errors;
+}
+else {
+var valid58 = true;
+}
+if(valid58){
+if(data.op !== undefined){
+let data28 = data.op;
+const _errs133 = errors;
+if(!((data28 === "in") || (data28 === "notIn"))){
+const err45 = {};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+var valid58 = _errs133 === errors;
+}
+else {
+var valid58 = true;
+}
+}
+}
+var valid57 = _errs131 === errors;
+if(valid57){
+const err46 = {};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+else {
+errors = _errs130;
+if(vErrors !== null){
+if(_errs130){
+vErrors.length = _errs130;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs129 === errors;
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs134 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data29 = data.value;
+const _errs135 = errors;
+if(errors === _errs135){
+if(Array.isArray(data29)){
+if(data29.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data29.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid60 = true;
+const len2 = data29.length;
+for(let i2=0; i2<len2; i2++){
+let data30 = data29[i2];
+const _errs137 = errors;
+if(errors === _errs137){
+if(errors === _errs137){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate129.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data30))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid60 = _errs137 === errors;
+if(!valid60){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid15 = _errs134 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err47 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs127 === errors;
+if(valid14){
+const _errs139 = errors;
+const _errs140 = errors;
+let valid61 = true;
+const _errs141 = errors;
+const _errs142 = errors;
+const _errs143 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs144 = errors;
+if(!((data31 === "version") || (data31 === "numberOfEmployees"))){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+var valid63 = _errs144 === errors;
+}
+else {
+var valid63 = true;
+}
+if(valid63){
+if(data.op !== undefined){
+let data32 = data.op;
+const _errs145 = errors;
+if(!((((((data32 === "eq") || (data32 === "ne")) || (data32 === "gt")) || (data32 === "gte")) || (data32 === "lt")) || (data32 === "lte"))){
+const err49 = {};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+var valid63 = _errs145 === errors;
+}
+else {
+var valid63 = true;
+}
+}
+}
+var valid62 = _errs143 === errors;
+if(valid62){
+const err50 = {};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+else {
+errors = _errs142;
+if(vErrors !== null){
+if(_errs142){
+vErrors.length = _errs142;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs141 === errors;
+errors = _errs140;
+if(vErrors !== null){
+if(_errs140){
+vErrors.length = _errs140;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs146 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs147 = errors;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs147){
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 2147483647 || isNaN(data33)){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data33 < -2147483648 || isNaN(data33)){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data33))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid16 = _errs146 === errors;
+valid61 = _valid16;
+}
+if(!valid61){
+const err51 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs139 === errors;
+if(valid14){
+const _errs149 = errors;
+const _errs150 = errors;
+let valid65 = true;
+const _errs151 = errors;
+const _errs152 = errors;
+const _errs153 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data34 = data.field;
+const _errs154 = errors;
+if(!((data34 === "version") || (data34 === "numberOfEmployees"))){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+var valid67 = _errs154 === errors;
+}
+else {
+var valid67 = true;
+}
+if(valid67){
+if(data.op !== undefined){
+let data35 = data.op;
+const _errs155 = errors;
+if(!((data35 === "in") || (data35 === "notIn"))){
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+var valid67 = _errs155 === errors;
+}
+else {
+var valid67 = true;
+}
+}
+}
+var valid66 = _errs153 === errors;
+if(valid66){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+else {
+errors = _errs152;
+if(vErrors !== null){
+if(_errs152){
+vErrors.length = _errs152;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs151 === errors;
+errors = _errs150;
+if(vErrors !== null){
+if(_errs150){
+vErrors.length = _errs150;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs156 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data36 = data.value;
+const _errs157 = errors;
+if(errors === _errs157){
+if(Array.isArray(data36)){
+if(data36.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data36.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid69 = true;
+const len3 = data36.length;
+for(let i3=0; i3<len3; i3++){
+let data37 = data36[i3];
+const _errs159 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs159){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data37 < -2147483648 || isNaN(data37)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data37))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid69 = _errs159 === errors;
+if(!valid69){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs156 === errors;
+valid65 = _valid17;
+}
+if(!valid65){
+const err55 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs149 === errors;
+if(valid14){
+const _errs161 = errors;
+const _errs162 = errors;
+let valid70 = true;
+const _errs163 = errors;
+const _errs164 = errors;
+const _errs165 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs166 = errors;
+if(!((data38 === "version") || (data38 === "numberOfEmployees"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+var valid72 = _errs166 === errors;
+}
+else {
+var valid72 = true;
+}
+if(valid72){
+if(data.op !== undefined){
+const _errs167 = errors;
+if(!(data.op === "between")){
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+var valid72 = _errs167 === errors;
+}
+else {
+var valid72 = true;
+}
+}
+}
+var valid71 = _errs165 === errors;
+if(valid71){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+else {
+errors = _errs164;
+if(vErrors !== null){
+if(_errs164){
+vErrors.length = _errs164;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs163 === errors;
+errors = _errs162;
+if(vErrors !== null){
+if(_errs162){
+vErrors.length = _errs162;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs168 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data40 = data.value;
+const _errs169 = errors;
+if(errors === _errs169){
+if(Array.isArray(data40)){
+if(data40.length > 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data40.length < 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid74 = true;
+const len4 = data40.length;
+for(let i4=0; i4<len4; i4++){
+let data41 = data40[i4];
+const _errs171 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs171){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data41 < -2147483648 || isNaN(data41)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid74 = _errs171 === errors;
+if(!valid74){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid18 = _errs168 === errors;
+valid70 = _valid18;
+}
+if(!valid70){
+const err59 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs161 === errors;
+if(valid14){
+const _errs173 = errors;
+const _errs174 = errors;
+let valid75 = true;
+const _errs175 = errors;
+const _errs176 = errors;
+const _errs177 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs178 = errors;
+if(!((data42 === "createdAt") || (data42 === "updatedAt"))){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+var valid77 = _errs178 === errors;
+}
+else {
+var valid77 = true;
+}
+if(valid77){
+if(data.op !== undefined){
+let data43 = data.op;
+const _errs179 = errors;
+if(!((((((data43 === "eq") || (data43 === "ne")) || (data43 === "gt")) || (data43 === "gte")) || (data43 === "lt")) || (data43 === "lte"))){
+const err61 = {};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+var valid77 = _errs179 === errors;
+}
+else {
+var valid77 = true;
+}
+}
+}
+var valid76 = _errs177 === errors;
+if(valid76){
+const err62 = {};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+else {
+errors = _errs176;
+if(vErrors !== null){
+if(_errs176){
+vErrors.length = _errs176;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs175 === errors;
+errors = _errs174;
+if(vErrors !== null){
+if(_errs174){
+vErrors.length = _errs174;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs180 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs181 = errors;
+if(errors === _errs181){
+if(errors === _errs181){
+if(typeof data44 === "string"){
+if(func2(data44) > 35){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data44)){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data44))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid19 = _errs180 === errors;
+valid75 = _valid19;
+}
+if(!valid75){
+const err63 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs173 === errors;
+if(valid14){
+const _errs183 = errors;
+const _errs184 = errors;
+let valid79 = true;
+const _errs185 = errors;
+const _errs186 = errors;
+const _errs187 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data45 = data.field;
+const _errs188 = errors;
+if(!((data45 === "createdAt") || (data45 === "updatedAt"))){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var valid81 = _errs188 === errors;
+}
+else {
+var valid81 = true;
+}
+if(valid81){
+if(data.op !== undefined){
+const _errs189 = errors;
+if(!(data.op === "between")){
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+var valid81 = _errs189 === errors;
+}
+else {
+var valid81 = true;
+}
+}
+}
+var valid80 = _errs187 === errors;
+if(valid80){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+else {
+errors = _errs186;
+if(vErrors !== null){
+if(_errs186){
+vErrors.length = _errs186;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs185 === errors;
+errors = _errs184;
+if(vErrors !== null){
+if(_errs184){
+vErrors.length = _errs184;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs190 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data47 = data.value;
+const _errs191 = errors;
+if(errors === _errs191){
+if(Array.isArray(data47)){
+if(data47.length > 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data47.length < 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid83 = true;
+const len5 = data47.length;
+for(let i5=0; i5<len5; i5++){
+let data48 = data47[i5];
+const _errs193 = errors;
+if(errors === _errs193){
+if(errors === _errs193){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate129.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data48)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data48))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid83 = _errs193 === errors;
+if(!valid83){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs190 === errors;
+valid79 = _valid20;
+}
+if(!valid79){
+const err67 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs183 === errors;
+if(valid14){
+const _errs195 = errors;
+const _errs196 = errors;
+let valid84 = true;
+const _errs197 = errors;
+const _errs198 = errors;
+const _errs199 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs200 = errors;
+if(!((data49 === "createdBy.type") || (data49 === "updatedBy.type"))){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+var valid86 = _errs200 === errors;
+}
+else {
+var valid86 = true;
+}
+if(valid86){
+if(data.op !== undefined){
+let data50 = data.op;
+const _errs201 = errors;
+if(!((data50 === "eq") || (data50 === "ne"))){
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+var valid86 = _errs201 === errors;
+}
+else {
+var valid86 = true;
+}
+}
+}
+var valid85 = _errs199 === errors;
+if(valid85){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+else {
+errors = _errs198;
+if(vErrors !== null){
+if(_errs198){
+vErrors.length = _errs198;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs197 === errors;
+errors = _errs196;
+if(vErrors !== null){
+if(_errs196){
+vErrors.length = _errs196;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs202 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+if(typeof data51 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data51 === "user") || (data51 === "system"))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[19].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid21 = _errs202 === errors;
+valid84 = _valid21;
+}
+if(!valid84){
+const err71 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs195 === errors;
+if(valid14){
+const _errs205 = errors;
+const _errs206 = errors;
+let valid88 = true;
+const _errs207 = errors;
+const _errs208 = errors;
+const _errs209 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data52 = data.field;
+const _errs210 = errors;
+if(!((data52 === "createdBy.type") || (data52 === "updatedBy.type"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var valid90 = _errs210 === errors;
+}
+else {
+var valid90 = true;
+}
+if(valid90){
+if(data.op !== undefined){
+let data53 = data.op;
+const _errs211 = errors;
+if(!((data53 === "in") || (data53 === "notIn"))){
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+var valid90 = _errs211 === errors;
+}
+else {
+var valid90 = true;
+}
+}
+}
+var valid89 = _errs209 === errors;
+if(valid89){
+const err74 = {};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+else {
+errors = _errs208;
+if(vErrors !== null){
+if(_errs208){
+vErrors.length = _errs208;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs207 === errors;
+errors = _errs206;
+if(vErrors !== null){
+if(_errs206){
+vErrors.length = _errs206;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs212 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data54 = data.value;
+const _errs213 = errors;
+if(errors === _errs213){
+if(Array.isArray(data54)){
+if(data54.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data54.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid92 = true;
+const len6 = data54.length;
+for(let i6=0; i6<len6; i6++){
+let data55 = data54[i6];
+const _errs215 = errors;
+if(typeof data55 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data55 === "user") || (data55 === "system"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[20].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid92 = _errs215 === errors;
+if(!valid92){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs212 === errors;
+valid88 = _valid22;
+}
+if(!valid88){
+const err75 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs205 === errors;
+if(valid14){
+const _errs217 = errors;
+const _errs218 = errors;
+let valid93 = true;
+const _errs219 = errors;
+const _errs220 = errors;
+const _errs221 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs222 = errors;
+if(!(data.field === "tags")){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var valid95 = _errs222 === errors;
+}
+else {
+var valid95 = true;
+}
+if(valid95){
+if(data.op !== undefined){
+const _errs223 = errors;
+if(!(data.op === "has")){
+const err77 = {};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+var valid95 = _errs223 === errors;
+}
+else {
+var valid95 = true;
+}
+}
+}
+var valid94 = _errs221 === errors;
+if(valid94){
+const err78 = {};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+else {
+errors = _errs220;
+if(vErrors !== null){
+if(_errs220){
+vErrors.length = _errs220;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs219 === errors;
+errors = _errs218;
+if(vErrors !== null){
+if(_errs218){
+vErrors.length = _errs218;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs224 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs225 = errors;
+if(errors === _errs225){
+if(typeof data58 === "string"){
+if(func2(data58) > 2048){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data58)){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid23 = _errs224 === errors;
+valid93 = _valid23;
+}
+if(!valid93){
+const err79 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs217 === errors;
+if(valid14){
+const _errs227 = errors;
+const _errs228 = errors;
+let valid97 = true;
+const _errs229 = errors;
+const _errs230 = errors;
+const _errs231 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs232 = errors;
+if(!(data.field === "tags")){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var valid99 = _errs232 === errors;
+}
+else {
+var valid99 = true;
+}
+if(valid99){
+if(data.op !== undefined){
+let data60 = data.op;
+const _errs233 = errors;
+if(!((data60 === "hasAny") || (data60 === "hasAll"))){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+var valid99 = _errs233 === errors;
+}
+else {
+var valid99 = true;
+}
+}
+}
+var valid98 = _errs231 === errors;
+if(valid98){
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+else {
+errors = _errs230;
+if(vErrors !== null){
+if(_errs230){
+vErrors.length = _errs230;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs229 === errors;
+errors = _errs228;
+if(vErrors !== null){
+if(_errs228){
+vErrors.length = _errs228;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs234 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data61 = data.value;
+const _errs235 = errors;
+if(errors === _errs235){
+if(Array.isArray(data61)){
+if(data61.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data61.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid101 = true;
+const len7 = data61.length;
+for(let i7=0; i7<len7; i7++){
+let data62 = data61[i7];
+const _errs237 = errors;
+if(errors === _errs237){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate129.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data62)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid101 = _errs237 === errors;
+if(!valid101){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs234 === errors;
+valid97 = _valid24;
+}
+if(!valid97){
+const err83 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs227 === errors;
+if(valid14){
+const _errs239 = errors;
+const _errs240 = errors;
+let valid102 = true;
+const _errs241 = errors;
+const _errs242 = errors;
+const _errs243 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data63 = data.field;
+const _errs244 = errors;
+if(!(((((((((((((((((((((((data63 === "name") || (data63 === "legalName")) || (data63 === "domain")) || (data63 === "website")) || (data63 === "industry")) || (data63 === "phone")) || (data63 === "email")) || (data63 === "billingAddress.street1")) || (data63 === "billingAddress.street2")) || (data63 === "billingAddress.city")) || (data63 === "billingAddress.region")) || (data63 === "billingAddress.postalCode")) || (data63 === "billingAddress.countryCode")) || (data63 === "shippingAddress.street1")) || (data63 === "shippingAddress.street2")) || (data63 === "shippingAddress.city")) || (data63 === "shippingAddress.region")) || (data63 === "shippingAddress.postalCode")) || (data63 === "shippingAddress.countryCode")) || (data63 === "source")) || (data63 === "taxId")) || (data63 === "registrationNumber")) || (data63 === "linkedinUrl"))){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+var valid104 = _errs244 === errors;
+}
+else {
+var valid104 = true;
+}
+if(valid104){
+if(data.op !== undefined){
+let data64 = data.op;
+const _errs245 = errors;
+if(!(((data64 === "eq") || (data64 === "ne")) || (data64 === "startsWith"))){
+const err85 = {};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+var valid104 = _errs245 === errors;
+}
+else {
+var valid104 = true;
+}
+}
+}
+var valid103 = _errs243 === errors;
+if(valid103){
+const err86 = {};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+else {
+errors = _errs242;
+if(vErrors !== null){
+if(_errs242){
+vErrors.length = _errs242;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs241 === errors;
+errors = _errs240;
+if(vErrors !== null){
+if(_errs240){
+vErrors.length = _errs240;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs246 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs247 = errors;
+if(errors === _errs247){
+if(typeof data65 === "string"){
+if(func2(data65) > 2048){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data65)){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs246 === errors;
+valid102 = _valid25;
+}
+if(!valid102){
+const err87 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs239 === errors;
+if(valid14){
+const _errs249 = errors;
+const _errs250 = errors;
+let valid106 = true;
+const _errs251 = errors;
+const _errs252 = errors;
+const _errs253 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data66 = data.field;
+const _errs254 = errors;
+if(!(((((((((((((((((((((((data66 === "name") || (data66 === "legalName")) || (data66 === "domain")) || (data66 === "website")) || (data66 === "industry")) || (data66 === "phone")) || (data66 === "email")) || (data66 === "billingAddress.street1")) || (data66 === "billingAddress.street2")) || (data66 === "billingAddress.city")) || (data66 === "billingAddress.region")) || (data66 === "billingAddress.postalCode")) || (data66 === "billingAddress.countryCode")) || (data66 === "shippingAddress.street1")) || (data66 === "shippingAddress.street2")) || (data66 === "shippingAddress.city")) || (data66 === "shippingAddress.region")) || (data66 === "shippingAddress.postalCode")) || (data66 === "shippingAddress.countryCode")) || (data66 === "source")) || (data66 === "taxId")) || (data66 === "registrationNumber")) || (data66 === "linkedinUrl"))){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+var valid108 = _errs254 === errors;
+}
+else {
+var valid108 = true;
+}
+if(valid108){
+if(data.op !== undefined){
+let data67 = data.op;
+const _errs255 = errors;
+if(!((data67 === "in") || (data67 === "notIn"))){
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+var valid108 = _errs255 === errors;
+}
+else {
+var valid108 = true;
+}
+}
+}
+var valid107 = _errs253 === errors;
+if(valid107){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+else {
+errors = _errs252;
+if(vErrors !== null){
+if(_errs252){
+vErrors.length = _errs252;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs251 === errors;
+errors = _errs250;
+if(vErrors !== null){
+if(_errs250){
+vErrors.length = _errs250;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs256 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data68 = data.value;
+const _errs257 = errors;
+if(errors === _errs257){
+if(Array.isArray(data68)){
+if(data68.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data68.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid110 = true;
+const len8 = data68.length;
+for(let i8=0; i8<len8; i8++){
+let data69 = data68[i8];
+const _errs259 = errors;
+if(errors === _errs259){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate129.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data69)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid110 = _errs259 === errors;
+if(!valid110){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs256 === errors;
+valid106 = _valid26;
+}
+if(!valid106){
+const err91 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs249 === errors;
+if(valid14){
+const _errs261 = errors;
+const _errs262 = errors;
+let valid111 = true;
+const _errs263 = errors;
+const _errs264 = errors;
+const _errs265 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs266 = errors;
+if(!(data.field === "type")){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+var valid113 = _errs266 === errors;
+}
+else {
+var valid113 = true;
+}
+if(valid113){
+if(data.op !== undefined){
+let data71 = data.op;
+const _errs267 = errors;
+if(!((data71 === "eq") || (data71 === "ne"))){
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+var valid113 = _errs267 === errors;
+}
+else {
+var valid113 = true;
+}
+}
+}
+var valid112 = _errs265 === errors;
+if(valid112){
+const err94 = {};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+else {
+errors = _errs264;
+if(vErrors !== null){
+if(_errs264){
+vErrors.length = _errs264;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs263 === errors;
+errors = _errs262;
+if(vErrors !== null){
+if(_errs262){
+vErrors.length = _errs262;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs268 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+if(typeof data72 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data72 === "prospect") || (data72 === "customer")) || (data72 === "partner")) || (data72 === "vendor")) || (data72 === "competitor")) || (data72 === "other"))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[25].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid27 = _errs268 === errors;
+valid111 = _valid27;
+}
+if(!valid111){
+const err95 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs261 === errors;
+if(valid14){
+const _errs271 = errors;
+const _errs272 = errors;
+let valid115 = true;
+const _errs273 = errors;
+const _errs274 = errors;
+const _errs275 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs276 = errors;
+if(!(data.field === "type")){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var valid117 = _errs276 === errors;
+}
+else {
+var valid117 = true;
+}
+if(valid117){
+if(data.op !== undefined){
+let data74 = data.op;
+const _errs277 = errors;
+if(!((data74 === "in") || (data74 === "notIn"))){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+var valid117 = _errs277 === errors;
+}
+else {
+var valid117 = true;
+}
+}
+}
+var valid116 = _errs275 === errors;
+if(valid116){
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+else {
+errors = _errs274;
+if(vErrors !== null){
+if(_errs274){
+vErrors.length = _errs274;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs273 === errors;
+errors = _errs272;
+if(vErrors !== null){
+if(_errs272){
+vErrors.length = _errs272;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs278 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data75 = data.value;
+const _errs279 = errors;
+if(errors === _errs279){
+if(Array.isArray(data75)){
+if(data75.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data75.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid119 = true;
+const len9 = data75.length;
+for(let i9=0; i9<len9; i9++){
+let data76 = data75[i9];
+const _errs281 = errors;
+if(typeof data76 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data76 === "prospect") || (data76 === "customer")) || (data76 === "partner")) || (data76 === "vendor")) || (data76 === "competitor")) || (data76 === "other"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[26].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid119 = _errs281 === errors;
+if(!valid119){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs278 === errors;
+valid115 = _valid28;
+}
+if(!valid115){
+const err99 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs271 === errors;
+if(valid14){
+const _errs283 = errors;
+const _errs284 = errors;
+let valid120 = true;
+const _errs285 = errors;
+const _errs286 = errors;
+const _errs287 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs288 = errors;
+if(!(data.field === "annualRevenue")){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+var valid122 = _errs288 === errors;
+}
+else {
+var valid122 = true;
+}
+if(valid122){
+if(data.op !== undefined){
+let data78 = data.op;
+const _errs289 = errors;
+if(!((((((data78 === "eq") || (data78 === "ne")) || (data78 === "gt")) || (data78 === "gte")) || (data78 === "lt")) || (data78 === "lte"))){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+var valid122 = _errs289 === errors;
+}
+else {
+var valid122 = true;
+}
+}
+}
+var valid121 = _errs287 === errors;
+if(valid121){
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+else {
+errors = _errs286;
+if(vErrors !== null){
+if(_errs286){
+vErrors.length = _errs286;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs285 === errors;
+errors = _errs284;
+if(vErrors !== null){
+if(_errs284){
+vErrors.length = _errs284;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs290 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data79 = data.value;
+const _errs291 = errors;
+if(errors === _errs291){
+if(data79 && typeof data79 == "object" && !Array.isArray(data79)){
+let missing10;
+if(((data79.amount === undefined) && (missing10 = "amount")) || ((data79.currency === undefined) && (missing10 = "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs293 = errors;
+for(const key4 in data79){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs293 === errors){
+if(data79.amount !== undefined){
+let data80 = data79.amount;
+const _errs294 = errors;
+if(errors === _errs294){
+if(typeof data80 === "string"){
+if(func2(data80) > 18){
+validate129.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data80)){
+validate129.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid124 = _errs294 === errors;
+}
+else {
+var valid124 = true;
+}
+if(valid124){
+if(data79.currency !== undefined){
+let data81 = data79.currency;
+const _errs296 = errors;
+if(errors === _errs296){
+if(typeof data81 === "string"){
+if(func2(data81) > 3){
+validate129.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data81) < 3){
+validate129.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data81)){
+validate129.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid124 = _errs296 === errors;
+}
+else {
+var valid124 = true;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs290 === errors;
+valid120 = _valid29;
+}
+if(!valid120){
+const err103 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs283 === errors;
+if(valid14){
+const _errs298 = errors;
+const _errs299 = errors;
+let valid125 = true;
+const _errs300 = errors;
+const _errs301 = errors;
+const _errs302 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs303 = errors;
+if(!(data.field === "annualRevenue")){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+var valid127 = _errs303 === errors;
+}
+else {
+var valid127 = true;
+}
+if(valid127){
+if(data.op !== undefined){
+let data83 = data.op;
+const _errs304 = errors;
+if(!((data83 === "in") || (data83 === "notIn"))){
+const err105 = {};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+var valid127 = _errs304 === errors;
+}
+else {
+var valid127 = true;
+}
+}
+}
+var valid126 = _errs302 === errors;
+if(valid126){
+const err106 = {};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+else {
+errors = _errs301;
+if(vErrors !== null){
+if(_errs301){
+vErrors.length = _errs301;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs300 === errors;
+errors = _errs299;
+if(vErrors !== null){
+if(_errs299){
+vErrors.length = _errs299;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs305 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data84 = data.value;
+const _errs306 = errors;
+if(errors === _errs306){
+if(Array.isArray(data84)){
+if(data84.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data84.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid129 = true;
+const len10 = data84.length;
+for(let i10=0; i10<len10; i10++){
+let data85 = data84[i10];
+const _errs308 = errors;
+if(errors === _errs308){
+if(data85 && typeof data85 == "object" && !Array.isArray(data85)){
+let missing11;
+if(((data85.amount === undefined) && (missing11 = "amount")) || ((data85.currency === undefined) && (missing11 = "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs310 = errors;
+for(const key5 in data85){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs310 === errors){
+if(data85.amount !== undefined){
+let data86 = data85.amount;
+const _errs311 = errors;
+if(errors === _errs311){
+if(typeof data86 === "string"){
+if(func2(data86) > 18){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data86)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid130 = _errs311 === errors;
+}
+else {
+var valid130 = true;
+}
+if(valid130){
+if(data85.currency !== undefined){
+let data87 = data85.currency;
+const _errs313 = errors;
+if(errors === _errs313){
+if(typeof data87 === "string"){
+if(func2(data87) > 3){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data87) < 3){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data87)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid130 = _errs313 === errors;
+}
+else {
+var valid130 = true;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid129 = _errs308 === errors;
+if(!valid129){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs305 === errors;
+valid125 = _valid30;
+}
+if(!valid125){
+const err107 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs298 === errors;
+if(valid14){
+const _errs315 = errors;
+const _errs316 = errors;
+let valid131 = true;
+const _errs317 = errors;
+const _errs318 = errors;
+const _errs319 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs320 = errors;
+if(!(data.field === "annualRevenue")){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var valid133 = _errs320 === errors;
+}
+else {
+var valid133 = true;
+}
+if(valid133){
+if(data.op !== undefined){
+const _errs321 = errors;
+if(!(data.op === "between")){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+var valid133 = _errs321 === errors;
+}
+else {
+var valid133 = true;
+}
+}
+}
+var valid132 = _errs319 === errors;
+if(valid132){
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+else {
+errors = _errs318;
+if(vErrors !== null){
+if(_errs318){
+vErrors.length = _errs318;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs317 === errors;
+errors = _errs316;
+if(vErrors !== null){
+if(_errs316){
+vErrors.length = _errs316;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs322 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data90 = data.value;
+const _errs323 = errors;
+if(errors === _errs323){
+if(Array.isArray(data90)){
+if(data90.length > 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data90.length < 2){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid135 = true;
+const len11 = data90.length;
+for(let i11=0; i11<len11; i11++){
+let data91 = data90[i11];
+const _errs325 = errors;
+if(errors === _errs325){
+if(data91 && typeof data91 == "object" && !Array.isArray(data91)){
+let missing12;
+if(((data91.amount === undefined) && (missing12 = "amount")) || ((data91.currency === undefined) && (missing12 = "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs327 = errors;
+for(const key6 in data91){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs327 === errors){
+if(data91.amount !== undefined){
+let data92 = data91.amount;
+const _errs328 = errors;
+if(errors === _errs328){
+if(typeof data92 === "string"){
+if(func2(data92) > 18){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data92)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid136 = _errs328 === errors;
+}
+else {
+var valid136 = true;
+}
+if(valid136){
+if(data91.currency !== undefined){
+let data93 = data91.currency;
+const _errs330 = errors;
+if(errors === _errs330){
+if(typeof data93 === "string"){
+if(func2(data93) > 3){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data93) < 3){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data93)){
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid136 = _errs330 === errors;
+}
+else {
+var valid136 = true;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid135 = _errs325 === errors;
+if(!valid135){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs322 === errors;
+valid131 = _valid31;
+}
+if(!valid131){
+const err111 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs315 === errors;
+if(valid14){
+const _errs332 = errors;
+const _errs333 = errors;
+let valid137 = true;
+const _errs334 = errors;
+const _errs335 = errors;
+const _errs336 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs337 = errors;
+if(!(data.field === "lifecycleStage")){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+var valid139 = _errs337 === errors;
+}
+else {
+var valid139 = true;
+}
+if(valid139){
+if(data.op !== undefined){
+let data95 = data.op;
+const _errs338 = errors;
+if(!((data95 === "eq") || (data95 === "ne"))){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+var valid139 = _errs338 === errors;
+}
+else {
+var valid139 = true;
+}
+}
+}
+var valid138 = _errs336 === errors;
+if(valid138){
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+else {
+errors = _errs335;
+if(vErrors !== null){
+if(_errs335){
+vErrors.length = _errs335;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs334 === errors;
+errors = _errs333;
+if(vErrors !== null){
+if(_errs333){
+vErrors.length = _errs333;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs339 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data96 = data.value;
+if(typeof data96 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data96 === "subscriber") || (data96 === "lead")) || (data96 === "qualified")) || (data96 === "opportunity")) || (data96 === "customer")) || (data96 === "evangelist")) || (data96 === "former_customer"))){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid32 = _errs339 === errors;
+valid137 = _valid32;
+}
+if(!valid137){
+const err115 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs332 === errors;
+if(valid14){
+const _errs342 = errors;
+const _errs343 = errors;
+let valid141 = true;
+const _errs344 = errors;
+const _errs345 = errors;
+const _errs346 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs347 = errors;
+if(!(data.field === "lifecycleStage")){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+var valid143 = _errs347 === errors;
+}
+else {
+var valid143 = true;
+}
+if(valid143){
+if(data.op !== undefined){
+let data98 = data.op;
+const _errs348 = errors;
+if(!((data98 === "in") || (data98 === "notIn"))){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+var valid143 = _errs348 === errors;
+}
+else {
+var valid143 = true;
+}
+}
+}
+var valid142 = _errs346 === errors;
+if(valid142){
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+else {
+errors = _errs345;
+if(vErrors !== null){
+if(_errs345){
+vErrors.length = _errs345;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs344 === errors;
+errors = _errs343;
+if(vErrors !== null){
+if(_errs343){
+vErrors.length = _errs343;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs349 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data99 = data.value;
+const _errs350 = errors;
+if(errors === _errs350){
+if(Array.isArray(data99)){
+if(data99.length > 200){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data99.length < 1){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid145 = true;
+const len12 = data99.length;
+for(let i12=0; i12<len12; i12++){
+let data100 = data99[i12];
+const _errs352 = errors;
+if(typeof data100 !== "string"){
+validate129.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data100 === "subscriber") || (data100 === "lead")) || (data100 === "qualified")) || (data100 === "opportunity")) || (data100 === "customer")) || (data100 === "evangelist")) || (data100 === "former_customer"))){
+validate129.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid145 = _errs352 === errors;
+if(!valid145){
+break;
+}
+}
+}
+}
+}
+else {
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs349 === errors;
+valid141 = _valid33;
+}
+if(!valid141){
+const err119 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs342 === errors;
+if(valid14){
+const _errs354 = errors;
+const _errs355 = errors;
+let valid146 = true;
+const _errs356 = errors;
+const _errs357 = errors;
+const _errs358 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data101 = data.field;
+const _errs359 = errors;
+if(!(((((((((((((((((((((((((((((((((data101 === "createdBy.id") || (data101 === "updatedBy.id")) || (data101 === "teamId")) || (data101 === "legalName")) || (data101 === "domain")) || (data101 === "website")) || (data101 === "type")) || (data101 === "industry")) || (data101 === "phone")) || (data101 === "email")) || (data101 === "numberOfEmployees")) || (data101 === "annualRevenue")) || (data101 === "description")) || (data101 === "billingAddress")) || (data101 === "billingAddress.street1")) || (data101 === "billingAddress.street2")) || (data101 === "billingAddress.city")) || (data101 === "billingAddress.region")) || (data101 === "billingAddress.postalCode")) || (data101 === "billingAddress.countryCode")) || (data101 === "shippingAddress")) || (data101 === "shippingAddress.street1")) || (data101 === "shippingAddress.street2")) || (data101 === "shippingAddress.city")) || (data101 === "shippingAddress.region")) || (data101 === "shippingAddress.postalCode")) || (data101 === "shippingAddress.countryCode")) || (data101 === "parentAccountId")) || (data101 === "source")) || (data101 === "taxId")) || (data101 === "registrationNumber")) || (data101 === "linkedinUrl")) || (data101 === "lifecycleStage"))){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+var valid148 = _errs359 === errors;
+}
+else {
+var valid148 = true;
+}
+if(valid148){
+if(data.op !== undefined){
+const _errs360 = errors;
+if(!(data.op === "isNull")){
+const err121 = {};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+var valid148 = _errs360 === errors;
+}
+else {
+var valid148 = true;
+}
+}
+}
+var valid147 = _errs358 === errors;
+if(valid147){
+const err122 = {};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+else {
+errors = _errs357;
+if(vErrors !== null){
+if(_errs357){
+vErrors.length = _errs357;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs356 === errors;
+errors = _errs355;
+if(vErrors !== null){
+if(_errs355){
+vErrors.length = _errs355;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs361 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid34 = _errs361 === errors;
+valid146 = _valid34;
+}
+if(!valid146){
+const err123 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs354 === errors;
+if(valid14){
+const _errs364 = errors;
+const _errs365 = errors;
+let valid150 = true;
+const _errs366 = errors;
+const _errs367 = errors;
+const _errs368 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs369 = errors;
+if(!(data.field === "tags")){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var valid152 = _errs369 === errors;
+}
+else {
+var valid152 = true;
+}
+if(valid152){
+if(data.op !== undefined){
+const _errs370 = errors;
+if(!(data.op === "isEmpty")){
+const err125 = {};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+var valid152 = _errs370 === errors;
+}
+else {
+var valid152 = true;
+}
+}
+}
+var valid151 = _errs368 === errors;
+if(valid151){
+const err126 = {};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+else {
+errors = _errs367;
+if(vErrors !== null){
+if(_errs367){
+vErrors.length = _errs367;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs366 === errors;
+errors = _errs365;
+if(vErrors !== null){
+if(_errs365){
+vErrors.length = _errs365;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs371 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate129.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid35 = _errs371 === errors;
+valid150 = _valid35;
+}
+if(!valid150){
+const err127 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid14 = _errs364 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err128 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+validate129.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate129.errors = vErrors;
+return errors === 0;
+}
+
+const schema52 = {"type":"string","enum":["exact","estimate"]};
+
+function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data === "exact") || (data === "estimate"))){
+validate131.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema52.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+validate131.errors = vErrors;
+return errors === 0;
+}
+
 
 function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema50.properties, key0))){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
 validate128.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate129(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate129.errors : vErrors.concat(validate129.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate128.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate128.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate128.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
+validate128.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema50.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate128.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate128.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+let data3 = data.limit;
+const _errs7 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 200 || isNaN(data3)){
+validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data3))){
+validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data4 = data.cursor;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data4 === "string"){
+if(func2(data4) > 2048){
+validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data4) < 1){
+validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data4)){
+validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs11 = errors;
+if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate128.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate128.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+errors = vErrors.length;
+}
+validate127.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateAccount_body = validate134;
+const schema54 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"legalName":{"$ref":"OptionalText"},"domain":{"$ref":"OptionalDomain"},"website":{"$ref":"OptionalUrl"},"type":{"type":["string","null"],"enum":["prospect","customer","partner","vendor","competitor","other",null]},"industry":{"$ref":"OptionalText"},"phone":{"$ref":"OptionalPhone"},"email":{"$ref":"OptionalEmail"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"description":{"$ref":"OptionalLongText"},"billingAddress":{"$ref":"OptionalAddress"},"shippingAddress":{"$ref":"OptionalAddress"},"parentAccountId":{"$ref":"OptionalId"},"source":{"$ref":"OptionalText"},"taxId":{"$ref":"OptionalText"},"registrationNumber":{"$ref":"OptionalText"},"linkedinUrl":{"$ref":"OptionalUrl"},"lifecycleStage":{"$ref":"LifecycleStage"}}};
+
+function validate135(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func19.call(schema54.properties, key0))){
+validate135.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -4715,11 +9330,11 @@ if(data.type !== undefined){
 let data8 = data.type;
 const _errs10 = errors;
 if((typeof data8 !== "string") && (data8 !== null)){
-validate128.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema50.properties.type.type},message:"must be string,null"}];
+validate135.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema54.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!(((((((data8 === "prospect") || (data8 === "customer")) || (data8 === "partner")) || (data8 === "vendor")) || (data8 === "competitor")) || (data8 === "other")) || (data8 === null))){
-validate128.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema50.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate135.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema54.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -4920,54 +9535,54 @@ var valid0 = true;
 }
 }
 else {
-validate128.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate135.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate128.errors = vErrors;
+validate135.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate134(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate135(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
 errors = vErrors.length;
 }
-validate127.errors = vErrors;
+validate134.errors = vErrors;
 return errors === 0;
 }
 
-exports.createContact_body = validate152;
-const schema52 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-const schema53 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
-const formats14 = require("ajv-formats/dist/formats").fullFormats.date;
-const pattern14 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
+exports.createContact_body = validate159;
+const schema56 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+const schema57 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
+const formats30 = require("ajv-formats/dist/formats").fullFormats.date;
+const pattern27 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
 
-function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((typeof data !== "string") && (data !== null)){
-validate170.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema53.type},message:"must be string,null"}];
+validate177.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema57.type},message:"must be string,null"}];
 return false;
 }
 if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10){
-validate170.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate177.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
-if(!pattern14.test(data)){
-validate170.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+if(!pattern27.test(data)){
+validate177.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
-if(!(formats14.validate(data))){
-validate170.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+if(!(formats30.validate(data))){
+validate177.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
@@ -4975,26 +9590,26 @@ return false;
 }
 }
 }
-validate170.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate153(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.lastName === undefined) && (missing0 = "lastName")){
-validate153.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate160.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema52.properties, key0))){
-validate153.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema56.properties, key0))){
+validate160.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -5126,7 +9741,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data10)){
 if(data10.length > 20){
-validate153.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+validate160.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
 return false;
 }
 else {
@@ -5146,7 +9761,7 @@ break;
 }
 }
 else {
-validate153.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate160.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -5218,8 +9833,8 @@ var valid0 = true;
 if(valid0){
 if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate170(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate177(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -5279,7 +9894,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs25 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate153.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate160.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs25 === errors;
@@ -5291,7 +9906,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs27 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate153.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate160.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs27 === errors;
@@ -5351,38 +9966,4395 @@ var valid0 = true;
 }
 }
 else {
-validate153.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate160.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate153.errors = vErrors;
+validate160.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate152(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+if(!(validate160(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
 errors = vErrors.length;
 }
-validate152.errors = vErrors;
+validate159.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateContact_body = validate179;
-const schema55 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+exports.queryContacts_body = validate186;
+const schema59 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
+const schema60 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","version","createdAt","updatedAt","createdBy.type","updatedBy.type","tags","additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","birthdate","doNotCall","emailOptOut","lifecycleStage","mailingAddress","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper3 = {validate: validate188};
 
-function validate180(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate188.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper3.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper3.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper3.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate188.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!(((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "reportsToId")) || (data5 === "version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "additionalEmails")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "salutation")) || (data5 === "title")) || (data5 === "department")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "mailingAddress.street1")) || (data5 === "mailingAddress.street2")) || (data5 === "mailingAddress.city")) || (data5 === "mailingAddress.region")) || (data5 === "mailingAddress.postalCode")) || (data5 === "mailingAddress.countryCode")) || (data5 === "language")) || (data5 === "timeZone")) || (data5 === "linkedinUrl")) || (data5 === "source")) || (data5 === "name")) || (data5 === "birthdate")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "lifecycleStage")) || (data5 === "mailingAddress")) || (data5 === "description"))){
+validate188.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "reportsToId")) || (data8 === "lifecycleStage"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "version")){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!((data12 === "createdAt") || (data12 === "updatedAt"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!(((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "between"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((data14 === "tags") || (data14 === "additionalEmails"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!((((data15 === "has") || (data15 === "hasAny")) || (data15 === "hasAll")) || (data15 === "isEmpty"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data16 = data.field;
+if(!(((((((((((((((((data16 === "firstName") || (data16 === "salutation")) || (data16 === "title")) || (data16 === "department")) || (data16 === "email")) || (data16 === "phone")) || (data16 === "mobilePhone")) || (data16 === "mailingAddress.street1")) || (data16 === "mailingAddress.street2")) || (data16 === "mailingAddress.city")) || (data16 === "mailingAddress.region")) || (data16 === "mailingAddress.postalCode")) || (data16 === "mailingAddress.countryCode")) || (data16 === "language")) || (data16 === "timeZone")) || (data16 === "linkedinUrl")) || (data16 === "source"))){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((((data17 === "eq") || (data17 === "ne")) || (data17 === "startsWith")) || (data17 === "in")) || (data17 === "notIn")) || (data17 === "isNull"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data18 = data.field;
+if(!((data18 === "lastName") || (data18 === "name"))){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!(((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "birthdate")){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!((((((((((data21 === "eq") || (data21 === "ne")) || (data21 === "gt")) || (data21 === "gte")) || (data21 === "lt")) || (data21 === "lte")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "between")) || (data21 === "isNull"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!((data22 === "doNotCall") || (data22 === "emailOptOut"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!((data23 === "eq") || (data23 === "ne"))){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+if(!((data24 === "mailingAddress") || (data24 === "description"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+const _errs130 = errors;
+if(!(((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "reportsToId"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+var valid58 = _errs130 === errors;
+}
+else {
+var valid58 = true;
+}
+if(valid58){
+if(data.op !== undefined){
+let data27 = data.op;
+const _errs131 = errors;
+if(!((data27 === "eq") || (data27 === "ne"))){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+var valid58 = _errs131 === errors;
+}
+else {
+var valid58 = true;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err45 = {};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs132 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data28 = data.value;
+const _errs133 = errors;
+if(errors === _errs133){
+if(errors === _errs133){
+if(typeof data28 === "string"){
+if(func2(data28) > 36){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data28))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid15 = _errs132 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err46 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs135 = errors;
+const _errs136 = errors;
+let valid60 = true;
+const _errs137 = errors;
+const _errs138 = errors;
+const _errs139 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data29 = data.field;
+const _errs140 = errors;
+if(!(((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "reportsToId"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs140 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data30 = data.op;
+const _errs141 = errors;
+if(!((data30 === "in") || (data30 === "notIn"))){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+var valid62 = _errs141 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs139 === errors;
+if(valid61){
+const err49 = {};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+else {
+errors = _errs138;
+if(vErrors !== null){
+if(_errs138){
+vErrors.length = _errs138;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs137 === errors;
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs142 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data31 = data.value;
+const _errs143 = errors;
+if(errors === _errs143){
+if(Array.isArray(data31)){
+if(data31.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data31.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid64 = true;
+const len2 = data31.length;
+for(let i2=0; i2<len2; i2++){
+let data32 = data31[i2];
+const _errs145 = errors;
+if(errors === _errs145){
+if(errors === _errs145){
+if(typeof data32 === "string"){
+if(func2(data32) > 36){
+validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data32))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid64 = _errs145 === errors;
+if(!valid64){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid16 = _errs142 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err50 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs135 === errors;
+if(valid14){
+const _errs147 = errors;
+const _errs148 = errors;
+let valid65 = true;
+const _errs149 = errors;
+const _errs150 = errors;
+const _errs151 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs152 = errors;
+if(!(data.field === "version")){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid67 = _errs152 === errors;
+}
+else {
+var valid67 = true;
+}
+if(valid67){
+if(data.op !== undefined){
+let data34 = data.op;
+const _errs153 = errors;
+if(!((((((data34 === "eq") || (data34 === "ne")) || (data34 === "gt")) || (data34 === "gte")) || (data34 === "lt")) || (data34 === "lte"))){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+var valid67 = _errs153 === errors;
+}
+else {
+var valid67 = true;
+}
+}
+}
+var valid66 = _errs151 === errors;
+if(valid66){
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+else {
+errors = _errs150;
+if(vErrors !== null){
+if(_errs150){
+vErrors.length = _errs150;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs149 === errors;
+errors = _errs148;
+if(vErrors !== null){
+if(_errs148){
+vErrors.length = _errs148;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs154 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data35 = data.value;
+const _errs155 = errors;
+if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs155){
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 2147483647 || isNaN(data35)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data35 < -2147483648 || isNaN(data35)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data35))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid17 = _errs154 === errors;
+valid65 = _valid17;
+}
+if(!valid65){
+const err54 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs147 === errors;
+if(valid14){
+const _errs157 = errors;
+const _errs158 = errors;
+let valid69 = true;
+const _errs159 = errors;
+const _errs160 = errors;
+const _errs161 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs162 = errors;
+if(!(data.field === "version")){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs162 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data37 = data.op;
+const _errs163 = errors;
+if(!((data37 === "in") || (data37 === "notIn"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+var valid71 = _errs163 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs161 === errors;
+if(valid70){
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+else {
+errors = _errs160;
+if(vErrors !== null){
+if(_errs160){
+vErrors.length = _errs160;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs159 === errors;
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs164 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data38 = data.value;
+const _errs165 = errors;
+if(errors === _errs165){
+if(Array.isArray(data38)){
+if(data38.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data38.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid73 = true;
+const len3 = data38.length;
+for(let i3=0; i3<len3; i3++){
+let data39 = data38[i3];
+const _errs167 = errors;
+if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs167){
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 2147483647 || isNaN(data39)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data39 < -2147483648 || isNaN(data39)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data39))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid73 = _errs167 === errors;
+if(!valid73){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid18 = _errs164 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err58 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs157 === errors;
+if(valid14){
+const _errs169 = errors;
+const _errs170 = errors;
+let valid74 = true;
+const _errs171 = errors;
+const _errs172 = errors;
+const _errs173 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs174 = errors;
+if(!(data.field === "version")){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid76 = _errs174 === errors;
+}
+else {
+var valid76 = true;
+}
+if(valid76){
+if(data.op !== undefined){
+const _errs175 = errors;
+if(!(data.op === "between")){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+var valid76 = _errs175 === errors;
+}
+else {
+var valid76 = true;
+}
+}
+}
+var valid75 = _errs173 === errors;
+if(valid75){
+const err61 = {};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+else {
+errors = _errs172;
+if(vErrors !== null){
+if(_errs172){
+vErrors.length = _errs172;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs171 === errors;
+errors = _errs170;
+if(vErrors !== null){
+if(_errs170){
+vErrors.length = _errs170;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs176 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data42 = data.value;
+const _errs177 = errors;
+if(errors === _errs177){
+if(Array.isArray(data42)){
+if(data42.length > 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data42.length < 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid78 = true;
+const len4 = data42.length;
+for(let i4=0; i4<len4; i4++){
+let data43 = data42[i4];
+const _errs179 = errors;
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs179){
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 2147483647 || isNaN(data43)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data43 < -2147483648 || isNaN(data43)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data43))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid78 = _errs179 === errors;
+if(!valid78){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs176 === errors;
+valid74 = _valid19;
+}
+if(!valid74){
+const err62 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs169 === errors;
+if(valid14){
+const _errs181 = errors;
+const _errs182 = errors;
+let valid79 = true;
+const _errs183 = errors;
+const _errs184 = errors;
+const _errs185 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data44 = data.field;
+const _errs186 = errors;
+if(!((data44 === "createdAt") || (data44 === "updatedAt"))){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid81 = _errs186 === errors;
+}
+else {
+var valid81 = true;
+}
+if(valid81){
+if(data.op !== undefined){
+let data45 = data.op;
+const _errs187 = errors;
+if(!((((((data45 === "eq") || (data45 === "ne")) || (data45 === "gt")) || (data45 === "gte")) || (data45 === "lt")) || (data45 === "lte"))){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var valid81 = _errs187 === errors;
+}
+else {
+var valid81 = true;
+}
+}
+}
+var valid80 = _errs185 === errors;
+if(valid80){
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+else {
+errors = _errs184;
+if(vErrors !== null){
+if(_errs184){
+vErrors.length = _errs184;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs183 === errors;
+errors = _errs182;
+if(vErrors !== null){
+if(_errs182){
+vErrors.length = _errs182;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs188 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data46 = data.value;
+const _errs189 = errors;
+if(errors === _errs189){
+if(errors === _errs189){
+if(typeof data46 === "string"){
+if(func2(data46) > 35){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data46)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data46))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid20 = _errs188 === errors;
+valid79 = _valid20;
+}
+if(!valid79){
+const err66 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs181 === errors;
+if(valid14){
+const _errs191 = errors;
+const _errs192 = errors;
+let valid83 = true;
+const _errs193 = errors;
+const _errs194 = errors;
+const _errs195 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data47 = data.field;
+const _errs196 = errors;
+if(!((data47 === "createdAt") || (data47 === "updatedAt"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs196 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+const _errs197 = errors;
+if(!(data.op === "between")){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+var valid85 = _errs197 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs195 === errors;
+if(valid84){
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+else {
+errors = _errs194;
+if(vErrors !== null){
+if(_errs194){
+vErrors.length = _errs194;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs193 === errors;
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs198 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data49 = data.value;
+const _errs199 = errors;
+if(errors === _errs199){
+if(Array.isArray(data49)){
+if(data49.length > 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data49.length < 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid87 = true;
+const len5 = data49.length;
+for(let i5=0; i5<len5; i5++){
+let data50 = data49[i5];
+const _errs201 = errors;
+if(errors === _errs201){
+if(errors === _errs201){
+if(typeof data50 === "string"){
+if(func2(data50) > 35){
+validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data50)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data50))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid87 = _errs201 === errors;
+if(!valid87){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid21 = _errs198 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err70 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs191 === errors;
+if(valid14){
+const _errs203 = errors;
+const _errs204 = errors;
+let valid88 = true;
+const _errs205 = errors;
+const _errs206 = errors;
+const _errs207 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data51 = data.field;
+const _errs208 = errors;
+if(!((data51 === "createdBy.type") || (data51 === "updatedBy.type"))){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid90 = _errs208 === errors;
+}
+else {
+var valid90 = true;
+}
+if(valid90){
+if(data.op !== undefined){
+let data52 = data.op;
+const _errs209 = errors;
+if(!((data52 === "eq") || (data52 === "ne"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var valid90 = _errs209 === errors;
+}
+else {
+var valid90 = true;
+}
+}
+}
+var valid89 = _errs207 === errors;
+if(valid89){
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+else {
+errors = _errs206;
+if(vErrors !== null){
+if(_errs206){
+vErrors.length = _errs206;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs205 === errors;
+errors = _errs204;
+if(vErrors !== null){
+if(_errs204){
+vErrors.length = _errs204;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs210 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data53 = data.value;
+if(typeof data53 !== "string"){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data53 === "user") || (data53 === "system"))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid22 = _errs210 === errors;
+valid88 = _valid22;
+}
+if(!valid88){
+const err74 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs203 === errors;
+if(valid14){
+const _errs213 = errors;
+const _errs214 = errors;
+let valid92 = true;
+const _errs215 = errors;
+const _errs216 = errors;
+const _errs217 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data54 = data.field;
+const _errs218 = errors;
+if(!((data54 === "createdBy.type") || (data54 === "updatedBy.type"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs218 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data55 = data.op;
+const _errs219 = errors;
+if(!((data55 === "in") || (data55 === "notIn"))){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var valid94 = _errs219 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs217 === errors;
+if(valid93){
+const err77 = {};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+else {
+errors = _errs216;
+if(vErrors !== null){
+if(_errs216){
+vErrors.length = _errs216;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs215 === errors;
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs220 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data56 = data.value;
+const _errs221 = errors;
+if(errors === _errs221){
+if(Array.isArray(data56)){
+if(data56.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data56.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid96 = true;
+const len6 = data56.length;
+for(let i6=0; i6<len6; i6++){
+let data57 = data56[i6];
+const _errs223 = errors;
+if(typeof data57 !== "string"){
+validate188.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data57 === "user") || (data57 === "system"))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid96 = _errs223 === errors;
+if(!valid96){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid23 = _errs220 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err78 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs213 === errors;
+if(valid14){
+const _errs225 = errors;
+const _errs226 = errors;
+let valid97 = true;
+const _errs227 = errors;
+const _errs228 = errors;
+const _errs229 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data58 = data.field;
+const _errs230 = errors;
+if(!((data58 === "tags") || (data58 === "additionalEmails"))){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid99 = _errs230 === errors;
+}
+else {
+var valid99 = true;
+}
+if(valid99){
+if(data.op !== undefined){
+const _errs231 = errors;
+if(!(data.op === "has")){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var valid99 = _errs231 === errors;
+}
+else {
+var valid99 = true;
+}
+}
+}
+var valid98 = _errs229 === errors;
+if(valid98){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+else {
+errors = _errs228;
+if(vErrors !== null){
+if(_errs228){
+vErrors.length = _errs228;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs227 === errors;
+errors = _errs226;
+if(vErrors !== null){
+if(_errs226){
+vErrors.length = _errs226;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs232 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data60 = data.value;
+const _errs233 = errors;
+if(errors === _errs233){
+if(typeof data60 === "string"){
+if(func2(data60) > 2048){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data60)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs232 === errors;
+valid97 = _valid24;
+}
+if(!valid97){
+const err82 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs225 === errors;
+if(valid14){
+const _errs235 = errors;
+const _errs236 = errors;
+let valid101 = true;
+const _errs237 = errors;
+const _errs238 = errors;
+const _errs239 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data61 = data.field;
+const _errs240 = errors;
+if(!((data61 === "tags") || (data61 === "additionalEmails"))){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs240 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+let data62 = data.op;
+const _errs241 = errors;
+if(!((data62 === "hasAny") || (data62 === "hasAll"))){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+var valid103 = _errs241 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs239 === errors;
+if(valid102){
+const err85 = {};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+else {
+errors = _errs238;
+if(vErrors !== null){
+if(_errs238){
+vErrors.length = _errs238;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs237 === errors;
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs242 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data63 = data.value;
+const _errs243 = errors;
+if(errors === _errs243){
+if(Array.isArray(data63)){
+if(data63.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data63.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid105 = true;
+const len7 = data63.length;
+for(let i7=0; i7<len7; i7++){
+let data64 = data63[i7];
+const _errs245 = errors;
+if(errors === _errs245){
+if(typeof data64 === "string"){
+if(func2(data64) > 2048){
+validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data64)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid105 = _errs245 === errors;
+if(!valid105){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs242 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err86 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs235 === errors;
+if(valid14){
+const _errs247 = errors;
+const _errs248 = errors;
+let valid106 = true;
+const _errs249 = errors;
+const _errs250 = errors;
+const _errs251 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data65 = data.field;
+const _errs252 = errors;
+if(!(((((((((((((((((((data65 === "firstName") || (data65 === "lastName")) || (data65 === "salutation")) || (data65 === "title")) || (data65 === "department")) || (data65 === "email")) || (data65 === "phone")) || (data65 === "mobilePhone")) || (data65 === "mailingAddress.street1")) || (data65 === "mailingAddress.street2")) || (data65 === "mailingAddress.city")) || (data65 === "mailingAddress.region")) || (data65 === "mailingAddress.postalCode")) || (data65 === "mailingAddress.countryCode")) || (data65 === "language")) || (data65 === "timeZone")) || (data65 === "linkedinUrl")) || (data65 === "source")) || (data65 === "name"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid108 = _errs252 === errors;
+}
+else {
+var valid108 = true;
+}
+if(valid108){
+if(data.op !== undefined){
+let data66 = data.op;
+const _errs253 = errors;
+if(!(((data66 === "eq") || (data66 === "ne")) || (data66 === "startsWith"))){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+var valid108 = _errs253 === errors;
+}
+else {
+var valid108 = true;
+}
+}
+}
+var valid107 = _errs251 === errors;
+if(valid107){
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+else {
+errors = _errs250;
+if(vErrors !== null){
+if(_errs250){
+vErrors.length = _errs250;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs249 === errors;
+errors = _errs248;
+if(vErrors !== null){
+if(_errs248){
+vErrors.length = _errs248;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs254 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data67 = data.value;
+const _errs255 = errors;
+if(errors === _errs255){
+if(typeof data67 === "string"){
+if(func2(data67) > 2048){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data67)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs254 === errors;
+valid106 = _valid26;
+}
+if(!valid106){
+const err90 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs247 === errors;
+if(valid14){
+const _errs257 = errors;
+const _errs258 = errors;
+let valid110 = true;
+const _errs259 = errors;
+const _errs260 = errors;
+const _errs261 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data68 = data.field;
+const _errs262 = errors;
+if(!(((((((((((((((((((data68 === "firstName") || (data68 === "lastName")) || (data68 === "salutation")) || (data68 === "title")) || (data68 === "department")) || (data68 === "email")) || (data68 === "phone")) || (data68 === "mobilePhone")) || (data68 === "mailingAddress.street1")) || (data68 === "mailingAddress.street2")) || (data68 === "mailingAddress.city")) || (data68 === "mailingAddress.region")) || (data68 === "mailingAddress.postalCode")) || (data68 === "mailingAddress.countryCode")) || (data68 === "language")) || (data68 === "timeZone")) || (data68 === "linkedinUrl")) || (data68 === "source")) || (data68 === "name"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs262 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data69 = data.op;
+const _errs263 = errors;
+if(!((data69 === "in") || (data69 === "notIn"))){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+var valid112 = _errs263 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs261 === errors;
+if(valid111){
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+else {
+errors = _errs260;
+if(vErrors !== null){
+if(_errs260){
+vErrors.length = _errs260;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs259 === errors;
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs264 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data70 = data.value;
+const _errs265 = errors;
+if(errors === _errs265){
+if(Array.isArray(data70)){
+if(data70.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data70.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid114 = true;
+const len8 = data70.length;
+for(let i8=0; i8<len8; i8++){
+let data71 = data70[i8];
+const _errs267 = errors;
+if(errors === _errs267){
+if(typeof data71 === "string"){
+if(func2(data71) > 2048){
+validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data71)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid114 = _errs267 === errors;
+if(!valid114){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs264 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err94 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs257 === errors;
+if(valid14){
+const _errs269 = errors;
+const _errs270 = errors;
+let valid115 = true;
+const _errs271 = errors;
+const _errs272 = errors;
+const _errs273 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs274 = errors;
+if(!(data.field === "birthdate")){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid117 = _errs274 === errors;
+}
+else {
+var valid117 = true;
+}
+if(valid117){
+if(data.op !== undefined){
+let data73 = data.op;
+const _errs275 = errors;
+if(!((((((data73 === "eq") || (data73 === "ne")) || (data73 === "gt")) || (data73 === "gte")) || (data73 === "lt")) || (data73 === "lte"))){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var valid117 = _errs275 === errors;
+}
+else {
+var valid117 = true;
+}
+}
+}
+var valid116 = _errs273 === errors;
+if(valid116){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+else {
+errors = _errs272;
+if(vErrors !== null){
+if(_errs272){
+vErrors.length = _errs272;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs271 === errors;
+errors = _errs270;
+if(vErrors !== null){
+if(_errs270){
+vErrors.length = _errs270;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs276 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data74 = data.value;
+const _errs277 = errors;
+if(errors === _errs277){
+if(errors === _errs277){
+if(typeof data74 === "string"){
+if(func2(data74) > 10){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data74)){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data74))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid28 = _errs276 === errors;
+valid115 = _valid28;
+}
+if(!valid115){
+const err98 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs269 === errors;
+if(valid14){
+const _errs279 = errors;
+const _errs280 = errors;
+let valid119 = true;
+const _errs281 = errors;
+const _errs282 = errors;
+const _errs283 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs284 = errors;
+if(!(data.field === "birthdate")){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid121 = _errs284 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data76 = data.op;
+const _errs285 = errors;
+if(!((data76 === "in") || (data76 === "notIn"))){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+var valid121 = _errs285 === errors;
+}
+else {
+var valid121 = true;
+}
+}
+}
+var valid120 = _errs283 === errors;
+if(valid120){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+else {
+errors = _errs282;
+if(vErrors !== null){
+if(_errs282){
+vErrors.length = _errs282;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs281 === errors;
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs286 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data77 = data.value;
+const _errs287 = errors;
+if(errors === _errs287){
+if(Array.isArray(data77)){
+if(data77.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data77.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid123 = true;
+const len9 = data77.length;
+for(let i9=0; i9<len9; i9++){
+let data78 = data77[i9];
+const _errs289 = errors;
+if(errors === _errs289){
+if(errors === _errs289){
+if(typeof data78 === "string"){
+if(func2(data78) > 10){
+validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data78)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data78))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid123 = _errs289 === errors;
+if(!valid123){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs286 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err102 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs279 === errors;
+if(valid14){
+const _errs291 = errors;
+const _errs292 = errors;
+let valid124 = true;
+const _errs293 = errors;
+const _errs294 = errors;
+const _errs295 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs296 = errors;
+if(!(data.field === "birthdate")){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid126 = _errs296 === errors;
+}
+else {
+var valid126 = true;
+}
+if(valid126){
+if(data.op !== undefined){
+const _errs297 = errors;
+if(!(data.op === "between")){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+var valid126 = _errs297 === errors;
+}
+else {
+var valid126 = true;
+}
+}
+}
+var valid125 = _errs295 === errors;
+if(valid125){
+const err105 = {};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+else {
+errors = _errs294;
+if(vErrors !== null){
+if(_errs294){
+vErrors.length = _errs294;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs293 === errors;
+errors = _errs292;
+if(vErrors !== null){
+if(_errs292){
+vErrors.length = _errs292;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs298 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data81 = data.value;
+const _errs299 = errors;
+if(errors === _errs299){
+if(Array.isArray(data81)){
+if(data81.length > 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data81.length < 2){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid128 = true;
+const len10 = data81.length;
+for(let i10=0; i10<len10; i10++){
+let data82 = data81[i10];
+const _errs301 = errors;
+if(errors === _errs301){
+if(errors === _errs301){
+if(typeof data82 === "string"){
+if(func2(data82) > 10){
+validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data82)){
+validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data82))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid128 = _errs301 === errors;
+if(!valid128){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs298 === errors;
+valid124 = _valid30;
+}
+if(!valid124){
+const err106 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs291 === errors;
+if(valid14){
+const _errs303 = errors;
+const _errs304 = errors;
+let valid129 = true;
+const _errs305 = errors;
+const _errs306 = errors;
+const _errs307 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data83 = data.field;
+const _errs308 = errors;
+if(!((data83 === "doNotCall") || (data83 === "emailOptOut"))){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid131 = _errs308 === errors;
+}
+else {
+var valid131 = true;
+}
+if(valid131){
+if(data.op !== undefined){
+let data84 = data.op;
+const _errs309 = errors;
+if(!((data84 === "eq") || (data84 === "ne"))){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var valid131 = _errs309 === errors;
+}
+else {
+var valid131 = true;
+}
+}
+}
+var valid130 = _errs307 === errors;
+if(valid130){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+else {
+errors = _errs306;
+if(vErrors !== null){
+if(_errs306){
+vErrors.length = _errs306;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs305 === errors;
+errors = _errs304;
+if(vErrors !== null){
+if(_errs304){
+vErrors.length = _errs304;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs310 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid31 = _errs310 === errors;
+valid129 = _valid31;
+}
+if(!valid129){
+const err110 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs303 === errors;
+if(valid14){
+const _errs313 = errors;
+const _errs314 = errors;
+let valid133 = true;
+const _errs315 = errors;
+const _errs316 = errors;
+const _errs317 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs318 = errors;
+if(!(data.field === "lifecycleStage")){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid135 = _errs318 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data.op !== undefined){
+let data87 = data.op;
+const _errs319 = errors;
+if(!((data87 === "eq") || (data87 === "ne"))){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+var valid135 = _errs319 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+var valid134 = _errs317 === errors;
+if(valid134){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+else {
+errors = _errs316;
+if(vErrors !== null){
+if(_errs316){
+vErrors.length = _errs316;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs315 === errors;
+errors = _errs314;
+if(vErrors !== null){
+if(_errs314){
+vErrors.length = _errs314;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs320 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data88 = data.value;
+if(typeof data88 !== "string"){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data88 === "subscriber") || (data88 === "lead")) || (data88 === "qualified")) || (data88 === "opportunity")) || (data88 === "customer")) || (data88 === "evangelist")) || (data88 === "former_customer"))){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid32 = _errs320 === errors;
+valid133 = _valid32;
+}
+if(!valid133){
+const err114 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs313 === errors;
+if(valid14){
+const _errs323 = errors;
+const _errs324 = errors;
+let valid137 = true;
+const _errs325 = errors;
+const _errs326 = errors;
+const _errs327 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs328 = errors;
+if(!(data.field === "lifecycleStage")){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid139 = _errs328 === errors;
+}
+else {
+var valid139 = true;
+}
+if(valid139){
+if(data.op !== undefined){
+let data90 = data.op;
+const _errs329 = errors;
+if(!((data90 === "in") || (data90 === "notIn"))){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+var valid139 = _errs329 === errors;
+}
+else {
+var valid139 = true;
+}
+}
+}
+var valid138 = _errs327 === errors;
+if(valid138){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+else {
+errors = _errs326;
+if(vErrors !== null){
+if(_errs326){
+vErrors.length = _errs326;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs325 === errors;
+errors = _errs324;
+if(vErrors !== null){
+if(_errs324){
+vErrors.length = _errs324;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs330 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data91 = data.value;
+const _errs331 = errors;
+if(errors === _errs331){
+if(Array.isArray(data91)){
+if(data91.length > 200){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data91.length < 1){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid141 = true;
+const len11 = data91.length;
+for(let i11=0; i11<len11; i11++){
+let data92 = data91[i11];
+const _errs333 = errors;
+if(typeof data92 !== "string"){
+validate188.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data92 === "subscriber") || (data92 === "lead")) || (data92 === "qualified")) || (data92 === "opportunity")) || (data92 === "customer")) || (data92 === "evangelist")) || (data92 === "former_customer"))){
+validate188.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid141 = _errs333 === errors;
+if(!valid141){
+break;
+}
+}
+}
+}
+}
+else {
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs330 === errors;
+valid137 = _valid33;
+}
+if(!valid137){
+const err118 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs323 === errors;
+if(valid14){
+const _errs335 = errors;
+const _errs336 = errors;
+let valid142 = true;
+const _errs337 = errors;
+const _errs338 = errors;
+const _errs339 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data93 = data.field;
+const _errs340 = errors;
+if(!((((((((((((((((((((((((((data93 === "createdBy.id") || (data93 === "updatedBy.id")) || (data93 === "teamId")) || (data93 === "firstName")) || (data93 === "salutation")) || (data93 === "title")) || (data93 === "department")) || (data93 === "email")) || (data93 === "phone")) || (data93 === "mobilePhone")) || (data93 === "accountId")) || (data93 === "reportsToId")) || (data93 === "mailingAddress")) || (data93 === "mailingAddress.street1")) || (data93 === "mailingAddress.street2")) || (data93 === "mailingAddress.city")) || (data93 === "mailingAddress.region")) || (data93 === "mailingAddress.postalCode")) || (data93 === "mailingAddress.countryCode")) || (data93 === "birthdate")) || (data93 === "language")) || (data93 === "timeZone")) || (data93 === "linkedinUrl")) || (data93 === "source")) || (data93 === "lifecycleStage")) || (data93 === "description"))){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid144 = _errs340 === errors;
+}
+else {
+var valid144 = true;
+}
+if(valid144){
+if(data.op !== undefined){
+const _errs341 = errors;
+if(!(data.op === "isNull")){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+var valid144 = _errs341 === errors;
+}
+else {
+var valid144 = true;
+}
+}
+}
+var valid143 = _errs339 === errors;
+if(valid143){
+const err121 = {};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+else {
+errors = _errs338;
+if(vErrors !== null){
+if(_errs338){
+vErrors.length = _errs338;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs337 === errors;
+errors = _errs336;
+if(vErrors !== null){
+if(_errs336){
+vErrors.length = _errs336;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs342 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid34 = _errs342 === errors;
+valid142 = _valid34;
+}
+if(!valid142){
+const err122 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs335 === errors;
+if(valid14){
+const _errs345 = errors;
+const _errs346 = errors;
+let valid146 = true;
+const _errs347 = errors;
+const _errs348 = errors;
+const _errs349 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data96 = data.field;
+const _errs350 = errors;
+if(!((data96 === "tags") || (data96 === "additionalEmails"))){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid148 = _errs350 === errors;
+}
+else {
+var valid148 = true;
+}
+if(valid148){
+if(data.op !== undefined){
+const _errs351 = errors;
+if(!(data.op === "isEmpty")){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var valid148 = _errs351 === errors;
+}
+else {
+var valid148 = true;
+}
+}
+}
+var valid147 = _errs349 === errors;
+if(valid147){
+const err125 = {};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+else {
+errors = _errs348;
+if(vErrors !== null){
+if(_errs348){
+vErrors.length = _errs348;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs347 === errors;
+errors = _errs346;
+if(vErrors !== null){
+if(_errs346){
+vErrors.length = _errs346;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid35 = _errs352 === errors;
+valid146 = _valid35;
+}
+if(!valid146){
+const err126 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid14 = _errs345 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err127 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+validate188.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate188.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate187.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate188(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate187.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
+validate187.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema59.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+let data3 = data.limit;
+const _errs7 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 200 || isNaN(data3)){
+validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data3))){
+validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data4 = data.cursor;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data4 === "string"){
+if(func2(data4) > 2048){
+validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data4) < 1){
+validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data4)){
+validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs11 = errors;
+if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate187.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate187(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
+errors = vErrors.length;
+}
+validate186.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateContact_body = validate192;
+const schema62 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+
+function validate193(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema55.properties, key0))){
-validate180.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema62.properties, key0))){
+validate193.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -5514,7 +14486,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data10)){
 if(data10.length > 20){
-validate180.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+validate193.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
 return false;
 }
 else {
@@ -5534,7 +14506,7 @@ break;
 }
 }
 else {
-validate180.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate193.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -5606,8 +14578,8 @@ var valid0 = true;
 if(valid0){
 if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate170(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate177(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -5667,7 +14639,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs25 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate180.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate193.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs25 === errors;
@@ -5679,7 +14651,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs27 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate180.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate193.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs27 === errors;
@@ -5738,38 +14710,38 @@ var valid0 = true;
 }
 }
 else {
-validate180.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate193.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate180.errors = vErrors;
+validate193.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate180(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+if(!(validate193(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
 errors = vErrors.length;
 }
-validate179.errors = vErrors;
+validate192.errors = vErrors;
 return errors === 0;
 }
 
-exports.createLead_body = validate205;
-const schema57 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+exports.createLead_body = validate218;
+const schema64 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
 
-function validate206(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate219(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema57.properties, key0))){
-validate206.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema64.properties, key0))){
+validate219.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -5935,11 +14907,11 @@ if(data.rating !== undefined){
 let data13 = data.rating;
 const _errs15 = errors;
 if((typeof data13 !== "string") && (data13 !== null)){
-validate206.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema57.properties.rating.type},message:"must be string,null"}];
+validate219.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema64.properties.rating.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate206.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema57.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+validate219.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema64.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -5952,23 +14924,23 @@ if(data.score !== undefined){
 let data14 = data.score;
 const _errs17 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate206.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema57.properties.score.type},message:"must be integer,null"}];
+validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema64.properties.score.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs17){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 1000 || isNaN(data14)){
-validate206.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data14 < 0 || isNaN(data14)){
-validate206.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate206.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -6009,7 +14981,7 @@ if(data.utm !== undefined){
 let data17 = data.utm;
 const _errs21 = errors;
 if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate206.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema57.properties.utm.type},message:"must be object,null"}];
+validate219.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema64.properties.utm.type},message:"must be object,null"}];
 return false;
 }
 if(errors === _errs21){
@@ -6017,7 +14989,7 @@ if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
 const _errs23 = errors;
 for(const key1 in data17){
 if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate206.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate219.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -6158,7 +15130,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs34 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate206.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate219.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -6170,7 +15142,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs36 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate206.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate219.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs36 === errors;
@@ -6183,11 +15155,11 @@ if(data.status !== undefined){
 let data30 = data.status;
 const _errs38 = errors;
 if(typeof data30 !== "string"){
-validate206.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate219.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate206.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema57.properties.status.enum},message:"must be equal to one of the allowed values"}];
+validate219.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema64.properties.status.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs38 === errors;
@@ -6223,38 +15195,4903 @@ var valid0 = true;
 }
 }
 else {
-validate206.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate219.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate206.errors = vErrors;
+validate219.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate205(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate218(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate206(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate206.errors : vErrors.concat(validate206.errors);
+if(!(validate219(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
 errors = vErrors.length;
 }
-validate205.errors = vErrors;
+validate218.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateLead_body = validate233;
-const schema59 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+exports.queryLeads_body = validate246;
+const schema66 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
+const schema67 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper6 = {validate: validate248};
 
-function validate234(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate248(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate248.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper6.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper6.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper6.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "convertedAccountId")) || (data5 === "convertedContactId")) || (data5 === "convertedOpportunityId")) || (data5 === "version")) || (data5 === "score")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "convertedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "companyName")) || (data5 === "title")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "website")) || (data5 === "unqualifiedReason")) || (data5 === "source")) || (data5 === "sourceDetail")) || (data5 === "utm.source")) || (data5 === "utm.medium")) || (data5 === "utm.campaign")) || (data5 === "utm.term")) || (data5 === "utm.content")) || (data5 === "industry")) || (data5 === "address.street1")) || (data5 === "address.street2")) || (data5 === "address.city")) || (data5 === "address.region")) || (data5 === "address.postalCode")) || (data5 === "address.countryCode")) || (data5 === "name")) || (data5 === "rating")) || (data5 === "annualRevenue")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "status")) || (data5 === "utm")) || (data5 === "address")) || (data5 === "description"))){
+validate248.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!(((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "status"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!(((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "convertedAccountId")) || (data8 === "convertedContactId")) || (data8 === "convertedOpportunityId")) || (data8 === "rating"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "version")){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!(((data12 === "score") || (data12 === "numberOfEmployees")) || (data12 === "annualRevenue"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((data14 === "createdAt") || (data14 === "updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "convertedAt")){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "tags")){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!(((((((((((((((((((((((data20 === "firstName") || (data20 === "lastName")) || (data20 === "companyName")) || (data20 === "title")) || (data20 === "email")) || (data20 === "phone")) || (data20 === "mobilePhone")) || (data20 === "website")) || (data20 === "unqualifiedReason")) || (data20 === "source")) || (data20 === "sourceDetail")) || (data20 === "utm.source")) || (data20 === "utm.medium")) || (data20 === "utm.campaign")) || (data20 === "utm.term")) || (data20 === "utm.content")) || (data20 === "industry")) || (data20 === "address.street1")) || (data20 === "address.street2")) || (data20 === "address.city")) || (data20 === "address.region")) || (data20 === "address.postalCode")) || (data20 === "address.countryCode"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "name")){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!(((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+if(!((data24 === "doNotCall") || (data24 === "emailOptOut"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data25 = data.op;
+if(!((data25 === "eq") || (data25 === "ne"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+if(!(((data26 === "utm") || (data26 === "address")) || (data26 === "description"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs131 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid15 = _errs131 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err45 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs133 = errors;
+const _errs134 = errors;
+let valid60 = true;
+const _errs135 = errors;
+const _errs136 = errors;
+const _errs137 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data28 = data.field;
+const _errs138 = errors;
+if(!((((((((data28 === "id") || (data28 === "createdBy.id")) || (data28 === "updatedBy.id")) || (data28 === "ownerId")) || (data28 === "teamId")) || (data28 === "convertedAccountId")) || (data28 === "convertedContactId")) || (data28 === "convertedOpportunityId"))){
+const err46 = {};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+var valid62 = _errs138 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data29 = data.op;
+const _errs139 = errors;
+if(!((data29 === "eq") || (data29 === "ne"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs139 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs137 === errors;
+if(valid61){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+else {
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs135 === errors;
+errors = _errs134;
+if(vErrors !== null){
+if(_errs134){
+vErrors.length = _errs134;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs140 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data30 = data.value;
+const _errs141 = errors;
+if(errors === _errs141){
+if(errors === _errs141){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data30))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid16 = _errs140 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err49 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs133 === errors;
+if(valid14){
+const _errs143 = errors;
+const _errs144 = errors;
+let valid64 = true;
+const _errs145 = errors;
+const _errs146 = errors;
+const _errs147 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs148 = errors;
+if(!((((((((data31 === "id") || (data31 === "createdBy.id")) || (data31 === "updatedBy.id")) || (data31 === "ownerId")) || (data31 === "teamId")) || (data31 === "convertedAccountId")) || (data31 === "convertedContactId")) || (data31 === "convertedOpportunityId"))){
+const err50 = {};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+var valid66 = _errs148 === errors;
+}
+else {
+var valid66 = true;
+}
+if(valid66){
+if(data.op !== undefined){
+let data32 = data.op;
+const _errs149 = errors;
+if(!((data32 === "in") || (data32 === "notIn"))){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid66 = _errs149 === errors;
+}
+else {
+var valid66 = true;
+}
+}
+}
+var valid65 = _errs147 === errors;
+if(valid65){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+else {
+errors = _errs146;
+if(vErrors !== null){
+if(_errs146){
+vErrors.length = _errs146;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs145 === errors;
+errors = _errs144;
+if(vErrors !== null){
+if(_errs144){
+vErrors.length = _errs144;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs150 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs151 = errors;
+if(errors === _errs151){
+if(Array.isArray(data33)){
+if(data33.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data33.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid68 = true;
+const len2 = data33.length;
+for(let i2=0; i2<len2; i2++){
+let data34 = data33[i2];
+const _errs153 = errors;
+if(errors === _errs153){
+if(errors === _errs153){
+if(typeof data34 === "string"){
+if(func2(data34) > 36){
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data34))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid68 = _errs153 === errors;
+if(!valid68){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs150 === errors;
+valid64 = _valid17;
+}
+if(!valid64){
+const err53 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs143 === errors;
+if(valid14){
+const _errs155 = errors;
+const _errs156 = errors;
+let valid69 = true;
+const _errs157 = errors;
+const _errs158 = errors;
+const _errs159 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data35 = data.field;
+const _errs160 = errors;
+if(!(((data35 === "version") || (data35 === "score")) || (data35 === "numberOfEmployees"))){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+var valid71 = _errs160 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data36 = data.op;
+const _errs161 = errors;
+if(!((((((data36 === "eq") || (data36 === "ne")) || (data36 === "gt")) || (data36 === "gte")) || (data36 === "lt")) || (data36 === "lte"))){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs161 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs159 === errors;
+if(valid70){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+else {
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs157 === errors;
+errors = _errs156;
+if(vErrors !== null){
+if(_errs156){
+vErrors.length = _errs156;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs162 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data37 = data.value;
+const _errs163 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs163){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data37 < -2147483648 || isNaN(data37)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data37))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid18 = _errs162 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err57 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs155 === errors;
+if(valid14){
+const _errs165 = errors;
+const _errs166 = errors;
+let valid73 = true;
+const _errs167 = errors;
+const _errs168 = errors;
+const _errs169 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs170 = errors;
+if(!(((data38 === "version") || (data38 === "score")) || (data38 === "numberOfEmployees"))){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+var valid75 = _errs170 === errors;
+}
+else {
+var valid75 = true;
+}
+if(valid75){
+if(data.op !== undefined){
+let data39 = data.op;
+const _errs171 = errors;
+if(!((data39 === "in") || (data39 === "notIn"))){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid75 = _errs171 === errors;
+}
+else {
+var valid75 = true;
+}
+}
+}
+var valid74 = _errs169 === errors;
+if(valid74){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+else {
+errors = _errs168;
+if(vErrors !== null){
+if(_errs168){
+vErrors.length = _errs168;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs167 === errors;
+errors = _errs166;
+if(vErrors !== null){
+if(_errs166){
+vErrors.length = _errs166;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs172 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data40 = data.value;
+const _errs173 = errors;
+if(errors === _errs173){
+if(Array.isArray(data40)){
+if(data40.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data40.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid77 = true;
+const len3 = data40.length;
+for(let i3=0; i3<len3; i3++){
+let data41 = data40[i3];
+const _errs175 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs175){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data41 < -2147483648 || isNaN(data41)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid77 = _errs175 === errors;
+if(!valid77){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs172 === errors;
+valid73 = _valid19;
+}
+if(!valid73){
+const err61 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs165 === errors;
+if(valid14){
+const _errs177 = errors;
+const _errs178 = errors;
+let valid78 = true;
+const _errs179 = errors;
+const _errs180 = errors;
+const _errs181 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs182 = errors;
+if(!(((data42 === "version") || (data42 === "score")) || (data42 === "numberOfEmployees"))){
+const err62 = {};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+var valid80 = _errs182 === errors;
+}
+else {
+var valid80 = true;
+}
+if(valid80){
+if(data.op !== undefined){
+const _errs183 = errors;
+if(!(data.op === "between")){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid80 = _errs183 === errors;
+}
+else {
+var valid80 = true;
+}
+}
+}
+var valid79 = _errs181 === errors;
+if(valid79){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+else {
+errors = _errs180;
+if(vErrors !== null){
+if(_errs180){
+vErrors.length = _errs180;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs179 === errors;
+errors = _errs178;
+if(vErrors !== null){
+if(_errs178){
+vErrors.length = _errs178;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs184 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs185 = errors;
+if(errors === _errs185){
+if(Array.isArray(data44)){
+if(data44.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data44.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid82 = true;
+const len4 = data44.length;
+for(let i4=0; i4<len4; i4++){
+let data45 = data44[i4];
+const _errs187 = errors;
+if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs187){
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 2147483647 || isNaN(data45)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data45 < -2147483648 || isNaN(data45)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data45))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid82 = _errs187 === errors;
+if(!valid82){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs184 === errors;
+valid78 = _valid20;
+}
+if(!valid78){
+const err65 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs177 === errors;
+if(valid14){
+const _errs189 = errors;
+const _errs190 = errors;
+let valid83 = true;
+const _errs191 = errors;
+const _errs192 = errors;
+const _errs193 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data46 = data.field;
+const _errs194 = errors;
+if(!(((data46 === "createdAt") || (data46 === "updatedAt")) || (data46 === "convertedAt"))){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+var valid85 = _errs194 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+let data47 = data.op;
+const _errs195 = errors;
+if(!((((((data47 === "eq") || (data47 === "ne")) || (data47 === "gt")) || (data47 === "gte")) || (data47 === "lt")) || (data47 === "lte"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs195 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs193 === errors;
+if(valid84){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+else {
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs191 === errors;
+errors = _errs190;
+if(vErrors !== null){
+if(_errs190){
+vErrors.length = _errs190;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs196 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data48 = data.value;
+const _errs197 = errors;
+if(errors === _errs197){
+if(errors === _errs197){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data48)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data48))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid21 = _errs196 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err69 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs189 === errors;
+if(valid14){
+const _errs199 = errors;
+const _errs200 = errors;
+let valid87 = true;
+const _errs201 = errors;
+const _errs202 = errors;
+const _errs203 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs204 = errors;
+if(!(((data49 === "createdAt") || (data49 === "updatedAt")) || (data49 === "convertedAt"))){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+var valid89 = _errs204 === errors;
+}
+else {
+var valid89 = true;
+}
+if(valid89){
+if(data.op !== undefined){
+const _errs205 = errors;
+if(!(data.op === "between")){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid89 = _errs205 === errors;
+}
+else {
+var valid89 = true;
+}
+}
+}
+var valid88 = _errs203 === errors;
+if(valid88){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+else {
+errors = _errs202;
+if(vErrors !== null){
+if(_errs202){
+vErrors.length = _errs202;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs201 === errors;
+errors = _errs200;
+if(vErrors !== null){
+if(_errs200){
+vErrors.length = _errs200;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs206 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+const _errs207 = errors;
+if(errors === _errs207){
+if(Array.isArray(data51)){
+if(data51.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data51.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid91 = true;
+const len5 = data51.length;
+for(let i5=0; i5<len5; i5++){
+let data52 = data51[i5];
+const _errs209 = errors;
+if(errors === _errs209){
+if(errors === _errs209){
+if(typeof data52 === "string"){
+if(func2(data52) > 35){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data52)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data52))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid91 = _errs209 === errors;
+if(!valid91){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs206 === errors;
+valid87 = _valid22;
+}
+if(!valid87){
+const err73 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs199 === errors;
+if(valid14){
+const _errs211 = errors;
+const _errs212 = errors;
+let valid92 = true;
+const _errs213 = errors;
+const _errs214 = errors;
+const _errs215 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data53 = data.field;
+const _errs216 = errors;
+if(!((data53 === "createdBy.type") || (data53 === "updatedBy.type"))){
+const err74 = {};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+var valid94 = _errs216 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data54 = data.op;
+const _errs217 = errors;
+if(!((data54 === "eq") || (data54 === "ne"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs217 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs215 === errors;
+if(valid93){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+else {
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs213 === errors;
+errors = _errs212;
+if(vErrors !== null){
+if(_errs212){
+vErrors.length = _errs212;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs218 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data55 = data.value;
+if(typeof data55 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data55 === "user") || (data55 === "system"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid23 = _errs218 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err77 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs211 === errors;
+if(valid14){
+const _errs221 = errors;
+const _errs222 = errors;
+let valid96 = true;
+const _errs223 = errors;
+const _errs224 = errors;
+const _errs225 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data56 = data.field;
+const _errs226 = errors;
+if(!((data56 === "createdBy.type") || (data56 === "updatedBy.type"))){
+const err78 = {};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+var valid98 = _errs226 === errors;
+}
+else {
+var valid98 = true;
+}
+if(valid98){
+if(data.op !== undefined){
+let data57 = data.op;
+const _errs227 = errors;
+if(!((data57 === "in") || (data57 === "notIn"))){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid98 = _errs227 === errors;
+}
+else {
+var valid98 = true;
+}
+}
+}
+var valid97 = _errs225 === errors;
+if(valid97){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+else {
+errors = _errs224;
+if(vErrors !== null){
+if(_errs224){
+vErrors.length = _errs224;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs223 === errors;
+errors = _errs222;
+if(vErrors !== null){
+if(_errs222){
+vErrors.length = _errs222;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs228 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs229 = errors;
+if(errors === _errs229){
+if(Array.isArray(data58)){
+if(data58.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data58.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid100 = true;
+const len6 = data58.length;
+for(let i6=0; i6<len6; i6++){
+let data59 = data58[i6];
+const _errs231 = errors;
+if(typeof data59 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data59 === "user") || (data59 === "system"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid100 = _errs231 === errors;
+if(!valid100){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs228 === errors;
+valid96 = _valid24;
+}
+if(!valid96){
+const err81 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs221 === errors;
+if(valid14){
+const _errs233 = errors;
+const _errs234 = errors;
+let valid101 = true;
+const _errs235 = errors;
+const _errs236 = errors;
+const _errs237 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs238 = errors;
+if(!(data.field === "tags")){
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+var valid103 = _errs238 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+const _errs239 = errors;
+if(!(data.op === "has")){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs239 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs237 === errors;
+if(valid102){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+else {
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs235 === errors;
+errors = _errs234;
+if(vErrors !== null){
+if(_errs234){
+vErrors.length = _errs234;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs240 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data62 = data.value;
+const _errs241 = errors;
+if(errors === _errs241){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data62)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs240 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err85 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs233 === errors;
+if(valid14){
+const _errs243 = errors;
+const _errs244 = errors;
+let valid105 = true;
+const _errs245 = errors;
+const _errs246 = errors;
+const _errs247 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs248 = errors;
+if(!(data.field === "tags")){
+const err86 = {};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+var valid107 = _errs248 === errors;
+}
+else {
+var valid107 = true;
+}
+if(valid107){
+if(data.op !== undefined){
+let data64 = data.op;
+const _errs249 = errors;
+if(!((data64 === "hasAny") || (data64 === "hasAll"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid107 = _errs249 === errors;
+}
+else {
+var valid107 = true;
+}
+}
+}
+var valid106 = _errs247 === errors;
+if(valid106){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+else {
+errors = _errs246;
+if(vErrors !== null){
+if(_errs246){
+vErrors.length = _errs246;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs245 === errors;
+errors = _errs244;
+if(vErrors !== null){
+if(_errs244){
+vErrors.length = _errs244;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs250 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs251 = errors;
+if(errors === _errs251){
+if(Array.isArray(data65)){
+if(data65.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data65.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid109 = true;
+const len7 = data65.length;
+for(let i7=0; i7<len7; i7++){
+let data66 = data65[i7];
+const _errs253 = errors;
+if(errors === _errs253){
+if(typeof data66 === "string"){
+if(func2(data66) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data66)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid109 = _errs253 === errors;
+if(!valid109){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs250 === errors;
+valid105 = _valid26;
+}
+if(!valid105){
+const err89 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs243 === errors;
+if(valid14){
+const _errs255 = errors;
+const _errs256 = errors;
+let valid110 = true;
+const _errs257 = errors;
+const _errs258 = errors;
+const _errs259 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data67 = data.field;
+const _errs260 = errors;
+if(!((((((((((((((((((((((((data67 === "firstName") || (data67 === "lastName")) || (data67 === "companyName")) || (data67 === "title")) || (data67 === "email")) || (data67 === "phone")) || (data67 === "mobilePhone")) || (data67 === "website")) || (data67 === "unqualifiedReason")) || (data67 === "source")) || (data67 === "sourceDetail")) || (data67 === "utm.source")) || (data67 === "utm.medium")) || (data67 === "utm.campaign")) || (data67 === "utm.term")) || (data67 === "utm.content")) || (data67 === "industry")) || (data67 === "address.street1")) || (data67 === "address.street2")) || (data67 === "address.city")) || (data67 === "address.region")) || (data67 === "address.postalCode")) || (data67 === "address.countryCode")) || (data67 === "name"))){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+var valid112 = _errs260 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data68 = data.op;
+const _errs261 = errors;
+if(!(((data68 === "eq") || (data68 === "ne")) || (data68 === "startsWith"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs261 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs259 === errors;
+if(valid111){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+else {
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs257 === errors;
+errors = _errs256;
+if(vErrors !== null){
+if(_errs256){
+vErrors.length = _errs256;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs262 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data69 = data.value;
+const _errs263 = errors;
+if(errors === _errs263){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data69)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs262 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err93 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs255 === errors;
+if(valid14){
+const _errs265 = errors;
+const _errs266 = errors;
+let valid114 = true;
+const _errs267 = errors;
+const _errs268 = errors;
+const _errs269 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data70 = data.field;
+const _errs270 = errors;
+if(!((((((((((((((((((((((((data70 === "firstName") || (data70 === "lastName")) || (data70 === "companyName")) || (data70 === "title")) || (data70 === "email")) || (data70 === "phone")) || (data70 === "mobilePhone")) || (data70 === "website")) || (data70 === "unqualifiedReason")) || (data70 === "source")) || (data70 === "sourceDetail")) || (data70 === "utm.source")) || (data70 === "utm.medium")) || (data70 === "utm.campaign")) || (data70 === "utm.term")) || (data70 === "utm.content")) || (data70 === "industry")) || (data70 === "address.street1")) || (data70 === "address.street2")) || (data70 === "address.city")) || (data70 === "address.region")) || (data70 === "address.postalCode")) || (data70 === "address.countryCode")) || (data70 === "name"))){
+const err94 = {};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+var valid116 = _errs270 === errors;
+}
+else {
+var valid116 = true;
+}
+if(valid116){
+if(data.op !== undefined){
+let data71 = data.op;
+const _errs271 = errors;
+if(!((data71 === "in") || (data71 === "notIn"))){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid116 = _errs271 === errors;
+}
+else {
+var valid116 = true;
+}
+}
+}
+var valid115 = _errs269 === errors;
+if(valid115){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+else {
+errors = _errs268;
+if(vErrors !== null){
+if(_errs268){
+vErrors.length = _errs268;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs267 === errors;
+errors = _errs266;
+if(vErrors !== null){
+if(_errs266){
+vErrors.length = _errs266;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs272 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+const _errs273 = errors;
+if(errors === _errs273){
+if(Array.isArray(data72)){
+if(data72.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data72.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid118 = true;
+const len8 = data72.length;
+for(let i8=0; i8<len8; i8++){
+let data73 = data72[i8];
+const _errs275 = errors;
+if(errors === _errs275){
+if(typeof data73 === "string"){
+if(func2(data73) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data73)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid118 = _errs275 === errors;
+if(!valid118){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs272 === errors;
+valid114 = _valid28;
+}
+if(!valid114){
+const err97 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs265 === errors;
+if(valid14){
+const _errs277 = errors;
+const _errs278 = errors;
+let valid119 = true;
+const _errs279 = errors;
+const _errs280 = errors;
+const _errs281 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs282 = errors;
+if(!(data.field === "rating")){
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+var valid121 = _errs282 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data75 = data.op;
+const _errs283 = errors;
+if(!((data75 === "eq") || (data75 === "ne"))){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid121 = _errs283 === errors;
+}
+else {
+var valid121 = true;
+}
+}
+}
+var valid120 = _errs281 === errors;
+if(valid120){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+else {
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs279 === errors;
+errors = _errs278;
+if(vErrors !== null){
+if(_errs278){
+vErrors.length = _errs278;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs284 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data76 = data.value;
+if(typeof data76 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data76 === "hot") || (data76 === "warm")) || (data76 === "cold"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid29 = _errs284 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err101 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs277 === errors;
+if(valid14){
+const _errs287 = errors;
+const _errs288 = errors;
+let valid123 = true;
+const _errs289 = errors;
+const _errs290 = errors;
+const _errs291 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs292 = errors;
+if(!(data.field === "rating")){
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+var valid125 = _errs292 === errors;
+}
+else {
+var valid125 = true;
+}
+if(valid125){
+if(data.op !== undefined){
+let data78 = data.op;
+const _errs293 = errors;
+if(!((data78 === "in") || (data78 === "notIn"))){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid125 = _errs293 === errors;
+}
+else {
+var valid125 = true;
+}
+}
+}
+var valid124 = _errs291 === errors;
+if(valid124){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+else {
+errors = _errs290;
+if(vErrors !== null){
+if(_errs290){
+vErrors.length = _errs290;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs289 === errors;
+errors = _errs288;
+if(vErrors !== null){
+if(_errs288){
+vErrors.length = _errs288;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs294 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data79 = data.value;
+const _errs295 = errors;
+if(errors === _errs295){
+if(Array.isArray(data79)){
+if(data79.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data79.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid127 = true;
+const len9 = data79.length;
+for(let i9=0; i9<len9; i9++){
+let data80 = data79[i9];
+const _errs297 = errors;
+if(typeof data80 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data80 === "hot") || (data80 === "warm")) || (data80 === "cold"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid127 = _errs297 === errors;
+if(!valid127){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs294 === errors;
+valid123 = _valid30;
+}
+if(!valid123){
+const err105 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs287 === errors;
+if(valid14){
+const _errs299 = errors;
+const _errs300 = errors;
+let valid128 = true;
+const _errs301 = errors;
+const _errs302 = errors;
+const _errs303 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs304 = errors;
+if(!(data.field === "annualRevenue")){
+const err106 = {};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+var valid130 = _errs304 === errors;
+}
+else {
+var valid130 = true;
+}
+if(valid130){
+if(data.op !== undefined){
+let data82 = data.op;
+const _errs305 = errors;
+if(!((((((data82 === "eq") || (data82 === "ne")) || (data82 === "gt")) || (data82 === "gte")) || (data82 === "lt")) || (data82 === "lte"))){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid130 = _errs305 === errors;
+}
+else {
+var valid130 = true;
+}
+}
+}
+var valid129 = _errs303 === errors;
+if(valid129){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+else {
+errors = _errs302;
+if(vErrors !== null){
+if(_errs302){
+vErrors.length = _errs302;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs301 === errors;
+errors = _errs300;
+if(vErrors !== null){
+if(_errs300){
+vErrors.length = _errs300;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs306 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data83 = data.value;
+const _errs307 = errors;
+if(errors === _errs307){
+if(data83 && typeof data83 == "object" && !Array.isArray(data83)){
+let missing10;
+if(((data83.amount === undefined) && (missing10 = "amount")) || ((data83.currency === undefined) && (missing10 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs309 = errors;
+for(const key4 in data83){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs309 === errors){
+if(data83.amount !== undefined){
+let data84 = data83.amount;
+const _errs310 = errors;
+if(errors === _errs310){
+if(typeof data84 === "string"){
+if(func2(data84) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data84)){
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid132 = _errs310 === errors;
+}
+else {
+var valid132 = true;
+}
+if(valid132){
+if(data83.currency !== undefined){
+let data85 = data83.currency;
+const _errs312 = errors;
+if(errors === _errs312){
+if(typeof data85 === "string"){
+if(func2(data85) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data85) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data85)){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid132 = _errs312 === errors;
+}
+else {
+var valid132 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs306 === errors;
+valid128 = _valid31;
+}
+if(!valid128){
+const err109 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs299 === errors;
+if(valid14){
+const _errs314 = errors;
+const _errs315 = errors;
+let valid133 = true;
+const _errs316 = errors;
+const _errs317 = errors;
+const _errs318 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs319 = errors;
+if(!(data.field === "annualRevenue")){
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+var valid135 = _errs319 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data.op !== undefined){
+let data87 = data.op;
+const _errs320 = errors;
+if(!((data87 === "in") || (data87 === "notIn"))){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid135 = _errs320 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+var valid134 = _errs318 === errors;
+if(valid134){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+else {
+errors = _errs317;
+if(vErrors !== null){
+if(_errs317){
+vErrors.length = _errs317;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs316 === errors;
+errors = _errs315;
+if(vErrors !== null){
+if(_errs315){
+vErrors.length = _errs315;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs321 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data88 = data.value;
+const _errs322 = errors;
+if(errors === _errs322){
+if(Array.isArray(data88)){
+if(data88.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data88.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid137 = true;
+const len10 = data88.length;
+for(let i10=0; i10<len10; i10++){
+let data89 = data88[i10];
+const _errs324 = errors;
+if(errors === _errs324){
+if(data89 && typeof data89 == "object" && !Array.isArray(data89)){
+let missing11;
+if(((data89.amount === undefined) && (missing11 = "amount")) || ((data89.currency === undefined) && (missing11 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs326 = errors;
+for(const key5 in data89){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs326 === errors){
+if(data89.amount !== undefined){
+let data90 = data89.amount;
+const _errs327 = errors;
+if(errors === _errs327){
+if(typeof data90 === "string"){
+if(func2(data90) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data90)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid138 = _errs327 === errors;
+}
+else {
+var valid138 = true;
+}
+if(valid138){
+if(data89.currency !== undefined){
+let data91 = data89.currency;
+const _errs329 = errors;
+if(errors === _errs329){
+if(typeof data91 === "string"){
+if(func2(data91) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data91) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data91)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid138 = _errs329 === errors;
+}
+else {
+var valid138 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid137 = _errs324 === errors;
+if(!valid137){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid32 = _errs321 === errors;
+valid133 = _valid32;
+}
+if(!valid133){
+const err113 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs314 === errors;
+if(valid14){
+const _errs331 = errors;
+const _errs332 = errors;
+let valid139 = true;
+const _errs333 = errors;
+const _errs334 = errors;
+const _errs335 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs336 = errors;
+if(!(data.field === "annualRevenue")){
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+var valid141 = _errs336 === errors;
+}
+else {
+var valid141 = true;
+}
+if(valid141){
+if(data.op !== undefined){
+const _errs337 = errors;
+if(!(data.op === "between")){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid141 = _errs337 === errors;
+}
+else {
+var valid141 = true;
+}
+}
+}
+var valid140 = _errs335 === errors;
+if(valid140){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+else {
+errors = _errs334;
+if(vErrors !== null){
+if(_errs334){
+vErrors.length = _errs334;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs333 === errors;
+errors = _errs332;
+if(vErrors !== null){
+if(_errs332){
+vErrors.length = _errs332;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs338 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data94 = data.value;
+const _errs339 = errors;
+if(errors === _errs339){
+if(Array.isArray(data94)){
+if(data94.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data94.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid143 = true;
+const len11 = data94.length;
+for(let i11=0; i11<len11; i11++){
+let data95 = data94[i11];
+const _errs341 = errors;
+if(errors === _errs341){
+if(data95 && typeof data95 == "object" && !Array.isArray(data95)){
+let missing12;
+if(((data95.amount === undefined) && (missing12 = "amount")) || ((data95.currency === undefined) && (missing12 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs343 = errors;
+for(const key6 in data95){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs343 === errors){
+if(data95.amount !== undefined){
+let data96 = data95.amount;
+const _errs344 = errors;
+if(errors === _errs344){
+if(typeof data96 === "string"){
+if(func2(data96) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data96)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid144 = _errs344 === errors;
+}
+else {
+var valid144 = true;
+}
+if(valid144){
+if(data95.currency !== undefined){
+let data97 = data95.currency;
+const _errs346 = errors;
+if(errors === _errs346){
+if(typeof data97 === "string"){
+if(func2(data97) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data97) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data97)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid144 = _errs346 === errors;
+}
+else {
+var valid144 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid143 = _errs341 === errors;
+if(!valid143){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs338 === errors;
+valid139 = _valid33;
+}
+if(!valid139){
+const err117 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs331 === errors;
+if(valid14){
+const _errs348 = errors;
+const _errs349 = errors;
+let valid145 = true;
+const _errs350 = errors;
+const _errs351 = errors;
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data98 = data.field;
+const _errs353 = errors;
+if(!((data98 === "doNotCall") || (data98 === "emailOptOut"))){
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+var valid147 = _errs353 === errors;
+}
+else {
+var valid147 = true;
+}
+if(valid147){
+if(data.op !== undefined){
+let data99 = data.op;
+const _errs354 = errors;
+if(!((data99 === "eq") || (data99 === "ne"))){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid147 = _errs354 === errors;
+}
+else {
+var valid147 = true;
+}
+}
+}
+var valid146 = _errs352 === errors;
+if(valid146){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+else {
+errors = _errs351;
+if(vErrors !== null){
+if(_errs351){
+vErrors.length = _errs351;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs350 === errors;
+errors = _errs349;
+if(vErrors !== null){
+if(_errs349){
+vErrors.length = _errs349;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs355 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid34 = _errs355 === errors;
+valid145 = _valid34;
+}
+if(!valid145){
+const err121 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs348 === errors;
+if(valid14){
+const _errs358 = errors;
+const _errs359 = errors;
+let valid149 = true;
+const _errs360 = errors;
+const _errs361 = errors;
+const _errs362 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs363 = errors;
+if(!(data.field === "status")){
+const err122 = {};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+var valid151 = _errs363 === errors;
+}
+else {
+var valid151 = true;
+}
+if(valid151){
+if(data.op !== undefined){
+let data102 = data.op;
+const _errs364 = errors;
+if(!((data102 === "eq") || (data102 === "ne"))){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid151 = _errs364 === errors;
+}
+else {
+var valid151 = true;
+}
+}
+}
+var valid150 = _errs362 === errors;
+if(valid150){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+else {
+errors = _errs361;
+if(vErrors !== null){
+if(_errs361){
+vErrors.length = _errs361;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs360 === errors;
+errors = _errs359;
+if(vErrors !== null){
+if(_errs359){
+vErrors.length = _errs359;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs365 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data103 = data.value;
+if(typeof data103 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((data103 === "open") || (data103 === "working")) || (data103 === "qualified")) || (data103 === "unqualified")) || (data103 === "converted"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid35 = _errs365 === errors;
+valid149 = _valid35;
+}
+if(!valid149){
+const err125 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs358 === errors;
+if(valid14){
+const _errs368 = errors;
+const _errs369 = errors;
+let valid153 = true;
+const _errs370 = errors;
+const _errs371 = errors;
+const _errs372 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs373 = errors;
+if(!(data.field === "status")){
+const err126 = {};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+var valid155 = _errs373 === errors;
+}
+else {
+var valid155 = true;
+}
+if(valid155){
+if(data.op !== undefined){
+let data105 = data.op;
+const _errs374 = errors;
+if(!((data105 === "in") || (data105 === "notIn"))){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid155 = _errs374 === errors;
+}
+else {
+var valid155 = true;
+}
+}
+}
+var valid154 = _errs372 === errors;
+if(valid154){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+else {
+errors = _errs371;
+if(vErrors !== null){
+if(_errs371){
+vErrors.length = _errs371;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs370 === errors;
+errors = _errs369;
+if(vErrors !== null){
+if(_errs369){
+vErrors.length = _errs369;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs375 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data106 = data.value;
+const _errs376 = errors;
+if(errors === _errs376){
+if(Array.isArray(data106)){
+if(data106.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data106.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid157 = true;
+const len12 = data106.length;
+for(let i12=0; i12<len12; i12++){
+let data107 = data106[i12];
+const _errs378 = errors;
+if(typeof data107 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((data107 === "open") || (data107 === "working")) || (data107 === "qualified")) || (data107 === "unqualified")) || (data107 === "converted"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid157 = _errs378 === errors;
+if(!valid157){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs375 === errors;
+valid153 = _valid36;
+}
+if(!valid153){
+const err129 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs368 === errors;
+if(valid14){
+const _errs380 = errors;
+const _errs381 = errors;
+let valid158 = true;
+const _errs382 = errors;
+const _errs383 = errors;
+const _errs384 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data108 = data.field;
+const _errs385 = errors;
+if(!(((((((((((((((((((((((((((((((((((((data108 === "createdBy.id") || (data108 === "updatedBy.id")) || (data108 === "teamId")) || (data108 === "firstName")) || (data108 === "lastName")) || (data108 === "companyName")) || (data108 === "title")) || (data108 === "email")) || (data108 === "phone")) || (data108 === "mobilePhone")) || (data108 === "website")) || (data108 === "unqualifiedReason")) || (data108 === "rating")) || (data108 === "score")) || (data108 === "source")) || (data108 === "sourceDetail")) || (data108 === "utm")) || (data108 === "utm.source")) || (data108 === "utm.medium")) || (data108 === "utm.campaign")) || (data108 === "utm.term")) || (data108 === "utm.content")) || (data108 === "industry")) || (data108 === "numberOfEmployees")) || (data108 === "annualRevenue")) || (data108 === "address")) || (data108 === "address.street1")) || (data108 === "address.street2")) || (data108 === "address.city")) || (data108 === "address.region")) || (data108 === "address.postalCode")) || (data108 === "address.countryCode")) || (data108 === "description")) || (data108 === "convertedAt")) || (data108 === "convertedAccountId")) || (data108 === "convertedContactId")) || (data108 === "convertedOpportunityId"))){
+const err130 = {};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+var valid160 = _errs385 === errors;
+}
+else {
+var valid160 = true;
+}
+if(valid160){
+if(data.op !== undefined){
+const _errs386 = errors;
+if(!(data.op === "isNull")){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid160 = _errs386 === errors;
+}
+else {
+var valid160 = true;
+}
+}
+}
+var valid159 = _errs384 === errors;
+if(valid159){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+else {
+errors = _errs383;
+if(vErrors !== null){
+if(_errs383){
+vErrors.length = _errs383;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs382 === errors;
+errors = _errs381;
+if(vErrors !== null){
+if(_errs381){
+vErrors.length = _errs381;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs387 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid37 = _errs387 === errors;
+valid158 = _valid37;
+}
+if(!valid158){
+const err133 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs380 === errors;
+if(valid14){
+const _errs390 = errors;
+const _errs391 = errors;
+let valid162 = true;
+const _errs392 = errors;
+const _errs393 = errors;
+const _errs394 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs395 = errors;
+if(!(data.field === "tags")){
+const err134 = {};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+var valid164 = _errs395 === errors;
+}
+else {
+var valid164 = true;
+}
+if(valid164){
+if(data.op !== undefined){
+const _errs396 = errors;
+if(!(data.op === "isEmpty")){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid164 = _errs396 === errors;
+}
+else {
+var valid164 = true;
+}
+}
+}
+var valid163 = _errs394 === errors;
+if(valid163){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+else {
+errors = _errs393;
+if(vErrors !== null){
+if(_errs393){
+vErrors.length = _errs393;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs392 === errors;
+errors = _errs391;
+if(vErrors !== null){
+if(_errs391){
+vErrors.length = _errs391;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs397 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid38 = _errs397 === errors;
+valid162 = _valid38;
+}
+if(!valid162){
+const err137 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs390 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err138 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate248.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate247(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate247.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate248(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate248.errors : vErrors.concat(validate248.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "score")) || (data2 === "-score"))){
+validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema66.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+let data3 = data.limit;
+const _errs7 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 200 || isNaN(data3)){
+validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data3))){
+validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data4 = data.cursor;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data4 === "string"){
+if(func2(data4) > 2048){
+validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data4) < 1){
+validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data4)){
+validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs11 = errors;
+if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate247.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate247.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate246(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate247(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+errors = vErrors.length;
+}
+validate246.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateLead_body = validate252;
+const schema69 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+
+function validate253(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema59.properties, key0))){
-validate234.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema69.properties, key0))){
+validate253.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -6420,11 +20257,11 @@ if(data.rating !== undefined){
 let data13 = data.rating;
 const _errs15 = errors;
 if((typeof data13 !== "string") && (data13 !== null)){
-validate234.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema59.properties.rating.type},message:"must be string,null"}];
+validate253.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema69.properties.rating.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate234.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema59.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+validate253.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema69.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -6437,23 +20274,23 @@ if(data.score !== undefined){
 let data14 = data.score;
 const _errs17 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate234.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema59.properties.score.type},message:"must be integer,null"}];
+validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema69.properties.score.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs17){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 1000 || isNaN(data14)){
-validate234.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data14 < 0 || isNaN(data14)){
-validate234.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate234.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -6494,7 +20331,7 @@ if(data.utm !== undefined){
 let data17 = data.utm;
 const _errs21 = errors;
 if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate234.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema59.properties.utm.type},message:"must be object,null"}];
+validate253.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema69.properties.utm.type},message:"must be object,null"}];
 return false;
 }
 if(errors === _errs21){
@@ -6502,7 +20339,7 @@ if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
 const _errs23 = errors;
 for(const key1 in data17){
 if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate234.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate253.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -6643,7 +20480,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs34 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate234.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate253.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -6655,7 +20492,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs36 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate234.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate253.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs36 === errors;
@@ -6668,11 +20505,11 @@ if(data.status !== undefined){
 let data30 = data.status;
 const _errs38 = errors;
 if(typeof data30 !== "string"){
-validate234.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate253.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate234.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema59.properties.status.enum},message:"must be equal to one of the allowed values"}];
+validate253.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema69.properties.status.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs38 === errors;
@@ -6708,29 +20545,29 @@ var valid0 = true;
 }
 }
 else {
-validate234.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate253.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate234.errors = vErrors;
+validate253.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate233(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate252(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate234(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate234.errors : vErrors.concat(validate234.errors);
+if(!(validate253(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate253.errors : vErrors.concat(validate253.errors);
 errors = vErrors.length;
 }
-validate233.errors = vErrors;
+validate252.errors = vErrors;
 return errors === 0;
 }
 
-exports.convertLead_body = validate261;
+exports.convertLead_body = validate280;
 
-function validate262(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate281(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -6738,7 +20575,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "accountId") || (key0 === "contactId")) || (key0 === "opportunity"))){
-validate262.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate281.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -6775,14 +20612,14 @@ if(errors === _errs4){
 if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
 let missing0;
 if((data2.name === undefined) && (missing0 = "name")){
-validate262.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs6 = errors;
 for(const key1 in data2){
 if(!((((key1 === "name") || (key1 === "amount")) || (key1 === "expectedCloseDate")) || (key1 === "stageId"))){
-validate262.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -6814,8 +20651,8 @@ var valid1 = true;
 if(valid1){
 if(data2.expectedCloseDate !== undefined){
 const _errs9 = errors;
-if(!(validate170(data2.expectedCloseDate, {instancePath:instancePath+"/opportunity/expectedCloseDate",parentData:data2,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate177(data2.expectedCloseDate, {instancePath:instancePath+"/opportunity/expectedCloseDate",parentData:data2,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs9 === errors;
@@ -6842,7 +20679,7 @@ var valid1 = true;
 }
 }
 else {
-validate262.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -6856,44 +20693,44 @@ var valid0 = true;
 }
 }
 else {
-validate262.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate281.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate262.errors = vErrors;
+validate281.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate261(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate280(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate262(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate262.errors : vErrors.concat(validate262.errors);
+if(!(validate281(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate281.errors : vErrors.concat(validate281.errors);
 errors = vErrors.length;
 }
-validate261.errors = vErrors;
+validate280.errors = vErrors;
 return errors === 0;
 }
 
-exports.createOpportunity_body = validate270;
-const schema63 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+exports.createOpportunity_body = validate289;
+const schema73 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate271(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate290(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate271.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate290.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema63.properties, key0))){
-validate271.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema73.properties, key0))){
+validate290.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -7011,23 +20848,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate271.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema63.properties.probability.type},message:"must be integer,null"}];
+validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema73.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate271.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate271.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate271.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -7042,8 +20879,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate170(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate177(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -7068,11 +20905,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate271.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema63.properties.type.type},message:"must be string,null"}];
+validate290.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema73.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate271.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema63.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate290.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema73.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -7148,38 +20985,5160 @@ var valid0 = true;
 }
 }
 else {
-validate271.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate290.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate271.errors = vErrors;
+validate290.errors = vErrors;
 return errors === 0;
 }
 
-
-function validate270(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(!(validate271(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate271.errors : vErrors.concat(validate271.errors);
-errors = vErrors.length;
-}
-validate270.errors = vErrors;
-return errors === 0;
-}
-
-exports.updateOpportunity_body = validate288;
-const schema65 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
 function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate290(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate290.errors : vErrors.concat(validate290.errors);
+errors = vErrors.length;
+}
+validate289.errors = vErrors;
+return errors === 0;
+}
+
+exports.queryOpportunities_body = validate307;
+const schema75 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
+const schema76 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","version","probability","createdAt","updatedAt","stageEnteredAt","closedAt","createdBy.type","updatedBy.type","tags","name","lostReason","source","nextStep","competitor","amount","expectedCloseDate","type","status","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","amount","expectedCloseDate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper9 = {validate: validate309};
+
+function validate309(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate309.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper9.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper9.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper9.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate309.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!(((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "primaryContactId")) || (data5 === "stageId")) || (data5 === "pipelineId")) || (data5 === "originLeadId")) || (data5 === "version")) || (data5 === "probability")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "stageEnteredAt")) || (data5 === "closedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "name")) || (data5 === "lostReason")) || (data5 === "source")) || (data5 === "nextStep")) || (data5 === "competitor")) || (data5 === "amount")) || (data5 === "expectedCloseDate")) || (data5 === "type")) || (data5 === "status")) || (data5 === "description"))){
+validate309.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!(((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "stageId")) || (data6 === "pipelineId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "status"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!(((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "primaryContactId")) || (data8 === "originLeadId")) || (data8 === "type"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "version")){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!(((data12 === "probability") || (data12 === "amount")) || (data12 === "expectedCloseDate"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!(((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "stageEnteredAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "closedAt")){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "tags")){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "name")){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!((((data22 === "lostReason") || (data22 === "source")) || (data22 === "nextStep")) || (data22 === "competitor"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!((((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn")) || (data23 === "isNull"))){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "description")){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+const _errs130 = errors;
+if(!((((((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "primaryContactId")) || (data26 === "stageId")) || (data26 === "pipelineId")) || (data26 === "originLeadId"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+var valid58 = _errs130 === errors;
+}
+else {
+var valid58 = true;
+}
+if(valid58){
+if(data.op !== undefined){
+let data27 = data.op;
+const _errs131 = errors;
+if(!((data27 === "eq") || (data27 === "ne"))){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+var valid58 = _errs131 === errors;
+}
+else {
+var valid58 = true;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err45 = {};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs132 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data28 = data.value;
+const _errs133 = errors;
+if(errors === _errs133){
+if(errors === _errs133){
+if(typeof data28 === "string"){
+if(func2(data28) > 36){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data28))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid15 = _errs132 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err46 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs135 = errors;
+const _errs136 = errors;
+let valid60 = true;
+const _errs137 = errors;
+const _errs138 = errors;
+const _errs139 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data29 = data.field;
+const _errs140 = errors;
+if(!((((((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "primaryContactId")) || (data29 === "stageId")) || (data29 === "pipelineId")) || (data29 === "originLeadId"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs140 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data30 = data.op;
+const _errs141 = errors;
+if(!((data30 === "in") || (data30 === "notIn"))){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+var valid62 = _errs141 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs139 === errors;
+if(valid61){
+const err49 = {};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+else {
+errors = _errs138;
+if(vErrors !== null){
+if(_errs138){
+vErrors.length = _errs138;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs137 === errors;
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs142 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data31 = data.value;
+const _errs143 = errors;
+if(errors === _errs143){
+if(Array.isArray(data31)){
+if(data31.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data31.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid64 = true;
+const len2 = data31.length;
+for(let i2=0; i2<len2; i2++){
+let data32 = data31[i2];
+const _errs145 = errors;
+if(errors === _errs145){
+if(errors === _errs145){
+if(typeof data32 === "string"){
+if(func2(data32) > 36){
+validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data32))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid64 = _errs145 === errors;
+if(!valid64){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid16 = _errs142 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err50 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs135 === errors;
+if(valid14){
+const _errs147 = errors;
+const _errs148 = errors;
+let valid65 = true;
+const _errs149 = errors;
+const _errs150 = errors;
+const _errs151 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data33 = data.field;
+const _errs152 = errors;
+if(!((data33 === "version") || (data33 === "probability"))){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid67 = _errs152 === errors;
+}
+else {
+var valid67 = true;
+}
+if(valid67){
+if(data.op !== undefined){
+let data34 = data.op;
+const _errs153 = errors;
+if(!((((((data34 === "eq") || (data34 === "ne")) || (data34 === "gt")) || (data34 === "gte")) || (data34 === "lt")) || (data34 === "lte"))){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+var valid67 = _errs153 === errors;
+}
+else {
+var valid67 = true;
+}
+}
+}
+var valid66 = _errs151 === errors;
+if(valid66){
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+else {
+errors = _errs150;
+if(vErrors !== null){
+if(_errs150){
+vErrors.length = _errs150;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs149 === errors;
+errors = _errs148;
+if(vErrors !== null){
+if(_errs148){
+vErrors.length = _errs148;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs154 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data35 = data.value;
+const _errs155 = errors;
+if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs155){
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 2147483647 || isNaN(data35)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data35 < -2147483648 || isNaN(data35)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data35))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid17 = _errs154 === errors;
+valid65 = _valid17;
+}
+if(!valid65){
+const err54 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs147 === errors;
+if(valid14){
+const _errs157 = errors;
+const _errs158 = errors;
+let valid69 = true;
+const _errs159 = errors;
+const _errs160 = errors;
+const _errs161 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data36 = data.field;
+const _errs162 = errors;
+if(!((data36 === "version") || (data36 === "probability"))){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs162 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data37 = data.op;
+const _errs163 = errors;
+if(!((data37 === "in") || (data37 === "notIn"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+var valid71 = _errs163 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs161 === errors;
+if(valid70){
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+else {
+errors = _errs160;
+if(vErrors !== null){
+if(_errs160){
+vErrors.length = _errs160;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs159 === errors;
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs164 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data38 = data.value;
+const _errs165 = errors;
+if(errors === _errs165){
+if(Array.isArray(data38)){
+if(data38.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data38.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid73 = true;
+const len3 = data38.length;
+for(let i3=0; i3<len3; i3++){
+let data39 = data38[i3];
+const _errs167 = errors;
+if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs167){
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 2147483647 || isNaN(data39)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data39 < -2147483648 || isNaN(data39)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data39))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid73 = _errs167 === errors;
+if(!valid73){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid18 = _errs164 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err58 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs157 === errors;
+if(valid14){
+const _errs169 = errors;
+const _errs170 = errors;
+let valid74 = true;
+const _errs171 = errors;
+const _errs172 = errors;
+const _errs173 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data40 = data.field;
+const _errs174 = errors;
+if(!((data40 === "version") || (data40 === "probability"))){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid76 = _errs174 === errors;
+}
+else {
+var valid76 = true;
+}
+if(valid76){
+if(data.op !== undefined){
+const _errs175 = errors;
+if(!(data.op === "between")){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+var valid76 = _errs175 === errors;
+}
+else {
+var valid76 = true;
+}
+}
+}
+var valid75 = _errs173 === errors;
+if(valid75){
+const err61 = {};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+else {
+errors = _errs172;
+if(vErrors !== null){
+if(_errs172){
+vErrors.length = _errs172;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs171 === errors;
+errors = _errs170;
+if(vErrors !== null){
+if(_errs170){
+vErrors.length = _errs170;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs176 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data42 = data.value;
+const _errs177 = errors;
+if(errors === _errs177){
+if(Array.isArray(data42)){
+if(data42.length > 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data42.length < 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid78 = true;
+const len4 = data42.length;
+for(let i4=0; i4<len4; i4++){
+let data43 = data42[i4];
+const _errs179 = errors;
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs179){
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 2147483647 || isNaN(data43)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data43 < -2147483648 || isNaN(data43)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data43))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid78 = _errs179 === errors;
+if(!valid78){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs176 === errors;
+valid74 = _valid19;
+}
+if(!valid74){
+const err62 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs169 === errors;
+if(valid14){
+const _errs181 = errors;
+const _errs182 = errors;
+let valid79 = true;
+const _errs183 = errors;
+const _errs184 = errors;
+const _errs185 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data44 = data.field;
+const _errs186 = errors;
+if(!((((data44 === "createdAt") || (data44 === "updatedAt")) || (data44 === "stageEnteredAt")) || (data44 === "closedAt"))){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid81 = _errs186 === errors;
+}
+else {
+var valid81 = true;
+}
+if(valid81){
+if(data.op !== undefined){
+let data45 = data.op;
+const _errs187 = errors;
+if(!((((((data45 === "eq") || (data45 === "ne")) || (data45 === "gt")) || (data45 === "gte")) || (data45 === "lt")) || (data45 === "lte"))){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var valid81 = _errs187 === errors;
+}
+else {
+var valid81 = true;
+}
+}
+}
+var valid80 = _errs185 === errors;
+if(valid80){
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+else {
+errors = _errs184;
+if(vErrors !== null){
+if(_errs184){
+vErrors.length = _errs184;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs183 === errors;
+errors = _errs182;
+if(vErrors !== null){
+if(_errs182){
+vErrors.length = _errs182;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs188 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data46 = data.value;
+const _errs189 = errors;
+if(errors === _errs189){
+if(errors === _errs189){
+if(typeof data46 === "string"){
+if(func2(data46) > 35){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data46)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data46))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid20 = _errs188 === errors;
+valid79 = _valid20;
+}
+if(!valid79){
+const err66 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs181 === errors;
+if(valid14){
+const _errs191 = errors;
+const _errs192 = errors;
+let valid83 = true;
+const _errs193 = errors;
+const _errs194 = errors;
+const _errs195 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data47 = data.field;
+const _errs196 = errors;
+if(!((((data47 === "createdAt") || (data47 === "updatedAt")) || (data47 === "stageEnteredAt")) || (data47 === "closedAt"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs196 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+const _errs197 = errors;
+if(!(data.op === "between")){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+var valid85 = _errs197 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs195 === errors;
+if(valid84){
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+else {
+errors = _errs194;
+if(vErrors !== null){
+if(_errs194){
+vErrors.length = _errs194;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs193 === errors;
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs198 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data49 = data.value;
+const _errs199 = errors;
+if(errors === _errs199){
+if(Array.isArray(data49)){
+if(data49.length > 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data49.length < 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid87 = true;
+const len5 = data49.length;
+for(let i5=0; i5<len5; i5++){
+let data50 = data49[i5];
+const _errs201 = errors;
+if(errors === _errs201){
+if(errors === _errs201){
+if(typeof data50 === "string"){
+if(func2(data50) > 35){
+validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data50)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data50))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid87 = _errs201 === errors;
+if(!valid87){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid21 = _errs198 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err70 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs191 === errors;
+if(valid14){
+const _errs203 = errors;
+const _errs204 = errors;
+let valid88 = true;
+const _errs205 = errors;
+const _errs206 = errors;
+const _errs207 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data51 = data.field;
+const _errs208 = errors;
+if(!((data51 === "createdBy.type") || (data51 === "updatedBy.type"))){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid90 = _errs208 === errors;
+}
+else {
+var valid90 = true;
+}
+if(valid90){
+if(data.op !== undefined){
+let data52 = data.op;
+const _errs209 = errors;
+if(!((data52 === "eq") || (data52 === "ne"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var valid90 = _errs209 === errors;
+}
+else {
+var valid90 = true;
+}
+}
+}
+var valid89 = _errs207 === errors;
+if(valid89){
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+else {
+errors = _errs206;
+if(vErrors !== null){
+if(_errs206){
+vErrors.length = _errs206;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs205 === errors;
+errors = _errs204;
+if(vErrors !== null){
+if(_errs204){
+vErrors.length = _errs204;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs210 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data53 = data.value;
+if(typeof data53 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data53 === "user") || (data53 === "system"))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid22 = _errs210 === errors;
+valid88 = _valid22;
+}
+if(!valid88){
+const err74 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs203 === errors;
+if(valid14){
+const _errs213 = errors;
+const _errs214 = errors;
+let valid92 = true;
+const _errs215 = errors;
+const _errs216 = errors;
+const _errs217 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data54 = data.field;
+const _errs218 = errors;
+if(!((data54 === "createdBy.type") || (data54 === "updatedBy.type"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs218 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data55 = data.op;
+const _errs219 = errors;
+if(!((data55 === "in") || (data55 === "notIn"))){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var valid94 = _errs219 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs217 === errors;
+if(valid93){
+const err77 = {};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+else {
+errors = _errs216;
+if(vErrors !== null){
+if(_errs216){
+vErrors.length = _errs216;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs215 === errors;
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs220 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data56 = data.value;
+const _errs221 = errors;
+if(errors === _errs221){
+if(Array.isArray(data56)){
+if(data56.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data56.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid96 = true;
+const len6 = data56.length;
+for(let i6=0; i6<len6; i6++){
+let data57 = data56[i6];
+const _errs223 = errors;
+if(typeof data57 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data57 === "user") || (data57 === "system"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid96 = _errs223 === errors;
+if(!valid96){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid23 = _errs220 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err78 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs213 === errors;
+if(valid14){
+const _errs225 = errors;
+const _errs226 = errors;
+let valid97 = true;
+const _errs227 = errors;
+const _errs228 = errors;
+const _errs229 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs230 = errors;
+if(!(data.field === "tags")){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid99 = _errs230 === errors;
+}
+else {
+var valid99 = true;
+}
+if(valid99){
+if(data.op !== undefined){
+const _errs231 = errors;
+if(!(data.op === "has")){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var valid99 = _errs231 === errors;
+}
+else {
+var valid99 = true;
+}
+}
+}
+var valid98 = _errs229 === errors;
+if(valid98){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+else {
+errors = _errs228;
+if(vErrors !== null){
+if(_errs228){
+vErrors.length = _errs228;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs227 === errors;
+errors = _errs226;
+if(vErrors !== null){
+if(_errs226){
+vErrors.length = _errs226;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs232 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data60 = data.value;
+const _errs233 = errors;
+if(errors === _errs233){
+if(typeof data60 === "string"){
+if(func2(data60) > 2048){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data60)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs232 === errors;
+valid97 = _valid24;
+}
+if(!valid97){
+const err82 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs225 === errors;
+if(valid14){
+const _errs235 = errors;
+const _errs236 = errors;
+let valid101 = true;
+const _errs237 = errors;
+const _errs238 = errors;
+const _errs239 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs240 = errors;
+if(!(data.field === "tags")){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs240 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+let data62 = data.op;
+const _errs241 = errors;
+if(!((data62 === "hasAny") || (data62 === "hasAll"))){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+var valid103 = _errs241 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs239 === errors;
+if(valid102){
+const err85 = {};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+else {
+errors = _errs238;
+if(vErrors !== null){
+if(_errs238){
+vErrors.length = _errs238;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs237 === errors;
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs242 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data63 = data.value;
+const _errs243 = errors;
+if(errors === _errs243){
+if(Array.isArray(data63)){
+if(data63.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data63.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid105 = true;
+const len7 = data63.length;
+for(let i7=0; i7<len7; i7++){
+let data64 = data63[i7];
+const _errs245 = errors;
+if(errors === _errs245){
+if(typeof data64 === "string"){
+if(func2(data64) > 2048){
+validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data64)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid105 = _errs245 === errors;
+if(!valid105){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs242 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err86 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs235 === errors;
+if(valid14){
+const _errs247 = errors;
+const _errs248 = errors;
+let valid106 = true;
+const _errs249 = errors;
+const _errs250 = errors;
+const _errs251 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data65 = data.field;
+const _errs252 = errors;
+if(!(((((data65 === "name") || (data65 === "lostReason")) || (data65 === "source")) || (data65 === "nextStep")) || (data65 === "competitor"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid108 = _errs252 === errors;
+}
+else {
+var valid108 = true;
+}
+if(valid108){
+if(data.op !== undefined){
+let data66 = data.op;
+const _errs253 = errors;
+if(!(((data66 === "eq") || (data66 === "ne")) || (data66 === "startsWith"))){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+var valid108 = _errs253 === errors;
+}
+else {
+var valid108 = true;
+}
+}
+}
+var valid107 = _errs251 === errors;
+if(valid107){
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+else {
+errors = _errs250;
+if(vErrors !== null){
+if(_errs250){
+vErrors.length = _errs250;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs249 === errors;
+errors = _errs248;
+if(vErrors !== null){
+if(_errs248){
+vErrors.length = _errs248;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs254 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data67 = data.value;
+const _errs255 = errors;
+if(errors === _errs255){
+if(typeof data67 === "string"){
+if(func2(data67) > 2048){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data67)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs254 === errors;
+valid106 = _valid26;
+}
+if(!valid106){
+const err90 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs247 === errors;
+if(valid14){
+const _errs257 = errors;
+const _errs258 = errors;
+let valid110 = true;
+const _errs259 = errors;
+const _errs260 = errors;
+const _errs261 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data68 = data.field;
+const _errs262 = errors;
+if(!(((((data68 === "name") || (data68 === "lostReason")) || (data68 === "source")) || (data68 === "nextStep")) || (data68 === "competitor"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs262 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data69 = data.op;
+const _errs263 = errors;
+if(!((data69 === "in") || (data69 === "notIn"))){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+var valid112 = _errs263 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs261 === errors;
+if(valid111){
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+else {
+errors = _errs260;
+if(vErrors !== null){
+if(_errs260){
+vErrors.length = _errs260;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs259 === errors;
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs264 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data70 = data.value;
+const _errs265 = errors;
+if(errors === _errs265){
+if(Array.isArray(data70)){
+if(data70.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data70.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid114 = true;
+const len8 = data70.length;
+for(let i8=0; i8<len8; i8++){
+let data71 = data70[i8];
+const _errs267 = errors;
+if(errors === _errs267){
+if(typeof data71 === "string"){
+if(func2(data71) > 2048){
+validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data71)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid114 = _errs267 === errors;
+if(!valid114){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs264 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err94 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs257 === errors;
+if(valid14){
+const _errs269 = errors;
+const _errs270 = errors;
+let valid115 = true;
+const _errs271 = errors;
+const _errs272 = errors;
+const _errs273 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs274 = errors;
+if(!(data.field === "amount")){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid117 = _errs274 === errors;
+}
+else {
+var valid117 = true;
+}
+if(valid117){
+if(data.op !== undefined){
+let data73 = data.op;
+const _errs275 = errors;
+if(!((((((data73 === "eq") || (data73 === "ne")) || (data73 === "gt")) || (data73 === "gte")) || (data73 === "lt")) || (data73 === "lte"))){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var valid117 = _errs275 === errors;
+}
+else {
+var valid117 = true;
+}
+}
+}
+var valid116 = _errs273 === errors;
+if(valid116){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+else {
+errors = _errs272;
+if(vErrors !== null){
+if(_errs272){
+vErrors.length = _errs272;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs271 === errors;
+errors = _errs270;
+if(vErrors !== null){
+if(_errs270){
+vErrors.length = _errs270;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs276 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data74 = data.value;
+const _errs277 = errors;
+if(errors === _errs277){
+if(data74 && typeof data74 == "object" && !Array.isArray(data74)){
+let missing10;
+if(((data74.amount === undefined) && (missing10 = "amount")) || ((data74.currency === undefined) && (missing10 = "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs279 = errors;
+for(const key4 in data74){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs279 === errors){
+if(data74.amount !== undefined){
+let data75 = data74.amount;
+const _errs280 = errors;
+if(errors === _errs280){
+if(typeof data75 === "string"){
+if(func2(data75) > 18){
+validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data75)){
+validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid119 = _errs280 === errors;
+}
+else {
+var valid119 = true;
+}
+if(valid119){
+if(data74.currency !== undefined){
+let data76 = data74.currency;
+const _errs282 = errors;
+if(errors === _errs282){
+if(typeof data76 === "string"){
+if(func2(data76) > 3){
+validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data76) < 3){
+validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data76)){
+validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid119 = _errs282 === errors;
+}
+else {
+var valid119 = true;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs276 === errors;
+valid115 = _valid28;
+}
+if(!valid115){
+const err98 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs269 === errors;
+if(valid14){
+const _errs284 = errors;
+const _errs285 = errors;
+let valid120 = true;
+const _errs286 = errors;
+const _errs287 = errors;
+const _errs288 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs289 = errors;
+if(!(data.field === "amount")){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid122 = _errs289 === errors;
+}
+else {
+var valid122 = true;
+}
+if(valid122){
+if(data.op !== undefined){
+let data78 = data.op;
+const _errs290 = errors;
+if(!((data78 === "in") || (data78 === "notIn"))){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+var valid122 = _errs290 === errors;
+}
+else {
+var valid122 = true;
+}
+}
+}
+var valid121 = _errs288 === errors;
+if(valid121){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+else {
+errors = _errs287;
+if(vErrors !== null){
+if(_errs287){
+vErrors.length = _errs287;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs286 === errors;
+errors = _errs285;
+if(vErrors !== null){
+if(_errs285){
+vErrors.length = _errs285;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs291 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data79 = data.value;
+const _errs292 = errors;
+if(errors === _errs292){
+if(Array.isArray(data79)){
+if(data79.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data79.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid124 = true;
+const len9 = data79.length;
+for(let i9=0; i9<len9; i9++){
+let data80 = data79[i9];
+const _errs294 = errors;
+if(errors === _errs294){
+if(data80 && typeof data80 == "object" && !Array.isArray(data80)){
+let missing11;
+if(((data80.amount === undefined) && (missing11 = "amount")) || ((data80.currency === undefined) && (missing11 = "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs296 = errors;
+for(const key5 in data80){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs296 === errors){
+if(data80.amount !== undefined){
+let data81 = data80.amount;
+const _errs297 = errors;
+if(errors === _errs297){
+if(typeof data81 === "string"){
+if(func2(data81) > 18){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data81)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid125 = _errs297 === errors;
+}
+else {
+var valid125 = true;
+}
+if(valid125){
+if(data80.currency !== undefined){
+let data82 = data80.currency;
+const _errs299 = errors;
+if(errors === _errs299){
+if(typeof data82 === "string"){
+if(func2(data82) > 3){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data82) < 3){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data82)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid125 = _errs299 === errors;
+}
+else {
+var valid125 = true;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid124 = _errs294 === errors;
+if(!valid124){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs291 === errors;
+valid120 = _valid29;
+}
+if(!valid120){
+const err102 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs284 === errors;
+if(valid14){
+const _errs301 = errors;
+const _errs302 = errors;
+let valid126 = true;
+const _errs303 = errors;
+const _errs304 = errors;
+const _errs305 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs306 = errors;
+if(!(data.field === "amount")){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid128 = _errs306 === errors;
+}
+else {
+var valid128 = true;
+}
+if(valid128){
+if(data.op !== undefined){
+const _errs307 = errors;
+if(!(data.op === "between")){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+var valid128 = _errs307 === errors;
+}
+else {
+var valid128 = true;
+}
+}
+}
+var valid127 = _errs305 === errors;
+if(valid127){
+const err105 = {};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+else {
+errors = _errs304;
+if(vErrors !== null){
+if(_errs304){
+vErrors.length = _errs304;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs303 === errors;
+errors = _errs302;
+if(vErrors !== null){
+if(_errs302){
+vErrors.length = _errs302;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs308 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data85 = data.value;
+const _errs309 = errors;
+if(errors === _errs309){
+if(Array.isArray(data85)){
+if(data85.length > 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data85.length < 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid130 = true;
+const len10 = data85.length;
+for(let i10=0; i10<len10; i10++){
+let data86 = data85[i10];
+const _errs311 = errors;
+if(errors === _errs311){
+if(data86 && typeof data86 == "object" && !Array.isArray(data86)){
+let missing12;
+if(((data86.amount === undefined) && (missing12 = "amount")) || ((data86.currency === undefined) && (missing12 = "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs313 = errors;
+for(const key6 in data86){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs313 === errors){
+if(data86.amount !== undefined){
+let data87 = data86.amount;
+const _errs314 = errors;
+if(errors === _errs314){
+if(typeof data87 === "string"){
+if(func2(data87) > 18){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data87)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid131 = _errs314 === errors;
+}
+else {
+var valid131 = true;
+}
+if(valid131){
+if(data86.currency !== undefined){
+let data88 = data86.currency;
+const _errs316 = errors;
+if(errors === _errs316){
+if(typeof data88 === "string"){
+if(func2(data88) > 3){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data88) < 3){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data88)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid131 = _errs316 === errors;
+}
+else {
+var valid131 = true;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid130 = _errs311 === errors;
+if(!valid130){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs308 === errors;
+valid126 = _valid30;
+}
+if(!valid126){
+const err106 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs301 === errors;
+if(valid14){
+const _errs318 = errors;
+const _errs319 = errors;
+let valid132 = true;
+const _errs320 = errors;
+const _errs321 = errors;
+const _errs322 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs323 = errors;
+if(!(data.field === "expectedCloseDate")){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid134 = _errs323 === errors;
+}
+else {
+var valid134 = true;
+}
+if(valid134){
+if(data.op !== undefined){
+let data90 = data.op;
+const _errs324 = errors;
+if(!((((((data90 === "eq") || (data90 === "ne")) || (data90 === "gt")) || (data90 === "gte")) || (data90 === "lt")) || (data90 === "lte"))){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var valid134 = _errs324 === errors;
+}
+else {
+var valid134 = true;
+}
+}
+}
+var valid133 = _errs322 === errors;
+if(valid133){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+else {
+errors = _errs321;
+if(vErrors !== null){
+if(_errs321){
+vErrors.length = _errs321;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs320 === errors;
+errors = _errs319;
+if(vErrors !== null){
+if(_errs319){
+vErrors.length = _errs319;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs325 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data91 = data.value;
+const _errs326 = errors;
+if(errors === _errs326){
+if(errors === _errs326){
+if(typeof data91 === "string"){
+if(func2(data91) > 10){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data91)){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data91))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid31 = _errs325 === errors;
+valid132 = _valid31;
+}
+if(!valid132){
+const err110 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs318 === errors;
+if(valid14){
+const _errs328 = errors;
+const _errs329 = errors;
+let valid136 = true;
+const _errs330 = errors;
+const _errs331 = errors;
+const _errs332 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs333 = errors;
+if(!(data.field === "expectedCloseDate")){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid138 = _errs333 === errors;
+}
+else {
+var valid138 = true;
+}
+if(valid138){
+if(data.op !== undefined){
+let data93 = data.op;
+const _errs334 = errors;
+if(!((data93 === "in") || (data93 === "notIn"))){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+var valid138 = _errs334 === errors;
+}
+else {
+var valid138 = true;
+}
+}
+}
+var valid137 = _errs332 === errors;
+if(valid137){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+else {
+errors = _errs331;
+if(vErrors !== null){
+if(_errs331){
+vErrors.length = _errs331;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs330 === errors;
+errors = _errs329;
+if(vErrors !== null){
+if(_errs329){
+vErrors.length = _errs329;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs335 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data94 = data.value;
+const _errs336 = errors;
+if(errors === _errs336){
+if(Array.isArray(data94)){
+if(data94.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data94.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid140 = true;
+const len11 = data94.length;
+for(let i11=0; i11<len11; i11++){
+let data95 = data94[i11];
+const _errs338 = errors;
+if(errors === _errs338){
+if(errors === _errs338){
+if(typeof data95 === "string"){
+if(func2(data95) > 10){
+validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data95)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data95))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid140 = _errs338 === errors;
+if(!valid140){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid32 = _errs335 === errors;
+valid136 = _valid32;
+}
+if(!valid136){
+const err114 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs328 === errors;
+if(valid14){
+const _errs340 = errors;
+const _errs341 = errors;
+let valid141 = true;
+const _errs342 = errors;
+const _errs343 = errors;
+const _errs344 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs345 = errors;
+if(!(data.field === "expectedCloseDate")){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid143 = _errs345 === errors;
+}
+else {
+var valid143 = true;
+}
+if(valid143){
+if(data.op !== undefined){
+const _errs346 = errors;
+if(!(data.op === "between")){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+var valid143 = _errs346 === errors;
+}
+else {
+var valid143 = true;
+}
+}
+}
+var valid142 = _errs344 === errors;
+if(valid142){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+else {
+errors = _errs343;
+if(vErrors !== null){
+if(_errs343){
+vErrors.length = _errs343;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs342 === errors;
+errors = _errs341;
+if(vErrors !== null){
+if(_errs341){
+vErrors.length = _errs341;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs347 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data98 = data.value;
+const _errs348 = errors;
+if(errors === _errs348){
+if(Array.isArray(data98)){
+if(data98.length > 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data98.length < 2){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid145 = true;
+const len12 = data98.length;
+for(let i12=0; i12<len12; i12++){
+let data99 = data98[i12];
+const _errs350 = errors;
+if(errors === _errs350){
+if(errors === _errs350){
+if(typeof data99 === "string"){
+if(func2(data99) > 10){
+validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data99)){
+validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data99))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid145 = _errs350 === errors;
+if(!valid145){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs347 === errors;
+valid141 = _valid33;
+}
+if(!valid141){
+const err118 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs340 === errors;
+if(valid14){
+const _errs352 = errors;
+const _errs353 = errors;
+let valid146 = true;
+const _errs354 = errors;
+const _errs355 = errors;
+const _errs356 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs357 = errors;
+if(!(data.field === "type")){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid148 = _errs357 === errors;
+}
+else {
+var valid148 = true;
+}
+if(valid148){
+if(data.op !== undefined){
+let data101 = data.op;
+const _errs358 = errors;
+if(!((data101 === "eq") || (data101 === "ne"))){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+var valid148 = _errs358 === errors;
+}
+else {
+var valid148 = true;
+}
+}
+}
+var valid147 = _errs356 === errors;
+if(valid147){
+const err121 = {};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+else {
+errors = _errs355;
+if(vErrors !== null){
+if(_errs355){
+vErrors.length = _errs355;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs354 === errors;
+errors = _errs353;
+if(vErrors !== null){
+if(_errs353){
+vErrors.length = _errs353;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs359 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data102 = data.value;
+if(typeof data102 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data102 === "new_business") || (data102 === "existing_business")) || (data102 === "renewal"))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid34 = _errs359 === errors;
+valid146 = _valid34;
+}
+if(!valid146){
+const err122 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs352 === errors;
+if(valid14){
+const _errs362 = errors;
+const _errs363 = errors;
+let valid150 = true;
+const _errs364 = errors;
+const _errs365 = errors;
+const _errs366 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs367 = errors;
+if(!(data.field === "type")){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid152 = _errs367 === errors;
+}
+else {
+var valid152 = true;
+}
+if(valid152){
+if(data.op !== undefined){
+let data104 = data.op;
+const _errs368 = errors;
+if(!((data104 === "in") || (data104 === "notIn"))){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var valid152 = _errs368 === errors;
+}
+else {
+var valid152 = true;
+}
+}
+}
+var valid151 = _errs366 === errors;
+if(valid151){
+const err125 = {};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+else {
+errors = _errs365;
+if(vErrors !== null){
+if(_errs365){
+vErrors.length = _errs365;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs364 === errors;
+errors = _errs363;
+if(vErrors !== null){
+if(_errs363){
+vErrors.length = _errs363;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs369 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data105 = data.value;
+const _errs370 = errors;
+if(errors === _errs370){
+if(Array.isArray(data105)){
+if(data105.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data105.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid154 = true;
+const len13 = data105.length;
+for(let i13=0; i13<len13; i13++){
+let data106 = data105[i13];
+const _errs372 = errors;
+if(typeof data106 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data106 === "new_business") || (data106 === "existing_business")) || (data106 === "renewal"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid154 = _errs372 === errors;
+if(!valid154){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid35 = _errs369 === errors;
+valid150 = _valid35;
+}
+if(!valid150){
+const err126 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs362 === errors;
+if(valid14){
+const _errs374 = errors;
+const _errs375 = errors;
+let valid155 = true;
+const _errs376 = errors;
+const _errs377 = errors;
+const _errs378 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs379 = errors;
+if(!(data.field === "status")){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid157 = _errs379 === errors;
+}
+else {
+var valid157 = true;
+}
+if(valid157){
+if(data.op !== undefined){
+let data108 = data.op;
+const _errs380 = errors;
+if(!((data108 === "eq") || (data108 === "ne"))){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+var valid157 = _errs380 === errors;
+}
+else {
+var valid157 = true;
+}
+}
+}
+var valid156 = _errs378 === errors;
+if(valid156){
+const err129 = {};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+else {
+errors = _errs377;
+if(vErrors !== null){
+if(_errs377){
+vErrors.length = _errs377;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs376 === errors;
+errors = _errs375;
+if(vErrors !== null){
+if(_errs375){
+vErrors.length = _errs375;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs381 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data109 = data.value;
+if(typeof data109 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data109 === "open") || (data109 === "won")) || (data109 === "lost"))){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[34].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid36 = _errs381 === errors;
+valid155 = _valid36;
+}
+if(!valid155){
+const err130 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs374 === errors;
+if(valid14){
+const _errs384 = errors;
+const _errs385 = errors;
+let valid159 = true;
+const _errs386 = errors;
+const _errs387 = errors;
+const _errs388 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs389 = errors;
+if(!(data.field === "status")){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid161 = _errs389 === errors;
+}
+else {
+var valid161 = true;
+}
+if(valid161){
+if(data.op !== undefined){
+let data111 = data.op;
+const _errs390 = errors;
+if(!((data111 === "in") || (data111 === "notIn"))){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+var valid161 = _errs390 === errors;
+}
+else {
+var valid161 = true;
+}
+}
+}
+var valid160 = _errs388 === errors;
+if(valid160){
+const err133 = {};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+else {
+errors = _errs387;
+if(vErrors !== null){
+if(_errs387){
+vErrors.length = _errs387;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs386 === errors;
+errors = _errs385;
+if(vErrors !== null){
+if(_errs385){
+vErrors.length = _errs385;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs391 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data112 = data.value;
+const _errs392 = errors;
+if(errors === _errs392){
+if(Array.isArray(data112)){
+if(data112.length > 200){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data112.length < 1){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid163 = true;
+const len14 = data112.length;
+for(let i14=0; i14<len14; i14++){
+let data113 = data112[i14];
+const _errs394 = errors;
+if(typeof data113 !== "string"){
+validate309.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data113 === "open") || (data113 === "won")) || (data113 === "lost"))){
+validate309.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[35].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid163 = _errs394 === errors;
+if(!valid163){
+break;
+}
+}
+}
+}
+}
+else {
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid37 = _errs391 === errors;
+valid159 = _valid37;
+}
+if(!valid159){
+const err134 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs384 === errors;
+if(valid14){
+const _errs396 = errors;
+const _errs397 = errors;
+let valid164 = true;
+const _errs398 = errors;
+const _errs399 = errors;
+const _errs400 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data114 = data.field;
+const _errs401 = errors;
+if(!((((((((((((((((data114 === "createdBy.id") || (data114 === "updatedBy.id")) || (data114 === "teamId")) || (data114 === "accountId")) || (data114 === "primaryContactId")) || (data114 === "amount")) || (data114 === "probability")) || (data114 === "expectedCloseDate")) || (data114 === "lostReason")) || (data114 === "type")) || (data114 === "source")) || (data114 === "nextStep")) || (data114 === "competitor")) || (data114 === "description")) || (data114 === "closedAt")) || (data114 === "originLeadId"))){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid166 = _errs401 === errors;
+}
+else {
+var valid166 = true;
+}
+if(valid166){
+if(data.op !== undefined){
+const _errs402 = errors;
+if(!(data.op === "isNull")){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+var valid166 = _errs402 === errors;
+}
+else {
+var valid166 = true;
+}
+}
+}
+var valid165 = _errs400 === errors;
+if(valid165){
+const err137 = {};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+else {
+errors = _errs399;
+if(vErrors !== null){
+if(_errs399){
+vErrors.length = _errs399;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs398 === errors;
+errors = _errs397;
+if(vErrors !== null){
+if(_errs397){
+vErrors.length = _errs397;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs403 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid38 = _errs403 === errors;
+valid164 = _valid38;
+}
+if(!valid164){
+const err138 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs396 === errors;
+if(valid14){
+const _errs406 = errors;
+const _errs407 = errors;
+let valid168 = true;
+const _errs408 = errors;
+const _errs409 = errors;
+const _errs410 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs411 = errors;
+if(!(data.field === "tags")){
+const err139 = {};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+var valid170 = _errs411 === errors;
+}
+else {
+var valid170 = true;
+}
+if(valid170){
+if(data.op !== undefined){
+const _errs412 = errors;
+if(!(data.op === "isEmpty")){
+const err140 = {};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+var valid170 = _errs412 === errors;
+}
+else {
+var valid170 = true;
+}
+}
+}
+var valid169 = _errs410 === errors;
+if(valid169){
+const err141 = {};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+else {
+errors = _errs409;
+if(vErrors !== null){
+if(_errs409){
+vErrors.length = _errs409;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid39 = _errs408 === errors;
+errors = _errs407;
+if(vErrors !== null){
+if(_errs407){
+vErrors.length = _errs407;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid39){
+const _errs413 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid39 = _errs413 === errors;
+valid168 = _valid39;
+}
+if(!valid168){
+const err142 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid14 = _errs406 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err143 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+validate309.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate309.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate308(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate308.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate309(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate309.errors : vErrors.concat(validate309.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate308.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "amount")) || (data2 === "-amount")) || (data2 === "expectedCloseDate")) || (data2 === "-expectedCloseDate"))){
+validate308.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema75.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+let data3 = data.limit;
+const _errs7 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 200 || isNaN(data3)){
+validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data3))){
+validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data4 = data.cursor;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data4 === "string"){
+if(func2(data4) > 2048){
+validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data4) < 1){
+validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data4)){
+validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs11 = errors;
+if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate308.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate308.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate307(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate308(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate308.errors : vErrors.concat(validate308.errors);
+errors = vErrors.length;
+}
+validate307.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateOpportunity_body = validate313;
+const schema78 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+
+function validate314(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema65.properties, key0))){
-validate289.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema78.properties, key0))){
+validate314.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -7297,23 +26256,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate289.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema65.properties.probability.type},message:"must be integer,null"}];
+validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema78.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate289.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate289.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate289.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -7328,8 +26287,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate170(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate177(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -7354,11 +26313,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate289.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema65.properties.type.type},message:"must be string,null"}];
+validate314.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema78.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate289.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema65.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate314.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema78.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -7433,23 +26392,23 @@ var valid0 = true;
 }
 }
 else {
-validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate314.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate289.errors = vErrors;
+validate314.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate288(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate313(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate289(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
+if(!(validate314(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate314.errors : vErrors.concat(validate314.errors);
 errors = vErrors.length;
 }
-validate288.errors = vErrors;
+validate313.errors = vErrors;
 return errors === 0;
 }
 
@@ -7476,18 +26435,21 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   acceptInvitation: { query: fromText.register_query, body: fromJson.acceptInvitation_body },
   listAccounts: { query: fromText.listAccounts_query },
   createAccount: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createAccount_body },
+  queryAccounts: { query: fromText.register_query, body: fromJson.queryAccounts_body },
   getAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateAccount_body },
   deleteAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },
   listContacts: { query: fromText.listContacts_query },
   createContact: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createContact_body },
+  queryContacts: { query: fromText.register_query, body: fromJson.queryContacts_body },
   getContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateContact_body },
   deleteContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },
   listLeads: { query: fromText.listLeads_query },
   createLead: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createLead_body },
+  queryLeads: { query: fromText.register_query, body: fromJson.queryLeads_body },
   getLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateLead_body },
   deleteLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
@@ -7495,6 +26457,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   convertLead: { params: fromText.getLead_params, query: fromText.convertLead_query, headers: fromText.deactivateUser_headers, body: fromJson.convertLead_body },
   listOpportunities: { query: fromText.listOpportunities_query },
   createOpportunity: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createOpportunity_body },
+  queryOpportunities: { query: fromText.register_query, body: fromJson.queryOpportunities_body },
   getOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateOpportunity_body },
   deleteOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },

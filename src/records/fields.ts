@@ -30,6 +30,10 @@ export type Field<Value> = {
   /** How lists compare with it: the column and the form of the value there. */
   readonly match?: { column: PgColumn; encode(value: unknown): unknown }
   readonly target?: Target
+  /** Of money: where amount and currency are. */
+  readonly money?: { units: PgColumn; currency: PgColumn }
+  /** Of an object in several columns: where its properties are. */
+  readonly parts?: Readonly<Record<string, PgColumn>>
 }
 
 export const keyOf = (column: AnyPgColumn): string => postgres.toCamel(column.name)
@@ -96,6 +100,7 @@ export function money(units: PgColumn, currency: PgColumn): Field<Money | null> 
       row[unitsKey] = value && toMinorUnits(value, pointer)
       row[currencyKey] = value?.currency ?? null
     },
+    money: { units, currency },
   }
 }
 

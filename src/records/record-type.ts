@@ -170,6 +170,7 @@ function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['schemas'][
       row[typeKey] = value.type
       row[idKey] = value.id
     },
+    parts: { type, id },
   }
 }
 

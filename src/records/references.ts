@@ -36,12 +36,24 @@ export function references(
 }
 
 function check(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
-  const table = target.table() as unknown as Parameters<typeof within>[0]
-  const reachable = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
   const id = sql`${parameter(parameterOf(name))}::uuid`
-  const condition = target.condition ? sql` and ${target.condition()}` : sql``
-  return sql`(${id} is null or exists (select from ${target.table()} where ${reachable} and ${target.id() as AnyPgColumn} = ${id}${condition}))`
+  return sql`(${id} is null or ${reachable(target, level, id)})`
 }
+
+/** Whether there is something with this id that a caller with this level of the target's permission may see. */
+export function reachable(target: Target, level: ReturnType<typeof levelOf>, id: SQL): SQL {
+  const table = target.table() as unknown as Parameters<typeof within>[0]
+  const seen = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
+  const condition = target.condition ? sql` and ${target.condition()}` : sql``
+  return sql`exists (select from ${target.table()} where ${seen} and ${target.id() as AnyPgColumn} = ${id}${condition})`
+}
+
+/** The fault of a reference to nothing, or to what the caller may not see. */
+export const missingReference = (pointer: string): Fault => ({
+  pointer,
+  code: 'missing_reference',
+  message: 'must be the id of an existing resource',
+})
 
 /** The parameters of the checks: the id behind each name, or null for what need not be checked. */
 export function referenceParameters({ names }: References, ids: Record<string, unknown>): Record<string, unknown> {
@@ -62,15 +74,7 @@ export const compileChecks = (name: string, { names, checks }: References) =>
  * Complains about references to nothing, or to what the caller may not see: the two look the same.
  * @throws InvalidRequest
  */
-export function assertReferences({ names }: References, found: Record<string, unknown>, prefix = ''): void {
-  const faults = names
-    .filter((name) => found[name] === false)
-    .map(
-      (name): Fault => ({
-        pointer: `${prefix}/${name}`,
-        code: 'missing_reference',
-        message: 'must be the id of an existing resource',
-      }),
-    )
+export function assertReferences({ names }: References, found: Record<string, unknown>): void {
+  const faults = names.filter((name) => found[name] === false).map((name) => missingReference(`/${name}`))
   if (faults.length > 0) throw new InvalidRequest(...faults)
 }

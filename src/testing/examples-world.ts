@@ -66,7 +66,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
   const steps = [
-    at('POST', path.replace(/\/(\{.*|accept$)/, '')),
+    at('POST', path.replace(/\/(\{.*|accept$|query$)/, '')),
     path.endsWith('/restore') && at('DELETE', path.replace('/restore', '')),
     path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
   ]

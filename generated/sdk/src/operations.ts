@@ -105,6 +105,11 @@ export function createAccount(client: Client, options: Options<'createAccount'>)
   return call(client, { method: 'POST', path: '/api/v1/accounts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Query accounts. `POST /api/v1/accounts/query` */
+export function queryAccounts(client: Client, options: Options<'queryAccounts'>): Promise<Result<'queryAccounts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/query', mediaType: 'application/json' }, options)
+}
+
 /** Get an account. `GET /api/v1/accounts/{accountId}` */
 export function getAccount(client: Client, options: Options<'getAccount'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccount', Exclude<Result<'getAccount'>['status'], 304>>>
 export function getAccount(client: Client, options: Options<'getAccount'>): Promise<Result<'getAccount'>>
@@ -137,6 +142,11 @@ export function createContact(client: Client, options: Options<'createContact'>)
   return call(client, { method: 'POST', path: '/api/v1/contacts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Query contacts. `POST /api/v1/contacts/query` */
+export function queryContacts(client: Client, options: Options<'queryContacts'>): Promise<Result<'queryContacts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/query', mediaType: 'application/json' }, options)
+}
+
 /** Get a contact. `GET /api/v1/contacts/{contactId}` */
 export function getContact(client: Client, options: Options<'getContact'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContact', Exclude<Result<'getContact'>['status'], 304>>>
 export function getContact(client: Client, options: Options<'getContact'>): Promise<Result<'getContact'>>
@@ -167,6 +177,11 @@ export function listLeads(client: Client, options?: Options<'listLeads'>): Promi
 /** Create a lead. `POST /api/v1/leads` */
 export function createLead(client: Client, options: Options<'createLead'>): Promise<Result<'createLead'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Query leads. `POST /api/v1/leads/query` */
+export function queryLeads(client: Client, options: Options<'queryLeads'>): Promise<Result<'queryLeads'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/query', mediaType: 'application/json' }, options)
 }
 
 /** Get a lead. `GET /api/v1/leads/{leadId}` */
@@ -204,6 +219,11 @@ export function listOpportunities(client: Client, options?: Options<'listOpportu
 /** Create an opportunity. `POST /api/v1/opportunities` */
 export function createOpportunity(client: Client, options: Options<'createOpportunity'>): Promise<Result<'createOpportunity'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Query opportunities. `POST /api/v1/opportunities/query` */
+export function queryOpportunities(client: Client, options: Options<'queryOpportunities'>): Promise<Result<'queryOpportunities'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/query', mediaType: 'application/json' }, options)
 }
 
 /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */

@@ -23,6 +23,7 @@ const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthW
 
 export const cases = {
   listAccounts: verbs.list,
+  queryAccounts: verbs.query,
   createAccount: { ...verbs.create, 409: duplicate.create },
   getAccount: verbs.get,
   updateAccount: { ...verbs.update, 409: duplicate.update },

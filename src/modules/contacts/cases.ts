@@ -15,6 +15,7 @@ const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada
 
 export const cases = {
   listContacts: verbs.list,
+  queryContacts: verbs.query,
   createContact: { ...verbs.create, 409: duplicate.create },
   getContact: verbs.get,
   updateContact: { ...verbs.update, 409: duplicate.update },

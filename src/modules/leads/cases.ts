@@ -28,6 +28,7 @@ type Result = Record<'account' | 'contact' | 'opportunity', { record: { id: stri
 
 export const cases = {
   listLeads: verbs.list,
+  queryLeads: verbs.query,
   createLead: verbs.create,
   getLead: verbs.get,
   updateLead: verbs.update,

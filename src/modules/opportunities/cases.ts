@@ -18,6 +18,7 @@ const verbs = recordCases({
 
 export const cases = {
   listOpportunities: verbs.list,
+  queryOpportunities: verbs.query,
   createOpportunity: verbs.create,
   getOpportunity: verbs.get,
   updateOpportunity: verbs.update,
