@@ -1244,7 +1244,7 @@ export interface components {
             linkedinUrl?: components["schemas"]["OptionalUrl"];
             lifecycleStage?: components["schemas"]["LifecycleStage"];
         };
-        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. */
+        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. */
         AccountFilter: {
             and: components["schemas"]["AccountFilter"][];
         } | {
@@ -1253,102 +1253,102 @@ export interface components {
             not: components["schemas"]["AccountFilter"];
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId" | "parentAccount.id" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.ownerId" | "parentAccount.teamId" | "parentAccount.parentAccountId";
             /** @enum {string} */
             op: "eq" | "ne";
             /** Format: uuid */
             value: string;
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId" | "parentAccount.id" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.ownerId" | "parentAccount.teamId" | "parentAccount.parentAccountId";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "version" | "numberOfEmployees";
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: int32 */
             value: number;
         } | {
             /** @enum {string} */
-            field: "version" | "numberOfEmployees";
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
             /** @enum {string} */
             op: "in" | "notIn";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "version" | "numberOfEmployees";
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
             /** @enum {string} */
             op: "between";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt";
+            field: "createdAt" | "updatedAt" | "parentAccount.createdAt" | "parentAccount.updatedAt";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: date-time */
             value: string;
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt";
+            field: "createdAt" | "updatedAt" | "parentAccount.createdAt" | "parentAccount.updatedAt";
             /** @enum {string} */
             op: "between";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "parentAccount.createdBy.type" | "parentAccount.updatedBy.type";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "user" | "system";
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "parentAccount.createdBy.type" | "parentAccount.updatedBy.type";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("user" | "system")[];
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "parentAccount.tags";
             /** @enum {string} */
             op: "has";
             value: string;
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "parentAccount.tags";
             /** @enum {string} */
             op: "hasAny" | "hasAll";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl";
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "parentAccount.name" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl";
             /** @enum {string} */
             op: "eq" | "ne" | "startsWith";
             value: string;
         } | {
             /** @enum {string} */
-            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl";
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "parentAccount.name" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "type";
+            field: "type" | "parentAccount.type";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
         } | {
             /** @enum {string} */
-            field: "type";
+            field: "type" | "parentAccount.type";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
         } | {
             /** @enum {string} */
-            field: "annualRevenue";
+            field: "annualRevenue" | "parentAccount.annualRevenue";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             value: {
@@ -1362,7 +1362,7 @@ export interface components {
             };
         } | {
             /** @enum {string} */
-            field: "annualRevenue";
+            field: "annualRevenue" | "parentAccount.annualRevenue";
             /** @enum {string} */
             op: "in" | "notIn";
             value: {
@@ -1376,7 +1376,7 @@ export interface components {
             }[];
         } | {
             /** @enum {string} */
-            field: "annualRevenue";
+            field: "annualRevenue" | "parentAccount.annualRevenue";
             /** @enum {string} */
             op: "between";
             value: {
@@ -1390,30 +1390,37 @@ export interface components {
             }[];
         } | {
             /** @enum {string} */
-            field: "lifecycleStage";
+            field: "lifecycleStage" | "parentAccount.lifecycleStage";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
         } | {
             /** @enum {string} */
-            field: "lifecycleStage";
+            field: "lifecycleStage" | "parentAccount.lifecycleStage";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
         } | {
             /** @enum {string} */
-            field: "createdBy.id" | "updatedBy.id" | "teamId" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.teamId" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.type" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.numberOfEmployees" | "parentAccount.annualRevenue" | "parentAccount.description" | "parentAccount.billingAddress" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.parentAccountId" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl" | "parentAccount.lifecycleStage";
             /** @enum {string} */
             op: "isNull";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "parentAccount.tags";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
         };
+        /**
+         * Format: int32
+         * @description How many records a page holds.
+         */
+        PageSize: number;
+        /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+        PageCursor: string;
         /**
          * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
          * @enum {string}
@@ -1429,14 +1436,9 @@ export interface components {
              *     ]
              */
             sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
-            /**
-             * Format: int32
-             * @description How many records a page holds.
-             * @default 50
-             */
-            limit: number;
-            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
-            cursor?: string;
+            /** @default 50 */
+            limit: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of an account; what is absent stays as it is. */
@@ -1567,7 +1569,7 @@ export interface components {
             lifecycleStage?: components["schemas"]["LifecycleStage"];
             description?: components["schemas"]["OptionalLongText"];
         };
-        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. */
+        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
         ContactFilter: {
             and: components["schemas"]["ContactFilter"][];
         } | {
@@ -1576,133 +1578,188 @@ export interface components {
             not: components["schemas"]["ContactFilter"];
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "reportsTo.id" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.ownerId" | "reportsTo.teamId" | "reportsTo.accountId" | "reportsTo.reportsToId";
             /** @enum {string} */
             op: "eq" | "ne";
             /** Format: uuid */
             value: string;
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "reportsTo.id" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.ownerId" | "reportsTo.teamId" | "reportsTo.accountId" | "reportsTo.reportsToId";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "version";
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: int32 */
             value: number;
         } | {
             /** @enum {string} */
-            field: "version";
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
             /** @enum {string} */
             op: "in" | "notIn";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "version";
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
             /** @enum {string} */
             op: "between";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt";
+            field: "createdAt" | "updatedAt" | "account.createdAt" | "account.updatedAt" | "reportsTo.createdAt" | "reportsTo.updatedAt";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: date-time */
             value: string;
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt";
+            field: "createdAt" | "updatedAt" | "account.createdAt" | "account.updatedAt" | "reportsTo.createdAt" | "reportsTo.updatedAt";
             /** @enum {string} */
             op: "between";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "reportsTo.createdBy.type" | "reportsTo.updatedBy.type";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "user" | "system";
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "reportsTo.createdBy.type" | "reportsTo.updatedBy.type";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("user" | "system")[];
         } | {
             /** @enum {string} */
-            field: "tags" | "additionalEmails";
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
             /** @enum {string} */
             op: "has";
             value: string;
         } | {
             /** @enum {string} */
-            field: "tags" | "additionalEmails";
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
             /** @enum {string} */
             op: "hasAny" | "hasAll";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name";
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "reportsTo.firstName" | "reportsTo.lastName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.name";
             /** @enum {string} */
             op: "eq" | "ne" | "startsWith";
             value: string;
         } | {
             /** @enum {string} */
-            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name";
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "reportsTo.firstName" | "reportsTo.lastName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.name";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "birthdate";
+            field: "birthdate" | "reportsTo.birthdate";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: date */
             value: string;
         } | {
             /** @enum {string} */
-            field: "birthdate";
+            field: "birthdate" | "reportsTo.birthdate";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "birthdate";
+            field: "birthdate" | "reportsTo.birthdate";
             /** @enum {string} */
             op: "between";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "doNotCall" | "emailOptOut";
+            field: "doNotCall" | "emailOptOut" | "reportsTo.doNotCall" | "reportsTo.emailOptOut";
             /** @enum {string} */
             op: "eq" | "ne";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "lifecycleStage";
+            field: "lifecycleStage" | "account.lifecycleStage" | "reportsTo.lifecycleStage";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
         } | {
             /** @enum {string} */
-            field: "lifecycleStage";
+            field: "lifecycleStage" | "account.lifecycleStage" | "reportsTo.lifecycleStage";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
         } | {
             /** @enum {string} */
-            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "lifecycleStage" | "description";
+            field: "account.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "lifecycleStage" | "description" | "account.createdBy.id" | "account.updatedBy.id" | "account.teamId" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.annualRevenue" | "account.description" | "account.billingAddress" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.teamId" | "reportsTo.firstName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.accountId" | "reportsTo.reportsToId" | "reportsTo.mailingAddress" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.birthdate" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.lifecycleStage" | "reportsTo.description";
             /** @enum {string} */
             op: "isNull";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags" | "additionalEmails";
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
@@ -1717,14 +1774,9 @@ export interface components {
              *     ]
              */
             sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
-            /**
-             * Format: int32
-             * @description How many records a page holds.
-             * @default 50
-             */
-            limit: number;
-            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
-            cursor?: string;
+            /** @default 50 */
+            limit: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of a contact; what is absent stays as it is. */
@@ -2079,14 +2131,9 @@ export interface components {
              *     ]
              */
             sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
-            /**
-             * Format: int32
-             * @description How many records a page holds.
-             * @default 50
-             */
-            limit: number;
-            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
-            cursor?: string;
+            /** @default 50 */
+            limit: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of a lead; what is absent stays as it is. */
@@ -2274,7 +2321,7 @@ export interface components {
             competitor?: components["schemas"]["OptionalText"];
             description?: components["schemas"]["OptionalLongText"];
         };
-        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. */
+        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
         OpportunityFilter: {
             and: components["schemas"]["OpportunityFilter"][];
         } | {
@@ -2283,89 +2330,89 @@ export interface components {
             not: components["schemas"]["OpportunityFilter"];
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "primaryContact.id" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.ownerId" | "primaryContact.teamId" | "primaryContact.accountId" | "primaryContact.reportsToId";
             /** @enum {string} */
             op: "eq" | "ne";
             /** Format: uuid */
             value: string;
         } | {
             /** @enum {string} */
-            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId";
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "primaryContact.id" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.ownerId" | "primaryContact.teamId" | "primaryContact.accountId" | "primaryContact.reportsToId";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "version" | "probability";
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: int32 */
             value: number;
         } | {
             /** @enum {string} */
-            field: "version" | "probability";
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
             /** @enum {string} */
             op: "in" | "notIn";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "version" | "probability";
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
             /** @enum {string} */
             op: "between";
             value: number[];
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt";
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt" | "account.createdAt" | "account.updatedAt" | "primaryContact.createdAt" | "primaryContact.updatedAt";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: date-time */
             value: string;
         } | {
             /** @enum {string} */
-            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt";
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt" | "account.createdAt" | "account.updatedAt" | "primaryContact.createdAt" | "primaryContact.updatedAt";
             /** @enum {string} */
             op: "between";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "primaryContact.createdBy.type" | "primaryContact.updatedBy.type";
             /** @enum {string} */
             op: "eq" | "ne";
             /** @enum {string} */
             value: "user" | "system";
         } | {
             /** @enum {string} */
-            field: "createdBy.type" | "updatedBy.type";
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "primaryContact.createdBy.type" | "primaryContact.updatedBy.type";
             /** @enum {string} */
             op: "in" | "notIn";
             value: ("user" | "system")[];
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
             /** @enum {string} */
             op: "has";
             value: string;
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
             /** @enum {string} */
             op: "hasAny" | "hasAll";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "name" | "lostReason" | "source" | "nextStep" | "competitor";
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "primaryContact.firstName" | "primaryContact.lastName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.name";
             /** @enum {string} */
             op: "eq" | "ne" | "startsWith";
             value: string;
         } | {
             /** @enum {string} */
-            field: "name" | "lostReason" | "source" | "nextStep" | "competitor";
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "primaryContact.firstName" | "primaryContact.lastName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.name";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "amount";
+            field: "amount" | "account.annualRevenue";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             value: {
@@ -2379,7 +2426,7 @@ export interface components {
             };
         } | {
             /** @enum {string} */
-            field: "amount";
+            field: "amount" | "account.annualRevenue";
             /** @enum {string} */
             op: "in" | "notIn";
             value: {
@@ -2393,7 +2440,7 @@ export interface components {
             }[];
         } | {
             /** @enum {string} */
-            field: "amount";
+            field: "amount" | "account.annualRevenue";
             /** @enum {string} */
             op: "between";
             value: {
@@ -2407,20 +2454,20 @@ export interface components {
             }[];
         } | {
             /** @enum {string} */
-            field: "expectedCloseDate";
+            field: "expectedCloseDate" | "primaryContact.birthdate";
             /** @enum {string} */
             op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
             /** Format: date */
             value: string;
         } | {
             /** @enum {string} */
-            field: "expectedCloseDate";
+            field: "expectedCloseDate" | "primaryContact.birthdate";
             /** @enum {string} */
             op: "in" | "notIn";
             value: string[];
         } | {
             /** @enum {string} */
-            field: "expectedCloseDate";
+            field: "expectedCloseDate" | "primaryContact.birthdate";
             /** @enum {string} */
             op: "between";
             value: string[];
@@ -2452,13 +2499,45 @@ export interface components {
             value: ("open" | "won" | "lost")[];
         } | {
             /** @enum {string} */
-            field: "createdBy.id" | "updatedBy.id" | "teamId" | "accountId" | "primaryContactId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "closedAt" | "originLeadId";
+            field: "account.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "account.lifecycleStage" | "primaryContact.lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "account.lifecycleStage" | "primaryContact.lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "primaryContact.doNotCall" | "primaryContact.emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "accountId" | "primaryContactId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "closedAt" | "originLeadId" | "account.createdBy.id" | "account.updatedBy.id" | "account.teamId" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.annualRevenue" | "account.description" | "account.billingAddress" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.teamId" | "primaryContact.firstName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.accountId" | "primaryContact.reportsToId" | "primaryContact.mailingAddress" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.birthdate" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.lifecycleStage" | "primaryContact.description";
             /** @enum {string} */
             op: "isNull";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
@@ -2473,14 +2552,9 @@ export interface components {
              *     ]
              */
             sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
-            /**
-             * Format: int32
-             * @description How many records a page holds.
-             * @default 50
-             */
-            limit: number;
-            /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
-            cursor?: string;
+            /** @default 50 */
+            limit: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
         };
         /** @description A merge patch (RFC 7396) of an opportunity; what is absent stays as it is. */

@@ -4599,8 +4599,8 @@ return errors === 0;
 }
 
 exports.queryAccounts_body = validate127;
-const schema50 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
-const schema51 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","version","numberOfEmployees","createdAt","updatedAt","createdBy.type","updatedBy.type","tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","type","annualRevenue","lifecycleStage","description","billingAddress","shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","type","lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const schema50 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema51 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId","version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees","createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type","tags","parentAccount.tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","type","parentAccount.type","annualRevenue","parentAccount.annualRevenue","lifecycleStage","parentAccount.lifecycleStage","description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","parentAccount.id","parentAccount.ownerId","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.parentAccountId","type","parentAccount.type","lifecycleStage","parentAccount.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","parentAccount.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","parentAccount.numberOfEmployees","annualRevenue","parentAccount.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","parentAccount.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.type","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.numberOfEmployees","parentAccount.annualRevenue","parentAccount.description","parentAccount.billingAddress","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.parentAccountId","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","parentAccount.lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
 const wrapper0 = {validate: validate129};
 const formats24 = require("ajv-formats/dist/formats").fullFormats["date-time"];
 const pattern14 = new RegExp("^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$", "u");
@@ -5094,7 +5094,7 @@ const _errs43 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
-if(!((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "parentAccountId")) || (data5 === "version")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "name")) || (data5 === "legalName")) || (data5 === "domain")) || (data5 === "website")) || (data5 === "industry")) || (data5 === "phone")) || (data5 === "email")) || (data5 === "billingAddress.street1")) || (data5 === "billingAddress.street2")) || (data5 === "billingAddress.city")) || (data5 === "billingAddress.region")) || (data5 === "billingAddress.postalCode")) || (data5 === "billingAddress.countryCode")) || (data5 === "shippingAddress.street1")) || (data5 === "shippingAddress.street2")) || (data5 === "shippingAddress.city")) || (data5 === "shippingAddress.region")) || (data5 === "shippingAddress.postalCode")) || (data5 === "shippingAddress.countryCode")) || (data5 === "source")) || (data5 === "taxId")) || (data5 === "registrationNumber")) || (data5 === "linkedinUrl")) || (data5 === "type")) || (data5 === "annualRevenue")) || (data5 === "lifecycleStage")) || (data5 === "description")) || (data5 === "billingAddress")) || (data5 === "shippingAddress"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "parentAccountId")) || (data5 === "parentAccount.id")) || (data5 === "parentAccount.createdBy.id")) || (data5 === "parentAccount.updatedBy.id")) || (data5 === "parentAccount.ownerId")) || (data5 === "parentAccount.teamId")) || (data5 === "parentAccount.parentAccountId")) || (data5 === "version")) || (data5 === "numberOfEmployees")) || (data5 === "parentAccount.version")) || (data5 === "parentAccount.numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "parentAccount.createdAt")) || (data5 === "parentAccount.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "parentAccount.createdBy.type")) || (data5 === "parentAccount.updatedBy.type")) || (data5 === "tags")) || (data5 === "parentAccount.tags")) || (data5 === "name")) || (data5 === "legalName")) || (data5 === "domain")) || (data5 === "website")) || (data5 === "industry")) || (data5 === "phone")) || (data5 === "email")) || (data5 === "billingAddress.street1")) || (data5 === "billingAddress.street2")) || (data5 === "billingAddress.city")) || (data5 === "billingAddress.region")) || (data5 === "billingAddress.postalCode")) || (data5 === "billingAddress.countryCode")) || (data5 === "shippingAddress.street1")) || (data5 === "shippingAddress.street2")) || (data5 === "shippingAddress.city")) || (data5 === "shippingAddress.region")) || (data5 === "shippingAddress.postalCode")) || (data5 === "shippingAddress.countryCode")) || (data5 === "source")) || (data5 === "taxId")) || (data5 === "registrationNumber")) || (data5 === "linkedinUrl")) || (data5 === "parentAccount.name")) || (data5 === "parentAccount.legalName")) || (data5 === "parentAccount.domain")) || (data5 === "parentAccount.website")) || (data5 === "parentAccount.industry")) || (data5 === "parentAccount.phone")) || (data5 === "parentAccount.email")) || (data5 === "parentAccount.billingAddress.street1")) || (data5 === "parentAccount.billingAddress.street2")) || (data5 === "parentAccount.billingAddress.city")) || (data5 === "parentAccount.billingAddress.region")) || (data5 === "parentAccount.billingAddress.postalCode")) || (data5 === "parentAccount.billingAddress.countryCode")) || (data5 === "parentAccount.shippingAddress.street1")) || (data5 === "parentAccount.shippingAddress.street2")) || (data5 === "parentAccount.shippingAddress.city")) || (data5 === "parentAccount.shippingAddress.region")) || (data5 === "parentAccount.shippingAddress.postalCode")) || (data5 === "parentAccount.shippingAddress.countryCode")) || (data5 === "parentAccount.source")) || (data5 === "parentAccount.taxId")) || (data5 === "parentAccount.registrationNumber")) || (data5 === "parentAccount.linkedinUrl")) || (data5 === "type")) || (data5 === "parentAccount.type")) || (data5 === "annualRevenue")) || (data5 === "parentAccount.annualRevenue")) || (data5 === "lifecycleStage")) || (data5 === "parentAccount.lifecycleStage")) || (data5 === "description")) || (data5 === "billingAddress")) || (data5 === "shippingAddress")) || (data5 === "parentAccount.description")) || (data5 === "parentAccount.billingAddress")) || (data5 === "parentAccount.shippingAddress"))){
 validate129.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema51.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -5111,7 +5111,7 @@ const _errs49 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data6 = data.field;
-if(!((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type"))){
+if(!((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "parentAccount.id")) || (data6 === "parentAccount.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "parentAccount.createdBy.type")) || (data6 === "parentAccount.updatedBy.type"))){
 const err13 = {};
 if(vErrors === null){
 vErrors = [err13];
@@ -5192,7 +5192,7 @@ const _errs57 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data8 = data.field;
-if(!((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "parentAccountId")) || (data8 === "type")) || (data8 === "lifecycleStage"))){
+if(!((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "parentAccountId")) || (data8 === "parentAccount.createdBy.id")) || (data8 === "parentAccount.updatedBy.id")) || (data8 === "parentAccount.teamId")) || (data8 === "parentAccount.parentAccountId")) || (data8 === "type")) || (data8 === "parentAccount.type")) || (data8 === "lifecycleStage")) || (data8 === "parentAccount.lifecycleStage"))){
 const err16 = {};
 if(vErrors === null){
 vErrors = [err16];
@@ -5272,7 +5272,8 @@ const _errs64 = errors;
 const _errs65 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "version")){
+let data10 = data.field;
+if(!((data10 === "version") || (data10 === "parentAccount.version"))){
 const err19 = {};
 if(vErrors === null){
 vErrors = [err19];
@@ -5353,7 +5354,7 @@ const _errs73 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data12 = data.field;
-if(!((data12 === "numberOfEmployees") || (data12 === "annualRevenue"))){
+if(!((((data12 === "numberOfEmployees") || (data12 === "parentAccount.numberOfEmployees")) || (data12 === "annualRevenue")) || (data12 === "parentAccount.annualRevenue"))){
 const err22 = {};
 if(vErrors === null){
 vErrors = [err22];
@@ -5434,7 +5435,7 @@ const _errs81 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data14 = data.field;
-if(!((data14 === "createdAt") || (data14 === "updatedAt"))){
+if(!((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "parentAccount.createdAt")) || (data14 === "parentAccount.updatedAt"))){
 const err25 = {};
 if(vErrors === null){
 vErrors = [err25];
@@ -5514,7 +5515,8 @@ const _errs88 = errors;
 const _errs89 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "tags")){
+let data16 = data.field;
+if(!((data16 === "tags") || (data16 === "parentAccount.tags"))){
 const err28 = {};
 if(vErrors === null){
 vErrors = [err28];
@@ -5594,7 +5596,8 @@ const _errs96 = errors;
 const _errs97 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "name")){
+let data18 = data.field;
+if(!((data18 === "name") || (data18 === "parentAccount.name"))){
 const err31 = {};
 if(vErrors === null){
 vErrors = [err31];
@@ -5675,7 +5678,7 @@ const _errs105 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data20 = data.field;
-if(!((((((((((((((((((((((data20 === "legalName") || (data20 === "domain")) || (data20 === "website")) || (data20 === "industry")) || (data20 === "phone")) || (data20 === "email")) || (data20 === "billingAddress.street1")) || (data20 === "billingAddress.street2")) || (data20 === "billingAddress.city")) || (data20 === "billingAddress.region")) || (data20 === "billingAddress.postalCode")) || (data20 === "billingAddress.countryCode")) || (data20 === "shippingAddress.street1")) || (data20 === "shippingAddress.street2")) || (data20 === "shippingAddress.city")) || (data20 === "shippingAddress.region")) || (data20 === "shippingAddress.postalCode")) || (data20 === "shippingAddress.countryCode")) || (data20 === "source")) || (data20 === "taxId")) || (data20 === "registrationNumber")) || (data20 === "linkedinUrl"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((data20 === "legalName") || (data20 === "domain")) || (data20 === "website")) || (data20 === "industry")) || (data20 === "phone")) || (data20 === "email")) || (data20 === "billingAddress.street1")) || (data20 === "billingAddress.street2")) || (data20 === "billingAddress.city")) || (data20 === "billingAddress.region")) || (data20 === "billingAddress.postalCode")) || (data20 === "billingAddress.countryCode")) || (data20 === "shippingAddress.street1")) || (data20 === "shippingAddress.street2")) || (data20 === "shippingAddress.city")) || (data20 === "shippingAddress.region")) || (data20 === "shippingAddress.postalCode")) || (data20 === "shippingAddress.countryCode")) || (data20 === "source")) || (data20 === "taxId")) || (data20 === "registrationNumber")) || (data20 === "linkedinUrl")) || (data20 === "parentAccount.legalName")) || (data20 === "parentAccount.domain")) || (data20 === "parentAccount.website")) || (data20 === "parentAccount.industry")) || (data20 === "parentAccount.phone")) || (data20 === "parentAccount.email")) || (data20 === "parentAccount.billingAddress.street1")) || (data20 === "parentAccount.billingAddress.street2")) || (data20 === "parentAccount.billingAddress.city")) || (data20 === "parentAccount.billingAddress.region")) || (data20 === "parentAccount.billingAddress.postalCode")) || (data20 === "parentAccount.billingAddress.countryCode")) || (data20 === "parentAccount.shippingAddress.street1")) || (data20 === "parentAccount.shippingAddress.street2")) || (data20 === "parentAccount.shippingAddress.city")) || (data20 === "parentAccount.shippingAddress.region")) || (data20 === "parentAccount.shippingAddress.postalCode")) || (data20 === "parentAccount.shippingAddress.countryCode")) || (data20 === "parentAccount.source")) || (data20 === "parentAccount.taxId")) || (data20 === "parentAccount.registrationNumber")) || (data20 === "parentAccount.linkedinUrl"))){
 const err34 = {};
 if(vErrors === null){
 vErrors = [err34];
@@ -5756,7 +5759,7 @@ const _errs113 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data22 = data.field;
-if(!(((data22 === "description") || (data22 === "billingAddress")) || (data22 === "shippingAddress"))){
+if(!((((((data22 === "description") || (data22 === "billingAddress")) || (data22 === "shippingAddress")) || (data22 === "parentAccount.description")) || (data22 === "parentAccount.billingAddress")) || (data22 === "parentAccount.shippingAddress"))){
 const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
@@ -5837,7 +5840,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data24 = data.field;
 const _errs122 = errors;
-if(!((((((data24 === "id") || (data24 === "createdBy.id")) || (data24 === "updatedBy.id")) || (data24 === "ownerId")) || (data24 === "teamId")) || (data24 === "parentAccountId"))){
+if(!((((((((((((data24 === "id") || (data24 === "createdBy.id")) || (data24 === "updatedBy.id")) || (data24 === "ownerId")) || (data24 === "teamId")) || (data24 === "parentAccountId")) || (data24 === "parentAccount.id")) || (data24 === "parentAccount.createdBy.id")) || (data24 === "parentAccount.updatedBy.id")) || (data24 === "parentAccount.ownerId")) || (data24 === "parentAccount.teamId")) || (data24 === "parentAccount.parentAccountId"))){
 const err40 = {};
 if(vErrors === null){
 vErrors = [err40];
@@ -5960,7 +5963,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data27 = data.field;
 const _errs132 = errors;
-if(!((((((data27 === "id") || (data27 === "createdBy.id")) || (data27 === "updatedBy.id")) || (data27 === "ownerId")) || (data27 === "teamId")) || (data27 === "parentAccountId"))){
+if(!((((((((((((data27 === "id") || (data27 === "createdBy.id")) || (data27 === "updatedBy.id")) || (data27 === "ownerId")) || (data27 === "teamId")) || (data27 === "parentAccountId")) || (data27 === "parentAccount.id")) || (data27 === "parentAccount.createdBy.id")) || (data27 === "parentAccount.updatedBy.id")) || (data27 === "parentAccount.ownerId")) || (data27 === "parentAccount.teamId")) || (data27 === "parentAccount.parentAccountId"))){
 const err44 = {};
 if(vErrors === null){
 vErrors = [err44];
@@ -6113,7 +6116,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data31 = data.field;
 const _errs144 = errors;
-if(!((data31 === "version") || (data31 === "numberOfEmployees"))){
+if(!((((data31 === "version") || (data31 === "numberOfEmployees")) || (data31 === "parentAccount.version")) || (data31 === "parentAccount.numberOfEmployees"))){
 const err48 = {};
 if(vErrors === null){
 vErrors = [err48];
@@ -6240,7 +6243,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data34 = data.field;
 const _errs154 = errors;
-if(!((data34 === "version") || (data34 === "numberOfEmployees"))){
+if(!((((data34 === "version") || (data34 === "numberOfEmployees")) || (data34 === "parentAccount.version")) || (data34 === "parentAccount.numberOfEmployees"))){
 const err52 = {};
 if(vErrors === null){
 vErrors = [err52];
@@ -6397,7 +6400,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data38 = data.field;
 const _errs166 = errors;
-if(!((data38 === "version") || (data38 === "numberOfEmployees"))){
+if(!((((data38 === "version") || (data38 === "numberOfEmployees")) || (data38 === "parentAccount.version")) || (data38 === "parentAccount.numberOfEmployees"))){
 const err56 = {};
 if(vErrors === null){
 vErrors = [err56];
@@ -6553,7 +6556,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data42 = data.field;
 const _errs178 = errors;
-if(!((data42 === "createdAt") || (data42 === "updatedAt"))){
+if(!((((data42 === "createdAt") || (data42 === "updatedAt")) || (data42 === "parentAccount.createdAt")) || (data42 === "parentAccount.updatedAt"))){
 const err60 = {};
 if(vErrors === null){
 vErrors = [err60];
@@ -6682,7 +6685,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data45 = data.field;
 const _errs188 = errors;
-if(!((data45 === "createdAt") || (data45 === "updatedAt"))){
+if(!((((data45 === "createdAt") || (data45 === "updatedAt")) || (data45 === "parentAccount.createdAt")) || (data45 === "parentAccount.updatedAt"))){
 const err64 = {};
 if(vErrors === null){
 vErrors = [err64];
@@ -6840,7 +6843,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data49 = data.field;
 const _errs200 = errors;
-if(!((data49 === "createdBy.type") || (data49 === "updatedBy.type"))){
+if(!((((data49 === "createdBy.type") || (data49 === "updatedBy.type")) || (data49 === "parentAccount.createdBy.type")) || (data49 === "parentAccount.updatedBy.type"))){
 const err68 = {};
 if(vErrors === null){
 vErrors = [err68];
@@ -6950,7 +6953,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data52 = data.field;
 const _errs210 = errors;
-if(!((data52 === "createdBy.type") || (data52 === "updatedBy.type"))){
+if(!((((data52 === "createdBy.type") || (data52 === "updatedBy.type")) || (data52 === "parentAccount.createdBy.type")) || (data52 === "parentAccount.updatedBy.type"))){
 const err72 = {};
 if(vErrors === null){
 vErrors = [err72];
@@ -7089,8 +7092,9 @@ const _errs220 = errors;
 const _errs221 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data56 = data.field;
 const _errs222 = errors;
-if(!(data.field === "tags")){
+if(!((data56 === "tags") || (data56 === "parentAccount.tags"))){
 const err76 = {};
 if(vErrors === null){
 vErrors = [err76];
@@ -7208,8 +7212,9 @@ const _errs230 = errors;
 const _errs231 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data59 = data.field;
 const _errs232 = errors;
-if(!(data.field === "tags")){
+if(!((data59 === "tags") || (data59 === "parentAccount.tags"))){
 const err80 = {};
 if(vErrors === null){
 vErrors = [err80];
@@ -7360,7 +7365,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data63 = data.field;
 const _errs244 = errors;
-if(!(((((((((((((((((((((((data63 === "name") || (data63 === "legalName")) || (data63 === "domain")) || (data63 === "website")) || (data63 === "industry")) || (data63 === "phone")) || (data63 === "email")) || (data63 === "billingAddress.street1")) || (data63 === "billingAddress.street2")) || (data63 === "billingAddress.city")) || (data63 === "billingAddress.region")) || (data63 === "billingAddress.postalCode")) || (data63 === "billingAddress.countryCode")) || (data63 === "shippingAddress.street1")) || (data63 === "shippingAddress.street2")) || (data63 === "shippingAddress.city")) || (data63 === "shippingAddress.region")) || (data63 === "shippingAddress.postalCode")) || (data63 === "shippingAddress.countryCode")) || (data63 === "source")) || (data63 === "taxId")) || (data63 === "registrationNumber")) || (data63 === "linkedinUrl"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((data63 === "name") || (data63 === "legalName")) || (data63 === "domain")) || (data63 === "website")) || (data63 === "industry")) || (data63 === "phone")) || (data63 === "email")) || (data63 === "billingAddress.street1")) || (data63 === "billingAddress.street2")) || (data63 === "billingAddress.city")) || (data63 === "billingAddress.region")) || (data63 === "billingAddress.postalCode")) || (data63 === "billingAddress.countryCode")) || (data63 === "shippingAddress.street1")) || (data63 === "shippingAddress.street2")) || (data63 === "shippingAddress.city")) || (data63 === "shippingAddress.region")) || (data63 === "shippingAddress.postalCode")) || (data63 === "shippingAddress.countryCode")) || (data63 === "source")) || (data63 === "taxId")) || (data63 === "registrationNumber")) || (data63 === "linkedinUrl")) || (data63 === "parentAccount.name")) || (data63 === "parentAccount.legalName")) || (data63 === "parentAccount.domain")) || (data63 === "parentAccount.website")) || (data63 === "parentAccount.industry")) || (data63 === "parentAccount.phone")) || (data63 === "parentAccount.email")) || (data63 === "parentAccount.billingAddress.street1")) || (data63 === "parentAccount.billingAddress.street2")) || (data63 === "parentAccount.billingAddress.city")) || (data63 === "parentAccount.billingAddress.region")) || (data63 === "parentAccount.billingAddress.postalCode")) || (data63 === "parentAccount.billingAddress.countryCode")) || (data63 === "parentAccount.shippingAddress.street1")) || (data63 === "parentAccount.shippingAddress.street2")) || (data63 === "parentAccount.shippingAddress.city")) || (data63 === "parentAccount.shippingAddress.region")) || (data63 === "parentAccount.shippingAddress.postalCode")) || (data63 === "parentAccount.shippingAddress.countryCode")) || (data63 === "parentAccount.source")) || (data63 === "parentAccount.taxId")) || (data63 === "parentAccount.registrationNumber")) || (data63 === "parentAccount.linkedinUrl"))){
 const err84 = {};
 if(vErrors === null){
 vErrors = [err84];
@@ -7481,7 +7486,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data66 = data.field;
 const _errs254 = errors;
-if(!(((((((((((((((((((((((data66 === "name") || (data66 === "legalName")) || (data66 === "domain")) || (data66 === "website")) || (data66 === "industry")) || (data66 === "phone")) || (data66 === "email")) || (data66 === "billingAddress.street1")) || (data66 === "billingAddress.street2")) || (data66 === "billingAddress.city")) || (data66 === "billingAddress.region")) || (data66 === "billingAddress.postalCode")) || (data66 === "billingAddress.countryCode")) || (data66 === "shippingAddress.street1")) || (data66 === "shippingAddress.street2")) || (data66 === "shippingAddress.city")) || (data66 === "shippingAddress.region")) || (data66 === "shippingAddress.postalCode")) || (data66 === "shippingAddress.countryCode")) || (data66 === "source")) || (data66 === "taxId")) || (data66 === "registrationNumber")) || (data66 === "linkedinUrl"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((data66 === "name") || (data66 === "legalName")) || (data66 === "domain")) || (data66 === "website")) || (data66 === "industry")) || (data66 === "phone")) || (data66 === "email")) || (data66 === "billingAddress.street1")) || (data66 === "billingAddress.street2")) || (data66 === "billingAddress.city")) || (data66 === "billingAddress.region")) || (data66 === "billingAddress.postalCode")) || (data66 === "billingAddress.countryCode")) || (data66 === "shippingAddress.street1")) || (data66 === "shippingAddress.street2")) || (data66 === "shippingAddress.city")) || (data66 === "shippingAddress.region")) || (data66 === "shippingAddress.postalCode")) || (data66 === "shippingAddress.countryCode")) || (data66 === "source")) || (data66 === "taxId")) || (data66 === "registrationNumber")) || (data66 === "linkedinUrl")) || (data66 === "parentAccount.name")) || (data66 === "parentAccount.legalName")) || (data66 === "parentAccount.domain")) || (data66 === "parentAccount.website")) || (data66 === "parentAccount.industry")) || (data66 === "parentAccount.phone")) || (data66 === "parentAccount.email")) || (data66 === "parentAccount.billingAddress.street1")) || (data66 === "parentAccount.billingAddress.street2")) || (data66 === "parentAccount.billingAddress.city")) || (data66 === "parentAccount.billingAddress.region")) || (data66 === "parentAccount.billingAddress.postalCode")) || (data66 === "parentAccount.billingAddress.countryCode")) || (data66 === "parentAccount.shippingAddress.street1")) || (data66 === "parentAccount.shippingAddress.street2")) || (data66 === "parentAccount.shippingAddress.city")) || (data66 === "parentAccount.shippingAddress.region")) || (data66 === "parentAccount.shippingAddress.postalCode")) || (data66 === "parentAccount.shippingAddress.countryCode")) || (data66 === "parentAccount.source")) || (data66 === "parentAccount.taxId")) || (data66 === "parentAccount.registrationNumber")) || (data66 === "parentAccount.linkedinUrl"))){
 const err88 = {};
 if(vErrors === null){
 vErrors = [err88];
@@ -7630,8 +7635,9 @@ const _errs264 = errors;
 const _errs265 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data70 = data.field;
 const _errs266 = errors;
-if(!(data.field === "type")){
+if(!((data70 === "type") || (data70 === "parentAccount.type"))){
 const err92 = {};
 if(vErrors === null){
 vErrors = [err92];
@@ -7739,8 +7745,9 @@ const _errs274 = errors;
 const _errs275 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data73 = data.field;
 const _errs276 = errors;
-if(!(data.field === "type")){
+if(!((data73 === "type") || (data73 === "parentAccount.type"))){
 const err96 = {};
 if(vErrors === null){
 vErrors = [err96];
@@ -7879,8 +7886,9 @@ const _errs286 = errors;
 const _errs287 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data77 = data.field;
 const _errs288 = errors;
-if(!(data.field === "annualRevenue")){
+if(!((data77 === "annualRevenue") || (data77 === "parentAccount.annualRevenue"))){
 const err100 = {};
 if(vErrors === null){
 vErrors = [err100];
@@ -8066,8 +8074,9 @@ const _errs301 = errors;
 const _errs302 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data82 = data.field;
 const _errs303 = errors;
-if(!(data.field === "annualRevenue")){
+if(!((data82 === "annualRevenue") || (data82 === "parentAccount.annualRevenue"))){
 const err104 = {};
 if(vErrors === null){
 vErrors = [err104];
@@ -8283,8 +8292,9 @@ const _errs318 = errors;
 const _errs319 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data88 = data.field;
 const _errs320 = errors;
-if(!(data.field === "annualRevenue")){
+if(!((data88 === "annualRevenue") || (data88 === "parentAccount.annualRevenue"))){
 const err108 = {};
 if(vErrors === null){
 vErrors = [err108];
@@ -8499,8 +8509,9 @@ const _errs335 = errors;
 const _errs336 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data94 = data.field;
 const _errs337 = errors;
-if(!(data.field === "lifecycleStage")){
+if(!((data94 === "lifecycleStage") || (data94 === "parentAccount.lifecycleStage"))){
 const err112 = {};
 if(vErrors === null){
 vErrors = [err112];
@@ -8608,8 +8619,9 @@ const _errs345 = errors;
 const _errs346 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data97 = data.field;
 const _errs347 = errors;
-if(!(data.field === "lifecycleStage")){
+if(!((data97 === "lifecycleStage") || (data97 === "parentAccount.lifecycleStage"))){
 const err116 = {};
 if(vErrors === null){
 vErrors = [err116];
@@ -8750,7 +8762,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data101 = data.field;
 const _errs359 = errors;
-if(!(((((((((((((((((((((((((((((((((data101 === "createdBy.id") || (data101 === "updatedBy.id")) || (data101 === "teamId")) || (data101 === "legalName")) || (data101 === "domain")) || (data101 === "website")) || (data101 === "type")) || (data101 === "industry")) || (data101 === "phone")) || (data101 === "email")) || (data101 === "numberOfEmployees")) || (data101 === "annualRevenue")) || (data101 === "description")) || (data101 === "billingAddress")) || (data101 === "billingAddress.street1")) || (data101 === "billingAddress.street2")) || (data101 === "billingAddress.city")) || (data101 === "billingAddress.region")) || (data101 === "billingAddress.postalCode")) || (data101 === "billingAddress.countryCode")) || (data101 === "shippingAddress")) || (data101 === "shippingAddress.street1")) || (data101 === "shippingAddress.street2")) || (data101 === "shippingAddress.city")) || (data101 === "shippingAddress.region")) || (data101 === "shippingAddress.postalCode")) || (data101 === "shippingAddress.countryCode")) || (data101 === "parentAccountId")) || (data101 === "source")) || (data101 === "taxId")) || (data101 === "registrationNumber")) || (data101 === "linkedinUrl")) || (data101 === "lifecycleStage"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data101 === "createdBy.id") || (data101 === "updatedBy.id")) || (data101 === "teamId")) || (data101 === "legalName")) || (data101 === "domain")) || (data101 === "website")) || (data101 === "type")) || (data101 === "industry")) || (data101 === "phone")) || (data101 === "email")) || (data101 === "numberOfEmployees")) || (data101 === "annualRevenue")) || (data101 === "description")) || (data101 === "billingAddress")) || (data101 === "billingAddress.street1")) || (data101 === "billingAddress.street2")) || (data101 === "billingAddress.city")) || (data101 === "billingAddress.region")) || (data101 === "billingAddress.postalCode")) || (data101 === "billingAddress.countryCode")) || (data101 === "shippingAddress")) || (data101 === "shippingAddress.street1")) || (data101 === "shippingAddress.street2")) || (data101 === "shippingAddress.city")) || (data101 === "shippingAddress.region")) || (data101 === "shippingAddress.postalCode")) || (data101 === "shippingAddress.countryCode")) || (data101 === "parentAccountId")) || (data101 === "source")) || (data101 === "taxId")) || (data101 === "registrationNumber")) || (data101 === "linkedinUrl")) || (data101 === "lifecycleStage")) || (data101 === "parentAccount.createdBy.id")) || (data101 === "parentAccount.updatedBy.id")) || (data101 === "parentAccount.teamId")) || (data101 === "parentAccount.legalName")) || (data101 === "parentAccount.domain")) || (data101 === "parentAccount.website")) || (data101 === "parentAccount.type")) || (data101 === "parentAccount.industry")) || (data101 === "parentAccount.phone")) || (data101 === "parentAccount.email")) || (data101 === "parentAccount.numberOfEmployees")) || (data101 === "parentAccount.annualRevenue")) || (data101 === "parentAccount.description")) || (data101 === "parentAccount.billingAddress")) || (data101 === "parentAccount.billingAddress.street1")) || (data101 === "parentAccount.billingAddress.street2")) || (data101 === "parentAccount.billingAddress.city")) || (data101 === "parentAccount.billingAddress.region")) || (data101 === "parentAccount.billingAddress.postalCode")) || (data101 === "parentAccount.billingAddress.countryCode")) || (data101 === "parentAccount.shippingAddress")) || (data101 === "parentAccount.shippingAddress.street1")) || (data101 === "parentAccount.shippingAddress.street2")) || (data101 === "parentAccount.shippingAddress.city")) || (data101 === "parentAccount.shippingAddress.region")) || (data101 === "parentAccount.shippingAddress.postalCode")) || (data101 === "parentAccount.shippingAddress.countryCode")) || (data101 === "parentAccount.parentAccountId")) || (data101 === "parentAccount.source")) || (data101 === "parentAccount.taxId")) || (data101 === "parentAccount.registrationNumber")) || (data101 === "parentAccount.linkedinUrl")) || (data101 === "parentAccount.lifecycleStage"))){
 const err120 = {};
 if(vErrors === null){
 vErrors = [err120];
@@ -8852,8 +8864,9 @@ const _errs367 = errors;
 const _errs368 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data104 = data.field;
 const _errs369 = errors;
-if(!(data.field === "tags")){
+if(!((data104 === "tags") || (data104 === "parentAccount.tags"))){
 const err124 = {};
 if(vErrors === null){
 vErrors = [err124];
@@ -9002,20 +9015,84 @@ validate129.errors = vErrors;
 return errors === 0;
 }
 
-const schema52 = {"type":"string","enum":["exact","estimate"]};
 
 function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
+if(!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))){
+validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === 0){
+if((typeof data == "number") && (isFinite(data))){
+if(data > 200 || isNaN(data)){
+validate131.errors = [{instancePath,schemaPath:"#/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data < 1 || isNaN(data)){
+validate131.errors = [{instancePath,schemaPath:"#/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data))){
+validate131.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+validate131.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(typeof data === "string"){
+if(func2(data) > 2048){
+validate133.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data) < 1){
+validate133.errors = [{instancePath,schemaPath:"#/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data)){
+validate133.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate133.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+validate133.errors = vErrors;
+return errors === 0;
+}
+
+const schema54 = {"type":"string","enum":["exact","estimate"]};
+
+function validate135(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
 if(typeof data !== "string"){
-validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate135.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data === "exact") || (data === "estimate"))){
-validate131.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema52.enum},message:"must be equal to one of the allowed values"}];
+validate135.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema54.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate131.errors = vErrors;
+validate135.errors = vErrors;
 return errors === 0;
 }
 
@@ -9114,60 +9191,18 @@ return false;
 }
 var valid0 = _errs3 === errors;
 if(valid0){
-let data3 = data.limit;
 const _errs7 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 200 || isNaN(data3)){
-validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats4.validate(data3))){
-validate128.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate131(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
 if(valid0){
 if(data.cursor !== undefined){
-let data4 = data.cursor;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data4 === "string"){
-if(func2(data4) > 2048){
-validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data4) < 1){
-validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data4)){
-validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate128.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate133(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -9176,12 +9211,12 @@ var valid0 = true;
 }
 if(valid0){
 if(data.count !== undefined){
-const _errs11 = errors;
-if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+const _errs10 = errors;
+if(!(validate135(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs11 === errors;
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -9213,18 +9248,18 @@ validate127.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateAccount_body = validate134;
-const schema54 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"legalName":{"$ref":"OptionalText"},"domain":{"$ref":"OptionalDomain"},"website":{"$ref":"OptionalUrl"},"type":{"type":["string","null"],"enum":["prospect","customer","partner","vendor","competitor","other",null]},"industry":{"$ref":"OptionalText"},"phone":{"$ref":"OptionalPhone"},"email":{"$ref":"OptionalEmail"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"description":{"$ref":"OptionalLongText"},"billingAddress":{"$ref":"OptionalAddress"},"shippingAddress":{"$ref":"OptionalAddress"},"parentAccountId":{"$ref":"OptionalId"},"source":{"$ref":"OptionalText"},"taxId":{"$ref":"OptionalText"},"registrationNumber":{"$ref":"OptionalText"},"linkedinUrl":{"$ref":"OptionalUrl"},"lifecycleStage":{"$ref":"LifecycleStage"}}};
+exports.updateAccount_body = validate138;
+const schema56 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"legalName":{"$ref":"OptionalText"},"domain":{"$ref":"OptionalDomain"},"website":{"$ref":"OptionalUrl"},"type":{"type":["string","null"],"enum":["prospect","customer","partner","vendor","competitor","other",null]},"industry":{"$ref":"OptionalText"},"phone":{"$ref":"OptionalPhone"},"email":{"$ref":"OptionalEmail"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"description":{"$ref":"OptionalLongText"},"billingAddress":{"$ref":"OptionalAddress"},"shippingAddress":{"$ref":"OptionalAddress"},"parentAccountId":{"$ref":"OptionalId"},"source":{"$ref":"OptionalText"},"taxId":{"$ref":"OptionalText"},"registrationNumber":{"$ref":"OptionalText"},"linkedinUrl":{"$ref":"OptionalUrl"},"lifecycleStage":{"$ref":"LifecycleStage"}}};
 
-function validate135(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema54.properties, key0))){
-validate135.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema56.properties, key0))){
+validate139.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9330,11 +9365,11 @@ if(data.type !== undefined){
 let data8 = data.type;
 const _errs10 = errors;
 if((typeof data8 !== "string") && (data8 !== null)){
-validate135.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema54.properties.type.type},message:"must be string,null"}];
+validate139.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema56.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!(((((((data8 === "prospect") || (data8 === "customer")) || (data8 === "partner")) || (data8 === "vendor")) || (data8 === "competitor")) || (data8 === "other")) || (data8 === null))){
-validate135.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema54.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate139.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema56.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -9535,54 +9570,54 @@ var valid0 = true;
 }
 }
 else {
-validate135.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate139.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate135.errors = vErrors;
+validate139.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate134(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate135(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
+if(!(validate139(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
 errors = vErrors.length;
 }
-validate134.errors = vErrors;
+validate138.errors = vErrors;
 return errors === 0;
 }
 
-exports.createContact_body = validate159;
-const schema56 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-const schema57 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
+exports.createContact_body = validate163;
+const schema58 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+const schema59 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
 const formats30 = require("ajv-formats/dist/formats").fullFormats.date;
 const pattern27 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
 
-function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((typeof data !== "string") && (data !== null)){
-validate177.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema57.type},message:"must be string,null"}];
+validate181.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema59.type},message:"must be string,null"}];
 return false;
 }
 if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10){
-validate177.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate181.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern27.test(data)){
-validate177.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate181.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data))){
-validate177.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate181.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
@@ -9590,26 +9625,26 @@ return false;
 }
 }
 }
-validate177.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.lastName === undefined) && (missing0 = "lastName")){
-validate160.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate164.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema56.properties, key0))){
-validate160.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema58.properties, key0))){
+validate164.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9741,7 +9776,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data10)){
 if(data10.length > 20){
-validate160.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+validate164.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
 return false;
 }
 else {
@@ -9761,7 +9796,7 @@ break;
 }
 }
 else {
-validate160.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate164.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -9833,8 +9868,8 @@ var valid0 = true;
 if(valid0){
 if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate177(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -9894,7 +9929,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs25 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate160.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate164.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs25 === errors;
@@ -9906,7 +9941,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs27 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate160.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate164.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs27 === errors;
@@ -9966,36 +10001,36 @@ var valid0 = true;
 }
 }
 else {
-validate160.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate164.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate160.errors = vErrors;
+validate164.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate160(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
+if(!(validate164(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate164.errors : vErrors.concat(validate164.errors);
 errors = vErrors.length;
 }
-validate159.errors = vErrors;
+validate163.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryContacts_body = validate186;
-const schema59 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
-const schema60 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","version","createdAt","updatedAt","createdBy.type","updatedBy.type","tags","additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","birthdate","doNotCall","emailOptOut","lifecycleStage","mailingAddress","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper3 = {validate: validate188};
+exports.queryContacts_body = validate190;
+const schema61 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema62 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper3 = {validate: validate192};
 
-function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate188.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate192.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -10055,14 +10090,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10074,12 +10109,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate192.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -10100,7 +10135,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -10109,7 +10144,7 @@ return false;
 }
 }
 else {
-validate188.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -10125,7 +10160,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -10187,14 +10222,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10206,12 +10241,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate192.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -10232,7 +10267,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -10241,7 +10276,7 @@ return false;
 }
 }
 else {
-validate188.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -10257,7 +10292,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -10319,14 +10354,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10342,7 +10377,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate188.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -10358,7 +10393,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -10458,7 +10493,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -10468,7 +10503,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate188.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate192.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10480,8 +10515,8 @@ const _errs43 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
-if(!(((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "reportsToId")) || (data5 === "version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "additionalEmails")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "salutation")) || (data5 === "title")) || (data5 === "department")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "mailingAddress.street1")) || (data5 === "mailingAddress.street2")) || (data5 === "mailingAddress.city")) || (data5 === "mailingAddress.region")) || (data5 === "mailingAddress.postalCode")) || (data5 === "mailingAddress.countryCode")) || (data5 === "language")) || (data5 === "timeZone")) || (data5 === "linkedinUrl")) || (data5 === "source")) || (data5 === "name")) || (data5 === "birthdate")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "lifecycleStage")) || (data5 === "mailingAddress")) || (data5 === "description"))){
-validate188.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "reportsToId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "reportsTo.id")) || (data5 === "reportsTo.createdBy.id")) || (data5 === "reportsTo.updatedBy.id")) || (data5 === "reportsTo.ownerId")) || (data5 === "reportsTo.teamId")) || (data5 === "reportsTo.accountId")) || (data5 === "reportsTo.reportsToId")) || (data5 === "version")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "reportsTo.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "reportsTo.createdAt")) || (data5 === "reportsTo.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "reportsTo.createdBy.type")) || (data5 === "reportsTo.updatedBy.type")) || (data5 === "tags")) || (data5 === "additionalEmails")) || (data5 === "account.tags")) || (data5 === "reportsTo.tags")) || (data5 === "reportsTo.additionalEmails")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "salutation")) || (data5 === "title")) || (data5 === "department")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "mailingAddress.street1")) || (data5 === "mailingAddress.street2")) || (data5 === "mailingAddress.city")) || (data5 === "mailingAddress.region")) || (data5 === "mailingAddress.postalCode")) || (data5 === "mailingAddress.countryCode")) || (data5 === "language")) || (data5 === "timeZone")) || (data5 === "linkedinUrl")) || (data5 === "source")) || (data5 === "name")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "reportsTo.firstName")) || (data5 === "reportsTo.lastName")) || (data5 === "reportsTo.salutation")) || (data5 === "reportsTo.title")) || (data5 === "reportsTo.department")) || (data5 === "reportsTo.email")) || (data5 === "reportsTo.phone")) || (data5 === "reportsTo.mobilePhone")) || (data5 === "reportsTo.mailingAddress.street1")) || (data5 === "reportsTo.mailingAddress.street2")) || (data5 === "reportsTo.mailingAddress.city")) || (data5 === "reportsTo.mailingAddress.region")) || (data5 === "reportsTo.mailingAddress.postalCode")) || (data5 === "reportsTo.mailingAddress.countryCode")) || (data5 === "reportsTo.language")) || (data5 === "reportsTo.timeZone")) || (data5 === "reportsTo.linkedinUrl")) || (data5 === "reportsTo.source")) || (data5 === "reportsTo.name")) || (data5 === "birthdate")) || (data5 === "reportsTo.birthdate")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "reportsTo.doNotCall")) || (data5 === "reportsTo.emailOptOut")) || (data5 === "lifecycleStage")) || (data5 === "account.lifecycleStage")) || (data5 === "reportsTo.lifecycleStage")) || (data5 === "account.type")) || (data5 === "account.annualRevenue")) || (data5 === "mailingAddress")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "reportsTo.mailingAddress")) || (data5 === "reportsTo.description"))){
+validate192.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10497,7 +10532,7 @@ const _errs49 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data6 = data.field;
-if(!((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type"))){
+if(!((((((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "account.id")) || (data6 === "account.ownerId")) || (data6 === "reportsTo.id")) || (data6 === "reportsTo.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "account.createdBy.type")) || (data6 === "account.updatedBy.type")) || (data6 === "reportsTo.createdBy.type")) || (data6 === "reportsTo.updatedBy.type"))){
 const err13 = {};
 if(vErrors === null){
 vErrors = [err13];
@@ -10547,7 +10582,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10564,7 +10599,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -10578,7 +10613,7 @@ const _errs57 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data8 = data.field;
-if(!((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "reportsToId")) || (data8 === "lifecycleStage"))){
+if(!((((((((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "reportsToId")) || (data8 === "account.createdBy.id")) || (data8 === "account.updatedBy.id")) || (data8 === "account.teamId")) || (data8 === "account.parentAccountId")) || (data8 === "reportsTo.createdBy.id")) || (data8 === "reportsTo.updatedBy.id")) || (data8 === "reportsTo.teamId")) || (data8 === "reportsTo.accountId")) || (data8 === "reportsTo.reportsToId")) || (data8 === "lifecycleStage")) || (data8 === "account.lifecycleStage")) || (data8 === "reportsTo.lifecycleStage")) || (data8 === "account.type"))){
 const err16 = {};
 if(vErrors === null){
 vErrors = [err16];
@@ -10628,7 +10663,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10645,7 +10680,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -10658,7 +10693,8 @@ const _errs64 = errors;
 const _errs65 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "version")){
+let data10 = data.field;
+if(!(((data10 === "version") || (data10 === "account.version")) || (data10 === "reportsTo.version"))){
 const err19 = {};
 if(vErrors === null){
 vErrors = [err19];
@@ -10708,7 +10744,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10725,7 +10761,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -10739,7 +10775,7 @@ const _errs73 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data12 = data.field;
-if(!((data12 === "createdAt") || (data12 === "updatedAt"))){
+if(!((((data12 === "account.numberOfEmployees") || (data12 === "birthdate")) || (data12 === "reportsTo.birthdate")) || (data12 === "account.annualRevenue"))){
 const err22 = {};
 if(vErrors === null){
 vErrors = [err22];
@@ -10788,8 +10824,8 @@ const _errs75 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
-if(!(((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "between"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10806,7 +10842,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -10820,7 +10856,7 @@ const _errs81 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data14 = data.field;
-if(!((data14 === "tags") || (data14 === "additionalEmails"))){
+if(!((((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "account.createdAt")) || (data14 === "account.updatedAt")) || (data14 === "reportsTo.createdAt")) || (data14 === "reportsTo.updatedAt"))){
 const err25 = {};
 if(vErrors === null){
 vErrors = [err25];
@@ -10869,8 +10905,8 @@ const _errs83 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
-if(!((((data15 === "has") || (data15 === "hasAny")) || (data15 === "hasAll")) || (data15 === "isEmpty"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10887,7 +10923,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -10901,7 +10937,7 @@ const _errs89 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data16 = data.field;
-if(!(((((((((((((((((data16 === "firstName") || (data16 === "salutation")) || (data16 === "title")) || (data16 === "department")) || (data16 === "email")) || (data16 === "phone")) || (data16 === "mobilePhone")) || (data16 === "mailingAddress.street1")) || (data16 === "mailingAddress.street2")) || (data16 === "mailingAddress.city")) || (data16 === "mailingAddress.region")) || (data16 === "mailingAddress.postalCode")) || (data16 === "mailingAddress.countryCode")) || (data16 === "language")) || (data16 === "timeZone")) || (data16 === "linkedinUrl")) || (data16 === "source"))){
+if(!(((((data16 === "tags") || (data16 === "additionalEmails")) || (data16 === "account.tags")) || (data16 === "reportsTo.tags")) || (data16 === "reportsTo.additionalEmails"))){
 const err28 = {};
 if(vErrors === null){
 vErrors = [err28];
@@ -10950,8 +10986,8 @@ const _errs91 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
-if(!((((((data17 === "eq") || (data17 === "ne")) || (data17 === "startsWith")) || (data17 === "in")) || (data17 === "notIn")) || (data17 === "isNull"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+if(!((((data17 === "has") || (data17 === "hasAny")) || (data17 === "hasAll")) || (data17 === "isEmpty"))){
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -10968,7 +11004,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -10982,7 +11018,7 @@ const _errs97 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data18 = data.field;
-if(!((data18 === "lastName") || (data18 === "name"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((data18 === "firstName") || (data18 === "salutation")) || (data18 === "title")) || (data18 === "department")) || (data18 === "email")) || (data18 === "phone")) || (data18 === "mobilePhone")) || (data18 === "mailingAddress.street1")) || (data18 === "mailingAddress.street2")) || (data18 === "mailingAddress.city")) || (data18 === "mailingAddress.region")) || (data18 === "mailingAddress.postalCode")) || (data18 === "mailingAddress.countryCode")) || (data18 === "language")) || (data18 === "timeZone")) || (data18 === "linkedinUrl")) || (data18 === "source")) || (data18 === "account.legalName")) || (data18 === "account.domain")) || (data18 === "account.website")) || (data18 === "account.industry")) || (data18 === "account.phone")) || (data18 === "account.email")) || (data18 === "account.billingAddress.street1")) || (data18 === "account.billingAddress.street2")) || (data18 === "account.billingAddress.city")) || (data18 === "account.billingAddress.region")) || (data18 === "account.billingAddress.postalCode")) || (data18 === "account.billingAddress.countryCode")) || (data18 === "account.shippingAddress.street1")) || (data18 === "account.shippingAddress.street2")) || (data18 === "account.shippingAddress.city")) || (data18 === "account.shippingAddress.region")) || (data18 === "account.shippingAddress.postalCode")) || (data18 === "account.shippingAddress.countryCode")) || (data18 === "account.source")) || (data18 === "account.taxId")) || (data18 === "account.registrationNumber")) || (data18 === "account.linkedinUrl")) || (data18 === "reportsTo.firstName")) || (data18 === "reportsTo.salutation")) || (data18 === "reportsTo.title")) || (data18 === "reportsTo.department")) || (data18 === "reportsTo.email")) || (data18 === "reportsTo.phone")) || (data18 === "reportsTo.mobilePhone")) || (data18 === "reportsTo.mailingAddress.street1")) || (data18 === "reportsTo.mailingAddress.street2")) || (data18 === "reportsTo.mailingAddress.city")) || (data18 === "reportsTo.mailingAddress.region")) || (data18 === "reportsTo.mailingAddress.postalCode")) || (data18 === "reportsTo.mailingAddress.countryCode")) || (data18 === "reportsTo.language")) || (data18 === "reportsTo.timeZone")) || (data18 === "reportsTo.linkedinUrl")) || (data18 === "reportsTo.source"))){
 const err31 = {};
 if(vErrors === null){
 vErrors = [err31];
@@ -11031,8 +11067,8 @@ const _errs99 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
-if(!(((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn")) || (data19 === "isNull"))){
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -11049,7 +11085,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -11062,7 +11098,8 @@ const _errs104 = errors;
 const _errs105 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "birthdate")){
+let data20 = data.field;
+if(!(((((data20 === "lastName") || (data20 === "name")) || (data20 === "account.name")) || (data20 === "reportsTo.lastName")) || (data20 === "reportsTo.name"))){
 const err34 = {};
 if(vErrors === null){
 vErrors = [err34];
@@ -11111,8 +11148,8 @@ const _errs107 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
-if(!((((((((((data21 === "eq") || (data21 === "ne")) || (data21 === "gt")) || (data21 === "gte")) || (data21 === "lt")) || (data21 === "lte")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "between")) || (data21 === "isNull"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -11129,7 +11166,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -11143,7 +11180,7 @@ const _errs113 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data22 = data.field;
-if(!((data22 === "doNotCall") || (data22 === "emailOptOut"))){
+if(!((((data22 === "doNotCall") || (data22 === "emailOptOut")) || (data22 === "reportsTo.doNotCall")) || (data22 === "reportsTo.emailOptOut"))){
 const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
@@ -11193,7 +11230,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!((data23 === "eq") || (data23 === "ne"))){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -11210,7 +11247,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -11224,7 +11261,7 @@ const _errs121 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data24 = data.field;
-if(!((data24 === "mailingAddress") || (data24 === "description"))){
+if(!(((((((data24 === "mailingAddress") || (data24 === "description")) || (data24 === "account.description")) || (data24 === "account.billingAddress")) || (data24 === "account.shippingAddress")) || (data24 === "reportsTo.mailingAddress")) || (data24 === "reportsTo.description"))){
 const err40 = {};
 if(vErrors === null){
 vErrors = [err40];
@@ -11273,7 +11310,7 @@ const _errs123 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 if(!(data.op === "isNull")){
-validate188.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -11290,7 +11327,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -11305,7 +11342,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data26 = data.field;
 const _errs130 = errors;
-if(!(((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "reportsToId"))){
+if(!((((((((((((((((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "reportsToId")) || (data26 === "account.id")) || (data26 === "account.createdBy.id")) || (data26 === "account.updatedBy.id")) || (data26 === "account.ownerId")) || (data26 === "account.teamId")) || (data26 === "account.parentAccountId")) || (data26 === "reportsTo.id")) || (data26 === "reportsTo.createdBy.id")) || (data26 === "reportsTo.updatedBy.id")) || (data26 === "reportsTo.ownerId")) || (data26 === "reportsTo.teamId")) || (data26 === "reportsTo.accountId")) || (data26 === "reportsTo.reportsToId"))){
 const err43 = {};
 if(vErrors === null){
 vErrors = [err43];
@@ -11383,18 +11420,18 @@ if(errors === _errs133){
 if(errors === _errs133){
 if(typeof data28 === "string"){
 if(func2(data28) > 36){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data28))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11413,7 +11450,7 @@ else {
 vErrors.push(err46);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs125 === errors;
@@ -11428,7 +11465,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data29 = data.field;
 const _errs140 = errors;
-if(!(((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "reportsToId"))){
+if(!((((((((((((((((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "reportsToId")) || (data29 === "account.id")) || (data29 === "account.createdBy.id")) || (data29 === "account.updatedBy.id")) || (data29 === "account.ownerId")) || (data29 === "account.teamId")) || (data29 === "account.parentAccountId")) || (data29 === "reportsTo.id")) || (data29 === "reportsTo.createdBy.id")) || (data29 === "reportsTo.updatedBy.id")) || (data29 === "reportsTo.ownerId")) || (data29 === "reportsTo.teamId")) || (data29 === "reportsTo.accountId")) || (data29 === "reportsTo.reportsToId"))){
 const err47 = {};
 if(vErrors === null){
 vErrors = [err47];
@@ -11505,12 +11542,12 @@ const _errs143 = errors;
 if(errors === _errs143){
 if(Array.isArray(data31)){
 if(data31.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data31.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -11523,18 +11560,18 @@ if(errors === _errs145){
 if(errors === _errs145){
 if(typeof data32 === "string"){
 if(func2(data32) > 36){
-validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data32))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11548,7 +11585,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -11566,7 +11603,7 @@ else {
 vErrors.push(err50);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs135 === errors;
@@ -11579,8 +11616,9 @@ const _errs150 = errors;
 const _errs151 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data33 = data.field;
 const _errs152 = errors;
-if(!(data.field === "version")){
+if(!((((data33 === "version") || (data33 === "account.version")) || (data33 === "account.numberOfEmployees")) || (data33 === "reportsTo.version"))){
 const err51 = {};
 if(vErrors === null){
 vErrors = [err51];
@@ -11655,23 +11693,23 @@ if(data.value !== undefined){
 let data35 = data.value;
 const _errs155 = errors;
 if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs155){
 if((typeof data35 == "number") && (isFinite(data35))){
 if(data35 > 2147483647 || isNaN(data35)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data35 < -2147483648 || isNaN(data35)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data35))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -11692,7 +11730,7 @@ else {
 vErrors.push(err54);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs147 === errors;
@@ -11705,8 +11743,9 @@ const _errs160 = errors;
 const _errs161 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data36 = data.field;
 const _errs162 = errors;
-if(!(data.field === "version")){
+if(!((((data36 === "version") || (data36 === "account.version")) || (data36 === "account.numberOfEmployees")) || (data36 === "reportsTo.version"))){
 const err55 = {};
 if(vErrors === null){
 vErrors = [err55];
@@ -11783,12 +11822,12 @@ const _errs165 = errors;
 if(errors === _errs165){
 if(Array.isArray(data38)){
 if(data38.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data38.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -11798,23 +11837,23 @@ for(let i3=0; i3<len3; i3++){
 let data39 = data38[i3];
 const _errs167 = errors;
 if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs167){
 if((typeof data39 == "number") && (isFinite(data39))){
 if(data39 > 2147483647 || isNaN(data39)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data39 < -2147483648 || isNaN(data39)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data39))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -11830,7 +11869,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -11848,7 +11887,7 @@ else {
 vErrors.push(err58);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs157 === errors;
@@ -11861,8 +11900,9 @@ const _errs172 = errors;
 const _errs173 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data40 = data.field;
 const _errs174 = errors;
-if(!(data.field === "version")){
+if(!((((data40 === "version") || (data40 === "account.version")) || (data40 === "account.numberOfEmployees")) || (data40 === "reportsTo.version"))){
 const err59 = {};
 if(vErrors === null){
 vErrors = [err59];
@@ -11938,12 +11978,12 @@ const _errs177 = errors;
 if(errors === _errs177){
 if(Array.isArray(data42)){
 if(data42.length > 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data42.length < 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -11953,23 +11993,23 @@ for(let i4=0; i4<len4; i4++){
 let data43 = data42[i4];
 const _errs179 = errors;
 if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs179){
 if((typeof data43 == "number") && (isFinite(data43))){
 if(data43 > 2147483647 || isNaN(data43)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data43 < -2147483648 || isNaN(data43)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data43))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -11985,7 +12025,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12003,7 +12043,7 @@ else {
 vErrors.push(err62);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs169 === errors;
@@ -12018,7 +12058,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data44 = data.field;
 const _errs186 = errors;
-if(!((data44 === "createdAt") || (data44 === "updatedAt"))){
+if(!((((((data44 === "createdAt") || (data44 === "updatedAt")) || (data44 === "account.createdAt")) || (data44 === "account.updatedAt")) || (data44 === "reportsTo.createdAt")) || (data44 === "reportsTo.updatedAt"))){
 const err63 = {};
 if(vErrors === null){
 vErrors = [err63];
@@ -12096,24 +12136,24 @@ if(errors === _errs189){
 if(errors === _errs189){
 if(typeof data46 === "string"){
 if(func2(data46) > 35){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern14.test(data46)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data46))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12132,7 +12172,7 @@ else {
 vErrors.push(err66);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs181 === errors;
@@ -12147,7 +12187,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data47 = data.field;
 const _errs196 = errors;
-if(!((data47 === "createdAt") || (data47 === "updatedAt"))){
+if(!((((((data47 === "createdAt") || (data47 === "updatedAt")) || (data47 === "account.createdAt")) || (data47 === "account.updatedAt")) || (data47 === "reportsTo.createdAt")) || (data47 === "reportsTo.updatedAt"))){
 const err67 = {};
 if(vErrors === null){
 vErrors = [err67];
@@ -12223,12 +12263,12 @@ const _errs199 = errors;
 if(errors === _errs199){
 if(Array.isArray(data49)){
 if(data49.length > 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data49.length < 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -12241,24 +12281,24 @@ if(errors === _errs201){
 if(errors === _errs201){
 if(typeof data50 === "string"){
 if(func2(data50) > 35){
-validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern14.test(data50)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data50))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12272,7 +12312,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12290,7 +12330,7 @@ else {
 vErrors.push(err70);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs191 === errors;
@@ -12305,7 +12345,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data51 = data.field;
 const _errs208 = errors;
-if(!((data51 === "createdBy.type") || (data51 === "updatedBy.type"))){
+if(!((((((data51 === "createdBy.type") || (data51 === "updatedBy.type")) || (data51 === "account.createdBy.type")) || (data51 === "account.updatedBy.type")) || (data51 === "reportsTo.createdBy.type")) || (data51 === "reportsTo.updatedBy.type"))){
 const err71 = {};
 if(vErrors === null){
 vErrors = [err71];
@@ -12379,11 +12419,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data53 = data.value;
 if(typeof data53 !== "string"){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data53 === "user") || (data53 === "system"))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -12400,7 +12440,7 @@ else {
 vErrors.push(err74);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs203 === errors;
@@ -12415,7 +12455,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data54 = data.field;
 const _errs218 = errors;
-if(!((data54 === "createdBy.type") || (data54 === "updatedBy.type"))){
+if(!((((((data54 === "createdBy.type") || (data54 === "updatedBy.type")) || (data54 === "account.createdBy.type")) || (data54 === "account.updatedBy.type")) || (data54 === "reportsTo.createdBy.type")) || (data54 === "reportsTo.updatedBy.type"))){
 const err75 = {};
 if(vErrors === null){
 vErrors = [err75];
@@ -12492,12 +12532,12 @@ const _errs221 = errors;
 if(errors === _errs221){
 if(Array.isArray(data56)){
 if(data56.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data56.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12507,11 +12547,11 @@ for(let i6=0; i6<len6; i6++){
 let data57 = data56[i6];
 const _errs223 = errors;
 if(typeof data57 !== "string"){
-validate188.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data57 === "user") || (data57 === "system"))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid96 = _errs223 === errors;
@@ -12523,7 +12563,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12541,7 +12581,7 @@ else {
 vErrors.push(err78);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs213 === errors;
@@ -12556,7 +12596,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data58 = data.field;
 const _errs230 = errors;
-if(!((data58 === "tags") || (data58 === "additionalEmails"))){
+if(!(((((data58 === "tags") || (data58 === "additionalEmails")) || (data58 === "account.tags")) || (data58 === "reportsTo.tags")) || (data58 === "reportsTo.additionalEmails"))){
 const err79 = {};
 if(vErrors === null){
 vErrors = [err79];
@@ -12632,18 +12672,18 @@ const _errs233 = errors;
 if(errors === _errs233){
 if(typeof data60 === "string"){
 if(func2(data60) > 2048){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data60)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12661,7 +12701,7 @@ else {
 vErrors.push(err82);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs225 === errors;
@@ -12676,7 +12716,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data61 = data.field;
 const _errs240 = errors;
-if(!((data61 === "tags") || (data61 === "additionalEmails"))){
+if(!(((((data61 === "tags") || (data61 === "additionalEmails")) || (data61 === "account.tags")) || (data61 === "reportsTo.tags")) || (data61 === "reportsTo.additionalEmails"))){
 const err83 = {};
 if(vErrors === null){
 vErrors = [err83];
@@ -12753,12 +12793,12 @@ const _errs243 = errors;
 if(errors === _errs243){
 if(Array.isArray(data63)){
 if(data63.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data63.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12770,18 +12810,18 @@ const _errs245 = errors;
 if(errors === _errs245){
 if(typeof data64 === "string"){
 if(func2(data64) > 2048){
-validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data64)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12794,7 +12834,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12812,7 +12852,7 @@ else {
 vErrors.push(err86);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs235 === errors;
@@ -12827,7 +12867,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data65 = data.field;
 const _errs252 = errors;
-if(!(((((((((((((((((((data65 === "firstName") || (data65 === "lastName")) || (data65 === "salutation")) || (data65 === "title")) || (data65 === "department")) || (data65 === "email")) || (data65 === "phone")) || (data65 === "mobilePhone")) || (data65 === "mailingAddress.street1")) || (data65 === "mailingAddress.street2")) || (data65 === "mailingAddress.city")) || (data65 === "mailingAddress.region")) || (data65 === "mailingAddress.postalCode")) || (data65 === "mailingAddress.countryCode")) || (data65 === "language")) || (data65 === "timeZone")) || (data65 === "linkedinUrl")) || (data65 === "source")) || (data65 === "name"))){
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data65 === "firstName") || (data65 === "lastName")) || (data65 === "salutation")) || (data65 === "title")) || (data65 === "department")) || (data65 === "email")) || (data65 === "phone")) || (data65 === "mobilePhone")) || (data65 === "mailingAddress.street1")) || (data65 === "mailingAddress.street2")) || (data65 === "mailingAddress.city")) || (data65 === "mailingAddress.region")) || (data65 === "mailingAddress.postalCode")) || (data65 === "mailingAddress.countryCode")) || (data65 === "language")) || (data65 === "timeZone")) || (data65 === "linkedinUrl")) || (data65 === "source")) || (data65 === "name")) || (data65 === "account.name")) || (data65 === "account.legalName")) || (data65 === "account.domain")) || (data65 === "account.website")) || (data65 === "account.industry")) || (data65 === "account.phone")) || (data65 === "account.email")) || (data65 === "account.billingAddress.street1")) || (data65 === "account.billingAddress.street2")) || (data65 === "account.billingAddress.city")) || (data65 === "account.billingAddress.region")) || (data65 === "account.billingAddress.postalCode")) || (data65 === "account.billingAddress.countryCode")) || (data65 === "account.shippingAddress.street1")) || (data65 === "account.shippingAddress.street2")) || (data65 === "account.shippingAddress.city")) || (data65 === "account.shippingAddress.region")) || (data65 === "account.shippingAddress.postalCode")) || (data65 === "account.shippingAddress.countryCode")) || (data65 === "account.source")) || (data65 === "account.taxId")) || (data65 === "account.registrationNumber")) || (data65 === "account.linkedinUrl")) || (data65 === "reportsTo.firstName")) || (data65 === "reportsTo.lastName")) || (data65 === "reportsTo.salutation")) || (data65 === "reportsTo.title")) || (data65 === "reportsTo.department")) || (data65 === "reportsTo.email")) || (data65 === "reportsTo.phone")) || (data65 === "reportsTo.mobilePhone")) || (data65 === "reportsTo.mailingAddress.street1")) || (data65 === "reportsTo.mailingAddress.street2")) || (data65 === "reportsTo.mailingAddress.city")) || (data65 === "reportsTo.mailingAddress.region")) || (data65 === "reportsTo.mailingAddress.postalCode")) || (data65 === "reportsTo.mailingAddress.countryCode")) || (data65 === "reportsTo.language")) || (data65 === "reportsTo.timeZone")) || (data65 === "reportsTo.linkedinUrl")) || (data65 === "reportsTo.source")) || (data65 === "reportsTo.name"))){
 const err87 = {};
 if(vErrors === null){
 vErrors = [err87];
@@ -12904,18 +12944,18 @@ const _errs255 = errors;
 if(errors === _errs255){
 if(typeof data67 === "string"){
 if(func2(data67) > 2048){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data67)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12933,7 +12973,7 @@ else {
 vErrors.push(err90);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs247 === errors;
@@ -12948,7 +12988,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data68 = data.field;
 const _errs262 = errors;
-if(!(((((((((((((((((((data68 === "firstName") || (data68 === "lastName")) || (data68 === "salutation")) || (data68 === "title")) || (data68 === "department")) || (data68 === "email")) || (data68 === "phone")) || (data68 === "mobilePhone")) || (data68 === "mailingAddress.street1")) || (data68 === "mailingAddress.street2")) || (data68 === "mailingAddress.city")) || (data68 === "mailingAddress.region")) || (data68 === "mailingAddress.postalCode")) || (data68 === "mailingAddress.countryCode")) || (data68 === "language")) || (data68 === "timeZone")) || (data68 === "linkedinUrl")) || (data68 === "source")) || (data68 === "name"))){
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data68 === "firstName") || (data68 === "lastName")) || (data68 === "salutation")) || (data68 === "title")) || (data68 === "department")) || (data68 === "email")) || (data68 === "phone")) || (data68 === "mobilePhone")) || (data68 === "mailingAddress.street1")) || (data68 === "mailingAddress.street2")) || (data68 === "mailingAddress.city")) || (data68 === "mailingAddress.region")) || (data68 === "mailingAddress.postalCode")) || (data68 === "mailingAddress.countryCode")) || (data68 === "language")) || (data68 === "timeZone")) || (data68 === "linkedinUrl")) || (data68 === "source")) || (data68 === "name")) || (data68 === "account.name")) || (data68 === "account.legalName")) || (data68 === "account.domain")) || (data68 === "account.website")) || (data68 === "account.industry")) || (data68 === "account.phone")) || (data68 === "account.email")) || (data68 === "account.billingAddress.street1")) || (data68 === "account.billingAddress.street2")) || (data68 === "account.billingAddress.city")) || (data68 === "account.billingAddress.region")) || (data68 === "account.billingAddress.postalCode")) || (data68 === "account.billingAddress.countryCode")) || (data68 === "account.shippingAddress.street1")) || (data68 === "account.shippingAddress.street2")) || (data68 === "account.shippingAddress.city")) || (data68 === "account.shippingAddress.region")) || (data68 === "account.shippingAddress.postalCode")) || (data68 === "account.shippingAddress.countryCode")) || (data68 === "account.source")) || (data68 === "account.taxId")) || (data68 === "account.registrationNumber")) || (data68 === "account.linkedinUrl")) || (data68 === "reportsTo.firstName")) || (data68 === "reportsTo.lastName")) || (data68 === "reportsTo.salutation")) || (data68 === "reportsTo.title")) || (data68 === "reportsTo.department")) || (data68 === "reportsTo.email")) || (data68 === "reportsTo.phone")) || (data68 === "reportsTo.mobilePhone")) || (data68 === "reportsTo.mailingAddress.street1")) || (data68 === "reportsTo.mailingAddress.street2")) || (data68 === "reportsTo.mailingAddress.city")) || (data68 === "reportsTo.mailingAddress.region")) || (data68 === "reportsTo.mailingAddress.postalCode")) || (data68 === "reportsTo.mailingAddress.countryCode")) || (data68 === "reportsTo.language")) || (data68 === "reportsTo.timeZone")) || (data68 === "reportsTo.linkedinUrl")) || (data68 === "reportsTo.source")) || (data68 === "reportsTo.name"))){
 const err91 = {};
 if(vErrors === null){
 vErrors = [err91];
@@ -13025,12 +13065,12 @@ const _errs265 = errors;
 if(errors === _errs265){
 if(Array.isArray(data70)){
 if(data70.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data70.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -13042,18 +13082,18 @@ const _errs267 = errors;
 if(errors === _errs267){
 if(typeof data71 === "string"){
 if(func2(data71) > 2048){
-validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data71)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13066,7 +13106,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -13084,7 +13124,7 @@ else {
 vErrors.push(err94);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs257 === errors;
@@ -13097,8 +13137,9 @@ const _errs272 = errors;
 const _errs273 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data72 = data.field;
 const _errs274 = errors;
-if(!(data.field === "birthdate")){
+if(!((data72 === "birthdate") || (data72 === "reportsTo.birthdate"))){
 const err95 = {};
 if(vErrors === null){
 vErrors = [err95];
@@ -13176,24 +13217,24 @@ if(errors === _errs277){
 if(errors === _errs277){
 if(typeof data74 === "string"){
 if(func2(data74) > 10){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern27.test(data74)){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data74))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13212,7 +13253,7 @@ else {
 vErrors.push(err98);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs269 === errors;
@@ -13225,8 +13266,9 @@ const _errs282 = errors;
 const _errs283 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data75 = data.field;
 const _errs284 = errors;
-if(!(data.field === "birthdate")){
+if(!((data75 === "birthdate") || (data75 === "reportsTo.birthdate"))){
 const err99 = {};
 if(vErrors === null){
 vErrors = [err99];
@@ -13303,12 +13345,12 @@ const _errs287 = errors;
 if(errors === _errs287){
 if(Array.isArray(data77)){
 if(data77.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data77.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -13321,24 +13363,24 @@ if(errors === _errs289){
 if(errors === _errs289){
 if(typeof data78 === "string"){
 if(func2(data78) > 10){
-validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern27.test(data78)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data78))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13352,7 +13394,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -13370,7 +13412,7 @@ else {
 vErrors.push(err102);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs279 === errors;
@@ -13383,8 +13425,9 @@ const _errs294 = errors;
 const _errs295 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data79 = data.field;
 const _errs296 = errors;
-if(!(data.field === "birthdate")){
+if(!((data79 === "birthdate") || (data79 === "reportsTo.birthdate"))){
 const err103 = {};
 if(vErrors === null){
 vErrors = [err103];
@@ -13460,12 +13503,12 @@ const _errs299 = errors;
 if(errors === _errs299){
 if(Array.isArray(data81)){
 if(data81.length > 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data81.length < 2){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -13478,24 +13521,24 @@ if(errors === _errs301){
 if(errors === _errs301){
 if(typeof data82 === "string"){
 if(func2(data82) > 10){
-validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern27.test(data82)){
-validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data82))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13509,7 +13552,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -13527,7 +13570,7 @@ else {
 vErrors.push(err106);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs291 === errors;
@@ -13542,7 +13585,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data83 = data.field;
 const _errs308 = errors;
-if(!((data83 === "doNotCall") || (data83 === "emailOptOut"))){
+if(!((((data83 === "doNotCall") || (data83 === "emailOptOut")) || (data83 === "reportsTo.doNotCall")) || (data83 === "reportsTo.emailOptOut"))){
 const err107 = {};
 if(vErrors === null){
 vErrors = [err107];
@@ -13615,7 +13658,7 @@ const _errs310 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -13632,7 +13675,7 @@ else {
 vErrors.push(err110);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs303 === errors;
@@ -13645,8 +13688,9 @@ const _errs316 = errors;
 const _errs317 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data86 = data.field;
 const _errs318 = errors;
-if(!(data.field === "lifecycleStage")){
+if(!(((data86 === "lifecycleStage") || (data86 === "account.lifecycleStage")) || (data86 === "reportsTo.lifecycleStage"))){
 const err111 = {};
 if(vErrors === null){
 vErrors = [err111];
@@ -13720,11 +13764,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data88 = data.value;
 if(typeof data88 !== "string"){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data88 === "subscriber") || (data88 === "lead")) || (data88 === "qualified")) || (data88 === "opportunity")) || (data88 === "customer")) || (data88 === "evangelist")) || (data88 === "former_customer"))){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13741,7 +13785,7 @@ else {
 vErrors.push(err114);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs313 === errors;
@@ -13754,8 +13798,9 @@ const _errs326 = errors;
 const _errs327 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data89 = data.field;
 const _errs328 = errors;
-if(!(data.field === "lifecycleStage")){
+if(!(((data89 === "lifecycleStage") || (data89 === "account.lifecycleStage")) || (data89 === "reportsTo.lifecycleStage"))){
 const err115 = {};
 if(vErrors === null){
 vErrors = [err115];
@@ -13832,12 +13877,12 @@ const _errs331 = errors;
 if(errors === _errs331){
 if(Array.isArray(data91)){
 if(data91.length > 200){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data91.length < 1){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -13847,11 +13892,11 @@ for(let i11=0; i11<len11; i11++){
 let data92 = data91[i11];
 const _errs333 = errors;
 if(typeof data92 !== "string"){
-validate188.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data92 === "subscriber") || (data92 === "lead")) || (data92 === "qualified")) || (data92 === "opportunity")) || (data92 === "customer")) || (data92 === "evangelist")) || (data92 === "former_customer"))){
-validate188.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema60.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate192.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid141 = _errs333 === errors;
@@ -13863,7 +13908,7 @@ break;
 }
 }
 else {
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -13881,7 +13926,7 @@ else {
 vErrors.push(err118);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs323 === errors;
@@ -13894,9 +13939,8 @@ const _errs338 = errors;
 const _errs339 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data93 = data.field;
 const _errs340 = errors;
-if(!((((((((((((((((((((((((((data93 === "createdBy.id") || (data93 === "updatedBy.id")) || (data93 === "teamId")) || (data93 === "firstName")) || (data93 === "salutation")) || (data93 === "title")) || (data93 === "department")) || (data93 === "email")) || (data93 === "phone")) || (data93 === "mobilePhone")) || (data93 === "accountId")) || (data93 === "reportsToId")) || (data93 === "mailingAddress")) || (data93 === "mailingAddress.street1")) || (data93 === "mailingAddress.street2")) || (data93 === "mailingAddress.city")) || (data93 === "mailingAddress.region")) || (data93 === "mailingAddress.postalCode")) || (data93 === "mailingAddress.countryCode")) || (data93 === "birthdate")) || (data93 === "language")) || (data93 === "timeZone")) || (data93 === "linkedinUrl")) || (data93 === "source")) || (data93 === "lifecycleStage")) || (data93 === "description"))){
+if(!(data.field === "account.type")){
 const err119 = {};
 if(vErrors === null){
 vErrors = [err119];
@@ -13913,8 +13957,9 @@ var valid144 = true;
 }
 if(valid144){
 if(data.op !== undefined){
+let data94 = data.op;
 const _errs341 = errors;
-if(!(data.op === "isNull")){
+if(!((data94 === "eq") || (data94 === "ne"))){
 const err120 = {};
 if(vErrors === null){
 vErrors = [err120];
@@ -13967,8 +14012,13 @@ if(!_valid34){
 const _errs342 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data95 = data.value;
+if(typeof data95 !== "string"){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data95 === "prospect") || (data95 === "customer")) || (data95 === "partner")) || (data95 === "vendor")) || (data95 === "competitor")) || (data95 === "other"))){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13985,7 +14035,7 @@ else {
 vErrors.push(err122);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs335 === errors;
@@ -13998,9 +14048,8 @@ const _errs348 = errors;
 const _errs349 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data96 = data.field;
 const _errs350 = errors;
-if(!((data96 === "tags") || (data96 === "additionalEmails"))){
+if(!(data.field === "account.type")){
 const err123 = {};
 if(vErrors === null){
 vErrors = [err123];
@@ -14017,8 +14066,9 @@ var valid148 = true;
 }
 if(valid148){
 if(data.op !== undefined){
+let data97 = data.op;
 const _errs351 = errors;
-if(!(data.op === "isEmpty")){
+if(!((data97 === "in") || (data97 === "notIn"))){
 const err124 = {};
 if(vErrors === null){
 vErrors = [err124];
@@ -14071,9 +14121,45 @@ if(!_valid35){
 const _errs352 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate188.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data98 = data.value;
+const _errs353 = errors;
+if(errors === _errs353){
+if(Array.isArray(data98)){
+if(data98.length > 200){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
+}
+else {
+if(data98.length < 1){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid150 = true;
+const len12 = data98.length;
+for(let i12=0; i12<len12; i12++){
+let data99 = data98[i12];
+const _errs355 = errors;
+if(typeof data99 !== "string"){
+validate192.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data99 === "prospect") || (data99 === "customer")) || (data99 === "partner")) || (data99 === "vendor")) || (data99 === "competitor")) || (data99 === "other"))){
+validate192.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema62.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid150 = _errs355 === errors;
+if(!valid150){
+break;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 }
 }
@@ -14089,10 +14175,843 @@ else {
 vErrors.push(err126);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid14 = _errs345 === errors;
+if(valid14){
+const _errs357 = errors;
+const _errs358 = errors;
+let valid151 = true;
+const _errs359 = errors;
+const _errs360 = errors;
+const _errs361 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs362 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid153 = _errs362 === errors;
+}
+else {
+var valid153 = true;
+}
+if(valid153){
+if(data.op !== undefined){
+let data101 = data.op;
+const _errs363 = errors;
+if(!((((((data101 === "eq") || (data101 === "ne")) || (data101 === "gt")) || (data101 === "gte")) || (data101 === "lt")) || (data101 === "lte"))){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+var valid153 = _errs363 === errors;
+}
+else {
+var valid153 = true;
+}
+}
+}
+var valid152 = _errs361 === errors;
+if(valid152){
+const err129 = {};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+else {
+errors = _errs360;
+if(vErrors !== null){
+if(_errs360){
+vErrors.length = _errs360;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs359 === errors;
+errors = _errs358;
+if(vErrors !== null){
+if(_errs358){
+vErrors.length = _errs358;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs364 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data102 = data.value;
+const _errs365 = errors;
+if(errors === _errs365){
+if(data102 && typeof data102 == "object" && !Array.isArray(data102)){
+let missing10;
+if(((data102.amount === undefined) && (missing10 = "amount")) || ((data102.currency === undefined) && (missing10 = "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs367 = errors;
+for(const key4 in data102){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs367 === errors){
+if(data102.amount !== undefined){
+let data103 = data102.amount;
+const _errs368 = errors;
+if(errors === _errs368){
+if(typeof data103 === "string"){
+if(func2(data103) > 18){
+validate192.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data103)){
+validate192.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid155 = _errs368 === errors;
+}
+else {
+var valid155 = true;
+}
+if(valid155){
+if(data102.currency !== undefined){
+let data104 = data102.currency;
+const _errs370 = errors;
+if(errors === _errs370){
+if(typeof data104 === "string"){
+if(func2(data104) > 3){
+validate192.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data104) < 3){
+validate192.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data104)){
+validate192.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid155 = _errs370 === errors;
+}
+else {
+var valid155 = true;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs364 === errors;
+valid151 = _valid36;
+}
+if(!valid151){
+const err130 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+validate192.errors = vErrors;
+return false;
+}
+var valid14 = _errs357 === errors;
+if(valid14){
+const _errs372 = errors;
+const _errs373 = errors;
+let valid156 = true;
+const _errs374 = errors;
+const _errs375 = errors;
+const _errs376 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs377 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid158 = _errs377 === errors;
+}
+else {
+var valid158 = true;
+}
+if(valid158){
+if(data.op !== undefined){
+let data106 = data.op;
+const _errs378 = errors;
+if(!((data106 === "in") || (data106 === "notIn"))){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+var valid158 = _errs378 === errors;
+}
+else {
+var valid158 = true;
+}
+}
+}
+var valid157 = _errs376 === errors;
+if(valid157){
+const err133 = {};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+else {
+errors = _errs375;
+if(vErrors !== null){
+if(_errs375){
+vErrors.length = _errs375;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs374 === errors;
+errors = _errs373;
+if(vErrors !== null){
+if(_errs373){
+vErrors.length = _errs373;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs379 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data107 = data.value;
+const _errs380 = errors;
+if(errors === _errs380){
+if(Array.isArray(data107)){
+if(data107.length > 200){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data107.length < 1){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid160 = true;
+const len13 = data107.length;
+for(let i13=0; i13<len13; i13++){
+let data108 = data107[i13];
+const _errs382 = errors;
+if(errors === _errs382){
+if(data108 && typeof data108 == "object" && !Array.isArray(data108)){
+let missing11;
+if(((data108.amount === undefined) && (missing11 = "amount")) || ((data108.currency === undefined) && (missing11 = "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs384 = errors;
+for(const key5 in data108){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs384 === errors){
+if(data108.amount !== undefined){
+let data109 = data108.amount;
+const _errs385 = errors;
+if(errors === _errs385){
+if(typeof data109 === "string"){
+if(func2(data109) > 18){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data109)){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid161 = _errs385 === errors;
+}
+else {
+var valid161 = true;
+}
+if(valid161){
+if(data108.currency !== undefined){
+let data110 = data108.currency;
+const _errs387 = errors;
+if(errors === _errs387){
+if(typeof data110 === "string"){
+if(func2(data110) > 3){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data110) < 3){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data110)){
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid161 = _errs387 === errors;
+}
+else {
+var valid161 = true;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid160 = _errs382 === errors;
+if(!valid160){
+break;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid37 = _errs379 === errors;
+valid156 = _valid37;
+}
+if(!valid156){
+const err134 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+validate192.errors = vErrors;
+return false;
+}
+var valid14 = _errs372 === errors;
+if(valid14){
+const _errs389 = errors;
+const _errs390 = errors;
+let valid162 = true;
+const _errs391 = errors;
+const _errs392 = errors;
+const _errs393 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs394 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid164 = _errs394 === errors;
+}
+else {
+var valid164 = true;
+}
+if(valid164){
+if(data.op !== undefined){
+const _errs395 = errors;
+if(!(data.op === "between")){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+var valid164 = _errs395 === errors;
+}
+else {
+var valid164 = true;
+}
+}
+}
+var valid163 = _errs393 === errors;
+if(valid163){
+const err137 = {};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+else {
+errors = _errs392;
+if(vErrors !== null){
+if(_errs392){
+vErrors.length = _errs392;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs391 === errors;
+errors = _errs390;
+if(vErrors !== null){
+if(_errs390){
+vErrors.length = _errs390;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs396 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data113 = data.value;
+const _errs397 = errors;
+if(errors === _errs397){
+if(Array.isArray(data113)){
+if(data113.length > 2){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data113.length < 2){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid166 = true;
+const len14 = data113.length;
+for(let i14=0; i14<len14; i14++){
+let data114 = data113[i14];
+const _errs399 = errors;
+if(errors === _errs399){
+if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
+let missing12;
+if(((data114.amount === undefined) && (missing12 = "amount")) || ((data114.currency === undefined) && (missing12 = "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs401 = errors;
+for(const key6 in data114){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs401 === errors){
+if(data114.amount !== undefined){
+let data115 = data114.amount;
+const _errs402 = errors;
+if(errors === _errs402){
+if(typeof data115 === "string"){
+if(func2(data115) > 18){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data115)){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid167 = _errs402 === errors;
+}
+else {
+var valid167 = true;
+}
+if(valid167){
+if(data114.currency !== undefined){
+let data116 = data114.currency;
+const _errs404 = errors;
+if(errors === _errs404){
+if(typeof data116 === "string"){
+if(func2(data116) > 3){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data116) < 3){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data116)){
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid167 = _errs404 === errors;
+}
+else {
+var valid167 = true;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid166 = _errs399 === errors;
+if(!valid166){
+break;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid38 = _errs396 === errors;
+valid162 = _valid38;
+}
+if(!valid162){
+const err138 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+validate192.errors = vErrors;
+return false;
+}
+var valid14 = _errs389 === errors;
+if(valid14){
+const _errs406 = errors;
+const _errs407 = errors;
+let valid168 = true;
+const _errs408 = errors;
+const _errs409 = errors;
+const _errs410 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data117 = data.field;
+const _errs411 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data117 === "createdBy.id") || (data117 === "updatedBy.id")) || (data117 === "teamId")) || (data117 === "firstName")) || (data117 === "salutation")) || (data117 === "title")) || (data117 === "department")) || (data117 === "email")) || (data117 === "phone")) || (data117 === "mobilePhone")) || (data117 === "accountId")) || (data117 === "reportsToId")) || (data117 === "mailingAddress")) || (data117 === "mailingAddress.street1")) || (data117 === "mailingAddress.street2")) || (data117 === "mailingAddress.city")) || (data117 === "mailingAddress.region")) || (data117 === "mailingAddress.postalCode")) || (data117 === "mailingAddress.countryCode")) || (data117 === "birthdate")) || (data117 === "language")) || (data117 === "timeZone")) || (data117 === "linkedinUrl")) || (data117 === "source")) || (data117 === "lifecycleStage")) || (data117 === "description")) || (data117 === "account.createdBy.id")) || (data117 === "account.updatedBy.id")) || (data117 === "account.teamId")) || (data117 === "account.legalName")) || (data117 === "account.domain")) || (data117 === "account.website")) || (data117 === "account.type")) || (data117 === "account.industry")) || (data117 === "account.phone")) || (data117 === "account.email")) || (data117 === "account.numberOfEmployees")) || (data117 === "account.annualRevenue")) || (data117 === "account.description")) || (data117 === "account.billingAddress")) || (data117 === "account.billingAddress.street1")) || (data117 === "account.billingAddress.street2")) || (data117 === "account.billingAddress.city")) || (data117 === "account.billingAddress.region")) || (data117 === "account.billingAddress.postalCode")) || (data117 === "account.billingAddress.countryCode")) || (data117 === "account.shippingAddress")) || (data117 === "account.shippingAddress.street1")) || (data117 === "account.shippingAddress.street2")) || (data117 === "account.shippingAddress.city")) || (data117 === "account.shippingAddress.region")) || (data117 === "account.shippingAddress.postalCode")) || (data117 === "account.shippingAddress.countryCode")) || (data117 === "account.parentAccountId")) || (data117 === "account.source")) || (data117 === "account.taxId")) || (data117 === "account.registrationNumber")) || (data117 === "account.linkedinUrl")) || (data117 === "account.lifecycleStage")) || (data117 === "reportsTo.createdBy.id")) || (data117 === "reportsTo.updatedBy.id")) || (data117 === "reportsTo.teamId")) || (data117 === "reportsTo.firstName")) || (data117 === "reportsTo.salutation")) || (data117 === "reportsTo.title")) || (data117 === "reportsTo.department")) || (data117 === "reportsTo.email")) || (data117 === "reportsTo.phone")) || (data117 === "reportsTo.mobilePhone")) || (data117 === "reportsTo.accountId")) || (data117 === "reportsTo.reportsToId")) || (data117 === "reportsTo.mailingAddress")) || (data117 === "reportsTo.mailingAddress.street1")) || (data117 === "reportsTo.mailingAddress.street2")) || (data117 === "reportsTo.mailingAddress.city")) || (data117 === "reportsTo.mailingAddress.region")) || (data117 === "reportsTo.mailingAddress.postalCode")) || (data117 === "reportsTo.mailingAddress.countryCode")) || (data117 === "reportsTo.birthdate")) || (data117 === "reportsTo.language")) || (data117 === "reportsTo.timeZone")) || (data117 === "reportsTo.linkedinUrl")) || (data117 === "reportsTo.source")) || (data117 === "reportsTo.lifecycleStage")) || (data117 === "reportsTo.description"))){
+const err139 = {};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+var valid170 = _errs411 === errors;
+}
+else {
+var valid170 = true;
+}
+if(valid170){
+if(data.op !== undefined){
+const _errs412 = errors;
+if(!(data.op === "isNull")){
+const err140 = {};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+var valid170 = _errs412 === errors;
+}
+else {
+var valid170 = true;
+}
+}
+}
+var valid169 = _errs410 === errors;
+if(valid169){
+const err141 = {};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+else {
+errors = _errs409;
+if(vErrors !== null){
+if(_errs409){
+vErrors.length = _errs409;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid39 = _errs408 === errors;
+errors = _errs407;
+if(vErrors !== null){
+if(_errs407){
+vErrors.length = _errs407;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid39){
+const _errs413 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid39 = _errs413 === errors;
+valid168 = _valid39;
+}
+if(!valid168){
+const err142 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+validate192.errors = vErrors;
+return false;
+}
+var valid14 = _errs406 === errors;
+if(valid14){
+const _errs416 = errors;
+const _errs417 = errors;
+let valid172 = true;
+const _errs418 = errors;
+const _errs419 = errors;
+const _errs420 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data120 = data.field;
+const _errs421 = errors;
+if(!(((((data120 === "tags") || (data120 === "additionalEmails")) || (data120 === "account.tags")) || (data120 === "reportsTo.tags")) || (data120 === "reportsTo.additionalEmails"))){
+const err143 = {};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+}
+var valid174 = _errs421 === errors;
+}
+else {
+var valid174 = true;
+}
+if(valid174){
+if(data.op !== undefined){
+const _errs422 = errors;
+if(!(data.op === "isEmpty")){
+const err144 = {};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+var valid174 = _errs422 === errors;
+}
+else {
+var valid174 = true;
+}
+}
+}
+var valid173 = _errs420 === errors;
+if(valid173){
+const err145 = {};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+}
+else {
+errors = _errs419;
+if(vErrors !== null){
+if(_errs419){
+vErrors.length = _errs419;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid40 = _errs418 === errors;
+errors = _errs417;
+if(vErrors !== null){
+if(_errs417){
+vErrors.length = _errs417;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid40){
+const _errs423 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate192.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid40 = _errs423 === errors;
+valid172 = _valid40;
+}
+if(!valid172){
+const err146 = {instancePath,schemaPath:"#/allOf/3/else/allOf/38/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+validate192.errors = vErrors;
+return false;
+}
+var valid14 = _errs416 === errors;
+}
+}
+}
+}
+}
 }
 }
 }
@@ -14130,27 +15049,27 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err127 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err147 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err127];
+vErrors = [err147];
 }
 else {
-vErrors.push(err127);
+vErrors.push(err147);
 }
 errors++;
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate188.errors = vErrors;
+validate192.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -14164,7 +15083,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate187.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate191.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -14172,8 +15091,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate188(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
+if(!(validate192(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -14187,12 +15106,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate191.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate191.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -14202,11 +15121,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate187.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate191.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
-validate187.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema59.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate191.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema61.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -14226,7 +15145,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate191.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -14238,66 +15157,24 @@ indices0[item0] = i1;
 }
 }
 else {
-validate187.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate191.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
 var valid0 = _errs3 === errors;
 if(valid0){
-let data3 = data.limit;
 const _errs7 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 200 || isNaN(data3)){
-validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats4.validate(data3))){
-validate187.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate131(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
 if(valid0){
 if(data.cursor !== undefined){
-let data4 = data.cursor;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data4 === "string"){
-if(func2(data4) > 2048){
-validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data4) < 1){
-validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data4)){
-validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate187.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate133(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -14306,12 +15183,12 @@ var valid0 = true;
 }
 if(valid0){
 if(data.count !== undefined){
-const _errs11 = errors;
-if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+const _errs10 = errors;
+if(!(validate135(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs11 === errors;
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -14323,38 +15200,38 @@ var valid0 = true;
 }
 }
 else {
-validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate191.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate187.errors = vErrors;
+validate191.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate190(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate187(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
+if(!(validate191(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
 errors = vErrors.length;
 }
-validate186.errors = vErrors;
+validate190.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateContact_body = validate192;
-const schema62 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+exports.updateContact_body = validate198;
+const schema64 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate193(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema62.properties, key0))){
-validate193.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema64.properties, key0))){
+validate199.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -14486,7 +15363,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data10)){
 if(data10.length > 20){
-validate193.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+validate199.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
 return false;
 }
 else {
@@ -14506,7 +15383,7 @@ break;
 }
 }
 else {
-validate193.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate199.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -14578,8 +15455,8 @@ var valid0 = true;
 if(valid0){
 if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate177(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -14639,7 +15516,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs25 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate193.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate199.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs25 === errors;
@@ -14651,7 +15528,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs27 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate193.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate199.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs27 === errors;
@@ -14710,38 +15587,38 @@ var valid0 = true;
 }
 }
 else {
-validate193.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate193.errors = vErrors;
+validate199.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate193(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
+if(!(validate199(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
-validate192.errors = vErrors;
+validate198.errors = vErrors;
 return errors === 0;
 }
 
-exports.createLead_body = validate218;
-const schema64 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+exports.createLead_body = validate224;
+const schema66 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
 
-function validate219(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate225(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema64.properties, key0))){
-validate219.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema66.properties, key0))){
+validate225.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -14907,11 +15784,11 @@ if(data.rating !== undefined){
 let data13 = data.rating;
 const _errs15 = errors;
 if((typeof data13 !== "string") && (data13 !== null)){
-validate219.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema64.properties.rating.type},message:"must be string,null"}];
+validate225.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema66.properties.rating.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate219.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema64.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+validate225.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema66.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -14924,23 +15801,23 @@ if(data.score !== undefined){
 let data14 = data.score;
 const _errs17 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema64.properties.score.type},message:"must be integer,null"}];
+validate225.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema66.properties.score.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs17){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 1000 || isNaN(data14)){
-validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate225.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data14 < 0 || isNaN(data14)){
-validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate225.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate219.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate225.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -14981,7 +15858,7 @@ if(data.utm !== undefined){
 let data17 = data.utm;
 const _errs21 = errors;
 if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate219.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema64.properties.utm.type},message:"must be object,null"}];
+validate225.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema66.properties.utm.type},message:"must be object,null"}];
 return false;
 }
 if(errors === _errs21){
@@ -14989,7 +15866,7 @@ if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
 const _errs23 = errors;
 for(const key1 in data17){
 if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate219.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate225.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -15130,7 +16007,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs34 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate219.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate225.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -15142,7 +16019,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs36 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate219.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate225.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs36 === errors;
@@ -15155,11 +16032,11 @@ if(data.status !== undefined){
 let data30 = data.status;
 const _errs38 = errors;
 if(typeof data30 !== "string"){
-validate219.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate225.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate219.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema64.properties.status.enum},message:"must be equal to one of the allowed values"}];
+validate225.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema66.properties.status.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs38 === errors;
@@ -15195,36 +16072,36 @@ var valid0 = true;
 }
 }
 else {
-validate219.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate225.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate219.errors = vErrors;
+validate225.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate218(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate224(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate219(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
+if(!(validate225(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate225.errors : vErrors.concat(validate225.errors);
 errors = vErrors.length;
 }
-validate218.errors = vErrors;
+validate224.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryLeads_body = validate246;
-const schema66 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
-const schema67 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper6 = {validate: validate248};
+exports.queryLeads_body = validate252;
+const schema68 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema69 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper6 = {validate: validate254};
 
-function validate248(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate254(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate248.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -15284,14 +16161,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -15303,12 +16180,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate254.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -15329,7 +16206,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15338,7 +16215,7 @@ return false;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -15354,7 +16231,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -15416,14 +16293,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -15435,12 +16312,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate254.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -15461,7 +16338,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15470,7 +16347,7 @@ return false;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -15486,7 +16363,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -15548,14 +16425,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -15571,7 +16448,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -15587,7 +16464,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -15687,7 +16564,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -15697,7 +16574,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -15710,7 +16587,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
 if(!(((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "convertedAccountId")) || (data5 === "convertedContactId")) || (data5 === "convertedOpportunityId")) || (data5 === "version")) || (data5 === "score")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "convertedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "companyName")) || (data5 === "title")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "website")) || (data5 === "unqualifiedReason")) || (data5 === "source")) || (data5 === "sourceDetail")) || (data5 === "utm.source")) || (data5 === "utm.medium")) || (data5 === "utm.campaign")) || (data5 === "utm.term")) || (data5 === "utm.content")) || (data5 === "industry")) || (data5 === "address.street1")) || (data5 === "address.street2")) || (data5 === "address.city")) || (data5 === "address.region")) || (data5 === "address.postalCode")) || (data5 === "address.countryCode")) || (data5 === "name")) || (data5 === "rating")) || (data5 === "annualRevenue")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "status")) || (data5 === "utm")) || (data5 === "address")) || (data5 === "description"))){
-validate248.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -15776,7 +16653,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -15793,7 +16670,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -15857,7 +16734,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -15874,7 +16751,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -15937,7 +16814,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -15954,7 +16831,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -16018,7 +16895,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
 if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16035,7 +16912,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -16099,7 +16976,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
 if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16116,7 +16993,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -16179,7 +17056,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
 if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16196,7 +17073,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -16259,7 +17136,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
 if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16276,7 +17153,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -16340,7 +17217,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
 if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16357,7 +17234,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -16420,7 +17297,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!(((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16437,7 +17314,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -16501,7 +17378,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data25 = data.op;
 if(!((data25 === "eq") || (data25 === "ne"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16518,7 +17395,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -16581,7 +17458,7 @@ const _errs131 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 if(!(data.op === "isNull")){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16598,7 +17475,7 @@ else {
 vErrors.push(err45);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs125 === errors;
@@ -16691,18 +17568,18 @@ if(errors === _errs141){
 if(errors === _errs141){
 if(typeof data30 === "string"){
 if(func2(data30) > 36){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data30))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16721,7 +17598,7 @@ else {
 vErrors.push(err49);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs133 === errors;
@@ -16813,12 +17690,12 @@ const _errs151 = errors;
 if(errors === _errs151){
 if(Array.isArray(data33)){
 if(data33.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data33.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -16831,18 +17708,18 @@ if(errors === _errs153){
 if(errors === _errs153){
 if(typeof data34 === "string"){
 if(func2(data34) > 36){
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data34))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16856,7 +17733,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -16874,7 +17751,7 @@ else {
 vErrors.push(err53);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs143 === errors;
@@ -16964,23 +17841,23 @@ if(data.value !== undefined){
 let data37 = data.value;
 const _errs163 = errors;
 if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs163){
 if((typeof data37 == "number") && (isFinite(data37))){
 if(data37 > 2147483647 || isNaN(data37)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data37 < -2147483648 || isNaN(data37)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data37))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -17001,7 +17878,7 @@ else {
 vErrors.push(err57);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs155 === errors;
@@ -17093,12 +17970,12 @@ const _errs173 = errors;
 if(errors === _errs173){
 if(Array.isArray(data40)){
 if(data40.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data40.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -17108,23 +17985,23 @@ for(let i3=0; i3<len3; i3++){
 let data41 = data40[i3];
 const _errs175 = errors;
 if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs175){
 if((typeof data41 == "number") && (isFinite(data41))){
 if(data41 > 2147483647 || isNaN(data41)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data41 < -2147483648 || isNaN(data41)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data41))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -17140,7 +18017,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17158,7 +18035,7 @@ else {
 vErrors.push(err61);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs165 === errors;
@@ -17249,12 +18126,12 @@ const _errs185 = errors;
 if(errors === _errs185){
 if(Array.isArray(data44)){
 if(data44.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data44.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -17264,23 +18141,23 @@ for(let i4=0; i4<len4; i4++){
 let data45 = data44[i4];
 const _errs187 = errors;
 if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs187){
 if((typeof data45 == "number") && (isFinite(data45))){
 if(data45 > 2147483647 || isNaN(data45)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data45 < -2147483648 || isNaN(data45)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data45))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -17296,7 +18173,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17314,7 +18191,7 @@ else {
 vErrors.push(err65);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs177 === errors;
@@ -17407,24 +18284,24 @@ if(errors === _errs197){
 if(errors === _errs197){
 if(typeof data48 === "string"){
 if(func2(data48) > 35){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern14.test(data48)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data48))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -17443,7 +18320,7 @@ else {
 vErrors.push(err69);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs189 === errors;
@@ -17534,12 +18411,12 @@ const _errs207 = errors;
 if(errors === _errs207){
 if(Array.isArray(data51)){
 if(data51.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data51.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -17552,24 +18429,24 @@ if(errors === _errs209){
 if(errors === _errs209){
 if(typeof data52 === "string"){
 if(func2(data52) > 35){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern14.test(data52)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data52))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -17583,7 +18460,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17601,7 +18478,7 @@ else {
 vErrors.push(err73);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs199 === errors;
@@ -17690,11 +18567,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data55 = data.value;
 if(typeof data55 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data55 === "user") || (data55 === "system"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -17711,7 +18588,7 @@ else {
 vErrors.push(err77);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs211 === errors;
@@ -17803,12 +18680,12 @@ const _errs229 = errors;
 if(errors === _errs229){
 if(Array.isArray(data58)){
 if(data58.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data58.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -17818,11 +18695,11 @@ for(let i6=0; i6<len6; i6++){
 let data59 = data58[i6];
 const _errs231 = errors;
 if(typeof data59 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data59 === "user") || (data59 === "system"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid100 = _errs231 === errors;
@@ -17834,7 +18711,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17852,7 +18729,7 @@ else {
 vErrors.push(err81);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs221 === errors;
@@ -17942,18 +18819,18 @@ const _errs241 = errors;
 if(errors === _errs241){
 if(typeof data62 === "string"){
 if(func2(data62) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data62)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -17971,7 +18848,7 @@ else {
 vErrors.push(err85);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs233 === errors;
@@ -18062,12 +18939,12 @@ const _errs251 = errors;
 if(errors === _errs251){
 if(Array.isArray(data65)){
 if(data65.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data65.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18079,18 +18956,18 @@ const _errs253 = errors;
 if(errors === _errs253){
 if(typeof data66 === "string"){
 if(func2(data66) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data66)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18103,7 +18980,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -18121,7 +18998,7 @@ else {
 vErrors.push(err89);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs243 === errors;
@@ -18213,18 +19090,18 @@ const _errs263 = errors;
 if(errors === _errs263){
 if(typeof data69 === "string"){
 if(func2(data69) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data69)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18242,7 +19119,7 @@ else {
 vErrors.push(err93);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs255 === errors;
@@ -18334,12 +19211,12 @@ const _errs273 = errors;
 if(errors === _errs273){
 if(Array.isArray(data72)){
 if(data72.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data72.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18351,18 +19228,18 @@ const _errs275 = errors;
 if(errors === _errs275){
 if(typeof data73 === "string"){
 if(func2(data73) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data73)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18375,7 +19252,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -18393,7 +19270,7 @@ else {
 vErrors.push(err97);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs265 === errors;
@@ -18481,11 +19358,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data76 = data.value;
 if(typeof data76 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data76 === "hot") || (data76 === "warm")) || (data76 === "cold"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -18502,7 +19379,7 @@ else {
 vErrors.push(err101);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs277 === errors;
@@ -18593,12 +19470,12 @@ const _errs295 = errors;
 if(errors === _errs295){
 if(Array.isArray(data79)){
 if(data79.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data79.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18608,11 +19485,11 @@ for(let i9=0; i9<len9; i9++){
 let data80 = data79[i9];
 const _errs297 = errors;
 if(typeof data80 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data80 === "hot") || (data80 === "warm")) || (data80 === "cold"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid127 = _errs297 === errors;
@@ -18624,7 +19501,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -18642,7 +19519,7 @@ else {
 vErrors.push(err105);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs287 === errors;
@@ -18734,14 +19611,14 @@ if(errors === _errs307){
 if(data83 && typeof data83 == "object" && !Array.isArray(data83)){
 let missing10;
 if(((data83.amount === undefined) && (missing10 = "amount")) || ((data83.currency === undefined) && (missing10 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
 return false;
 }
 else {
 const _errs309 = errors;
 for(const key4 in data83){
 if(!((key4 === "amount") || (key4 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18753,18 +19630,18 @@ const _errs310 = errors;
 if(errors === _errs310){
 if(typeof data84 === "string"){
 if(func2(data84) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data84)){
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18780,24 +19657,24 @@ const _errs312 = errors;
 if(errors === _errs312){
 if(typeof data85 === "string"){
 if(func2(data85) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data85) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data85)){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18811,7 +19688,7 @@ var valid132 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -18829,7 +19706,7 @@ else {
 vErrors.push(err109);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs299 === errors;
@@ -18920,12 +19797,12 @@ const _errs322 = errors;
 if(errors === _errs322){
 if(Array.isArray(data88)){
 if(data88.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data88.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18938,14 +19815,14 @@ if(errors === _errs324){
 if(data89 && typeof data89 == "object" && !Array.isArray(data89)){
 let missing11;
 if(((data89.amount === undefined) && (missing11 = "amount")) || ((data89.currency === undefined) && (missing11 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
 return false;
 }
 else {
 const _errs326 = errors;
 for(const key5 in data89){
 if(!((key5 === "amount") || (key5 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18957,18 +19834,18 @@ const _errs327 = errors;
 if(errors === _errs327){
 if(typeof data90 === "string"){
 if(func2(data90) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data90)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -18984,24 +19861,24 @@ const _errs329 = errors;
 if(errors === _errs329){
 if(typeof data91 === "string"){
 if(func2(data91) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data91) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data91)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -19015,7 +19892,7 @@ var valid138 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -19028,7 +19905,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -19046,7 +19923,7 @@ else {
 vErrors.push(err113);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs314 === errors;
@@ -19136,12 +20013,12 @@ const _errs339 = errors;
 if(errors === _errs339){
 if(Array.isArray(data94)){
 if(data94.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data94.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -19154,14 +20031,14 @@ if(errors === _errs341){
 if(data95 && typeof data95 == "object" && !Array.isArray(data95)){
 let missing12;
 if(((data95.amount === undefined) && (missing12 = "amount")) || ((data95.currency === undefined) && (missing12 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
 return false;
 }
 else {
 const _errs343 = errors;
 for(const key6 in data95){
 if(!((key6 === "amount") || (key6 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -19173,18 +20050,18 @@ const _errs344 = errors;
 if(errors === _errs344){
 if(typeof data96 === "string"){
 if(func2(data96) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data96)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -19200,24 +20077,24 @@ const _errs346 = errors;
 if(errors === _errs346){
 if(typeof data97 === "string"){
 if(func2(data97) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data97) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data97)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -19231,7 +20108,7 @@ var valid144 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -19244,7 +20121,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -19262,7 +20139,7 @@ else {
 vErrors.push(err117);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs331 === errors;
@@ -19350,7 +20227,7 @@ const _errs355 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -19367,7 +20244,7 @@ else {
 vErrors.push(err121);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs348 === errors;
@@ -19455,11 +20332,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data103 = data.value;
 if(typeof data103 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((data103 === "open") || (data103 === "working")) || (data103 === "qualified")) || (data103 === "unqualified")) || (data103 === "converted"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19476,7 +20353,7 @@ else {
 vErrors.push(err125);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs358 === errors;
@@ -19567,12 +20444,12 @@ const _errs376 = errors;
 if(errors === _errs376){
 if(Array.isArray(data106)){
 if(data106.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data106.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -19582,11 +20459,11 @@ for(let i12=0; i12<len12; i12++){
 let data107 = data106[i12];
 const _errs378 = errors;
 if(typeof data107 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((data107 === "open") || (data107 === "working")) || (data107 === "qualified")) || (data107 === "unqualified")) || (data107 === "converted"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema67.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate254.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema69.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid157 = _errs378 === errors;
@@ -19598,7 +20475,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -19616,7 +20493,7 @@ else {
 vErrors.push(err129);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs368 === errors;
@@ -19703,7 +20580,7 @@ const _errs387 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -19720,7 +20597,7 @@ else {
 vErrors.push(err133);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs380 === errors;
@@ -19806,7 +20683,7 @@ const _errs397 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate254.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -19823,7 +20700,7 @@ else {
 vErrors.push(err137);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid14 = _errs390 === errors;
@@ -19875,19 +20752,19 @@ else {
 vErrors.push(err138);
 }
 errors++;
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate248.errors = vErrors;
+validate254.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate247(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate253(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -19901,7 +20778,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate247.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate253.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -19909,8 +20786,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate248(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate248.errors : vErrors.concat(validate248.errors);
+if(!(validate254(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate254.errors : vErrors.concat(validate254.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -19924,12 +20801,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate253.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate253.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -19939,11 +20816,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate253.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "score")) || (data2 === "-score"))){
-validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema66.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate253.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema68.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -19963,7 +20840,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate253.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -19975,66 +20852,24 @@ indices0[item0] = i1;
 }
 }
 else {
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate253.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
 var valid0 = _errs3 === errors;
 if(valid0){
-let data3 = data.limit;
 const _errs7 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 200 || isNaN(data3)){
-validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats4.validate(data3))){
-validate247.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate131(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
 if(valid0){
 if(data.cursor !== undefined){
-let data4 = data.cursor;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data4 === "string"){
-if(func2(data4) > 2048){
-validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data4) < 1){
-validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data4)){
-validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate247.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate133(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -20043,12 +20878,12 @@ var valid0 = true;
 }
 if(valid0){
 if(data.count !== undefined){
-const _errs11 = errors;
-if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+const _errs10 = errors;
+if(!(validate135(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs11 === errors;
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -20060,38 +20895,38 @@ var valid0 = true;
 }
 }
 else {
-validate247.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate253.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate247.errors = vErrors;
+validate253.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate246(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate252(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate247(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+if(!(validate253(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate253.errors : vErrors.concat(validate253.errors);
 errors = vErrors.length;
 }
-validate246.errors = vErrors;
+validate252.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateLead_body = validate252;
-const schema69 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+exports.updateLead_body = validate260;
+const schema71 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
 
-function validate253(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate261(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema69.properties, key0))){
-validate253.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema71.properties, key0))){
+validate261.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -20257,11 +21092,11 @@ if(data.rating !== undefined){
 let data13 = data.rating;
 const _errs15 = errors;
 if((typeof data13 !== "string") && (data13 !== null)){
-validate253.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema69.properties.rating.type},message:"must be string,null"}];
+validate261.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema71.properties.rating.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate253.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema69.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+validate261.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema71.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -20274,23 +21109,23 @@ if(data.score !== undefined){
 let data14 = data.score;
 const _errs17 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema69.properties.score.type},message:"must be integer,null"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema71.properties.score.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs17){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 1000 || isNaN(data14)){
-validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data14 < 0 || isNaN(data14)){
-validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate253.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -20331,7 +21166,7 @@ if(data.utm !== undefined){
 let data17 = data.utm;
 const _errs21 = errors;
 if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate253.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema69.properties.utm.type},message:"must be object,null"}];
+validate261.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema71.properties.utm.type},message:"must be object,null"}];
 return false;
 }
 if(errors === _errs21){
@@ -20339,7 +21174,7 @@ if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
 const _errs23 = errors;
 for(const key1 in data17){
 if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate253.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate261.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -20480,7 +21315,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs34 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate253.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate261.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -20492,7 +21327,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs36 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate253.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate261.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs36 === errors;
@@ -20505,11 +21340,11 @@ if(data.status !== undefined){
 let data30 = data.status;
 const _errs38 = errors;
 if(typeof data30 !== "string"){
-validate253.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate261.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate253.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema69.properties.status.enum},message:"must be equal to one of the allowed values"}];
+validate261.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema71.properties.status.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs38 === errors;
@@ -20545,29 +21380,29 @@ var valid0 = true;
 }
 }
 else {
-validate253.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate261.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate253.errors = vErrors;
+validate261.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate252(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate260(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate253(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate253.errors : vErrors.concat(validate253.errors);
+if(!(validate261(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate261.errors : vErrors.concat(validate261.errors);
 errors = vErrors.length;
 }
-validate252.errors = vErrors;
+validate260.errors = vErrors;
 return errors === 0;
 }
 
-exports.convertLead_body = validate280;
+exports.convertLead_body = validate288;
 
-function validate281(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -20575,7 +21410,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "accountId") || (key0 === "contactId")) || (key0 === "opportunity"))){
-validate281.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate289.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -20612,14 +21447,14 @@ if(errors === _errs4){
 if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
 let missing0;
 if((data2.name === undefined) && (missing0 = "name")){
-validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate289.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs6 = errors;
 for(const key1 in data2){
 if(!((((key1 === "name") || (key1 === "amount")) || (key1 === "expectedCloseDate")) || (key1 === "stageId"))){
-validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate289.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -20651,8 +21486,8 @@ var valid1 = true;
 if(valid1){
 if(data2.expectedCloseDate !== undefined){
 const _errs9 = errors;
-if(!(validate177(data2.expectedCloseDate, {instancePath:instancePath+"/opportunity/expectedCloseDate",parentData:data2,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data2.expectedCloseDate, {instancePath:instancePath+"/opportunity/expectedCloseDate",parentData:data2,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs9 === errors;
@@ -20679,7 +21514,7 @@ var valid1 = true;
 }
 }
 else {
-validate281.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate289.errors = [{instancePath:instancePath+"/opportunity",schemaPath:"#/properties/opportunity/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -20693,44 +21528,44 @@ var valid0 = true;
 }
 }
 else {
-validate281.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate281.errors = vErrors;
+validate289.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate280(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate288(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate281(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate281.errors : vErrors.concat(validate281.errors);
+if(!(validate289(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
 errors = vErrors.length;
 }
-validate280.errors = vErrors;
+validate288.errors = vErrors;
 return errors === 0;
 }
 
-exports.createOpportunity_body = validate289;
-const schema73 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+exports.createOpportunity_body = validate297;
+const schema75 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate290(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate298(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate290.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate298.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema73.properties, key0))){
-validate290.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema75.properties, key0))){
+validate298.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -20848,23 +21683,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema73.properties.probability.type},message:"must be integer,null"}];
+validate298.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema75.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate298.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate298.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate290.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate298.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -20879,8 +21714,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate177(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -20905,11 +21740,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate290.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema73.properties.type.type},message:"must be string,null"}];
+validate298.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema75.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate290.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema73.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate298.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema75.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -20985,36 +21820,36 @@ var valid0 = true;
 }
 }
 else {
-validate290.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate298.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate290.errors = vErrors;
+validate298.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate297(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate290(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate290.errors : vErrors.concat(validate290.errors);
+if(!(validate298(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate298.errors : vErrors.concat(validate298.errors);
 errors = vErrors.length;
 }
-validate289.errors = vErrors;
+validate297.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryOpportunities_body = validate307;
-const schema75 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"}}};
-const schema76 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","version","probability","createdAt","updatedAt","stageEnteredAt","closedAt","createdBy.type","updatedBy.type","tags","name","lostReason","source","nextStep","competitor","amount","expectedCloseDate","type","status","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","amount","expectedCloseDate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper9 = {validate: validate309};
+exports.queryOpportunities_body = validate315;
+const schema77 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema78 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper9 = {validate: validate317};
 
-function validate309(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate317(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate309.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate317.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -21074,14 +21909,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -21093,12 +21928,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate317.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate317.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -21119,7 +21954,7 @@ break;
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -21128,7 +21963,7 @@ return false;
 }
 }
 else {
-validate309.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -21144,7 +21979,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -21206,14 +22041,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -21225,12 +22060,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate317.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate317.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -21251,7 +22086,7 @@ break;
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -21260,7 +22095,7 @@ return false;
 }
 }
 else {
-validate309.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -21276,7 +22111,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -21338,14 +22173,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -21361,7 +22196,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate309.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -21377,7 +22212,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -21477,7 +22312,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -21487,7 +22322,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate309.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate317.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -21499,8 +22334,8 @@ const _errs43 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
-if(!(((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "primaryContactId")) || (data5 === "stageId")) || (data5 === "pipelineId")) || (data5 === "originLeadId")) || (data5 === "version")) || (data5 === "probability")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "stageEnteredAt")) || (data5 === "closedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "name")) || (data5 === "lostReason")) || (data5 === "source")) || (data5 === "nextStep")) || (data5 === "competitor")) || (data5 === "amount")) || (data5 === "expectedCloseDate")) || (data5 === "type")) || (data5 === "status")) || (data5 === "description"))){
-validate309.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "primaryContactId")) || (data5 === "stageId")) || (data5 === "pipelineId")) || (data5 === "originLeadId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "primaryContact.id")) || (data5 === "primaryContact.createdBy.id")) || (data5 === "primaryContact.updatedBy.id")) || (data5 === "primaryContact.ownerId")) || (data5 === "primaryContact.teamId")) || (data5 === "primaryContact.accountId")) || (data5 === "primaryContact.reportsToId")) || (data5 === "version")) || (data5 === "probability")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "primaryContact.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "stageEnteredAt")) || (data5 === "closedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "primaryContact.createdAt")) || (data5 === "primaryContact.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "primaryContact.createdBy.type")) || (data5 === "primaryContact.updatedBy.type")) || (data5 === "tags")) || (data5 === "account.tags")) || (data5 === "primaryContact.tags")) || (data5 === "primaryContact.additionalEmails")) || (data5 === "name")) || (data5 === "lostReason")) || (data5 === "source")) || (data5 === "nextStep")) || (data5 === "competitor")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "primaryContact.firstName")) || (data5 === "primaryContact.lastName")) || (data5 === "primaryContact.salutation")) || (data5 === "primaryContact.title")) || (data5 === "primaryContact.department")) || (data5 === "primaryContact.email")) || (data5 === "primaryContact.phone")) || (data5 === "primaryContact.mobilePhone")) || (data5 === "primaryContact.mailingAddress.street1")) || (data5 === "primaryContact.mailingAddress.street2")) || (data5 === "primaryContact.mailingAddress.city")) || (data5 === "primaryContact.mailingAddress.region")) || (data5 === "primaryContact.mailingAddress.postalCode")) || (data5 === "primaryContact.mailingAddress.countryCode")) || (data5 === "primaryContact.language")) || (data5 === "primaryContact.timeZone")) || (data5 === "primaryContact.linkedinUrl")) || (data5 === "primaryContact.source")) || (data5 === "primaryContact.name")) || (data5 === "amount")) || (data5 === "account.annualRevenue")) || (data5 === "expectedCloseDate")) || (data5 === "primaryContact.birthdate")) || (data5 === "type")) || (data5 === "status")) || (data5 === "account.type")) || (data5 === "account.lifecycleStage")) || (data5 === "primaryContact.lifecycleStage")) || (data5 === "primaryContact.doNotCall")) || (data5 === "primaryContact.emailOptOut")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "primaryContact.mailingAddress")) || (data5 === "primaryContact.description"))){
+validate317.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21516,7 +22351,7 @@ const _errs49 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data6 = data.field;
-if(!(((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "stageId")) || (data6 === "pipelineId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "status"))){
+if(!(((((((((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "stageId")) || (data6 === "pipelineId")) || (data6 === "account.id")) || (data6 === "account.ownerId")) || (data6 === "primaryContact.id")) || (data6 === "primaryContact.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "account.createdBy.type")) || (data6 === "account.updatedBy.type")) || (data6 === "primaryContact.createdBy.type")) || (data6 === "primaryContact.updatedBy.type")) || (data6 === "status"))){
 const err13 = {};
 if(vErrors === null){
 vErrors = [err13];
@@ -21566,7 +22401,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21583,7 +22418,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -21597,7 +22432,7 @@ const _errs57 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data8 = data.field;
-if(!(((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "primaryContactId")) || (data8 === "originLeadId")) || (data8 === "type"))){
+if(!(((((((((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "primaryContactId")) || (data8 === "originLeadId")) || (data8 === "account.createdBy.id")) || (data8 === "account.updatedBy.id")) || (data8 === "account.teamId")) || (data8 === "account.parentAccountId")) || (data8 === "primaryContact.createdBy.id")) || (data8 === "primaryContact.updatedBy.id")) || (data8 === "primaryContact.teamId")) || (data8 === "primaryContact.accountId")) || (data8 === "primaryContact.reportsToId")) || (data8 === "type")) || (data8 === "account.type")) || (data8 === "account.lifecycleStage")) || (data8 === "primaryContact.lifecycleStage"))){
 const err16 = {};
 if(vErrors === null){
 vErrors = [err16];
@@ -21647,7 +22482,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21664,7 +22499,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -21677,7 +22512,8 @@ const _errs64 = errors;
 const _errs65 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "version")){
+let data10 = data.field;
+if(!(((data10 === "version") || (data10 === "account.version")) || (data10 === "primaryContact.version"))){
 const err19 = {};
 if(vErrors === null){
 vErrors = [err19];
@@ -21727,7 +22563,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21744,7 +22580,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -21758,7 +22594,7 @@ const _errs73 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data12 = data.field;
-if(!(((data12 === "probability") || (data12 === "amount")) || (data12 === "expectedCloseDate"))){
+if(!((((((data12 === "probability") || (data12 === "account.numberOfEmployees")) || (data12 === "amount")) || (data12 === "account.annualRevenue")) || (data12 === "expectedCloseDate")) || (data12 === "primaryContact.birthdate"))){
 const err22 = {};
 if(vErrors === null){
 vErrors = [err22];
@@ -21808,7 +22644,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
 if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21825,7 +22661,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -21839,7 +22675,7 @@ const _errs81 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data14 = data.field;
-if(!(((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "stageEnteredAt"))){
+if(!(((((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "stageEnteredAt")) || (data14 === "account.createdAt")) || (data14 === "account.updatedAt")) || (data14 === "primaryContact.createdAt")) || (data14 === "primaryContact.updatedAt"))){
 const err25 = {};
 if(vErrors === null){
 vErrors = [err25];
@@ -21889,7 +22725,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
 if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21906,7 +22742,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -21969,7 +22805,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
 if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21986,7 +22822,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -21999,7 +22835,8 @@ const _errs96 = errors;
 const _errs97 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "tags")){
+let data18 = data.field;
+if(!((((data18 === "tags") || (data18 === "account.tags")) || (data18 === "primaryContact.tags")) || (data18 === "primaryContact.additionalEmails"))){
 const err31 = {};
 if(vErrors === null){
 vErrors = [err31];
@@ -22049,7 +22886,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
 if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -22066,7 +22903,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -22079,7 +22916,8 @@ const _errs104 = errors;
 const _errs105 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "name")){
+let data20 = data.field;
+if(!((((data20 === "name") || (data20 === "account.name")) || (data20 === "primaryContact.lastName")) || (data20 === "primaryContact.name"))){
 const err34 = {};
 if(vErrors === null){
 vErrors = [err34];
@@ -22129,7 +22967,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
 if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -22146,7 +22984,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -22160,7 +22998,7 @@ const _errs113 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data22 = data.field;
-if(!((((data22 === "lostReason") || (data22 === "source")) || (data22 === "nextStep")) || (data22 === "competitor"))){
+if(!(((((((((((((((((((((((((((((((((((((((((((data22 === "lostReason") || (data22 === "source")) || (data22 === "nextStep")) || (data22 === "competitor")) || (data22 === "account.legalName")) || (data22 === "account.domain")) || (data22 === "account.website")) || (data22 === "account.industry")) || (data22 === "account.phone")) || (data22 === "account.email")) || (data22 === "account.billingAddress.street1")) || (data22 === "account.billingAddress.street2")) || (data22 === "account.billingAddress.city")) || (data22 === "account.billingAddress.region")) || (data22 === "account.billingAddress.postalCode")) || (data22 === "account.billingAddress.countryCode")) || (data22 === "account.shippingAddress.street1")) || (data22 === "account.shippingAddress.street2")) || (data22 === "account.shippingAddress.city")) || (data22 === "account.shippingAddress.region")) || (data22 === "account.shippingAddress.postalCode")) || (data22 === "account.shippingAddress.countryCode")) || (data22 === "account.source")) || (data22 === "account.taxId")) || (data22 === "account.registrationNumber")) || (data22 === "account.linkedinUrl")) || (data22 === "primaryContact.firstName")) || (data22 === "primaryContact.salutation")) || (data22 === "primaryContact.title")) || (data22 === "primaryContact.department")) || (data22 === "primaryContact.email")) || (data22 === "primaryContact.phone")) || (data22 === "primaryContact.mobilePhone")) || (data22 === "primaryContact.mailingAddress.street1")) || (data22 === "primaryContact.mailingAddress.street2")) || (data22 === "primaryContact.mailingAddress.city")) || (data22 === "primaryContact.mailingAddress.region")) || (data22 === "primaryContact.mailingAddress.postalCode")) || (data22 === "primaryContact.mailingAddress.countryCode")) || (data22 === "primaryContact.language")) || (data22 === "primaryContact.timeZone")) || (data22 === "primaryContact.linkedinUrl")) || (data22 === "primaryContact.source"))){
 const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
@@ -22210,7 +23048,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!((((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn")) || (data23 === "isNull"))){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -22227,7 +23065,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -22240,7 +23078,8 @@ const _errs120 = errors;
 const _errs121 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "description")){
+let data24 = data.field;
+if(!((data24 === "primaryContact.doNotCall") || (data24 === "primaryContact.emailOptOut"))){
 const err40 = {};
 if(vErrors === null){
 vErrors = [err40];
@@ -22288,8 +23127,9 @@ if(!_valid14){
 const _errs123 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
-if(!(data.op === "isNull")){
-validate309.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+let data25 = data.op;
+if(!((data25 === "eq") || (data25 === "ne"))){
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -22306,7 +23146,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -22320,8 +23160,7 @@ const _errs129 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data26 = data.field;
-const _errs130 = errors;
-if(!((((((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "primaryContactId")) || (data26 === "stageId")) || (data26 === "pipelineId")) || (data26 === "originLeadId"))){
+if(!((((((data26 === "description") || (data26 === "account.description")) || (data26 === "account.billingAddress")) || (data26 === "account.shippingAddress")) || (data26 === "primaryContact.mailingAddress")) || (data26 === "primaryContact.description"))){
 const err43 = {};
 if(vErrors === null){
 vErrors = [err43];
@@ -22331,40 +23170,16 @@ vErrors.push(err43);
 }
 errors++;
 }
-var valid58 = _errs130 === errors;
 }
-else {
-var valid58 = true;
 }
-if(valid58){
-if(data.op !== undefined){
-let data27 = data.op;
-const _errs131 = errors;
-if(!((data27 === "eq") || (data27 === "ne"))){
+var valid57 = _errs129 === errors;
+if(valid57){
 const err44 = {};
 if(vErrors === null){
 vErrors = [err44];
 }
 else {
 vErrors.push(err44);
-}
-errors++;
-}
-var valid58 = _errs131 === errors;
-}
-else {
-var valid58 = true;
-}
-}
-}
-var valid57 = _errs129 === errors;
-if(valid57){
-const err45 = {};
-if(vErrors === null){
-vErrors = [err45];
-}
-else {
-vErrors.push(err45);
 }
 errors++;
 }
@@ -22390,38 +23205,44 @@ vErrors = null;
 }
 }
 if(!_valid15){
-const _errs132 = errors;
+const _errs131 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data28 = data.value;
-const _errs133 = errors;
-if(errors === _errs133){
-if(errors === _errs133){
-if(typeof data28 === "string"){
-if(func2(data28) > 36){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
-return false;
-}
-else {
-if(!(formats2.test(data28))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate317.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
 }
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-}
-}
-var _valid15 = _errs132 === errors;
+var _valid15 = _errs131 === errors;
 valid56 = _valid15;
 }
 if(!valid56){
-const err46 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err45 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs133 = errors;
+const _errs134 = errors;
+let valid60 = true;
+const _errs135 = errors;
+const _errs136 = errors;
+const _errs137 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data28 = data.field;
+const _errs138 = errors;
+if(!(((((((((((((((((((((((data28 === "id") || (data28 === "createdBy.id")) || (data28 === "updatedBy.id")) || (data28 === "ownerId")) || (data28 === "teamId")) || (data28 === "accountId")) || (data28 === "primaryContactId")) || (data28 === "stageId")) || (data28 === "pipelineId")) || (data28 === "originLeadId")) || (data28 === "account.id")) || (data28 === "account.createdBy.id")) || (data28 === "account.updatedBy.id")) || (data28 === "account.ownerId")) || (data28 === "account.teamId")) || (data28 === "account.parentAccountId")) || (data28 === "primaryContact.id")) || (data28 === "primaryContact.createdBy.id")) || (data28 === "primaryContact.updatedBy.id")) || (data28 === "primaryContact.ownerId")) || (data28 === "primaryContact.teamId")) || (data28 === "primaryContact.accountId")) || (data28 === "primaryContact.reportsToId"))){
+const err46 = {};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -22429,22 +23250,17 @@ else {
 vErrors.push(err46);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs125 === errors;
-if(valid14){
-const _errs135 = errors;
-const _errs136 = errors;
-let valid60 = true;
-const _errs137 = errors;
-const _errs138 = errors;
+var valid62 = _errs138 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data29 = data.op;
 const _errs139 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data29 = data.field;
-const _errs140 = errors;
-if(!((((((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "primaryContactId")) || (data29 === "stageId")) || (data29 === "pipelineId")) || (data29 === "originLeadId"))){
+if(!((data29 === "eq") || (data29 === "ne"))){
 const err47 = {};
 if(vErrors === null){
 vErrors = [err47];
@@ -22454,16 +23270,15 @@ vErrors.push(err47);
 }
 errors++;
 }
-var valid62 = _errs140 === errors;
+var valid62 = _errs139 === errors;
 }
 else {
 var valid62 = true;
 }
-if(valid62){
-if(data.op !== undefined){
-let data30 = data.op;
-const _errs141 = errors;
-if(!((data30 === "in") || (data30 === "notIn"))){
+}
+}
+var valid61 = _errs137 === errors;
+if(valid61){
 const err48 = {};
 if(vErrors === null){
 vErrors = [err48];
@@ -22473,36 +23288,7 @@ vErrors.push(err48);
 }
 errors++;
 }
-var valid62 = _errs141 === errors;
-}
 else {
-var valid62 = true;
-}
-}
-}
-var valid61 = _errs139 === errors;
-if(valid61){
-const err49 = {};
-if(vErrors === null){
-vErrors = [err49];
-}
-else {
-vErrors.push(err49);
-}
-errors++;
-}
-else {
-errors = _errs138;
-if(vErrors !== null){
-if(_errs138){
-vErrors.length = _errs138;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid16 = _errs137 === errors;
 errors = _errs136;
 if(vErrors !== null){
 if(_errs136){
@@ -22512,69 +23298,74 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid16 = _errs135 === errors;
+errors = _errs134;
+if(vErrors !== null){
+if(_errs134){
+vErrors.length = _errs134;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid16){
-const _errs142 = errors;
+const _errs140 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data31 = data.value;
-const _errs143 = errors;
-if(errors === _errs143){
-if(Array.isArray(data31)){
-if(data31.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data30 = data.value;
+const _errs141 = errors;
+if(errors === _errs141){
+if(errors === _errs141){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
-if(data31.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid64 = true;
-const len2 = data31.length;
-for(let i2=0; i2<len2; i2++){
-let data32 = data31[i2];
-const _errs145 = errors;
-if(errors === _errs145){
-if(errors === _errs145){
-if(typeof data32 === "string"){
-if(func2(data32) > 36){
-validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
-return false;
-}
-else {
-if(!(formats2.test(data32))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+if(!(formats2.test(data30))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-var valid64 = _errs145 === errors;
-if(!valid64){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
 }
-var _valid16 = _errs142 === errors;
+}
+var _valid16 = _errs140 === errors;
 valid60 = _valid16;
 }
 if(!valid60){
-const err50 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err49 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs133 === errors;
+if(valid14){
+const _errs143 = errors;
+const _errs144 = errors;
+let valid64 = true;
+const _errs145 = errors;
+const _errs146 = errors;
+const _errs147 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs148 = errors;
+if(!(((((((((((((((((((((((data31 === "id") || (data31 === "createdBy.id")) || (data31 === "updatedBy.id")) || (data31 === "ownerId")) || (data31 === "teamId")) || (data31 === "accountId")) || (data31 === "primaryContactId")) || (data31 === "stageId")) || (data31 === "pipelineId")) || (data31 === "originLeadId")) || (data31 === "account.id")) || (data31 === "account.createdBy.id")) || (data31 === "account.updatedBy.id")) || (data31 === "account.ownerId")) || (data31 === "account.teamId")) || (data31 === "account.parentAccountId")) || (data31 === "primaryContact.id")) || (data31 === "primaryContact.createdBy.id")) || (data31 === "primaryContact.updatedBy.id")) || (data31 === "primaryContact.ownerId")) || (data31 === "primaryContact.teamId")) || (data31 === "primaryContact.accountId")) || (data31 === "primaryContact.reportsToId"))){
+const err50 = {};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -22582,22 +23373,17 @@ else {
 vErrors.push(err50);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs135 === errors;
-if(valid14){
-const _errs147 = errors;
-const _errs148 = errors;
-let valid65 = true;
+var valid66 = _errs148 === errors;
+}
+else {
+var valid66 = true;
+}
+if(valid66){
+if(data.op !== undefined){
+let data32 = data.op;
 const _errs149 = errors;
-const _errs150 = errors;
-const _errs151 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data33 = data.field;
-const _errs152 = errors;
-if(!((data33 === "version") || (data33 === "probability"))){
+if(!((data32 === "in") || (data32 === "notIn"))){
 const err51 = {};
 if(vErrors === null){
 vErrors = [err51];
@@ -22607,16 +23393,15 @@ vErrors.push(err51);
 }
 errors++;
 }
-var valid67 = _errs152 === errors;
+var valid66 = _errs149 === errors;
 }
 else {
-var valid67 = true;
+var valid66 = true;
 }
-if(valid67){
-if(data.op !== undefined){
-let data34 = data.op;
-const _errs153 = errors;
-if(!((((((data34 === "eq") || (data34 === "ne")) || (data34 === "gt")) || (data34 === "gte")) || (data34 === "lt")) || (data34 === "lte"))){
+}
+}
+var valid65 = _errs147 === errors;
+if(valid65){
 const err52 = {};
 if(vErrors === null){
 vErrors = [err52];
@@ -22626,16 +23411,90 @@ vErrors.push(err52);
 }
 errors++;
 }
-var valid67 = _errs153 === errors;
+else {
+errors = _errs146;
+if(vErrors !== null){
+if(_errs146){
+vErrors.length = _errs146;
 }
 else {
-var valid67 = true;
+vErrors = null;
 }
 }
 }
-var valid66 = _errs151 === errors;
-if(valid66){
-const err53 = {};
+var _valid17 = _errs145 === errors;
+errors = _errs144;
+if(vErrors !== null){
+if(_errs144){
+vErrors.length = _errs144;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs150 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs151 = errors;
+if(errors === _errs151){
+if(Array.isArray(data33)){
+if(data33.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data33.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid68 = true;
+const len2 = data33.length;
+for(let i2=0; i2<len2; i2++){
+let data34 = data33[i2];
+const _errs153 = errors;
+if(errors === _errs153){
+if(errors === _errs153){
+if(typeof data34 === "string"){
+if(func2(data34) > 36){
+validate317.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data34))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid68 = _errs153 === errors;
+if(!valid68){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs150 === errors;
+valid64 = _valid17;
+}
+if(!valid64){
+const err53 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -22643,65 +23502,23 @@ else {
 vErrors.push(err53);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs150;
-if(vErrors !== null){
-if(_errs150){
-vErrors.length = _errs150;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid17 = _errs149 === errors;
-errors = _errs148;
-if(vErrors !== null){
-if(_errs148){
-vErrors.length = _errs148;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid17){
-const _errs154 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data35 = data.value;
+var valid14 = _errs143 === errors;
+if(valid14){
 const _errs155 = errors;
-if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs155){
-if((typeof data35 == "number") && (isFinite(data35))){
-if(data35 > 2147483647 || isNaN(data35)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
-return false;
-}
-else {
-if(data35 < -2147483648 || isNaN(data35)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
-return false;
-}
-else {
-if(!(formats4.validate(data35))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
-}
-}
-}
-var _valid17 = _errs154 === errors;
-valid65 = _valid17;
-}
-if(!valid65){
-const err54 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const _errs156 = errors;
+let valid69 = true;
+const _errs157 = errors;
+const _errs158 = errors;
+const _errs159 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data35 = data.field;
+const _errs160 = errors;
+if(!(((((data35 === "version") || (data35 === "probability")) || (data35 === "account.version")) || (data35 === "account.numberOfEmployees")) || (data35 === "primaryContact.version"))){
+const err54 = {};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -22709,22 +23526,17 @@ else {
 vErrors.push(err54);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs147 === errors;
-if(valid14){
-const _errs157 = errors;
-const _errs158 = errors;
-let valid69 = true;
-const _errs159 = errors;
-const _errs160 = errors;
+var valid71 = _errs160 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data36 = data.op;
 const _errs161 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data36 = data.field;
-const _errs162 = errors;
-if(!((data36 === "version") || (data36 === "probability"))){
+if(!((((((data36 === "eq") || (data36 === "ne")) || (data36 === "gt")) || (data36 === "gte")) || (data36 === "lt")) || (data36 === "lte"))){
 const err55 = {};
 if(vErrors === null){
 vErrors = [err55];
@@ -22734,16 +23546,15 @@ vErrors.push(err55);
 }
 errors++;
 }
-var valid71 = _errs162 === errors;
+var valid71 = _errs161 === errors;
 }
 else {
 var valid71 = true;
 }
-if(valid71){
-if(data.op !== undefined){
-let data37 = data.op;
-const _errs163 = errors;
-if(!((data37 === "in") || (data37 === "notIn"))){
+}
+}
+var valid70 = _errs159 === errors;
+if(valid70){
 const err56 = {};
 if(vErrors === null){
 vErrors = [err56];
@@ -22753,36 +23564,7 @@ vErrors.push(err56);
 }
 errors++;
 }
-var valid71 = _errs163 === errors;
-}
 else {
-var valid71 = true;
-}
-}
-}
-var valid70 = _errs161 === errors;
-if(valid70){
-const err57 = {};
-if(vErrors === null){
-vErrors = [err57];
-}
-else {
-vErrors.push(err57);
-}
-errors++;
-}
-else {
-errors = _errs160;
-if(vErrors !== null){
-if(_errs160){
-vErrors.length = _errs160;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid18 = _errs159 === errors;
 errors = _errs158;
 if(vErrors !== null){
 if(_errs158){
@@ -22792,73 +23574,78 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid18 = _errs157 === errors;
+errors = _errs156;
+if(vErrors !== null){
+if(_errs156){
+vErrors.length = _errs156;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid18){
-const _errs164 = errors;
+const _errs162 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data38 = data.value;
-const _errs165 = errors;
-if(errors === _errs165){
-if(Array.isArray(data38)){
-if(data38.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data37 = data.value;
+const _errs163 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs163){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
-if(data38.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+if(data37 < -2147483648 || isNaN(data37)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
-var valid73 = true;
-const len3 = data38.length;
-for(let i3=0; i3<len3; i3++){
-let data39 = data38[i3];
-const _errs167 = errors;
-if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs167){
-if((typeof data39 == "number") && (isFinite(data39))){
-if(data39 > 2147483647 || isNaN(data39)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
-return false;
-}
-else {
-if(data39 < -2147483648 || isNaN(data39)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
-return false;
-}
-else {
-if(!(formats4.validate(data39))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+if(!(formats4.validate(data37))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
 }
 }
 }
-var valid73 = _errs167 === errors;
-if(!valid73){
-break;
 }
 }
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-}
-}
-var _valid18 = _errs164 === errors;
+var _valid18 = _errs162 === errors;
 valid69 = _valid18;
 }
 if(!valid69){
-const err58 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err57 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs155 === errors;
+if(valid14){
+const _errs165 = errors;
+const _errs166 = errors;
+let valid73 = true;
+const _errs167 = errors;
+const _errs168 = errors;
+const _errs169 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs170 = errors;
+if(!(((((data38 === "version") || (data38 === "probability")) || (data38 === "account.version")) || (data38 === "account.numberOfEmployees")) || (data38 === "primaryContact.version"))){
+const err58 = {};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -22866,22 +23653,17 @@ else {
 vErrors.push(err58);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs157 === errors;
-if(valid14){
-const _errs169 = errors;
-const _errs170 = errors;
-let valid74 = true;
+var valid75 = _errs170 === errors;
+}
+else {
+var valid75 = true;
+}
+if(valid75){
+if(data.op !== undefined){
+let data39 = data.op;
 const _errs171 = errors;
-const _errs172 = errors;
-const _errs173 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data40 = data.field;
-const _errs174 = errors;
-if(!((data40 === "version") || (data40 === "probability"))){
+if(!((data39 === "in") || (data39 === "notIn"))){
 const err59 = {};
 if(vErrors === null){
 vErrors = [err59];
@@ -22891,15 +23673,15 @@ vErrors.push(err59);
 }
 errors++;
 }
-var valid76 = _errs174 === errors;
+var valid75 = _errs171 === errors;
 }
 else {
-var valid76 = true;
+var valid75 = true;
 }
-if(valid76){
-if(data.op !== undefined){
-const _errs175 = errors;
-if(!(data.op === "between")){
+}
+}
+var valid74 = _errs169 === errors;
+if(valid74){
 const err60 = {};
 if(vErrors === null){
 vErrors = [err60];
@@ -22909,94 +23691,76 @@ vErrors.push(err60);
 }
 errors++;
 }
-var valid76 = _errs175 === errors;
-}
 else {
-var valid76 = true;
-}
-}
-}
-var valid75 = _errs173 === errors;
-if(valid75){
-const err61 = {};
-if(vErrors === null){
-vErrors = [err61];
-}
-else {
-vErrors.push(err61);
-}
-errors++;
-}
-else {
-errors = _errs172;
+errors = _errs168;
 if(vErrors !== null){
-if(_errs172){
-vErrors.length = _errs172;
+if(_errs168){
+vErrors.length = _errs168;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid19 = _errs171 === errors;
-errors = _errs170;
+var _valid19 = _errs167 === errors;
+errors = _errs166;
 if(vErrors !== null){
-if(_errs170){
-vErrors.length = _errs170;
+if(_errs166){
+vErrors.length = _errs166;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid19){
-const _errs176 = errors;
+const _errs172 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data42 = data.value;
-const _errs177 = errors;
-if(errors === _errs177){
-if(Array.isArray(data42)){
-if(data42.length > 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+let data40 = data.value;
+const _errs173 = errors;
+if(errors === _errs173){
+if(Array.isArray(data40)){
+if(data40.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
-if(data42.length < 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+if(data40.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
-var valid78 = true;
-const len4 = data42.length;
-for(let i4=0; i4<len4; i4++){
-let data43 = data42[i4];
-const _errs179 = errors;
-if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+var valid77 = true;
+const len3 = data40.length;
+for(let i3=0; i3<len3; i3++){
+let data41 = data40[i3];
+const _errs175 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
-if(errors === _errs179){
-if((typeof data43 == "number") && (isFinite(data43))){
-if(data43 > 2147483647 || isNaN(data43)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
-return false;
-}
-else {
-if(data43 < -2147483648 || isNaN(data43)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+if(errors === _errs175){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
-if(!(formats4.validate(data43))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+if(data41 < -2147483648 || isNaN(data41)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
 }
 }
 }
-var valid78 = _errs179 === errors;
-if(!valid78){
+var valid77 = _errs175 === errors;
+if(!valid77){
 break;
 }
 }
@@ -23004,17 +23768,41 @@ break;
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
 }
 }
-var _valid19 = _errs176 === errors;
-valid74 = _valid19;
+var _valid19 = _errs172 === errors;
+valid73 = _valid19;
 }
-if(!valid74){
-const err62 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(!valid73){
+const err61 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs165 === errors;
+if(valid14){
+const _errs177 = errors;
+const _errs178 = errors;
+let valid78 = true;
+const _errs179 = errors;
+const _errs180 = errors;
+const _errs181 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs182 = errors;
+if(!(((((data42 === "version") || (data42 === "probability")) || (data42 === "account.version")) || (data42 === "account.numberOfEmployees")) || (data42 === "primaryContact.version"))){
+const err62 = {};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -23022,22 +23810,16 @@ else {
 vErrors.push(err62);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs169 === errors;
-if(valid14){
-const _errs181 = errors;
-const _errs182 = errors;
-let valid79 = true;
+var valid80 = _errs182 === errors;
+}
+else {
+var valid80 = true;
+}
+if(valid80){
+if(data.op !== undefined){
 const _errs183 = errors;
-const _errs184 = errors;
-const _errs185 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data44 = data.field;
-const _errs186 = errors;
-if(!((((data44 === "createdAt") || (data44 === "updatedAt")) || (data44 === "stageEnteredAt")) || (data44 === "closedAt"))){
+if(!(data.op === "between")){
 const err63 = {};
 if(vErrors === null){
 vErrors = [err63];
@@ -23047,16 +23829,15 @@ vErrors.push(err63);
 }
 errors++;
 }
-var valid81 = _errs186 === errors;
+var valid80 = _errs183 === errors;
 }
 else {
-var valid81 = true;
+var valid80 = true;
 }
-if(valid81){
-if(data.op !== undefined){
-let data45 = data.op;
-const _errs187 = errors;
-if(!((((((data45 === "eq") || (data45 === "ne")) || (data45 === "gt")) || (data45 === "gte")) || (data45 === "lt")) || (data45 === "lte"))){
+}
+}
+var valid79 = _errs181 === errors;
+if(valid79){
 const err64 = {};
 if(vErrors === null){
 vErrors = [err64];
@@ -23066,16 +23847,94 @@ vErrors.push(err64);
 }
 errors++;
 }
-var valid81 = _errs187 === errors;
+else {
+errors = _errs180;
+if(vErrors !== null){
+if(_errs180){
+vErrors.length = _errs180;
 }
 else {
-var valid81 = true;
+vErrors = null;
 }
 }
 }
-var valid80 = _errs185 === errors;
-if(valid80){
-const err65 = {};
+var _valid20 = _errs179 === errors;
+errors = _errs178;
+if(vErrors !== null){
+if(_errs178){
+vErrors.length = _errs178;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs184 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs185 = errors;
+if(errors === _errs185){
+if(Array.isArray(data44)){
+if(data44.length > 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data44.length < 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid82 = true;
+const len4 = data44.length;
+for(let i4=0; i4<len4; i4++){
+let data45 = data44[i4];
+const _errs187 = errors;
+if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs187){
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 2147483647 || isNaN(data45)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data45 < -2147483648 || isNaN(data45)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data45))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid82 = _errs187 === errors;
+if(!valid82){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs184 === errors;
+valid78 = _valid20;
+}
+if(!valid78){
+const err65 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -23083,67 +23942,23 @@ else {
 vErrors.push(err65);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs184;
-if(vErrors !== null){
-if(_errs184){
-vErrors.length = _errs184;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid20 = _errs183 === errors;
-errors = _errs182;
-if(vErrors !== null){
-if(_errs182){
-vErrors.length = _errs182;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid20){
-const _errs188 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data46 = data.value;
+var valid14 = _errs177 === errors;
+if(valid14){
 const _errs189 = errors;
-if(errors === _errs189){
-if(errors === _errs189){
-if(typeof data46 === "string"){
-if(func2(data46) > 35){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
-return false;
-}
-else {
-if(!pattern14.test(data46)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
-return false;
-}
-else {
-if(!(formats24.validate(data46))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-}
-}
-var _valid20 = _errs188 === errors;
-valid79 = _valid20;
-}
-if(!valid79){
-const err66 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const _errs190 = errors;
+let valid83 = true;
+const _errs191 = errors;
+const _errs192 = errors;
+const _errs193 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data46 = data.field;
+const _errs194 = errors;
+if(!((((((((data46 === "createdAt") || (data46 === "updatedAt")) || (data46 === "stageEnteredAt")) || (data46 === "closedAt")) || (data46 === "account.createdAt")) || (data46 === "account.updatedAt")) || (data46 === "primaryContact.createdAt")) || (data46 === "primaryContact.updatedAt"))){
+const err66 = {};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -23151,22 +23966,17 @@ else {
 vErrors.push(err66);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs181 === errors;
-if(valid14){
-const _errs191 = errors;
-const _errs192 = errors;
-let valid83 = true;
-const _errs193 = errors;
-const _errs194 = errors;
+var valid85 = _errs194 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+let data47 = data.op;
 const _errs195 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data47 = data.field;
-const _errs196 = errors;
-if(!((((data47 === "createdAt") || (data47 === "updatedAt")) || (data47 === "stageEnteredAt")) || (data47 === "closedAt"))){
+if(!((((((data47 === "eq") || (data47 === "ne")) || (data47 === "gt")) || (data47 === "gte")) || (data47 === "lt")) || (data47 === "lte"))){
 const err67 = {};
 if(vErrors === null){
 vErrors = [err67];
@@ -23176,15 +23986,15 @@ vErrors.push(err67);
 }
 errors++;
 }
-var valid85 = _errs196 === errors;
+var valid85 = _errs195 === errors;
 }
 else {
 var valid85 = true;
 }
-if(valid85){
-if(data.op !== undefined){
-const _errs197 = errors;
-if(!(data.op === "between")){
+}
+}
+var valid84 = _errs193 === errors;
+if(valid84){
 const err68 = {};
 if(vErrors === null){
 vErrors = [err68];
@@ -23194,36 +24004,7 @@ vErrors.push(err68);
 }
 errors++;
 }
-var valid85 = _errs197 === errors;
-}
 else {
-var valid85 = true;
-}
-}
-}
-var valid84 = _errs195 === errors;
-if(valid84){
-const err69 = {};
-if(vErrors === null){
-vErrors = [err69];
-}
-else {
-vErrors.push(err69);
-}
-errors++;
-}
-else {
-errors = _errs194;
-if(vErrors !== null){
-if(_errs194){
-vErrors.length = _errs194;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid21 = _errs193 === errors;
 errors = _errs192;
 if(vErrors !== null){
 if(_errs192){
@@ -23233,75 +24014,80 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid21 = _errs191 === errors;
+errors = _errs190;
+if(vErrors !== null){
+if(_errs190){
+vErrors.length = _errs190;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid21){
-const _errs198 = errors;
+const _errs196 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data49 = data.value;
-const _errs199 = errors;
-if(errors === _errs199){
-if(Array.isArray(data49)){
-if(data49.length > 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+let data48 = data.value;
+const _errs197 = errors;
+if(errors === _errs197){
+if(errors === _errs197){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
-if(data49.length < 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+if(!pattern14.test(data48)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
-var valid87 = true;
-const len5 = data49.length;
-for(let i5=0; i5<len5; i5++){
-let data50 = data49[i5];
-const _errs201 = errors;
-if(errors === _errs201){
-if(errors === _errs201){
-if(typeof data50 === "string"){
-if(func2(data50) > 35){
-validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
-return false;
-}
-else {
-if(!pattern14.test(data50)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
-return false;
-}
-else {
-if(!(formats24.validate(data50))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+if(!(formats24.validate(data48))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-var valid87 = _errs201 === errors;
-if(!valid87){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
 }
-var _valid21 = _errs198 === errors;
+}
+var _valid21 = _errs196 === errors;
 valid83 = _valid21;
 }
 if(!valid83){
-const err70 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err69 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs189 === errors;
+if(valid14){
+const _errs199 = errors;
+const _errs200 = errors;
+let valid87 = true;
+const _errs201 = errors;
+const _errs202 = errors;
+const _errs203 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs204 = errors;
+if(!((((((((data49 === "createdAt") || (data49 === "updatedAt")) || (data49 === "stageEnteredAt")) || (data49 === "closedAt")) || (data49 === "account.createdAt")) || (data49 === "account.updatedAt")) || (data49 === "primaryContact.createdAt")) || (data49 === "primaryContact.updatedAt"))){
+const err70 = {};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -23309,22 +24095,16 @@ else {
 vErrors.push(err70);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs191 === errors;
-if(valid14){
-const _errs203 = errors;
-const _errs204 = errors;
-let valid88 = true;
+var valid89 = _errs204 === errors;
+}
+else {
+var valid89 = true;
+}
+if(valid89){
+if(data.op !== undefined){
 const _errs205 = errors;
-const _errs206 = errors;
-const _errs207 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data51 = data.field;
-const _errs208 = errors;
-if(!((data51 === "createdBy.type") || (data51 === "updatedBy.type"))){
+if(!(data.op === "between")){
 const err71 = {};
 if(vErrors === null){
 vErrors = [err71];
@@ -23334,16 +24114,15 @@ vErrors.push(err71);
 }
 errors++;
 }
-var valid90 = _errs208 === errors;
+var valid89 = _errs205 === errors;
 }
 else {
-var valid90 = true;
+var valid89 = true;
 }
-if(valid90){
-if(data.op !== undefined){
-let data52 = data.op;
-const _errs209 = errors;
-if(!((data52 === "eq") || (data52 === "ne"))){
+}
+}
+var valid88 = _errs203 === errors;
+if(valid88){
 const err72 = {};
 if(vErrors === null){
 vErrors = [err72];
@@ -23353,16 +24132,96 @@ vErrors.push(err72);
 }
 errors++;
 }
-var valid90 = _errs209 === errors;
+else {
+errors = _errs202;
+if(vErrors !== null){
+if(_errs202){
+vErrors.length = _errs202;
 }
 else {
-var valid90 = true;
+vErrors = null;
 }
 }
 }
-var valid89 = _errs207 === errors;
-if(valid89){
-const err73 = {};
+var _valid22 = _errs201 === errors;
+errors = _errs200;
+if(vErrors !== null){
+if(_errs200){
+vErrors.length = _errs200;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs206 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+const _errs207 = errors;
+if(errors === _errs207){
+if(Array.isArray(data51)){
+if(data51.length > 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data51.length < 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid91 = true;
+const len5 = data51.length;
+for(let i5=0; i5<len5; i5++){
+let data52 = data51[i5];
+const _errs209 = errors;
+if(errors === _errs209){
+if(errors === _errs209){
+if(typeof data52 === "string"){
+if(func2(data52) > 35){
+validate317.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern14.test(data52)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data52))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid91 = _errs209 === errors;
+if(!valid91){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs206 === errors;
+valid87 = _valid22;
+}
+if(!valid87){
+const err73 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -23370,48 +24229,23 @@ else {
 vErrors.push(err73);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs206;
-if(vErrors !== null){
-if(_errs206){
-vErrors.length = _errs206;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid22 = _errs205 === errors;
-errors = _errs204;
-if(vErrors !== null){
-if(_errs204){
-vErrors.length = _errs204;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid22){
-const _errs210 = errors;
+var valid14 = _errs199 === errors;
+if(valid14){
+const _errs211 = errors;
+const _errs212 = errors;
+let valid92 = true;
+const _errs213 = errors;
+const _errs214 = errors;
+const _errs215 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data53 = data.value;
-if(typeof data53 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!((data53 === "user") || (data53 === "system"))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-}
-}
-var _valid22 = _errs210 === errors;
-valid88 = _valid22;
-}
-if(!valid88){
-const err74 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(data.field !== undefined){
+let data53 = data.field;
+const _errs216 = errors;
+if(!((((((data53 === "createdBy.type") || (data53 === "updatedBy.type")) || (data53 === "account.createdBy.type")) || (data53 === "account.updatedBy.type")) || (data53 === "primaryContact.createdBy.type")) || (data53 === "primaryContact.updatedBy.type"))){
+const err74 = {};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -23419,22 +24253,17 @@ else {
 vErrors.push(err74);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs203 === errors;
-if(valid14){
-const _errs213 = errors;
-const _errs214 = errors;
-let valid92 = true;
-const _errs215 = errors;
-const _errs216 = errors;
+var valid94 = _errs216 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data54 = data.op;
 const _errs217 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data54 = data.field;
-const _errs218 = errors;
-if(!((data54 === "createdBy.type") || (data54 === "updatedBy.type"))){
+if(!((data54 === "eq") || (data54 === "ne"))){
 const err75 = {};
 if(vErrors === null){
 vErrors = [err75];
@@ -23444,16 +24273,15 @@ vErrors.push(err75);
 }
 errors++;
 }
-var valid94 = _errs218 === errors;
+var valid94 = _errs217 === errors;
 }
 else {
 var valid94 = true;
 }
-if(valid94){
-if(data.op !== undefined){
-let data55 = data.op;
-const _errs219 = errors;
-if(!((data55 === "in") || (data55 === "notIn"))){
+}
+}
+var valid93 = _errs215 === errors;
+if(valid93){
 const err76 = {};
 if(vErrors === null){
 vErrors = [err76];
@@ -23463,36 +24291,7 @@ vErrors.push(err76);
 }
 errors++;
 }
-var valid94 = _errs219 === errors;
-}
 else {
-var valid94 = true;
-}
-}
-}
-var valid93 = _errs217 === errors;
-if(valid93){
-const err77 = {};
-if(vErrors === null){
-vErrors = [err77];
-}
-else {
-vErrors.push(err77);
-}
-errors++;
-}
-else {
-errors = _errs216;
-if(vErrors !== null){
-if(_errs216){
-vErrors.length = _errs216;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid23 = _errs215 === errors;
 errors = _errs214;
 if(vErrors !== null){
 if(_errs214){
@@ -23502,57 +24301,61 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid23 = _errs213 === errors;
+errors = _errs212;
+if(vErrors !== null){
+if(_errs212){
+vErrors.length = _errs212;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid23){
-const _errs220 = errors;
+const _errs218 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data56 = data.value;
-const _errs221 = errors;
-if(errors === _errs221){
-if(Array.isArray(data56)){
-if(data56.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data55 = data.value;
+if(typeof data55 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-else {
-if(data56.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid96 = true;
-const len6 = data56.length;
-for(let i6=0; i6<len6; i6++){
-let data57 = data56[i6];
-const _errs223 = errors;
-if(typeof data57 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!((data57 === "user") || (data57 === "system"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid96 = _errs223 === errors;
-if(!valid96){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+if(!((data55 === "user") || (data55 === "system"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
 }
-}
-var _valid23 = _errs220 === errors;
+var _valid23 = _errs218 === errors;
 valid92 = _valid23;
 }
 if(!valid92){
-const err78 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err77 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs211 === errors;
+if(valid14){
+const _errs221 = errors;
+const _errs222 = errors;
+let valid96 = true;
+const _errs223 = errors;
+const _errs224 = errors;
+const _errs225 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data56 = data.field;
+const _errs226 = errors;
+if(!((((((data56 === "createdBy.type") || (data56 === "updatedBy.type")) || (data56 === "account.createdBy.type")) || (data56 === "account.updatedBy.type")) || (data56 === "primaryContact.createdBy.type")) || (data56 === "primaryContact.updatedBy.type"))){
+const err78 = {};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -23560,21 +24363,17 @@ else {
 vErrors.push(err78);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs213 === errors;
-if(valid14){
-const _errs225 = errors;
-const _errs226 = errors;
-let valid97 = true;
+var valid98 = _errs226 === errors;
+}
+else {
+var valid98 = true;
+}
+if(valid98){
+if(data.op !== undefined){
+let data57 = data.op;
 const _errs227 = errors;
-const _errs228 = errors;
-const _errs229 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs230 = errors;
-if(!(data.field === "tags")){
+if(!((data57 === "in") || (data57 === "notIn"))){
 const err79 = {};
 if(vErrors === null){
 vErrors = [err79];
@@ -23584,15 +24383,15 @@ vErrors.push(err79);
 }
 errors++;
 }
-var valid99 = _errs230 === errors;
+var valid98 = _errs227 === errors;
 }
 else {
-var valid99 = true;
+var valid98 = true;
 }
-if(valid99){
-if(data.op !== undefined){
-const _errs231 = errors;
-if(!(data.op === "has")){
+}
+}
+var valid97 = _errs225 === errors;
+if(valid97){
 const err80 = {};
 if(vErrors === null){
 vErrors = [err80];
@@ -23602,16 +24401,78 @@ vErrors.push(err80);
 }
 errors++;
 }
-var valid99 = _errs231 === errors;
+else {
+errors = _errs224;
+if(vErrors !== null){
+if(_errs224){
+vErrors.length = _errs224;
 }
 else {
-var valid99 = true;
+vErrors = null;
 }
 }
 }
-var valid98 = _errs229 === errors;
-if(valid98){
-const err81 = {};
+var _valid24 = _errs223 === errors;
+errors = _errs222;
+if(vErrors !== null){
+if(_errs222){
+vErrors.length = _errs222;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs228 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs229 = errors;
+if(errors === _errs229){
+if(Array.isArray(data58)){
+if(data58.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data58.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid100 = true;
+const len6 = data58.length;
+for(let i6=0; i6<len6; i6++){
+let data59 = data58[i6];
+const _errs231 = errors;
+if(typeof data59 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data59 === "user") || (data59 === "system"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid100 = _errs231 === errors;
+if(!valid100){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs228 === errors;
+valid96 = _valid24;
+}
+if(!valid96){
+const err81 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -23619,59 +24480,23 @@ else {
 vErrors.push(err81);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs228;
-if(vErrors !== null){
-if(_errs228){
-vErrors.length = _errs228;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid24 = _errs227 === errors;
-errors = _errs226;
-if(vErrors !== null){
-if(_errs226){
-vErrors.length = _errs226;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid24){
-const _errs232 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data60 = data.value;
+var valid14 = _errs221 === errors;
+if(valid14){
 const _errs233 = errors;
-if(errors === _errs233){
-if(typeof data60 === "string"){
-if(func2(data60) > 2048){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(!pattern12.test(data60)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-}
-var _valid24 = _errs232 === errors;
-valid97 = _valid24;
-}
-if(!valid97){
-const err82 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const _errs234 = errors;
+let valid101 = true;
+const _errs235 = errors;
+const _errs236 = errors;
+const _errs237 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data60 = data.field;
+const _errs238 = errors;
+if(!((((data60 === "tags") || (data60 === "account.tags")) || (data60 === "primaryContact.tags")) || (data60 === "primaryContact.additionalEmails"))){
+const err82 = {};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -23679,21 +24504,16 @@ else {
 vErrors.push(err82);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs225 === errors;
-if(valid14){
-const _errs235 = errors;
-const _errs236 = errors;
-let valid101 = true;
-const _errs237 = errors;
-const _errs238 = errors;
+var valid103 = _errs238 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
 const _errs239 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs240 = errors;
-if(!(data.field === "tags")){
+if(!(data.op === "has")){
 const err83 = {};
 if(vErrors === null){
 vErrors = [err83];
@@ -23703,16 +24523,15 @@ vErrors.push(err83);
 }
 errors++;
 }
-var valid103 = _errs240 === errors;
+var valid103 = _errs239 === errors;
 }
 else {
 var valid103 = true;
 }
-if(valid103){
-if(data.op !== undefined){
-let data62 = data.op;
-const _errs241 = errors;
-if(!((data62 === "hasAny") || (data62 === "hasAll"))){
+}
+}
+var valid102 = _errs237 === errors;
+if(valid102){
 const err84 = {};
 if(vErrors === null){
 vErrors = [err84];
@@ -23722,36 +24541,7 @@ vErrors.push(err84);
 }
 errors++;
 }
-var valid103 = _errs241 === errors;
-}
 else {
-var valid103 = true;
-}
-}
-}
-var valid102 = _errs239 === errors;
-if(valid102){
-const err85 = {};
-if(vErrors === null){
-vErrors = [err85];
-}
-else {
-vErrors.push(err85);
-}
-errors++;
-}
-else {
-errors = _errs238;
-if(vErrors !== null){
-if(_errs238){
-vErrors.length = _errs238;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid25 = _errs237 === errors;
 errors = _errs236;
 if(vErrors !== null){
 if(_errs236){
@@ -23761,67 +24551,72 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid25 = _errs235 === errors;
+errors = _errs234;
+if(vErrors !== null){
+if(_errs234){
+vErrors.length = _errs234;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid25){
-const _errs242 = errors;
+const _errs240 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data63 = data.value;
-const _errs243 = errors;
-if(errors === _errs243){
-if(Array.isArray(data63)){
-if(data63.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data62 = data.value;
+const _errs241 = errors;
+if(errors === _errs241){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
-if(data63.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid105 = true;
-const len7 = data63.length;
-for(let i7=0; i7<len7; i7++){
-let data64 = data63[i7];
-const _errs245 = errors;
-if(errors === _errs245){
-if(typeof data64 === "string"){
-if(func2(data64) > 2048){
-validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(!pattern12.test(data64)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+if(!pattern12.test(data62)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid105 = _errs245 === errors;
-if(!valid105){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
 }
-var _valid25 = _errs242 === errors;
+var _valid25 = _errs240 === errors;
 valid101 = _valid25;
 }
 if(!valid101){
-const err86 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err85 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs233 === errors;
+if(valid14){
+const _errs243 = errors;
+const _errs244 = errors;
+let valid105 = true;
+const _errs245 = errors;
+const _errs246 = errors;
+const _errs247 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data63 = data.field;
+const _errs248 = errors;
+if(!((((data63 === "tags") || (data63 === "account.tags")) || (data63 === "primaryContact.tags")) || (data63 === "primaryContact.additionalEmails"))){
+const err86 = {};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -23829,22 +24624,17 @@ else {
 vErrors.push(err86);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs235 === errors;
-if(valid14){
-const _errs247 = errors;
-const _errs248 = errors;
-let valid106 = true;
+var valid107 = _errs248 === errors;
+}
+else {
+var valid107 = true;
+}
+if(valid107){
+if(data.op !== undefined){
+let data64 = data.op;
 const _errs249 = errors;
-const _errs250 = errors;
-const _errs251 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data65 = data.field;
-const _errs252 = errors;
-if(!(((((data65 === "name") || (data65 === "lostReason")) || (data65 === "source")) || (data65 === "nextStep")) || (data65 === "competitor"))){
+if(!((data64 === "hasAny") || (data64 === "hasAll"))){
 const err87 = {};
 if(vErrors === null){
 vErrors = [err87];
@@ -23854,16 +24644,15 @@ vErrors.push(err87);
 }
 errors++;
 }
-var valid108 = _errs252 === errors;
+var valid107 = _errs249 === errors;
 }
 else {
-var valid108 = true;
+var valid107 = true;
 }
-if(valid108){
-if(data.op !== undefined){
-let data66 = data.op;
-const _errs253 = errors;
-if(!(((data66 === "eq") || (data66 === "ne")) || (data66 === "startsWith"))){
+}
+}
+var valid106 = _errs247 === errors;
+if(valid106){
 const err88 = {};
 if(vErrors === null){
 vErrors = [err88];
@@ -23873,16 +24662,88 @@ vErrors.push(err88);
 }
 errors++;
 }
-var valid108 = _errs253 === errors;
+else {
+errors = _errs246;
+if(vErrors !== null){
+if(_errs246){
+vErrors.length = _errs246;
 }
 else {
-var valid108 = true;
+vErrors = null;
 }
 }
 }
-var valid107 = _errs251 === errors;
-if(valid107){
-const err89 = {};
+var _valid26 = _errs245 === errors;
+errors = _errs244;
+if(vErrors !== null){
+if(_errs244){
+vErrors.length = _errs244;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs250 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs251 = errors;
+if(errors === _errs251){
+if(Array.isArray(data65)){
+if(data65.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data65.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid109 = true;
+const len7 = data65.length;
+for(let i7=0; i7<len7; i7++){
+let data66 = data65[i7];
+const _errs253 = errors;
+if(errors === _errs253){
+if(typeof data66 === "string"){
+if(func2(data66) > 2048){
+validate317.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data66)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid109 = _errs253 === errors;
+if(!valid109){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs250 === errors;
+valid105 = _valid26;
+}
+if(!valid105){
+const err89 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -23890,59 +24751,23 @@ else {
 vErrors.push(err89);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs250;
-if(vErrors !== null){
-if(_errs250){
-vErrors.length = _errs250;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid26 = _errs249 === errors;
-errors = _errs248;
-if(vErrors !== null){
-if(_errs248){
-vErrors.length = _errs248;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid26){
-const _errs254 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data67 = data.value;
+var valid14 = _errs243 === errors;
+if(valid14){
 const _errs255 = errors;
-if(errors === _errs255){
-if(typeof data67 === "string"){
-if(func2(data67) > 2048){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(!pattern12.test(data67)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-}
-var _valid26 = _errs254 === errors;
-valid106 = _valid26;
-}
-if(!valid106){
-const err90 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const _errs256 = errors;
+let valid110 = true;
+const _errs257 = errors;
+const _errs258 = errors;
+const _errs259 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data67 = data.field;
+const _errs260 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((data67 === "name") || (data67 === "lostReason")) || (data67 === "source")) || (data67 === "nextStep")) || (data67 === "competitor")) || (data67 === "account.name")) || (data67 === "account.legalName")) || (data67 === "account.domain")) || (data67 === "account.website")) || (data67 === "account.industry")) || (data67 === "account.phone")) || (data67 === "account.email")) || (data67 === "account.billingAddress.street1")) || (data67 === "account.billingAddress.street2")) || (data67 === "account.billingAddress.city")) || (data67 === "account.billingAddress.region")) || (data67 === "account.billingAddress.postalCode")) || (data67 === "account.billingAddress.countryCode")) || (data67 === "account.shippingAddress.street1")) || (data67 === "account.shippingAddress.street2")) || (data67 === "account.shippingAddress.city")) || (data67 === "account.shippingAddress.region")) || (data67 === "account.shippingAddress.postalCode")) || (data67 === "account.shippingAddress.countryCode")) || (data67 === "account.source")) || (data67 === "account.taxId")) || (data67 === "account.registrationNumber")) || (data67 === "account.linkedinUrl")) || (data67 === "primaryContact.firstName")) || (data67 === "primaryContact.lastName")) || (data67 === "primaryContact.salutation")) || (data67 === "primaryContact.title")) || (data67 === "primaryContact.department")) || (data67 === "primaryContact.email")) || (data67 === "primaryContact.phone")) || (data67 === "primaryContact.mobilePhone")) || (data67 === "primaryContact.mailingAddress.street1")) || (data67 === "primaryContact.mailingAddress.street2")) || (data67 === "primaryContact.mailingAddress.city")) || (data67 === "primaryContact.mailingAddress.region")) || (data67 === "primaryContact.mailingAddress.postalCode")) || (data67 === "primaryContact.mailingAddress.countryCode")) || (data67 === "primaryContact.language")) || (data67 === "primaryContact.timeZone")) || (data67 === "primaryContact.linkedinUrl")) || (data67 === "primaryContact.source")) || (data67 === "primaryContact.name"))){
+const err90 = {};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -23950,22 +24775,17 @@ else {
 vErrors.push(err90);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs247 === errors;
-if(valid14){
-const _errs257 = errors;
-const _errs258 = errors;
-let valid110 = true;
-const _errs259 = errors;
-const _errs260 = errors;
+var valid112 = _errs260 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data68 = data.op;
 const _errs261 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data68 = data.field;
-const _errs262 = errors;
-if(!(((((data68 === "name") || (data68 === "lostReason")) || (data68 === "source")) || (data68 === "nextStep")) || (data68 === "competitor"))){
+if(!(((data68 === "eq") || (data68 === "ne")) || (data68 === "startsWith"))){
 const err91 = {};
 if(vErrors === null){
 vErrors = [err91];
@@ -23975,16 +24795,15 @@ vErrors.push(err91);
 }
 errors++;
 }
-var valid112 = _errs262 === errors;
+var valid112 = _errs261 === errors;
 }
 else {
 var valid112 = true;
 }
-if(valid112){
-if(data.op !== undefined){
-let data69 = data.op;
-const _errs263 = errors;
-if(!((data69 === "in") || (data69 === "notIn"))){
+}
+}
+var valid111 = _errs259 === errors;
+if(valid111){
 const err92 = {};
 if(vErrors === null){
 vErrors = [err92];
@@ -23994,36 +24813,7 @@ vErrors.push(err92);
 }
 errors++;
 }
-var valid112 = _errs263 === errors;
-}
 else {
-var valid112 = true;
-}
-}
-}
-var valid111 = _errs261 === errors;
-if(valid111){
-const err93 = {};
-if(vErrors === null){
-vErrors = [err93];
-}
-else {
-vErrors.push(err93);
-}
-errors++;
-}
-else {
-errors = _errs260;
-if(vErrors !== null){
-if(_errs260){
-vErrors.length = _errs260;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid27 = _errs259 === errors;
 errors = _errs258;
 if(vErrors !== null){
 if(_errs258){
@@ -24033,67 +24823,72 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid27 = _errs257 === errors;
+errors = _errs256;
+if(vErrors !== null){
+if(_errs256){
+vErrors.length = _errs256;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid27){
-const _errs264 = errors;
+const _errs262 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data70 = data.value;
-const _errs265 = errors;
-if(errors === _errs265){
-if(Array.isArray(data70)){
-if(data70.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data69 = data.value;
+const _errs263 = errors;
+if(errors === _errs263){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
-if(data70.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid114 = true;
-const len8 = data70.length;
-for(let i8=0; i8<len8; i8++){
-let data71 = data70[i8];
-const _errs267 = errors;
-if(errors === _errs267){
-if(typeof data71 === "string"){
-if(func2(data71) > 2048){
-validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(!pattern12.test(data71)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+if(!pattern12.test(data69)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid114 = _errs267 === errors;
-if(!valid114){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
 }
-var _valid27 = _errs264 === errors;
+var _valid27 = _errs262 === errors;
 valid110 = _valid27;
 }
 if(!valid110){
-const err94 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err93 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs255 === errors;
+if(valid14){
+const _errs265 = errors;
+const _errs266 = errors;
+let valid114 = true;
+const _errs267 = errors;
+const _errs268 = errors;
+const _errs269 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data70 = data.field;
+const _errs270 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((data70 === "name") || (data70 === "lostReason")) || (data70 === "source")) || (data70 === "nextStep")) || (data70 === "competitor")) || (data70 === "account.name")) || (data70 === "account.legalName")) || (data70 === "account.domain")) || (data70 === "account.website")) || (data70 === "account.industry")) || (data70 === "account.phone")) || (data70 === "account.email")) || (data70 === "account.billingAddress.street1")) || (data70 === "account.billingAddress.street2")) || (data70 === "account.billingAddress.city")) || (data70 === "account.billingAddress.region")) || (data70 === "account.billingAddress.postalCode")) || (data70 === "account.billingAddress.countryCode")) || (data70 === "account.shippingAddress.street1")) || (data70 === "account.shippingAddress.street2")) || (data70 === "account.shippingAddress.city")) || (data70 === "account.shippingAddress.region")) || (data70 === "account.shippingAddress.postalCode")) || (data70 === "account.shippingAddress.countryCode")) || (data70 === "account.source")) || (data70 === "account.taxId")) || (data70 === "account.registrationNumber")) || (data70 === "account.linkedinUrl")) || (data70 === "primaryContact.firstName")) || (data70 === "primaryContact.lastName")) || (data70 === "primaryContact.salutation")) || (data70 === "primaryContact.title")) || (data70 === "primaryContact.department")) || (data70 === "primaryContact.email")) || (data70 === "primaryContact.phone")) || (data70 === "primaryContact.mobilePhone")) || (data70 === "primaryContact.mailingAddress.street1")) || (data70 === "primaryContact.mailingAddress.street2")) || (data70 === "primaryContact.mailingAddress.city")) || (data70 === "primaryContact.mailingAddress.region")) || (data70 === "primaryContact.mailingAddress.postalCode")) || (data70 === "primaryContact.mailingAddress.countryCode")) || (data70 === "primaryContact.language")) || (data70 === "primaryContact.timeZone")) || (data70 === "primaryContact.linkedinUrl")) || (data70 === "primaryContact.source")) || (data70 === "primaryContact.name"))){
+const err94 = {};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -24101,21 +24896,17 @@ else {
 vErrors.push(err94);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs257 === errors;
-if(valid14){
-const _errs269 = errors;
-const _errs270 = errors;
-let valid115 = true;
+var valid116 = _errs270 === errors;
+}
+else {
+var valid116 = true;
+}
+if(valid116){
+if(data.op !== undefined){
+let data71 = data.op;
 const _errs271 = errors;
-const _errs272 = errors;
-const _errs273 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs274 = errors;
-if(!(data.field === "amount")){
+if(!((data71 === "in") || (data71 === "notIn"))){
 const err95 = {};
 if(vErrors === null){
 vErrors = [err95];
@@ -24125,16 +24916,15 @@ vErrors.push(err95);
 }
 errors++;
 }
-var valid117 = _errs274 === errors;
+var valid116 = _errs271 === errors;
 }
 else {
-var valid117 = true;
+var valid116 = true;
 }
-if(valid117){
-if(data.op !== undefined){
-let data73 = data.op;
-const _errs275 = errors;
-if(!((((((data73 === "eq") || (data73 === "ne")) || (data73 === "gt")) || (data73 === "gte")) || (data73 === "lt")) || (data73 === "lte"))){
+}
+}
+var valid115 = _errs269 === errors;
+if(valid115){
 const err96 = {};
 if(vErrors === null){
 vErrors = [err96];
@@ -24144,16 +24934,88 @@ vErrors.push(err96);
 }
 errors++;
 }
-var valid117 = _errs275 === errors;
+else {
+errors = _errs268;
+if(vErrors !== null){
+if(_errs268){
+vErrors.length = _errs268;
 }
 else {
-var valid117 = true;
+vErrors = null;
 }
 }
 }
-var valid116 = _errs273 === errors;
-if(valid116){
-const err97 = {};
+var _valid28 = _errs267 === errors;
+errors = _errs266;
+if(vErrors !== null){
+if(_errs266){
+vErrors.length = _errs266;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs272 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+const _errs273 = errors;
+if(errors === _errs273){
+if(Array.isArray(data72)){
+if(data72.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data72.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid118 = true;
+const len8 = data72.length;
+for(let i8=0; i8<len8; i8++){
+let data73 = data72[i8];
+const _errs275 = errors;
+if(errors === _errs275){
+if(typeof data73 === "string"){
+if(func2(data73) > 2048){
+validate317.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data73)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid118 = _errs275 === errors;
+if(!valid118){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs272 === errors;
+valid114 = _valid28;
+}
+if(!valid114){
+const err97 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -24161,126 +25023,23 @@ else {
 vErrors.push(err97);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs272;
-if(vErrors !== null){
-if(_errs272){
-vErrors.length = _errs272;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid28 = _errs271 === errors;
-errors = _errs270;
-if(vErrors !== null){
-if(_errs270){
-vErrors.length = _errs270;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid28){
-const _errs276 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data74 = data.value;
+var valid14 = _errs265 === errors;
+if(valid14){
 const _errs277 = errors;
-if(errors === _errs277){
-if(data74 && typeof data74 == "object" && !Array.isArray(data74)){
-let missing10;
-if(((data74.amount === undefined) && (missing10 = "amount")) || ((data74.currency === undefined) && (missing10 = "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
-return false;
-}
-else {
+const _errs278 = errors;
+let valid119 = true;
 const _errs279 = errors;
-for(const key4 in data74){
-if(!((key4 === "amount") || (key4 === "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs279 === errors){
-if(data74.amount !== undefined){
-let data75 = data74.amount;
 const _errs280 = errors;
-if(errors === _errs280){
-if(typeof data75 === "string"){
-if(func2(data75) > 18){
-validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
-return false;
-}
-else {
-if(!pattern11.test(data75)){
-validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid119 = _errs280 === errors;
-}
-else {
-var valid119 = true;
-}
-if(valid119){
-if(data74.currency !== undefined){
-let data76 = data74.currency;
+const _errs281 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data74 = data.field;
 const _errs282 = errors;
-if(errors === _errs282){
-if(typeof data76 === "string"){
-if(func2(data76) > 3){
-validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data76) < 3){
-validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data76)){
-validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid119 = _errs282 === errors;
-}
-else {
-var valid119 = true;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-}
-}
-var _valid28 = _errs276 === errors;
-valid115 = _valid28;
-}
-if(!valid115){
-const err98 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(!((data74 === "amount") || (data74 === "account.annualRevenue"))){
+const err98 = {};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -24288,21 +25047,17 @@ else {
 vErrors.push(err98);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs269 === errors;
-if(valid14){
-const _errs284 = errors;
-const _errs285 = errors;
-let valid120 = true;
-const _errs286 = errors;
-const _errs287 = errors;
-const _errs288 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs289 = errors;
-if(!(data.field === "amount")){
+var valid121 = _errs282 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data75 = data.op;
+const _errs283 = errors;
+if(!((((((data75 === "eq") || (data75 === "ne")) || (data75 === "gt")) || (data75 === "gte")) || (data75 === "lt")) || (data75 === "lte"))){
 const err99 = {};
 if(vErrors === null){
 vErrors = [err99];
@@ -24312,16 +25067,15 @@ vErrors.push(err99);
 }
 errors++;
 }
-var valid122 = _errs289 === errors;
+var valid121 = _errs283 === errors;
 }
 else {
-var valid122 = true;
+var valid121 = true;
 }
-if(valid122){
-if(data.op !== undefined){
-let data78 = data.op;
-const _errs290 = errors;
-if(!((data78 === "in") || (data78 === "notIn"))){
+}
+}
+var valid120 = _errs281 === errors;
+if(valid120){
 const err100 = {};
 if(vErrors === null){
 vErrors = [err100];
@@ -24331,16 +25085,125 @@ vErrors.push(err100);
 }
 errors++;
 }
-var valid122 = _errs290 === errors;
+else {
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
 }
 else {
-var valid122 = true;
+vErrors = null;
 }
 }
 }
-var valid121 = _errs288 === errors;
-if(valid121){
-const err101 = {};
+var _valid29 = _errs279 === errors;
+errors = _errs278;
+if(vErrors !== null){
+if(_errs278){
+vErrors.length = _errs278;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs284 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data76 = data.value;
+const _errs285 = errors;
+if(errors === _errs285){
+if(data76 && typeof data76 == "object" && !Array.isArray(data76)){
+let missing10;
+if(((data76.amount === undefined) && (missing10 = "amount")) || ((data76.currency === undefined) && (missing10 = "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs287 = errors;
+for(const key4 in data76){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs287 === errors){
+if(data76.amount !== undefined){
+let data77 = data76.amount;
+const _errs288 = errors;
+if(errors === _errs288){
+if(typeof data77 === "string"){
+if(func2(data77) > 18){
+validate317.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data77)){
+validate317.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid123 = _errs288 === errors;
+}
+else {
+var valid123 = true;
+}
+if(valid123){
+if(data76.currency !== undefined){
+let data78 = data76.currency;
+const _errs290 = errors;
+if(errors === _errs290){
+if(typeof data78 === "string"){
+if(func2(data78) > 3){
+validate317.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data78) < 3){
+validate317.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data78)){
+validate317.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid123 = _errs290 === errors;
+}
+else {
+var valid123 = true;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs284 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err101 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -24348,156 +25211,23 @@ else {
 vErrors.push(err101);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs287;
-if(vErrors !== null){
-if(_errs287){
-vErrors.length = _errs287;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid29 = _errs286 === errors;
-errors = _errs285;
-if(vErrors !== null){
-if(_errs285){
-vErrors.length = _errs285;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid29){
-const _errs291 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data79 = data.value;
+var valid14 = _errs277 === errors;
+if(valid14){
 const _errs292 = errors;
-if(errors === _errs292){
-if(Array.isArray(data79)){
-if(data79.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
-return false;
-}
-else {
-if(data79.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid124 = true;
-const len9 = data79.length;
-for(let i9=0; i9<len9; i9++){
-let data80 = data79[i9];
+const _errs293 = errors;
+let valid124 = true;
 const _errs294 = errors;
-if(errors === _errs294){
-if(data80 && typeof data80 == "object" && !Array.isArray(data80)){
-let missing11;
-if(((data80.amount === undefined) && (missing11 = "amount")) || ((data80.currency === undefined) && (missing11 = "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
-return false;
-}
-else {
+const _errs295 = errors;
 const _errs296 = errors;
-for(const key5 in data80){
-if(!((key5 === "amount") || (key5 === "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs296 === errors){
-if(data80.amount !== undefined){
-let data81 = data80.amount;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data79 = data.field;
 const _errs297 = errors;
-if(errors === _errs297){
-if(typeof data81 === "string"){
-if(func2(data81) > 18){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
-return false;
-}
-else {
-if(!pattern11.test(data81)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid125 = _errs297 === errors;
-}
-else {
-var valid125 = true;
-}
-if(valid125){
-if(data80.currency !== undefined){
-let data82 = data80.currency;
-const _errs299 = errors;
-if(errors === _errs299){
-if(typeof data82 === "string"){
-if(func2(data82) > 3){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data82) < 3){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data82)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid125 = _errs299 === errors;
-}
-else {
-var valid125 = true;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid124 = _errs294 === errors;
-if(!valid124){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-}
-}
-var _valid29 = _errs291 === errors;
-valid120 = _valid29;
-}
-if(!valid120){
-const err102 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(!((data79 === "amount") || (data79 === "account.annualRevenue"))){
+const err102 = {};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -24505,21 +25235,17 @@ else {
 vErrors.push(err102);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs284 === errors;
-if(valid14){
-const _errs301 = errors;
-const _errs302 = errors;
-let valid126 = true;
-const _errs303 = errors;
-const _errs304 = errors;
-const _errs305 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs306 = errors;
-if(!(data.field === "amount")){
+var valid126 = _errs297 === errors;
+}
+else {
+var valid126 = true;
+}
+if(valid126){
+if(data.op !== undefined){
+let data80 = data.op;
+const _errs298 = errors;
+if(!((data80 === "in") || (data80 === "notIn"))){
 const err103 = {};
 if(vErrors === null){
 vErrors = [err103];
@@ -24529,15 +25255,15 @@ vErrors.push(err103);
 }
 errors++;
 }
-var valid128 = _errs306 === errors;
+var valid126 = _errs298 === errors;
 }
 else {
-var valid128 = true;
+var valid126 = true;
 }
-if(valid128){
-if(data.op !== undefined){
-const _errs307 = errors;
-if(!(data.op === "between")){
+}
+}
+var valid125 = _errs296 === errors;
+if(valid125){
 const err104 = {};
 if(vErrors === null){
 vErrors = [err104];
@@ -24547,16 +25273,155 @@ vErrors.push(err104);
 }
 errors++;
 }
-var valid128 = _errs307 === errors;
+else {
+errors = _errs295;
+if(vErrors !== null){
+if(_errs295){
+vErrors.length = _errs295;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs294 === errors;
+errors = _errs293;
+if(vErrors !== null){
+if(_errs293){
+vErrors.length = _errs293;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs299 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data81 = data.value;
+const _errs300 = errors;
+if(errors === _errs300){
+if(Array.isArray(data81)){
+if(data81.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data81.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
 }
 else {
 var valid128 = true;
+const len9 = data81.length;
+for(let i9=0; i9<len9; i9++){
+let data82 = data81[i9];
+const _errs302 = errors;
+if(errors === _errs302){
+if(data82 && typeof data82 == "object" && !Array.isArray(data82)){
+let missing11;
+if(((data82.amount === undefined) && (missing11 = "amount")) || ((data82.currency === undefined) && (missing11 = "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs304 = errors;
+for(const key5 in data82){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs304 === errors){
+if(data82.amount !== undefined){
+let data83 = data82.amount;
+const _errs305 = errors;
+if(errors === _errs305){
+if(typeof data83 === "string"){
+if(func2(data83) > 18){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data83)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
 }
 }
 }
-var valid127 = _errs305 === errors;
-if(valid127){
-const err105 = {};
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid129 = _errs305 === errors;
+}
+else {
+var valid129 = true;
+}
+if(valid129){
+if(data82.currency !== undefined){
+let data84 = data82.currency;
+const _errs307 = errors;
+if(errors === _errs307){
+if(typeof data84 === "string"){
+if(func2(data84) > 3){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data84) < 3){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data84)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid129 = _errs307 === errors;
+}
+else {
+var valid129 = true;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid128 = _errs302 === errors;
+if(!valid128){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs299 === errors;
+valid124 = _valid30;
+}
+if(!valid124){
+const err105 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -24564,156 +25429,23 @@ else {
 vErrors.push(err105);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs304;
-if(vErrors !== null){
-if(_errs304){
-vErrors.length = _errs304;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid30 = _errs303 === errors;
-errors = _errs302;
-if(vErrors !== null){
-if(_errs302){
-vErrors.length = _errs302;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid30){
-const _errs308 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data85 = data.value;
+var valid14 = _errs292 === errors;
+if(valid14){
 const _errs309 = errors;
-if(errors === _errs309){
-if(Array.isArray(data85)){
-if(data85.length > 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
-return false;
-}
-else {
-if(data85.length < 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
-return false;
-}
-else {
-var valid130 = true;
-const len10 = data85.length;
-for(let i10=0; i10<len10; i10++){
-let data86 = data85[i10];
+const _errs310 = errors;
+let valid130 = true;
 const _errs311 = errors;
-if(errors === _errs311){
-if(data86 && typeof data86 == "object" && !Array.isArray(data86)){
-let missing12;
-if(((data86.amount === undefined) && (missing12 = "amount")) || ((data86.currency === undefined) && (missing12 = "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
-return false;
-}
-else {
+const _errs312 = errors;
 const _errs313 = errors;
-for(const key6 in data86){
-if(!((key6 === "amount") || (key6 === "currency"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs313 === errors){
-if(data86.amount !== undefined){
-let data87 = data86.amount;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data85 = data.field;
 const _errs314 = errors;
-if(errors === _errs314){
-if(typeof data87 === "string"){
-if(func2(data87) > 18){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
-return false;
-}
-else {
-if(!pattern11.test(data87)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid131 = _errs314 === errors;
-}
-else {
-var valid131 = true;
-}
-if(valid131){
-if(data86.currency !== undefined){
-let data88 = data86.currency;
-const _errs316 = errors;
-if(errors === _errs316){
-if(typeof data88 === "string"){
-if(func2(data88) > 3){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data88) < 3){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data88)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid131 = _errs316 === errors;
-}
-else {
-var valid131 = true;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid130 = _errs311 === errors;
-if(!valid130){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-}
-}
-var _valid30 = _errs308 === errors;
-valid126 = _valid30;
-}
-if(!valid126){
-const err106 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(!((data85 === "amount") || (data85 === "account.annualRevenue"))){
+const err106 = {};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -24721,21 +25453,16 @@ else {
 vErrors.push(err106);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs301 === errors;
-if(valid14){
-const _errs318 = errors;
-const _errs319 = errors;
-let valid132 = true;
-const _errs320 = errors;
-const _errs321 = errors;
-const _errs322 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs323 = errors;
-if(!(data.field === "expectedCloseDate")){
+var valid132 = _errs314 === errors;
+}
+else {
+var valid132 = true;
+}
+if(valid132){
+if(data.op !== undefined){
+const _errs315 = errors;
+if(!(data.op === "between")){
 const err107 = {};
 if(vErrors === null){
 vErrors = [err107];
@@ -24745,16 +25472,15 @@ vErrors.push(err107);
 }
 errors++;
 }
-var valid134 = _errs323 === errors;
+var valid132 = _errs315 === errors;
 }
 else {
-var valid134 = true;
+var valid132 = true;
 }
-if(valid134){
-if(data.op !== undefined){
-let data90 = data.op;
-const _errs324 = errors;
-if(!((((((data90 === "eq") || (data90 === "ne")) || (data90 === "gt")) || (data90 === "gte")) || (data90 === "lt")) || (data90 === "lte"))){
+}
+}
+var valid131 = _errs313 === errors;
+if(valid131){
 const err108 = {};
 if(vErrors === null){
 vErrors = [err108];
@@ -24764,16 +25490,155 @@ vErrors.push(err108);
 }
 errors++;
 }
-var valid134 = _errs324 === errors;
+else {
+errors = _errs312;
+if(vErrors !== null){
+if(_errs312){
+vErrors.length = _errs312;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs311 === errors;
+errors = _errs310;
+if(vErrors !== null){
+if(_errs310){
+vErrors.length = _errs310;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs316 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data87 = data.value;
+const _errs317 = errors;
+if(errors === _errs317){
+if(Array.isArray(data87)){
+if(data87.length > 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data87.length < 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
 }
 else {
 var valid134 = true;
+const len10 = data87.length;
+for(let i10=0; i10<len10; i10++){
+let data88 = data87[i10];
+const _errs319 = errors;
+if(errors === _errs319){
+if(data88 && typeof data88 == "object" && !Array.isArray(data88)){
+let missing12;
+if(((data88.amount === undefined) && (missing12 = "amount")) || ((data88.currency === undefined) && (missing12 = "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs321 = errors;
+for(const key6 in data88){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs321 === errors){
+if(data88.amount !== undefined){
+let data89 = data88.amount;
+const _errs322 = errors;
+if(errors === _errs322){
+if(typeof data89 === "string"){
+if(func2(data89) > 18){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data89)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
 }
 }
 }
-var valid133 = _errs322 === errors;
-if(valid133){
-const err109 = {};
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid135 = _errs322 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data88.currency !== undefined){
+let data90 = data88.currency;
+const _errs324 = errors;
+if(errors === _errs324){
+if(typeof data90 === "string"){
+if(func2(data90) > 3){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data90) < 3){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data90)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid135 = _errs324 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid134 = _errs319 === errors;
+if(!valid134){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs316 === errors;
+valid130 = _valid31;
+}
+if(!valid130){
+const err109 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -24781,67 +25646,23 @@ else {
 vErrors.push(err109);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs321;
-if(vErrors !== null){
-if(_errs321){
-vErrors.length = _errs321;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid31 = _errs320 === errors;
-errors = _errs319;
-if(vErrors !== null){
-if(_errs319){
-vErrors.length = _errs319;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid31){
-const _errs325 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data91 = data.value;
+var valid14 = _errs309 === errors;
+if(valid14){
 const _errs326 = errors;
-if(errors === _errs326){
-if(errors === _errs326){
-if(typeof data91 === "string"){
-if(func2(data91) > 10){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
-return false;
-}
-else {
-if(!pattern27.test(data91)){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
-return false;
-}
-else {
-if(!(formats30.validate(data91))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-}
-}
-var _valid31 = _errs325 === errors;
-valid132 = _valid31;
-}
-if(!valid132){
-const err110 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const _errs327 = errors;
+let valid136 = true;
+const _errs328 = errors;
+const _errs329 = errors;
+const _errs330 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data91 = data.field;
+const _errs331 = errors;
+if(!((data91 === "expectedCloseDate") || (data91 === "primaryContact.birthdate"))){
+const err110 = {};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -24849,21 +25670,17 @@ else {
 vErrors.push(err110);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs318 === errors;
-if(valid14){
-const _errs328 = errors;
-const _errs329 = errors;
-let valid136 = true;
-const _errs330 = errors;
-const _errs331 = errors;
+var valid138 = _errs331 === errors;
+}
+else {
+var valid138 = true;
+}
+if(valid138){
+if(data.op !== undefined){
+let data92 = data.op;
 const _errs332 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs333 = errors;
-if(!(data.field === "expectedCloseDate")){
+if(!((((((data92 === "eq") || (data92 === "ne")) || (data92 === "gt")) || (data92 === "gte")) || (data92 === "lt")) || (data92 === "lte"))){
 const err111 = {};
 if(vErrors === null){
 vErrors = [err111];
@@ -24873,16 +25690,15 @@ vErrors.push(err111);
 }
 errors++;
 }
-var valid138 = _errs333 === errors;
+var valid138 = _errs332 === errors;
 }
 else {
 var valid138 = true;
 }
-if(valid138){
-if(data.op !== undefined){
-let data93 = data.op;
-const _errs334 = errors;
-if(!((data93 === "in") || (data93 === "notIn"))){
+}
+}
+var valid137 = _errs330 === errors;
+if(valid137){
 const err112 = {};
 if(vErrors === null){
 vErrors = [err112];
@@ -24892,36 +25708,7 @@ vErrors.push(err112);
 }
 errors++;
 }
-var valid138 = _errs334 === errors;
-}
 else {
-var valid138 = true;
-}
-}
-}
-var valid137 = _errs332 === errors;
-if(valid137){
-const err113 = {};
-if(vErrors === null){
-vErrors = [err113];
-}
-else {
-vErrors.push(err113);
-}
-errors++;
-}
-else {
-errors = _errs331;
-if(vErrors !== null){
-if(_errs331){
-vErrors.length = _errs331;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid32 = _errs330 === errors;
 errors = _errs329;
 if(vErrors !== null){
 if(_errs329){
@@ -24931,75 +25718,80 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid32 = _errs328 === errors;
+errors = _errs327;
+if(vErrors !== null){
+if(_errs327){
+vErrors.length = _errs327;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid32){
-const _errs335 = errors;
+const _errs333 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data94 = data.value;
-const _errs336 = errors;
-if(errors === _errs336){
-if(Array.isArray(data94)){
-if(data94.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data93 = data.value;
+const _errs334 = errors;
+if(errors === _errs334){
+if(errors === _errs334){
+if(typeof data93 === "string"){
+if(func2(data93) > 10){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
-if(data94.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+if(!pattern27.test(data93)){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
-var valid140 = true;
-const len11 = data94.length;
-for(let i11=0; i11<len11; i11++){
-let data95 = data94[i11];
-const _errs338 = errors;
-if(errors === _errs338){
-if(errors === _errs338){
-if(typeof data95 === "string"){
-if(func2(data95) > 10){
-validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
-return false;
-}
-else {
-if(!pattern27.test(data95)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
-return false;
-}
-else {
-if(!(formats30.validate(data95))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+if(!(formats30.validate(data93))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-}
-var valid140 = _errs338 === errors;
-if(!valid140){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
 }
-var _valid32 = _errs335 === errors;
+}
+var _valid32 = _errs333 === errors;
 valid136 = _valid32;
 }
 if(!valid136){
-const err114 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err113 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs326 === errors;
+if(valid14){
+const _errs336 = errors;
+const _errs337 = errors;
+let valid140 = true;
+const _errs338 = errors;
+const _errs339 = errors;
+const _errs340 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data94 = data.field;
+const _errs341 = errors;
+if(!((data94 === "expectedCloseDate") || (data94 === "primaryContact.birthdate"))){
+const err114 = {};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -25007,21 +25799,17 @@ else {
 vErrors.push(err114);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs328 === errors;
-if(valid14){
-const _errs340 = errors;
-const _errs341 = errors;
-let valid141 = true;
+var valid142 = _errs341 === errors;
+}
+else {
+var valid142 = true;
+}
+if(valid142){
+if(data.op !== undefined){
+let data95 = data.op;
 const _errs342 = errors;
-const _errs343 = errors;
-const _errs344 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs345 = errors;
-if(!(data.field === "expectedCloseDate")){
+if(!((data95 === "in") || (data95 === "notIn"))){
 const err115 = {};
 if(vErrors === null){
 vErrors = [err115];
@@ -25031,15 +25819,15 @@ vErrors.push(err115);
 }
 errors++;
 }
-var valid143 = _errs345 === errors;
+var valid142 = _errs342 === errors;
 }
 else {
-var valid143 = true;
+var valid142 = true;
 }
-if(valid143){
-if(data.op !== undefined){
-const _errs346 = errors;
-if(!(data.op === "between")){
+}
+}
+var valid141 = _errs340 === errors;
+if(valid141){
 const err116 = {};
 if(vErrors === null){
 vErrors = [err116];
@@ -25049,96 +25837,78 @@ vErrors.push(err116);
 }
 errors++;
 }
-var valid143 = _errs346 === errors;
-}
 else {
-var valid143 = true;
-}
-}
-}
-var valid142 = _errs344 === errors;
-if(valid142){
-const err117 = {};
-if(vErrors === null){
-vErrors = [err117];
-}
-else {
-vErrors.push(err117);
-}
-errors++;
-}
-else {
-errors = _errs343;
+errors = _errs339;
 if(vErrors !== null){
-if(_errs343){
-vErrors.length = _errs343;
+if(_errs339){
+vErrors.length = _errs339;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid33 = _errs342 === errors;
-errors = _errs341;
+var _valid33 = _errs338 === errors;
+errors = _errs337;
 if(vErrors !== null){
-if(_errs341){
-vErrors.length = _errs341;
+if(_errs337){
+vErrors.length = _errs337;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid33){
-const _errs347 = errors;
+const _errs343 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data98 = data.value;
-const _errs348 = errors;
-if(errors === _errs348){
-if(Array.isArray(data98)){
-if(data98.length > 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+let data96 = data.value;
+const _errs344 = errors;
+if(errors === _errs344){
+if(Array.isArray(data96)){
+if(data96.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
-if(data98.length < 2){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+if(data96.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
-var valid145 = true;
-const len12 = data98.length;
-for(let i12=0; i12<len12; i12++){
-let data99 = data98[i12];
-const _errs350 = errors;
-if(errors === _errs350){
-if(errors === _errs350){
-if(typeof data99 === "string"){
-if(func2(data99) > 10){
-validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+var valid144 = true;
+const len11 = data96.length;
+for(let i11=0; i11<len11; i11++){
+let data97 = data96[i11];
+const _errs346 = errors;
+if(errors === _errs346){
+if(errors === _errs346){
+if(typeof data97 === "string"){
+if(func2(data97) > 10){
+validate317.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
-if(!pattern27.test(data99)){
-validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+if(!pattern27.test(data97)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
-if(!(formats30.validate(data99))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+if(!(formats30.validate(data97))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate317.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 }
-var valid145 = _errs350 === errors;
-if(!valid145){
+var valid144 = _errs346 === errors;
+if(!valid144){
 break;
 }
 }
@@ -25146,17 +25916,41 @@ break;
 }
 }
 else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
 }
 }
-var _valid33 = _errs347 === errors;
-valid141 = _valid33;
+var _valid33 = _errs343 === errors;
+valid140 = _valid33;
 }
-if(!valid141){
-const err118 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(!valid140){
+const err117 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs336 === errors;
+if(valid14){
+const _errs348 = errors;
+const _errs349 = errors;
+let valid145 = true;
+const _errs350 = errors;
+const _errs351 = errors;
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data98 = data.field;
+const _errs353 = errors;
+if(!((data98 === "expectedCloseDate") || (data98 === "primaryContact.birthdate"))){
+const err118 = {};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -25164,21 +25958,16 @@ else {
 vErrors.push(err118);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs340 === errors;
-if(valid14){
-const _errs352 = errors;
-const _errs353 = errors;
-let valid146 = true;
+var valid147 = _errs353 === errors;
+}
+else {
+var valid147 = true;
+}
+if(valid147){
+if(data.op !== undefined){
 const _errs354 = errors;
-const _errs355 = errors;
-const _errs356 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs357 = errors;
-if(!(data.field === "type")){
+if(!(data.op === "between")){
 const err119 = {};
 if(vErrors === null){
 vErrors = [err119];
@@ -25188,16 +25977,15 @@ vErrors.push(err119);
 }
 errors++;
 }
-var valid148 = _errs357 === errors;
+var valid147 = _errs354 === errors;
 }
 else {
-var valid148 = true;
+var valid147 = true;
 }
-if(valid148){
-if(data.op !== undefined){
-let data101 = data.op;
-const _errs358 = errors;
-if(!((data101 === "eq") || (data101 === "ne"))){
+}
+}
+var valid146 = _errs352 === errors;
+if(valid146){
 const err120 = {};
 if(vErrors === null){
 vErrors = [err120];
@@ -25207,16 +25995,96 @@ vErrors.push(err120);
 }
 errors++;
 }
-var valid148 = _errs358 === errors;
+else {
+errors = _errs351;
+if(vErrors !== null){
+if(_errs351){
+vErrors.length = _errs351;
 }
 else {
-var valid148 = true;
+vErrors = null;
 }
 }
 }
-var valid147 = _errs356 === errors;
-if(valid147){
-const err121 = {};
+var _valid34 = _errs350 === errors;
+errors = _errs349;
+if(vErrors !== null){
+if(_errs349){
+vErrors.length = _errs349;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs355 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data100 = data.value;
+const _errs356 = errors;
+if(errors === _errs356){
+if(Array.isArray(data100)){
+if(data100.length > 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data100.length < 2){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid149 = true;
+const len12 = data100.length;
+for(let i12=0; i12<len12; i12++){
+let data101 = data100[i12];
+const _errs358 = errors;
+if(errors === _errs358){
+if(errors === _errs358){
+if(typeof data101 === "string"){
+if(func2(data101) > 10){
+validate317.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data101)){
+validate317.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data101))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid149 = _errs358 === errors;
+if(!valid149){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid34 = _errs355 === errors;
+valid145 = _valid34;
+}
+if(!valid145){
+const err121 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -25224,48 +26092,22 @@ else {
 vErrors.push(err121);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs355;
-if(vErrors !== null){
-if(_errs355){
-vErrors.length = _errs355;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid34 = _errs354 === errors;
-errors = _errs353;
-if(vErrors !== null){
-if(_errs353){
-vErrors.length = _errs353;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid34){
-const _errs359 = errors;
+var valid14 = _errs348 === errors;
+if(valid14){
+const _errs360 = errors;
+const _errs361 = errors;
+let valid150 = true;
+const _errs362 = errors;
+const _errs363 = errors;
+const _errs364 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data102 = data.value;
-if(typeof data102 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(((data102 === "new_business") || (data102 === "existing_business")) || (data102 === "renewal"))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-}
-}
-var _valid34 = _errs359 === errors;
-valid146 = _valid34;
-}
-if(!valid146){
-const err122 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(data.field !== undefined){
+const _errs365 = errors;
+if(!(data.field === "type")){
+const err122 = {};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -25273,21 +26115,17 @@ else {
 vErrors.push(err122);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs352 === errors;
-if(valid14){
-const _errs362 = errors;
-const _errs363 = errors;
-let valid150 = true;
-const _errs364 = errors;
-const _errs365 = errors;
+var valid152 = _errs365 === errors;
+}
+else {
+var valid152 = true;
+}
+if(valid152){
+if(data.op !== undefined){
+let data103 = data.op;
 const _errs366 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs367 = errors;
-if(!(data.field === "type")){
+if(!((data103 === "eq") || (data103 === "ne"))){
 const err123 = {};
 if(vErrors === null){
 vErrors = [err123];
@@ -25297,16 +26135,15 @@ vErrors.push(err123);
 }
 errors++;
 }
-var valid152 = _errs367 === errors;
+var valid152 = _errs366 === errors;
 }
 else {
 var valid152 = true;
 }
-if(valid152){
-if(data.op !== undefined){
-let data104 = data.op;
-const _errs368 = errors;
-if(!((data104 === "in") || (data104 === "notIn"))){
+}
+}
+var valid151 = _errs364 === errors;
+if(valid151){
 const err124 = {};
 if(vErrors === null){
 vErrors = [err124];
@@ -25316,36 +26153,7 @@ vErrors.push(err124);
 }
 errors++;
 }
-var valid152 = _errs368 === errors;
-}
 else {
-var valid152 = true;
-}
-}
-}
-var valid151 = _errs366 === errors;
-if(valid151){
-const err125 = {};
-if(vErrors === null){
-vErrors = [err125];
-}
-else {
-vErrors.push(err125);
-}
-errors++;
-}
-else {
-errors = _errs365;
-if(vErrors !== null){
-if(_errs365){
-vErrors.length = _errs365;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid35 = _errs364 === errors;
 errors = _errs363;
 if(vErrors !== null){
 if(_errs363){
@@ -25355,57 +26163,60 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid35 = _errs362 === errors;
+errors = _errs361;
+if(vErrors !== null){
+if(_errs361){
+vErrors.length = _errs361;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid35){
-const _errs369 = errors;
+const _errs367 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data105 = data.value;
-const _errs370 = errors;
-if(errors === _errs370){
-if(Array.isArray(data105)){
-if(data105.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data104 = data.value;
+if(typeof data104 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-else {
-if(data105.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid154 = true;
-const len13 = data105.length;
-for(let i13=0; i13<len13; i13++){
-let data106 = data105[i13];
-const _errs372 = errors;
-if(typeof data106 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(((data106 === "new_business") || (data106 === "existing_business")) || (data106 === "renewal"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid154 = _errs372 === errors;
-if(!valid154){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+if(!(((data104 === "new_business") || (data104 === "existing_business")) || (data104 === "renewal"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
 }
-}
-var _valid35 = _errs369 === errors;
+var _valid35 = _errs367 === errors;
 valid150 = _valid35;
 }
 if(!valid150){
-const err126 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err125 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs360 === errors;
+if(valid14){
+const _errs370 = errors;
+const _errs371 = errors;
+let valid154 = true;
+const _errs372 = errors;
+const _errs373 = errors;
+const _errs374 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs375 = errors;
+if(!(data.field === "type")){
+const err126 = {};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -25413,21 +26224,17 @@ else {
 vErrors.push(err126);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs362 === errors;
-if(valid14){
-const _errs374 = errors;
-const _errs375 = errors;
-let valid155 = true;
+var valid156 = _errs375 === errors;
+}
+else {
+var valid156 = true;
+}
+if(valid156){
+if(data.op !== undefined){
+let data106 = data.op;
 const _errs376 = errors;
-const _errs377 = errors;
-const _errs378 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs379 = errors;
-if(!(data.field === "status")){
+if(!((data106 === "in") || (data106 === "notIn"))){
 const err127 = {};
 if(vErrors === null){
 vErrors = [err127];
@@ -25437,16 +26244,15 @@ vErrors.push(err127);
 }
 errors++;
 }
-var valid157 = _errs379 === errors;
+var valid156 = _errs376 === errors;
 }
 else {
-var valid157 = true;
+var valid156 = true;
 }
-if(valid157){
-if(data.op !== undefined){
-let data108 = data.op;
-const _errs380 = errors;
-if(!((data108 === "eq") || (data108 === "ne"))){
+}
+}
+var valid155 = _errs374 === errors;
+if(valid155){
 const err128 = {};
 if(vErrors === null){
 vErrors = [err128];
@@ -25456,16 +26262,78 @@ vErrors.push(err128);
 }
 errors++;
 }
-var valid157 = _errs380 === errors;
+else {
+errors = _errs373;
+if(vErrors !== null){
+if(_errs373){
+vErrors.length = _errs373;
 }
 else {
-var valid157 = true;
+vErrors = null;
 }
 }
 }
-var valid156 = _errs378 === errors;
-if(valid156){
-const err129 = {};
+var _valid36 = _errs372 === errors;
+errors = _errs371;
+if(vErrors !== null){
+if(_errs371){
+vErrors.length = _errs371;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs377 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data107 = data.value;
+const _errs378 = errors;
+if(errors === _errs378){
+if(Array.isArray(data107)){
+if(data107.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data107.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid158 = true;
+const len13 = data107.length;
+for(let i13=0; i13<len13; i13++){
+let data108 = data107[i13];
+const _errs380 = errors;
+if(typeof data108 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data108 === "new_business") || (data108 === "existing_business")) || (data108 === "renewal"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid158 = _errs380 === errors;
+if(!valid158){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs377 === errors;
+valid154 = _valid36;
+}
+if(!valid154){
+const err129 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -25473,48 +26341,22 @@ else {
 vErrors.push(err129);
 }
 errors++;
+validate317.errors = vErrors;
+return false;
 }
-else {
-errors = _errs377;
-if(vErrors !== null){
-if(_errs377){
-vErrors.length = _errs377;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid36 = _errs376 === errors;
-errors = _errs375;
-if(vErrors !== null){
-if(_errs375){
-vErrors.length = _errs375;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid36){
-const _errs381 = errors;
+var valid14 = _errs370 === errors;
+if(valid14){
+const _errs382 = errors;
+const _errs383 = errors;
+let valid159 = true;
+const _errs384 = errors;
+const _errs385 = errors;
+const _errs386 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-let data109 = data.value;
-if(typeof data109 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(((data109 === "open") || (data109 === "won")) || (data109 === "lost"))){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[34].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-}
-}
-var _valid36 = _errs381 === errors;
-valid155 = _valid36;
-}
-if(!valid155){
-const err130 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(data.field !== undefined){
+const _errs387 = errors;
+if(!(data.field === "status")){
+const err130 = {};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -25522,21 +26364,17 @@ else {
 vErrors.push(err130);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs374 === errors;
-if(valid14){
-const _errs384 = errors;
-const _errs385 = errors;
-let valid159 = true;
-const _errs386 = errors;
-const _errs387 = errors;
+var valid161 = _errs387 === errors;
+}
+else {
+var valid161 = true;
+}
+if(valid161){
+if(data.op !== undefined){
+let data110 = data.op;
 const _errs388 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs389 = errors;
-if(!(data.field === "status")){
+if(!((data110 === "eq") || (data110 === "ne"))){
 const err131 = {};
 if(vErrors === null){
 vErrors = [err131];
@@ -25546,16 +26384,15 @@ vErrors.push(err131);
 }
 errors++;
 }
-var valid161 = _errs389 === errors;
+var valid161 = _errs388 === errors;
 }
 else {
 var valid161 = true;
 }
-if(valid161){
-if(data.op !== undefined){
-let data111 = data.op;
-const _errs390 = errors;
-if(!((data111 === "in") || (data111 === "notIn"))){
+}
+}
+var valid160 = _errs386 === errors;
+if(valid160){
 const err132 = {};
 if(vErrors === null){
 vErrors = [err132];
@@ -25565,36 +26402,7 @@ vErrors.push(err132);
 }
 errors++;
 }
-var valid161 = _errs390 === errors;
-}
 else {
-var valid161 = true;
-}
-}
-}
-var valid160 = _errs388 === errors;
-if(valid160){
-const err133 = {};
-if(vErrors === null){
-vErrors = [err133];
-}
-else {
-vErrors.push(err133);
-}
-errors++;
-}
-else {
-errors = _errs387;
-if(vErrors !== null){
-if(_errs387){
-vErrors.length = _errs387;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid37 = _errs386 === errors;
 errors = _errs385;
 if(vErrors !== null){
 if(_errs385){
@@ -25604,57 +26412,60 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid37 = _errs384 === errors;
+errors = _errs383;
+if(vErrors !== null){
+if(_errs383){
+vErrors.length = _errs383;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid37){
-const _errs391 = errors;
+const _errs389 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data112 = data.value;
-const _errs392 = errors;
-if(errors === _errs392){
-if(Array.isArray(data112)){
-if(data112.length > 200){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+let data111 = data.value;
+if(typeof data111 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-else {
-if(data112.length < 1){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid163 = true;
-const len14 = data112.length;
-for(let i14=0; i14<len14; i14++){
-let data113 = data112[i14];
-const _errs394 = errors;
-if(typeof data113 !== "string"){
-validate309.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(((data113 === "open") || (data113 === "won")) || (data113 === "lost"))){
-validate309.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[35].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid163 = _errs394 === errors;
-if(!valid163){
-break;
-}
-}
-}
-}
-}
-else {
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+if(!(((data111 === "open") || (data111 === "won")) || (data111 === "lost"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[35].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
 }
-}
-var _valid37 = _errs391 === errors;
+var _valid37 = _errs389 === errors;
 valid159 = _valid37;
 }
 if(!valid159){
-const err134 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err133 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs382 === errors;
+if(valid14){
+const _errs392 = errors;
+const _errs393 = errors;
+let valid163 = true;
+const _errs394 = errors;
+const _errs395 = errors;
+const _errs396 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs397 = errors;
+if(!(data.field === "status")){
+const err134 = {};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -25662,22 +26473,17 @@ else {
 vErrors.push(err134);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs384 === errors;
-if(valid14){
-const _errs396 = errors;
-const _errs397 = errors;
-let valid164 = true;
+var valid165 = _errs397 === errors;
+}
+else {
+var valid165 = true;
+}
+if(valid165){
+if(data.op !== undefined){
+let data113 = data.op;
 const _errs398 = errors;
-const _errs399 = errors;
-const _errs400 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-let data114 = data.field;
-const _errs401 = errors;
-if(!((((((((((((((((data114 === "createdBy.id") || (data114 === "updatedBy.id")) || (data114 === "teamId")) || (data114 === "accountId")) || (data114 === "primaryContactId")) || (data114 === "amount")) || (data114 === "probability")) || (data114 === "expectedCloseDate")) || (data114 === "lostReason")) || (data114 === "type")) || (data114 === "source")) || (data114 === "nextStep")) || (data114 === "competitor")) || (data114 === "description")) || (data114 === "closedAt")) || (data114 === "originLeadId"))){
+if(!((data113 === "in") || (data113 === "notIn"))){
 const err135 = {};
 if(vErrors === null){
 vErrors = [err135];
@@ -25687,15 +26493,15 @@ vErrors.push(err135);
 }
 errors++;
 }
-var valid166 = _errs401 === errors;
+var valid165 = _errs398 === errors;
 }
 else {
-var valid166 = true;
+var valid165 = true;
 }
-if(valid166){
-if(data.op !== undefined){
-const _errs402 = errors;
-if(!(data.op === "isNull")){
+}
+}
+var valid164 = _errs396 === errors;
+if(valid164){
 const err136 = {};
 if(vErrors === null){
 vErrors = [err136];
@@ -25705,16 +26511,78 @@ vErrors.push(err136);
 }
 errors++;
 }
-var valid166 = _errs402 === errors;
+else {
+errors = _errs395;
+if(vErrors !== null){
+if(_errs395){
+vErrors.length = _errs395;
 }
 else {
-var valid166 = true;
+vErrors = null;
 }
 }
 }
-var valid165 = _errs400 === errors;
-if(valid165){
-const err137 = {};
+var _valid38 = _errs394 === errors;
+errors = _errs393;
+if(vErrors !== null){
+if(_errs393){
+vErrors.length = _errs393;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs399 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data114 = data.value;
+const _errs400 = errors;
+if(errors === _errs400){
+if(Array.isArray(data114)){
+if(data114.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data114.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid167 = true;
+const len14 = data114.length;
+for(let i14=0; i14<len14; i14++){
+let data115 = data114[i14];
+const _errs402 = errors;
+if(typeof data115 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data115 === "open") || (data115 === "won")) || (data115 === "lost"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[36].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid167 = _errs402 === errors;
+if(!valid167){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid38 = _errs399 === errors;
+valid163 = _valid38;
+}
+if(!valid163){
+const err137 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -25722,43 +26590,22 @@ else {
 vErrors.push(err137);
 }
 errors++;
-}
-else {
-errors = _errs399;
-if(vErrors !== null){
-if(_errs399){
-vErrors.length = _errs399;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid38 = _errs398 === errors;
-errors = _errs397;
-if(vErrors !== null){
-if(_errs397){
-vErrors.length = _errs397;
-}
-else {
-vErrors = null;
-}
-}
-if(!_valid38){
-const _errs403 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate317.errors = vErrors;
 return false;
 }
-}
-}
-var _valid38 = _errs403 === errors;
-valid164 = _valid38;
-}
-if(!valid164){
-const err138 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+var valid14 = _errs392 === errors;
+if(valid14){
+const _errs404 = errors;
+const _errs405 = errors;
+let valid168 = true;
+const _errs406 = errors;
+const _errs407 = errors;
+const _errs408 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs409 = errors;
+if(!(data.field === "account.type")){
+const err138 = {};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -25766,21 +26613,17 @@ else {
 vErrors.push(err138);
 }
 errors++;
-validate309.errors = vErrors;
-return false;
 }
-var valid14 = _errs396 === errors;
-if(valid14){
-const _errs406 = errors;
-const _errs407 = errors;
-let valid168 = true;
-const _errs408 = errors;
-const _errs409 = errors;
+var valid170 = _errs409 === errors;
+}
+else {
+var valid170 = true;
+}
+if(valid170){
+if(data.op !== undefined){
+let data117 = data.op;
 const _errs410 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.field !== undefined){
-const _errs411 = errors;
-if(!(data.field === "tags")){
+if(!((data117 === "eq") || (data117 === "ne"))){
 const err139 = {};
 if(vErrors === null){
 vErrors = [err139];
@@ -25790,15 +26633,15 @@ vErrors.push(err139);
 }
 errors++;
 }
-var valid170 = _errs411 === errors;
+var valid170 = _errs410 === errors;
 }
 else {
 var valid170 = true;
 }
-if(valid170){
-if(data.op !== undefined){
-const _errs412 = errors;
-if(!(data.op === "isEmpty")){
+}
+}
+var valid169 = _errs408 === errors;
+if(valid169){
 const err140 = {};
 if(vErrors === null){
 vErrors = [err140];
@@ -25808,36 +26651,7 @@ vErrors.push(err140);
 }
 errors++;
 }
-var valid170 = _errs412 === errors;
-}
 else {
-var valid170 = true;
-}
-}
-}
-var valid169 = _errs410 === errors;
-if(valid169){
-const err141 = {};
-if(vErrors === null){
-vErrors = [err141];
-}
-else {
-vErrors.push(err141);
-}
-errors++;
-}
-else {
-errors = _errs409;
-if(vErrors !== null){
-if(_errs409){
-vErrors.length = _errs409;
-}
-else {
-vErrors = null;
-}
-}
-}
-var _valid39 = _errs408 === errors;
 errors = _errs407;
 if(vErrors !== null){
 if(_errs407){
@@ -25847,21 +26661,60 @@ else {
 vErrors = null;
 }
 }
+}
+var _valid39 = _errs406 === errors;
+errors = _errs405;
+if(vErrors !== null){
+if(_errs405){
+vErrors.length = _errs405;
+}
+else {
+vErrors = null;
+}
+}
 if(!_valid39){
-const _errs413 = errors;
+const _errs411 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate309.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data118 = data.value;
+if(typeof data118 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data118 === "prospect") || (data118 === "customer")) || (data118 === "partner")) || (data118 === "vendor")) || (data118 === "competitor")) || (data118 === "other"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[37].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
 }
-var _valid39 = _errs413 === errors;
+var _valid39 = _errs411 === errors;
 valid168 = _valid39;
 }
 if(!valid168){
-const err142 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err141 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs404 === errors;
+if(valid14){
+const _errs414 = errors;
+const _errs415 = errors;
+let valid172 = true;
+const _errs416 = errors;
+const _errs417 = errors;
+const _errs418 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs419 = errors;
+if(!(data.field === "account.type")){
+const err142 = {};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -25869,10 +26722,697 @@ else {
 vErrors.push(err142);
 }
 errors++;
-validate309.errors = vErrors;
+}
+var valid174 = _errs419 === errors;
+}
+else {
+var valid174 = true;
+}
+if(valid174){
+if(data.op !== undefined){
+let data120 = data.op;
+const _errs420 = errors;
+if(!((data120 === "in") || (data120 === "notIn"))){
+const err143 = {};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+}
+var valid174 = _errs420 === errors;
+}
+else {
+var valid174 = true;
+}
+}
+}
+var valid173 = _errs418 === errors;
+if(valid173){
+const err144 = {};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+else {
+errors = _errs417;
+if(vErrors !== null){
+if(_errs417){
+vErrors.length = _errs417;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid40 = _errs416 === errors;
+errors = _errs415;
+if(vErrors !== null){
+if(_errs415){
+vErrors.length = _errs415;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid40){
+const _errs421 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data121 = data.value;
+const _errs422 = errors;
+if(errors === _errs422){
+if(Array.isArray(data121)){
+if(data121.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
-var valid14 = _errs406 === errors;
+else {
+if(data121.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid176 = true;
+const len15 = data121.length;
+for(let i15=0; i15<len15; i15++){
+let data122 = data121[i15];
+const _errs424 = errors;
+if(typeof data122 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data122 === "prospect") || (data122 === "customer")) || (data122 === "partner")) || (data122 === "vendor")) || (data122 === "competitor")) || (data122 === "other"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[38].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid176 = _errs424 === errors;
+if(!valid176){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid40 = _errs421 === errors;
+valid172 = _valid40;
+}
+if(!valid172){
+const err145 = {instancePath,schemaPath:"#/allOf/3/else/allOf/38/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs414 === errors;
+if(valid14){
+const _errs426 = errors;
+const _errs427 = errors;
+let valid177 = true;
+const _errs428 = errors;
+const _errs429 = errors;
+const _errs430 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data123 = data.field;
+const _errs431 = errors;
+if(!((data123 === "account.lifecycleStage") || (data123 === "primaryContact.lifecycleStage"))){
+const err146 = {};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+}
+var valid179 = _errs431 === errors;
+}
+else {
+var valid179 = true;
+}
+if(valid179){
+if(data.op !== undefined){
+let data124 = data.op;
+const _errs432 = errors;
+if(!((data124 === "eq") || (data124 === "ne"))){
+const err147 = {};
+if(vErrors === null){
+vErrors = [err147];
+}
+else {
+vErrors.push(err147);
+}
+errors++;
+}
+var valid179 = _errs432 === errors;
+}
+else {
+var valid179 = true;
+}
+}
+}
+var valid178 = _errs430 === errors;
+if(valid178){
+const err148 = {};
+if(vErrors === null){
+vErrors = [err148];
+}
+else {
+vErrors.push(err148);
+}
+errors++;
+}
+else {
+errors = _errs429;
+if(vErrors !== null){
+if(_errs429){
+vErrors.length = _errs429;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid41 = _errs428 === errors;
+errors = _errs427;
+if(vErrors !== null){
+if(_errs427){
+vErrors.length = _errs427;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid41){
+const _errs433 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data125 = data.value;
+if(typeof data125 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data125 === "subscriber") || (data125 === "lead")) || (data125 === "qualified")) || (data125 === "opportunity")) || (data125 === "customer")) || (data125 === "evangelist")) || (data125 === "former_customer"))){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[39].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid41 = _errs433 === errors;
+valid177 = _valid41;
+}
+if(!valid177){
+const err149 = {instancePath,schemaPath:"#/allOf/3/else/allOf/39/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err149];
+}
+else {
+vErrors.push(err149);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs426 === errors;
+if(valid14){
+const _errs436 = errors;
+const _errs437 = errors;
+let valid181 = true;
+const _errs438 = errors;
+const _errs439 = errors;
+const _errs440 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data126 = data.field;
+const _errs441 = errors;
+if(!((data126 === "account.lifecycleStage") || (data126 === "primaryContact.lifecycleStage"))){
+const err150 = {};
+if(vErrors === null){
+vErrors = [err150];
+}
+else {
+vErrors.push(err150);
+}
+errors++;
+}
+var valid183 = _errs441 === errors;
+}
+else {
+var valid183 = true;
+}
+if(valid183){
+if(data.op !== undefined){
+let data127 = data.op;
+const _errs442 = errors;
+if(!((data127 === "in") || (data127 === "notIn"))){
+const err151 = {};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
+}
+errors++;
+}
+var valid183 = _errs442 === errors;
+}
+else {
+var valid183 = true;
+}
+}
+}
+var valid182 = _errs440 === errors;
+if(valid182){
+const err152 = {};
+if(vErrors === null){
+vErrors = [err152];
+}
+else {
+vErrors.push(err152);
+}
+errors++;
+}
+else {
+errors = _errs439;
+if(vErrors !== null){
+if(_errs439){
+vErrors.length = _errs439;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid42 = _errs438 === errors;
+errors = _errs437;
+if(vErrors !== null){
+if(_errs437){
+vErrors.length = _errs437;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid42){
+const _errs443 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data128 = data.value;
+const _errs444 = errors;
+if(errors === _errs444){
+if(Array.isArray(data128)){
+if(data128.length > 200){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data128.length < 1){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid185 = true;
+const len16 = data128.length;
+for(let i16=0; i16<len16; i16++){
+let data129 = data128[i16];
+const _errs446 = errors;
+if(typeof data129 !== "string"){
+validate317.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data129 === "subscriber") || (data129 === "lead")) || (data129 === "qualified")) || (data129 === "opportunity")) || (data129 === "customer")) || (data129 === "evangelist")) || (data129 === "former_customer"))){
+validate317.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema78.allOf[3].else.allOf[40].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid185 = _errs446 === errors;
+if(!valid185){
+break;
+}
+}
+}
+}
+}
+else {
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid42 = _errs443 === errors;
+valid181 = _valid42;
+}
+if(!valid181){
+const err153 = {instancePath,schemaPath:"#/allOf/3/else/allOf/40/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err153];
+}
+else {
+vErrors.push(err153);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs436 === errors;
+if(valid14){
+const _errs448 = errors;
+const _errs449 = errors;
+let valid186 = true;
+const _errs450 = errors;
+const _errs451 = errors;
+const _errs452 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data130 = data.field;
+const _errs453 = errors;
+if(!((data130 === "primaryContact.doNotCall") || (data130 === "primaryContact.emailOptOut"))){
+const err154 = {};
+if(vErrors === null){
+vErrors = [err154];
+}
+else {
+vErrors.push(err154);
+}
+errors++;
+}
+var valid188 = _errs453 === errors;
+}
+else {
+var valid188 = true;
+}
+if(valid188){
+if(data.op !== undefined){
+let data131 = data.op;
+const _errs454 = errors;
+if(!((data131 === "eq") || (data131 === "ne"))){
+const err155 = {};
+if(vErrors === null){
+vErrors = [err155];
+}
+else {
+vErrors.push(err155);
+}
+errors++;
+}
+var valid188 = _errs454 === errors;
+}
+else {
+var valid188 = true;
+}
+}
+}
+var valid187 = _errs452 === errors;
+if(valid187){
+const err156 = {};
+if(vErrors === null){
+vErrors = [err156];
+}
+else {
+vErrors.push(err156);
+}
+errors++;
+}
+else {
+errors = _errs451;
+if(vErrors !== null){
+if(_errs451){
+vErrors.length = _errs451;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid43 = _errs450 === errors;
+errors = _errs449;
+if(vErrors !== null){
+if(_errs449){
+vErrors.length = _errs449;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid43){
+const _errs455 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/41/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid43 = _errs455 === errors;
+valid186 = _valid43;
+}
+if(!valid186){
+const err157 = {instancePath,schemaPath:"#/allOf/3/else/allOf/41/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err157];
+}
+else {
+vErrors.push(err157);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs448 === errors;
+if(valid14){
+const _errs458 = errors;
+const _errs459 = errors;
+let valid190 = true;
+const _errs460 = errors;
+const _errs461 = errors;
+const _errs462 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data133 = data.field;
+const _errs463 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data133 === "createdBy.id") || (data133 === "updatedBy.id")) || (data133 === "teamId")) || (data133 === "accountId")) || (data133 === "primaryContactId")) || (data133 === "amount")) || (data133 === "probability")) || (data133 === "expectedCloseDate")) || (data133 === "lostReason")) || (data133 === "type")) || (data133 === "source")) || (data133 === "nextStep")) || (data133 === "competitor")) || (data133 === "description")) || (data133 === "closedAt")) || (data133 === "originLeadId")) || (data133 === "account.createdBy.id")) || (data133 === "account.updatedBy.id")) || (data133 === "account.teamId")) || (data133 === "account.legalName")) || (data133 === "account.domain")) || (data133 === "account.website")) || (data133 === "account.type")) || (data133 === "account.industry")) || (data133 === "account.phone")) || (data133 === "account.email")) || (data133 === "account.numberOfEmployees")) || (data133 === "account.annualRevenue")) || (data133 === "account.description")) || (data133 === "account.billingAddress")) || (data133 === "account.billingAddress.street1")) || (data133 === "account.billingAddress.street2")) || (data133 === "account.billingAddress.city")) || (data133 === "account.billingAddress.region")) || (data133 === "account.billingAddress.postalCode")) || (data133 === "account.billingAddress.countryCode")) || (data133 === "account.shippingAddress")) || (data133 === "account.shippingAddress.street1")) || (data133 === "account.shippingAddress.street2")) || (data133 === "account.shippingAddress.city")) || (data133 === "account.shippingAddress.region")) || (data133 === "account.shippingAddress.postalCode")) || (data133 === "account.shippingAddress.countryCode")) || (data133 === "account.parentAccountId")) || (data133 === "account.source")) || (data133 === "account.taxId")) || (data133 === "account.registrationNumber")) || (data133 === "account.linkedinUrl")) || (data133 === "account.lifecycleStage")) || (data133 === "primaryContact.createdBy.id")) || (data133 === "primaryContact.updatedBy.id")) || (data133 === "primaryContact.teamId")) || (data133 === "primaryContact.firstName")) || (data133 === "primaryContact.salutation")) || (data133 === "primaryContact.title")) || (data133 === "primaryContact.department")) || (data133 === "primaryContact.email")) || (data133 === "primaryContact.phone")) || (data133 === "primaryContact.mobilePhone")) || (data133 === "primaryContact.accountId")) || (data133 === "primaryContact.reportsToId")) || (data133 === "primaryContact.mailingAddress")) || (data133 === "primaryContact.mailingAddress.street1")) || (data133 === "primaryContact.mailingAddress.street2")) || (data133 === "primaryContact.mailingAddress.city")) || (data133 === "primaryContact.mailingAddress.region")) || (data133 === "primaryContact.mailingAddress.postalCode")) || (data133 === "primaryContact.mailingAddress.countryCode")) || (data133 === "primaryContact.birthdate")) || (data133 === "primaryContact.language")) || (data133 === "primaryContact.timeZone")) || (data133 === "primaryContact.linkedinUrl")) || (data133 === "primaryContact.source")) || (data133 === "primaryContact.lifecycleStage")) || (data133 === "primaryContact.description"))){
+const err158 = {};
+if(vErrors === null){
+vErrors = [err158];
+}
+else {
+vErrors.push(err158);
+}
+errors++;
+}
+var valid192 = _errs463 === errors;
+}
+else {
+var valid192 = true;
+}
+if(valid192){
+if(data.op !== undefined){
+const _errs464 = errors;
+if(!(data.op === "isNull")){
+const err159 = {};
+if(vErrors === null){
+vErrors = [err159];
+}
+else {
+vErrors.push(err159);
+}
+errors++;
+}
+var valid192 = _errs464 === errors;
+}
+else {
+var valid192 = true;
+}
+}
+}
+var valid191 = _errs462 === errors;
+if(valid191){
+const err160 = {};
+if(vErrors === null){
+vErrors = [err160];
+}
+else {
+vErrors.push(err160);
+}
+errors++;
+}
+else {
+errors = _errs461;
+if(vErrors !== null){
+if(_errs461){
+vErrors.length = _errs461;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid44 = _errs460 === errors;
+errors = _errs459;
+if(vErrors !== null){
+if(_errs459){
+vErrors.length = _errs459;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid44){
+const _errs465 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/42/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid44 = _errs465 === errors;
+valid190 = _valid44;
+}
+if(!valid190){
+const err161 = {instancePath,schemaPath:"#/allOf/3/else/allOf/42/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err161];
+}
+else {
+vErrors.push(err161);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs458 === errors;
+if(valid14){
+const _errs468 = errors;
+const _errs469 = errors;
+let valid194 = true;
+const _errs470 = errors;
+const _errs471 = errors;
+const _errs472 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data136 = data.field;
+const _errs473 = errors;
+if(!((((data136 === "tags") || (data136 === "account.tags")) || (data136 === "primaryContact.tags")) || (data136 === "primaryContact.additionalEmails"))){
+const err162 = {};
+if(vErrors === null){
+vErrors = [err162];
+}
+else {
+vErrors.push(err162);
+}
+errors++;
+}
+var valid196 = _errs473 === errors;
+}
+else {
+var valid196 = true;
+}
+if(valid196){
+if(data.op !== undefined){
+const _errs474 = errors;
+if(!(data.op === "isEmpty")){
+const err163 = {};
+if(vErrors === null){
+vErrors = [err163];
+}
+else {
+vErrors.push(err163);
+}
+errors++;
+}
+var valid196 = _errs474 === errors;
+}
+else {
+var valid196 = true;
+}
+}
+}
+var valid195 = _errs472 === errors;
+if(valid195){
+const err164 = {};
+if(vErrors === null){
+vErrors = [err164];
+}
+else {
+vErrors.push(err164);
+}
+errors++;
+}
+else {
+errors = _errs471;
+if(vErrors !== null){
+if(_errs471){
+vErrors.length = _errs471;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid45 = _errs470 === errors;
+errors = _errs469;
+if(vErrors !== null){
+if(_errs469){
+vErrors.length = _errs469;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid45){
+const _errs475 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate317.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/43/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid45 = _errs475 === errors;
+valid194 = _valid45;
+}
+if(!valid194){
+const err165 = {instancePath,schemaPath:"#/allOf/3/else/allOf/43/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err165];
+}
+else {
+vErrors.push(err165);
+}
+errors++;
+validate317.errors = vErrors;
+return false;
+}
+var valid14 = _errs468 === errors;
+}
+}
+}
+}
+}
+}
 }
 }
 }
@@ -25914,27 +27454,27 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err143 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err166 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err143];
+vErrors = [err166];
 }
 else {
-vErrors.push(err143);
+vErrors.push(err166);
 }
 errors++;
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate309.errors = vErrors;
+validate317.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate308(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate316(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -25948,7 +27488,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate308.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate316.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -25956,8 +27496,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate309(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate309.errors : vErrors.concat(validate309.errors);
+if(!(validate317(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate317.errors : vErrors.concat(validate317.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -25971,12 +27511,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate316.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate316.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -25986,11 +27526,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate308.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate316.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "amount")) || (data2 === "-amount")) || (data2 === "expectedCloseDate")) || (data2 === "-expectedCloseDate"))){
-validate308.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema75.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate316.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema77.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -26010,7 +27550,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate316.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -26022,66 +27562,24 @@ indices0[item0] = i1;
 }
 }
 else {
-validate308.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate316.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
 var valid0 = _errs3 === errors;
 if(valid0){
-let data3 = data.limit;
 const _errs7 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 200 || isNaN(data3)){
-validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats4.validate(data3))){
-validate308.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate131(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
 if(valid0){
 if(data.cursor !== undefined){
-let data4 = data.cursor;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data4 === "string"){
-if(func2(data4) > 2048){
-validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data4) < 1){
-validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data4)){
-validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate308.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate133(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -26090,12 +27588,12 @@ var valid0 = true;
 }
 if(valid0){
 if(data.count !== undefined){
-const _errs11 = errors;
-if(!(validate131(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+const _errs10 = errors;
+if(!(validate135(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs11 === errors;
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -26107,38 +27605,38 @@ var valid0 = true;
 }
 }
 else {
-validate308.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate316.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate308.errors = vErrors;
+validate316.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate307(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate315(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate308(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate308.errors : vErrors.concat(validate308.errors);
+if(!(validate316(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate316.errors : vErrors.concat(validate316.errors);
 errors = vErrors.length;
 }
-validate307.errors = vErrors;
+validate315.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateOpportunity_body = validate313;
-const schema78 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+exports.updateOpportunity_body = validate323;
+const schema80 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate314(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate324(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema78.properties, key0))){
-validate314.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema80.properties, key0))){
+validate324.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -26256,23 +27754,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema78.properties.probability.type},message:"must be integer,null"}];
+validate324.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema80.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate324.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate324.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate314.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate324.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -26287,8 +27785,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate177(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -26313,11 +27811,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate314.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema78.properties.type.type},message:"must be string,null"}];
+validate324.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema80.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate314.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema78.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate324.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema80.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -26392,23 +27890,23 @@ var valid0 = true;
 }
 }
 else {
-validate314.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate324.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate314.errors = vErrors;
+validate324.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate313(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate323(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate314(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate314.errors : vErrors.concat(validate314.errors);
+if(!(validate324(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate324.errors : vErrors.concat(validate324.errors);
 errors = vErrors.length;
 }
-validate313.errors = vErrors;
+validate323.errors = vErrors;
 return errors === 0;
 }
 

@@ -21,7 +21,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   if (new Set(properties.map(({ name }) => name)).size < properties.length) throw new Error('a property is named twice')
 
   const files: Record<string, string> = {}
-  for (const suffix of ['', '_{accountId}', '_{accountId}_restore']) {
+  for (const suffix of ['', '_query', '_{accountId}', '_{accountId}_restore']) {
     const source = await readFile(`openapi/paths/accounts${suffix}.yaml`, 'utf8')
     const path = `openapi/paths/${names.tag}${suffix.replace('account', singular)}.yaml`
     files[path] = retold(source, names, properties)

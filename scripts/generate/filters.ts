@@ -2,7 +2,7 @@ import { ContractError, type Document, resolve, rewrite, type Schema } from './d
 
 /** The marker of a component that this file writes: the name of the record that the conditions are about. */
 const MARKER = 'x-filter-of'
-/** Records that a reference of the record leads to: `{ account: Account }` gives conditions on `account.industry`. */
+/** Where references of the record lead: with `{ account: Account }`, `accountId` gives conditions on `account.industry`. */
 const RELATIONS = 'x-filter-relations'
 
 /** Only live records are looked at, so there is nothing to tell apart. */
@@ -49,10 +49,15 @@ export function expandFilters(source: Document): Document {
 
 function filterOf(document: Document, name: string, marked: Schema): Schema {
   const relations = Object.entries((marked[RELATIONS] ?? {}) as Record<string, string>)
+  const record = String(marked[MARKER])
+  const own = recordOf(document, record).properties ?? {}
+  const dangling = relations.filter(([relation]) => !(`${relation}Id` in own))
+  if (dangling.length > 0)
+    throw new ContractError(dangling.map(([relation]) => `${name}: ${record} has no ${relation}Id`))
   const fields = [
-    ...fieldsOf(document, String(marked[MARKER])),
-    ...relations.flatMap(([relation, record]) =>
-      fieldsOf(document, record).map((field) => ({ ...field, name: `${relation}.${field.name}` })),
+    ...fieldsOf(document, record),
+    ...relations.flatMap(([relation, related]) =>
+      fieldsOf(document, related).map((field) => ({ ...field, name: `${relation}.${field.name}` })),
     ),
   ]
   const self = { $ref: `#/components/schemas/${name}` }
@@ -121,10 +126,14 @@ function conditionsOn(fields: readonly FilterField[]): Schema[] {
   return conditions
 }
 
-function fieldsOf(document: Document, record: string): FilterField[] {
+function recordOf(document: Document, record: string): Schema {
   const schema = document.components.schemas?.[record]
-  if (!schema) throw new ContractError([`${MARKER} names ${record}, which is no schema`])
-  return Object.entries(schema.properties ?? {})
+  if (!schema) throw new ContractError([`a filter is about ${record}, which is no schema`])
+  return schema
+}
+
+function fieldsOf(document: Document, record: string): FilterField[] {
+  return Object.entries(recordOf(document, record).properties ?? {})
     .filter(([name]) => !CONSTANT.has(name))
     .flatMap(([name, property]) => fieldsIn(document, name, resolve<Schema>(document, property as Schema)))
 }

@@ -112,6 +112,7 @@ const verbs = recordCases({
 
 export const cases = {
   list${types}: verbs.list,
+  query${types}: verbs.query,
   create${type}: verbs.create,
   get${type}: verbs.get,
   update${type}: verbs.update,

@@ -119,28 +119,38 @@ class Compiler {
 
   /** @param pointer where the value stands in the request */
   condition(condition: Condition, pointer: string): Node {
+    const [first = '', ...rest] = condition.field.split('.')
+    const relation = this.#type.relations?.[first]
+    if (!relation) return this.#conditionOn(this.#type, condition, pointer, '')
+    const related = relation.to()
+    // Who may not see the other record learns nothing about it: not even whether it lacks a value.
+    const level = levelOf(this.#scope, `${related.plural}:read`)
+    const inner = this.#conditionOn(related, { ...condition, field: rest.join('.') }, pointer, `${first}.`)
+    return {
+      shape: `${first} ${level} ${inner.shape}`,
+      sql: () =>
+        level
+          ? sql`${relation.by} in (select ${related.id} from ${related.from} where ${related.visible(level)} and ${inner.sql()})`
+          : sql`false`,
+    }
+  }
+
+  /** @param prefix the way to the record that the condition is about */
+  #conditionOn(type: Readable<unknown>, condition: Condition, pointer: string, prefix: string): Node {
     const { field: name, op, value } = condition
-    const operand = operandOf(this.#type, name)
-    this.#noteReferences(name, value, pointer)
+    const operand = operandOf(type, name)
     const compare = operand && COMPARISONS[operand.kind][op]
     // Not the caller's fault: the contract declares a condition that the record type does not know.
-    if (!operand || !compare) throw new Error(`${this.#type.plural} cannot be filtered by ${name} ${op}`)
+    if (!operand || !compare) throw new Error(`${type.plural} cannot be filtered by ${name} ${op}`)
+    this.#noteReferences(type.fields[name]?.target, prefix + name, value, pointer)
     // The value decides about the SQL, not its parameters.
     if (op === 'isNull' || op === 'isEmpty') {
-      return {
-        shape: `${name} ${op} ${value}`,
-        sql: () => compare(operand, [sql.raw(value === true ? 'true' : 'false')]),
-      }
+      const wanted = sql.raw(value === true ? 'true' : 'false')
+      return { shape: `${name} ${op} ${value}`, sql: () => compare(operand, [wanted]) }
     }
     const places = operand.encode(value, op, pointer).map((parameterValue) => this.#place(parameterValue))
-    return {
-      shape: `${name} ${op}`,
-      sql: () =>
-        compare(
-          operand,
-          places.map((place) => sql`${parameter(place)}`),
-        ),
-    }
+    const parameters = () => places.map((place) => sql`${parameter(place)}`)
+    return { shape: `${name} ${op}`, sql: () => compare(operand, parameters()) }
   }
 
   #place(value: unknown): string {
@@ -149,8 +159,7 @@ class Compiler {
     return name
   }
 
-  #noteReferences(name: string, value: unknown, pointer: string): void {
-    const target = this.#type.fields[name]?.target
+  #noteReferences(target: Target | undefined, name: string, value: unknown, pointer: string): void {
     if (!target || typeof value === 'boolean') return
     const ids = Array.isArray(value) ? value.map((id, index) => [id, `${pointer}/${index}`]) : [[value, pointer]]
     for (const [id, at] of ids) {
