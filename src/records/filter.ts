@@ -1,4 +1,4 @@
-import { is, type SQL, sql } from 'drizzle-orm'
+import { is, mapColumnsInSQLToAlias, type SQL, sql } from 'drizzle-orm'
 import { type AnyPgColumn, PgJsonb } from 'drizzle-orm/pg-core'
 import type { Level } from '../../generated/operations.js'
 import type { components } from '../../generated/types.js'
@@ -7,7 +7,7 @@ import { type Bound, parameter, statement } from '../db/statement.js'
 import { type Fault, InvalidRequest } from '../problem.js'
 import type { Field, Target } from './fields.js'
 import { type Money, toMinorUnits } from './money.js'
-import type { Readable } from './record-type.js'
+import type { Readable, Relation } from './record-type.js'
 import { missingReference, reachable } from './references.js'
 import { levelOf, scopeParameters } from './scope.js'
 
@@ -72,15 +72,18 @@ export function compileConditions(
   return compiler.finish(nodes.length > 0 ? conjunction('and', nodes) : undefined)
 }
 
-/** A part of the tree: what its SQL depends on, and the SQL itself, which is written only when it is needed. */
-type Node = { shape: string; sql(): SQL }
+/**
+ * A part of the tree: what its SQL depends on, and the SQL itself, which is written only when it is needed. A part that is required
+ * must hold for the whole to hold, so that PostgreSQL may begin with it.
+ */
+type Node = { shape: string; sql(isRequired: boolean): SQL }
 
 /** SQL that is null counts as false here, which changes nothing for `and` and `or`; `not` takes care of it. */
 const conjunction = (word: 'and' | 'or', nodes: readonly Node[]): Node => ({
   shape: `${word}(${nodes.map(({ shape }) => shape).join()})`,
-  sql: () =>
+  sql: (isRequired) =>
     sql`(${sql.join(
-      nodes.map((node) => node.sql()),
+      nodes.map((node) => node.sql(isRequired && word === 'and')),
       word === 'and' ? sql` and ` : sql` or `,
     )})`,
 })
@@ -109,7 +112,7 @@ class Compiler {
     if ('or' in filter) return group('or', filter.or)
     if ('not' in filter) {
       const inner = this.visit(filter.not, `${pointer}/not`, depth + 1)
-      return { shape: `not(${inner.shape})`, sql: () => sql`(${inner.sql()}) is not true` }
+      return { shape: `not(${inner.shape})`, sql: () => sql`(${inner.sql(false)}) is not true` }
     }
     if (++this.#conditions > MAX_CONDITIONS) {
       throw refuse(pointer, 'max_conditions', `must be one of at most ${MAX_CONDITIONS} conditions`)
@@ -128,10 +131,8 @@ class Compiler {
     const inner = this.#conditionOn(related, { ...condition, field: rest.join('.') }, pointer, `${first}.`)
     return {
       shape: `${first} ${level} ${inner.shape}`,
-      sql: () =>
-        level
-          ? sql`${relation.by} in (select ${related.id} from ${related.from} where ${related.visible(level)} and ${inner.sql()})`
-          : sql`false`,
+      sql: (isRequired) =>
+        level ? existsRelated(relation, related.visible(level), inner.sql(false), isRequired) : sql`false`,
     }
   }
 
@@ -172,7 +173,7 @@ class Compiler {
     return {
       shape: root?.shape ?? '',
       parameters: this.#parameters,
-      condition: () => root?.sql(),
+      condition: () => root?.sql(true),
       check: references.length > 0 ? this.#check() : undefined,
       assertFound(found = {}) {
         const leadsNowhere = (missing: unknown, id: string) => !Array.isArray(missing) || missing.includes(id)
@@ -203,6 +204,18 @@ class Compiler {
     ])
     return check({ ...scopeParameters(scope), ...Object.fromEntries(ids) })
   }
+}
+
+/**
+ * Where the condition is required, PostgreSQL may join from either side. Elsewhere it would rather gather all related records that
+ * match, however many; `offset` makes it look up the one of each row instead. Under another name, because a record may be related
+ * to one of its own kind.
+ */
+function existsRelated({ by, to }: Relation, visible: SQL, condition: SQL, isRequired: boolean): SQL {
+  const { from, id } = to()
+  const renamed = (part: SQL) => mapColumnsInSQLToAlias(part, 'related')
+  const lookup = isRequired ? sql`` : sql` offset 0`
+  return sql`exists (select from ${from} related where ${renamed(visible)} and ${renamed(sql`${id}`)} = ${by} and ${renamed(condition)}${lookup})`
 }
 
 const refuse = (pointer: string, code: string, message: string) => new InvalidRequest({ pointer, code, message })
