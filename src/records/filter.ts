@@ -14,7 +14,7 @@ import { levelOf, scopeParameters } from './scope.js'
 /** Every filter of the contract. */
 type AnyFilter = components['schemas'][`${'Account' | 'Contact' | 'Lead' | 'Opportunity'}Filter`]
 
-export type Operator = Extract<AnyFilter, { op: unknown }>['op']
+type Operator = Extract<AnyFilter, { op: unknown }>['op']
 
 /** A field, an operator and a value, which the contract has found to fit together. */
 export type Condition<Name extends string = string> = { field: Name; op: Operator; value: unknown }

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import type { Scope } from '../context.js'
-import { parameter, statement } from '../db/statement.js'
+import { parameter } from '../db/statement.js'
 import { type Fault, InvalidRequest } from '../problem.js'
 import type { Target } from './fields.js'
 import type { Readable } from './record-type.js'
@@ -59,16 +59,6 @@ export const missingReference = (pointer: string): Fault => ({
 export function referenceParameters({ names }: References, ids: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [parameterOf(name), ids[name] ?? null]))
 }
-
-/** A statement that tells for each reference whether the caller may see its target. */
-export const compileChecks = (name: string, { names, checks }: References) =>
-  statement<Record<string, boolean>>(
-    name,
-    sql`select ${sql.join(
-      checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
-      sql`, `,
-    )}`,
-  )
 
 /**
  * Complains about references to nothing, or to what the caller may not see: the two look the same.
