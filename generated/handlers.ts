@@ -72,6 +72,8 @@ export interface AccountsHandlers {
   createAccount: Handler<'createAccount'>
   /** Change many accounts. `POST /api/v1/accounts/batch` */
   batchAccounts: Handler<'batchAccounts'>
+  /** Query accounts. `POST /api/v1/accounts/query` */
+  queryAccounts: Handler<'queryAccounts'>
   /** Get an account. `GET /api/v1/accounts/{accountId}` */
   getAccount: Handler<'getAccount'>
   /** Change an account. `PATCH /api/v1/accounts/{accountId}` */
@@ -95,6 +97,8 @@ export interface ContactsHandlers {
   createContact: Handler<'createContact'>
   /** Change many contacts. `POST /api/v1/contacts/batch` */
   batchContacts: Handler<'batchContacts'>
+  /** Query contacts. `POST /api/v1/contacts/query` */
+  queryContacts: Handler<'queryContacts'>
   /** Get a contact. `GET /api/v1/contacts/{contactId}` */
   getContact: Handler<'getContact'>
   /** Change a contact. `PATCH /api/v1/contacts/{contactId}` */
@@ -118,6 +122,8 @@ export interface LeadsHandlers {
   createLead: Handler<'createLead'>
   /** Change many leads. `POST /api/v1/leads/batch` */
   batchLeads: Handler<'batchLeads'>
+  /** Query leads. `POST /api/v1/leads/query` */
+  queryLeads: Handler<'queryLeads'>
   /** Get a lead. `GET /api/v1/leads/{leadId}` */
   getLead: Handler<'getLead'>
   /** Change a lead. `PATCH /api/v1/leads/{leadId}` */
@@ -143,6 +149,8 @@ export interface OpportunitiesHandlers {
   createOpportunity: Handler<'createOpportunity'>
   /** Change many opportunities. `POST /api/v1/opportunities/batch` */
   batchOpportunities: Handler<'batchOpportunities'>
+  /** Query opportunities. `POST /api/v1/opportunities/query` */
+  queryOpportunities: Handler<'queryOpportunities'>
   /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
   getOpportunity: Handler<'getOpportunity'>
   /** Change an opportunity. `PATCH /api/v1/opportunities/{opportunityId}` */

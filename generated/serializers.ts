@@ -1671,6 +1671,18 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"hasMore" is required!')
       }
       
+      const value_total_86 = obj["total"]
+      if (value_total_86 !== undefined) {
+        json += ",\"total\":"
+        json += asInteger(value_total_86)
+      }
+
+      const value_totalIsExact_87 = obj["totalIsExact"]
+      if (value_totalIsExact_87 !== undefined) {
+        json += ",\"totalIsExact\":"
+        json += asBoolean(value_totalIsExact_87)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
@@ -1717,60 +1729,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_94 = obj["type"]
-      if (value_type_94 !== undefined) {
+      const value_type_96 = obj["type"]
+      if (value_type_96 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_94 !== 'string') {
-          if (value_type_94 === null) {
+        if (typeof value_type_96 !== 'string') {
+          if (value_type_96 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_94 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_94.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_94 instanceof RegExp) {
-            json += asString(value_type_94.source)
+          } else if (value_type_96 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_96.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_96 instanceof RegExp) {
+            json += asString(value_type_96.source)
           } else {
-            json += asString(value_type_94.toString())
+            json += asString(value_type_96.toString())
           }
         } else {
-          json += asString(value_type_94)
+          json += asString(value_type_96)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_95 = obj["id"]
-      if (value_id_95 !== undefined) {
+      const value_id_97 = obj["id"]
+      if (value_id_97 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_95 === null) {
+          if (value_id_97 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_95 === "string" ||
-            value_id_95 === null ||
-            value_id_95 instanceof Date ||
-            value_id_95 instanceof RegExp ||
+            typeof value_id_97 === "string" ||
+            value_id_97 === null ||
+            value_id_97 instanceof Date ||
+            value_id_97 instanceof RegExp ||
             (
-              typeof value_id_95 === "object" &&
-              typeof value_id_95.toString === "function" &&
-              value_id_95.toString !== Object.prototype.toString
+              typeof value_id_97 === "object" &&
+              typeof value_id_97.toString === "function" &&
+              value_id_97.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_95 !== 'string') {
-          if (value_id_95 === null) {
+        if (typeof value_id_97 !== 'string') {
+          if (value_id_97 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_95 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_95.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_95 instanceof RegExp) {
-            json += asString(value_id_95.source)
+          } else if (value_id_97 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_97.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_97 instanceof RegExp) {
+            json += asString(value_id_97.source)
           } else {
-            json += asString(value_id_95.toString())
+            json += asString(value_id_97.toString())
           }
         } else {
-          json += asString(value_id_95)
+          json += asString(value_id_97)
         }
         
           }
@@ -1796,116 +1808,116 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_89 = obj["id"]
-      if (value_id_89 !== undefined) {
+      const value_id_91 = obj["id"]
+      if (value_id_91 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_89 !== 'string') {
-          if (value_id_89 === null) {
+        if (typeof value_id_91 !== 'string') {
+          if (value_id_91 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_89 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_89.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_89 instanceof RegExp) {
-            json += asString(value_id_89.source)
+          } else if (value_id_91 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_91.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_91 instanceof RegExp) {
+            json += asString(value_id_91.source)
           } else {
-            json += asString(value_id_89.toString())
+            json += asString(value_id_91.toString())
           }
         } else {
-          json += asString(value_id_89)
+          json += asString(value_id_91)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_email_90 = obj["email"]
-      if (value_email_90 !== undefined) {
+      const value_email_92 = obj["email"]
+      if (value_email_92 !== undefined) {
         json += ",\"email\":"
         
-        if (typeof value_email_90 !== 'string') {
-          if (value_email_90 === null) {
+        if (typeof value_email_92 !== 'string') {
+          if (value_email_92 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_90 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_90.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_90 instanceof RegExp) {
-            json += asString(value_email_90.source)
+          } else if (value_email_92 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_92.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_92 instanceof RegExp) {
+            json += asString(value_email_92.source)
           } else {
-            json += asString(value_email_90.toString())
+            json += asString(value_email_92.toString())
           }
         } else {
-          json += asString(value_email_90)
+          json += asString(value_email_92)
         }
         
       } else {
         throw new Error('"email" is required!')
       }
       
-      const value_role_91 = obj["role"]
-      if (value_role_91 !== undefined) {
+      const value_role_93 = obj["role"]
+      if (value_role_93 !== undefined) {
         json += ",\"role\":"
         
-        if (typeof value_role_91 !== 'string') {
-          if (value_role_91 === null) {
+        if (typeof value_role_93 !== 'string') {
+          if (value_role_93 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_role_91 instanceof Date) {
-            json += JSON_STR_QUOTE + value_role_91.toISOString() + JSON_STR_QUOTE
-          } else if (value_role_91 instanceof RegExp) {
-            json += asString(value_role_91.source)
+          } else if (value_role_93 instanceof Date) {
+            json += JSON_STR_QUOTE + value_role_93.toISOString() + JSON_STR_QUOTE
+          } else if (value_role_93 instanceof RegExp) {
+            json += asString(value_role_93.source)
           } else {
-            json += asString(value_role_91.toString())
+            json += asString(value_role_93.toString())
           }
         } else {
-          json += asString(value_role_91)
+          json += asString(value_role_93)
         }
         
       } else {
         throw new Error('"role" is required!')
       }
       
-      const value_invitedBy_92 = obj["invitedBy"]
-      if (value_invitedBy_92 !== undefined) {
+      const value_invitedBy_94 = obj["invitedBy"]
+      if (value_invitedBy_94 !== undefined) {
         json += ",\"invitedBy\":"
-        json += anonymous23(value_invitedBy_92)
+        json += anonymous23(value_invitedBy_94)
       } else {
         throw new Error('"invitedBy" is required!')
       }
       
-      const value_createdAt_96 = obj["createdAt"]
-      if (value_createdAt_96 !== undefined) {
+      const value_createdAt_98 = obj["createdAt"]
+      if (value_createdAt_98 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_96)
+        json += asDateTime(value_createdAt_98)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_expiresAt_97 = obj["expiresAt"]
-      if (value_expiresAt_97 !== undefined) {
+      const value_expiresAt_99 = obj["expiresAt"]
+      if (value_expiresAt_99 !== undefined) {
         json += ",\"expiresAt\":"
-        json += asDateTime(value_expiresAt_97)
+        json += asDateTime(value_expiresAt_99)
       } else {
         throw new Error('"expiresAt" is required!')
       }
       
-      const value_acceptedAt_98 = obj["acceptedAt"]
-      if (value_acceptedAt_98 !== undefined) {
+      const value_acceptedAt_100 = obj["acceptedAt"]
+      if (value_acceptedAt_100 !== undefined) {
         json += ",\"acceptedAt\":"
         
-          if (value_acceptedAt_98 === null) {
+          if (value_acceptedAt_100 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_acceptedAt_98 === "string" ||
-            value_acceptedAt_98 === null ||
-            value_acceptedAt_98 instanceof Date ||
-            value_acceptedAt_98 instanceof RegExp ||
+            typeof value_acceptedAt_100 === "string" ||
+            value_acceptedAt_100 === null ||
+            value_acceptedAt_100 instanceof Date ||
+            value_acceptedAt_100 instanceof RegExp ||
             (
-              typeof value_acceptedAt_98 === "object" &&
-              typeof value_acceptedAt_98.toString === "function" &&
-              value_acceptedAt_98.toString !== Object.prototype.toString
+              typeof value_acceptedAt_100 === "object" &&
+              typeof value_acceptedAt_100.toString === "function" &&
+              value_acceptedAt_100.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_acceptedAt_98)
+            json += asDateTime(value_acceptedAt_100)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -1985,44 +1997,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_125 = obj["amount"]
-      if (value_amount_125 !== undefined) {
+      const value_amount_127 = obj["amount"]
+      if (value_amount_127 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_125 !== 'string') {
-          if (value_amount_125 === null) {
+        if (typeof value_amount_127 !== 'string') {
+          if (value_amount_127 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_125 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_125.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_125 instanceof RegExp) {
-            json += asString(value_amount_125.source)
+          } else if (value_amount_127 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_127.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_127 instanceof RegExp) {
+            json += asString(value_amount_127.source)
           } else {
-            json += asString(value_amount_125.toString())
+            json += asString(value_amount_127.toString())
           }
         } else {
-          json += asString(value_amount_125)
+          json += asString(value_amount_127)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_126 = obj["currency"]
-      if (value_currency_126 !== undefined) {
+      const value_currency_128 = obj["currency"]
+      if (value_currency_128 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_126 !== 'string') {
-          if (value_currency_126 === null) {
+        if (typeof value_currency_128 !== 'string') {
+          if (value_currency_128 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_126 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_126.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_126 instanceof RegExp) {
-            json += asString(value_currency_126.source)
+          } else if (value_currency_128 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_128.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_128 instanceof RegExp) {
+            json += asString(value_currency_128.source)
           } else {
-            json += asString(value_currency_126.toString())
+            json += asString(value_currency_128.toString())
           }
         } else {
-          json += asString(value_currency_126)
+          json += asString(value_currency_128)
         }
         
       } else {
@@ -2043,40 +2055,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_129 = false
+        let addComma_131 = false
 
-          const value_street1_130 = obj["street1"]
-          if (value_street1_130 !== undefined) {
-            json += addComma_129 ? ",\"street1\":" : ((addComma_129 = true), "{\"street1\":")
+          const value_street1_132 = obj["street1"]
+          if (value_street1_132 !== undefined) {
+            json += addComma_131 ? ",\"street1\":" : ((addComma_131 = true), "{\"street1\":")
             
-          if (value_street1_130 === null) {
+          if (value_street1_132 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_130 === "string" ||
-            value_street1_130 === null ||
-            value_street1_130 instanceof Date ||
-            value_street1_130 instanceof RegExp ||
+            typeof value_street1_132 === "string" ||
+            value_street1_132 === null ||
+            value_street1_132 instanceof Date ||
+            value_street1_132 instanceof RegExp ||
             (
-              typeof value_street1_130 === "object" &&
-              typeof value_street1_130.toString === "function" &&
-              value_street1_130.toString !== Object.prototype.toString
+              typeof value_street1_132 === "object" &&
+              typeof value_street1_132.toString === "function" &&
+              value_street1_132.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_130 !== 'string') {
-          if (value_street1_130 === null) {
+        if (typeof value_street1_132 !== 'string') {
+          if (value_street1_132 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_130 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_130.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_130 instanceof RegExp) {
-            json += asString(value_street1_130.source)
+          } else if (value_street1_132 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_132.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_132 instanceof RegExp) {
+            json += asString(value_street1_132.source)
           } else {
-            json += asString(value_street1_130.toString())
+            json += asString(value_street1_132.toString())
           }
         } else {
-          json += asString(value_street1_130)
+          json += asString(value_street1_132)
         }
         
           }
@@ -2085,38 +2097,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_131 = obj["street2"]
-          if (value_street2_131 !== undefined) {
-            json += addComma_129 ? ",\"street2\":" : ((addComma_129 = true), "{\"street2\":")
+          const value_street2_133 = obj["street2"]
+          if (value_street2_133 !== undefined) {
+            json += addComma_131 ? ",\"street2\":" : ((addComma_131 = true), "{\"street2\":")
             
-          if (value_street2_131 === null) {
+          if (value_street2_133 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_131 === "string" ||
-            value_street2_131 === null ||
-            value_street2_131 instanceof Date ||
-            value_street2_131 instanceof RegExp ||
+            typeof value_street2_133 === "string" ||
+            value_street2_133 === null ||
+            value_street2_133 instanceof Date ||
+            value_street2_133 instanceof RegExp ||
             (
-              typeof value_street2_131 === "object" &&
-              typeof value_street2_131.toString === "function" &&
-              value_street2_131.toString !== Object.prototype.toString
+              typeof value_street2_133 === "object" &&
+              typeof value_street2_133.toString === "function" &&
+              value_street2_133.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_131 !== 'string') {
-          if (value_street2_131 === null) {
+        if (typeof value_street2_133 !== 'string') {
+          if (value_street2_133 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_131 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_131.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_131 instanceof RegExp) {
-            json += asString(value_street2_131.source)
+          } else if (value_street2_133 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_133.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_133 instanceof RegExp) {
+            json += asString(value_street2_133.source)
           } else {
-            json += asString(value_street2_131.toString())
+            json += asString(value_street2_133.toString())
           }
         } else {
-          json += asString(value_street2_131)
+          json += asString(value_street2_133)
         }
         
           }
@@ -2125,38 +2137,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_132 = obj["city"]
-          if (value_city_132 !== undefined) {
-            json += addComma_129 ? ",\"city\":" : ((addComma_129 = true), "{\"city\":")
+          const value_city_134 = obj["city"]
+          if (value_city_134 !== undefined) {
+            json += addComma_131 ? ",\"city\":" : ((addComma_131 = true), "{\"city\":")
             
-          if (value_city_132 === null) {
+          if (value_city_134 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_132 === "string" ||
-            value_city_132 === null ||
-            value_city_132 instanceof Date ||
-            value_city_132 instanceof RegExp ||
+            typeof value_city_134 === "string" ||
+            value_city_134 === null ||
+            value_city_134 instanceof Date ||
+            value_city_134 instanceof RegExp ||
             (
-              typeof value_city_132 === "object" &&
-              typeof value_city_132.toString === "function" &&
-              value_city_132.toString !== Object.prototype.toString
+              typeof value_city_134 === "object" &&
+              typeof value_city_134.toString === "function" &&
+              value_city_134.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_132 !== 'string') {
-          if (value_city_132 === null) {
+        if (typeof value_city_134 !== 'string') {
+          if (value_city_134 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_132 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_132.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_132 instanceof RegExp) {
-            json += asString(value_city_132.source)
+          } else if (value_city_134 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_134.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_134 instanceof RegExp) {
+            json += asString(value_city_134.source)
           } else {
-            json += asString(value_city_132.toString())
+            json += asString(value_city_134.toString())
           }
         } else {
-          json += asString(value_city_132)
+          json += asString(value_city_134)
         }
         
           }
@@ -2165,38 +2177,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_133 = obj["region"]
-          if (value_region_133 !== undefined) {
-            json += addComma_129 ? ",\"region\":" : ((addComma_129 = true), "{\"region\":")
+          const value_region_135 = obj["region"]
+          if (value_region_135 !== undefined) {
+            json += addComma_131 ? ",\"region\":" : ((addComma_131 = true), "{\"region\":")
             
-          if (value_region_133 === null) {
+          if (value_region_135 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_133 === "string" ||
-            value_region_133 === null ||
-            value_region_133 instanceof Date ||
-            value_region_133 instanceof RegExp ||
+            typeof value_region_135 === "string" ||
+            value_region_135 === null ||
+            value_region_135 instanceof Date ||
+            value_region_135 instanceof RegExp ||
             (
-              typeof value_region_133 === "object" &&
-              typeof value_region_133.toString === "function" &&
-              value_region_133.toString !== Object.prototype.toString
+              typeof value_region_135 === "object" &&
+              typeof value_region_135.toString === "function" &&
+              value_region_135.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_133 !== 'string') {
-          if (value_region_133 === null) {
+        if (typeof value_region_135 !== 'string') {
+          if (value_region_135 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_133 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_133.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_133 instanceof RegExp) {
-            json += asString(value_region_133.source)
+          } else if (value_region_135 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_135.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_135 instanceof RegExp) {
+            json += asString(value_region_135.source)
           } else {
-            json += asString(value_region_133.toString())
+            json += asString(value_region_135.toString())
           }
         } else {
-          json += asString(value_region_133)
+          json += asString(value_region_135)
         }
         
           }
@@ -2205,38 +2217,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_134 = obj["postalCode"]
-          if (value_postalCode_134 !== undefined) {
-            json += addComma_129 ? ",\"postalCode\":" : ((addComma_129 = true), "{\"postalCode\":")
+          const value_postalCode_136 = obj["postalCode"]
+          if (value_postalCode_136 !== undefined) {
+            json += addComma_131 ? ",\"postalCode\":" : ((addComma_131 = true), "{\"postalCode\":")
             
-          if (value_postalCode_134 === null) {
+          if (value_postalCode_136 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_134 === "string" ||
-            value_postalCode_134 === null ||
-            value_postalCode_134 instanceof Date ||
-            value_postalCode_134 instanceof RegExp ||
+            typeof value_postalCode_136 === "string" ||
+            value_postalCode_136 === null ||
+            value_postalCode_136 instanceof Date ||
+            value_postalCode_136 instanceof RegExp ||
             (
-              typeof value_postalCode_134 === "object" &&
-              typeof value_postalCode_134.toString === "function" &&
-              value_postalCode_134.toString !== Object.prototype.toString
+              typeof value_postalCode_136 === "object" &&
+              typeof value_postalCode_136.toString === "function" &&
+              value_postalCode_136.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_134 !== 'string') {
-          if (value_postalCode_134 === null) {
+        if (typeof value_postalCode_136 !== 'string') {
+          if (value_postalCode_136 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_134 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_134.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_134 instanceof RegExp) {
-            json += asString(value_postalCode_134.source)
+          } else if (value_postalCode_136 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_136.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_136 instanceof RegExp) {
+            json += asString(value_postalCode_136.source)
           } else {
-            json += asString(value_postalCode_134.toString())
+            json += asString(value_postalCode_136.toString())
           }
         } else {
-          json += asString(value_postalCode_134)
+          json += asString(value_postalCode_136)
         }
         
           }
@@ -2245,38 +2257,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_135 = obj["countryCode"]
-          if (value_countryCode_135 !== undefined) {
-            json += addComma_129 ? ",\"countryCode\":" : ((addComma_129 = true), "{\"countryCode\":")
+          const value_countryCode_137 = obj["countryCode"]
+          if (value_countryCode_137 !== undefined) {
+            json += addComma_131 ? ",\"countryCode\":" : ((addComma_131 = true), "{\"countryCode\":")
             
-          if (value_countryCode_135 === null) {
+          if (value_countryCode_137 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_135 === "string" ||
-            value_countryCode_135 === null ||
-            value_countryCode_135 instanceof Date ||
-            value_countryCode_135 instanceof RegExp ||
+            typeof value_countryCode_137 === "string" ||
+            value_countryCode_137 === null ||
+            value_countryCode_137 instanceof Date ||
+            value_countryCode_137 instanceof RegExp ||
             (
-              typeof value_countryCode_135 === "object" &&
-              typeof value_countryCode_135.toString === "function" &&
-              value_countryCode_135.toString !== Object.prototype.toString
+              typeof value_countryCode_137 === "object" &&
+              typeof value_countryCode_137.toString === "function" &&
+              value_countryCode_137.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_135 !== 'string') {
-          if (value_countryCode_135 === null) {
+        if (typeof value_countryCode_137 !== 'string') {
+          if (value_countryCode_137 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_135 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_135.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_135 instanceof RegExp) {
-            json += asString(value_countryCode_135.source)
+          } else if (value_countryCode_137 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_137.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_137 instanceof RegExp) {
+            json += asString(value_countryCode_137.source)
           } else {
-            json += asString(value_countryCode_135.toString())
+            json += asString(value_countryCode_137.toString())
           }
         } else {
-          json += asString(value_countryCode_135)
+          json += asString(value_countryCode_137)
         }
         
           }
@@ -2284,7 +2296,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_129) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_131) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -2300,40 +2312,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_137 = false
+        let addComma_139 = false
 
-          const value_street1_138 = obj["street1"]
-          if (value_street1_138 !== undefined) {
-            json += addComma_137 ? ",\"street1\":" : ((addComma_137 = true), "{\"street1\":")
+          const value_street1_140 = obj["street1"]
+          if (value_street1_140 !== undefined) {
+            json += addComma_139 ? ",\"street1\":" : ((addComma_139 = true), "{\"street1\":")
             
-          if (value_street1_138 === null) {
+          if (value_street1_140 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_138 === "string" ||
-            value_street1_138 === null ||
-            value_street1_138 instanceof Date ||
-            value_street1_138 instanceof RegExp ||
+            typeof value_street1_140 === "string" ||
+            value_street1_140 === null ||
+            value_street1_140 instanceof Date ||
+            value_street1_140 instanceof RegExp ||
             (
-              typeof value_street1_138 === "object" &&
-              typeof value_street1_138.toString === "function" &&
-              value_street1_138.toString !== Object.prototype.toString
+              typeof value_street1_140 === "object" &&
+              typeof value_street1_140.toString === "function" &&
+              value_street1_140.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_138 !== 'string') {
-          if (value_street1_138 === null) {
+        if (typeof value_street1_140 !== 'string') {
+          if (value_street1_140 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_138 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_138.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_138 instanceof RegExp) {
-            json += asString(value_street1_138.source)
+          } else if (value_street1_140 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_140.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_140 instanceof RegExp) {
+            json += asString(value_street1_140.source)
           } else {
-            json += asString(value_street1_138.toString())
+            json += asString(value_street1_140.toString())
           }
         } else {
-          json += asString(value_street1_138)
+          json += asString(value_street1_140)
         }
         
           }
@@ -2342,38 +2354,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_139 = obj["street2"]
-          if (value_street2_139 !== undefined) {
-            json += addComma_137 ? ",\"street2\":" : ((addComma_137 = true), "{\"street2\":")
+          const value_street2_141 = obj["street2"]
+          if (value_street2_141 !== undefined) {
+            json += addComma_139 ? ",\"street2\":" : ((addComma_139 = true), "{\"street2\":")
             
-          if (value_street2_139 === null) {
+          if (value_street2_141 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_139 === "string" ||
-            value_street2_139 === null ||
-            value_street2_139 instanceof Date ||
-            value_street2_139 instanceof RegExp ||
+            typeof value_street2_141 === "string" ||
+            value_street2_141 === null ||
+            value_street2_141 instanceof Date ||
+            value_street2_141 instanceof RegExp ||
             (
-              typeof value_street2_139 === "object" &&
-              typeof value_street2_139.toString === "function" &&
-              value_street2_139.toString !== Object.prototype.toString
+              typeof value_street2_141 === "object" &&
+              typeof value_street2_141.toString === "function" &&
+              value_street2_141.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_139 !== 'string') {
-          if (value_street2_139 === null) {
+        if (typeof value_street2_141 !== 'string') {
+          if (value_street2_141 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_139 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_139.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_139 instanceof RegExp) {
-            json += asString(value_street2_139.source)
+          } else if (value_street2_141 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_141.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_141 instanceof RegExp) {
+            json += asString(value_street2_141.source)
           } else {
-            json += asString(value_street2_139.toString())
+            json += asString(value_street2_141.toString())
           }
         } else {
-          json += asString(value_street2_139)
+          json += asString(value_street2_141)
         }
         
           }
@@ -2382,38 +2394,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_140 = obj["city"]
-          if (value_city_140 !== undefined) {
-            json += addComma_137 ? ",\"city\":" : ((addComma_137 = true), "{\"city\":")
+          const value_city_142 = obj["city"]
+          if (value_city_142 !== undefined) {
+            json += addComma_139 ? ",\"city\":" : ((addComma_139 = true), "{\"city\":")
             
-          if (value_city_140 === null) {
+          if (value_city_142 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_140 === "string" ||
-            value_city_140 === null ||
-            value_city_140 instanceof Date ||
-            value_city_140 instanceof RegExp ||
+            typeof value_city_142 === "string" ||
+            value_city_142 === null ||
+            value_city_142 instanceof Date ||
+            value_city_142 instanceof RegExp ||
             (
-              typeof value_city_140 === "object" &&
-              typeof value_city_140.toString === "function" &&
-              value_city_140.toString !== Object.prototype.toString
+              typeof value_city_142 === "object" &&
+              typeof value_city_142.toString === "function" &&
+              value_city_142.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_140 !== 'string') {
-          if (value_city_140 === null) {
+        if (typeof value_city_142 !== 'string') {
+          if (value_city_142 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_140 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_140.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_140 instanceof RegExp) {
-            json += asString(value_city_140.source)
+          } else if (value_city_142 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_142.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_142 instanceof RegExp) {
+            json += asString(value_city_142.source)
           } else {
-            json += asString(value_city_140.toString())
+            json += asString(value_city_142.toString())
           }
         } else {
-          json += asString(value_city_140)
+          json += asString(value_city_142)
         }
         
           }
@@ -2422,38 +2434,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_141 = obj["region"]
-          if (value_region_141 !== undefined) {
-            json += addComma_137 ? ",\"region\":" : ((addComma_137 = true), "{\"region\":")
+          const value_region_143 = obj["region"]
+          if (value_region_143 !== undefined) {
+            json += addComma_139 ? ",\"region\":" : ((addComma_139 = true), "{\"region\":")
             
-          if (value_region_141 === null) {
+          if (value_region_143 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_141 === "string" ||
-            value_region_141 === null ||
-            value_region_141 instanceof Date ||
-            value_region_141 instanceof RegExp ||
+            typeof value_region_143 === "string" ||
+            value_region_143 === null ||
+            value_region_143 instanceof Date ||
+            value_region_143 instanceof RegExp ||
             (
-              typeof value_region_141 === "object" &&
-              typeof value_region_141.toString === "function" &&
-              value_region_141.toString !== Object.prototype.toString
+              typeof value_region_143 === "object" &&
+              typeof value_region_143.toString === "function" &&
+              value_region_143.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_141 !== 'string') {
-          if (value_region_141 === null) {
+        if (typeof value_region_143 !== 'string') {
+          if (value_region_143 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_141 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_141.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_141 instanceof RegExp) {
-            json += asString(value_region_141.source)
+          } else if (value_region_143 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_143.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_143 instanceof RegExp) {
+            json += asString(value_region_143.source)
           } else {
-            json += asString(value_region_141.toString())
+            json += asString(value_region_143.toString())
           }
         } else {
-          json += asString(value_region_141)
+          json += asString(value_region_143)
         }
         
           }
@@ -2462,38 +2474,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_142 = obj["postalCode"]
-          if (value_postalCode_142 !== undefined) {
-            json += addComma_137 ? ",\"postalCode\":" : ((addComma_137 = true), "{\"postalCode\":")
+          const value_postalCode_144 = obj["postalCode"]
+          if (value_postalCode_144 !== undefined) {
+            json += addComma_139 ? ",\"postalCode\":" : ((addComma_139 = true), "{\"postalCode\":")
             
-          if (value_postalCode_142 === null) {
+          if (value_postalCode_144 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_142 === "string" ||
-            value_postalCode_142 === null ||
-            value_postalCode_142 instanceof Date ||
-            value_postalCode_142 instanceof RegExp ||
+            typeof value_postalCode_144 === "string" ||
+            value_postalCode_144 === null ||
+            value_postalCode_144 instanceof Date ||
+            value_postalCode_144 instanceof RegExp ||
             (
-              typeof value_postalCode_142 === "object" &&
-              typeof value_postalCode_142.toString === "function" &&
-              value_postalCode_142.toString !== Object.prototype.toString
+              typeof value_postalCode_144 === "object" &&
+              typeof value_postalCode_144.toString === "function" &&
+              value_postalCode_144.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_142 !== 'string') {
-          if (value_postalCode_142 === null) {
+        if (typeof value_postalCode_144 !== 'string') {
+          if (value_postalCode_144 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_142 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_142.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_142 instanceof RegExp) {
-            json += asString(value_postalCode_142.source)
+          } else if (value_postalCode_144 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_144.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_144 instanceof RegExp) {
+            json += asString(value_postalCode_144.source)
           } else {
-            json += asString(value_postalCode_142.toString())
+            json += asString(value_postalCode_144.toString())
           }
         } else {
-          json += asString(value_postalCode_142)
+          json += asString(value_postalCode_144)
         }
         
           }
@@ -2502,38 +2514,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_143 = obj["countryCode"]
-          if (value_countryCode_143 !== undefined) {
-            json += addComma_137 ? ",\"countryCode\":" : ((addComma_137 = true), "{\"countryCode\":")
+          const value_countryCode_145 = obj["countryCode"]
+          if (value_countryCode_145 !== undefined) {
+            json += addComma_139 ? ",\"countryCode\":" : ((addComma_139 = true), "{\"countryCode\":")
             
-          if (value_countryCode_143 === null) {
+          if (value_countryCode_145 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_143 === "string" ||
-            value_countryCode_143 === null ||
-            value_countryCode_143 instanceof Date ||
-            value_countryCode_143 instanceof RegExp ||
+            typeof value_countryCode_145 === "string" ||
+            value_countryCode_145 === null ||
+            value_countryCode_145 instanceof Date ||
+            value_countryCode_145 instanceof RegExp ||
             (
-              typeof value_countryCode_143 === "object" &&
-              typeof value_countryCode_143.toString === "function" &&
-              value_countryCode_143.toString !== Object.prototype.toString
+              typeof value_countryCode_145 === "object" &&
+              typeof value_countryCode_145.toString === "function" &&
+              value_countryCode_145.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_143 !== 'string') {
-          if (value_countryCode_143 === null) {
+        if (typeof value_countryCode_145 !== 'string') {
+          if (value_countryCode_145 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_143 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_143.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_143 instanceof RegExp) {
-            json += asString(value_countryCode_143.source)
+          } else if (value_countryCode_145 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_145.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_145 instanceof RegExp) {
+            json += asString(value_countryCode_145.source)
           } else {
-            json += asString(value_countryCode_143.toString())
+            json += asString(value_countryCode_145.toString())
           }
         } else {
-          json += asString(value_countryCode_143)
+          json += asString(value_countryCode_145)
         }
         
           }
@@ -2541,7 +2553,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_137) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_139) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -2558,88 +2570,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_103 = obj["id"]
-      if (value_id_103 !== undefined) {
+      const value_id_105 = obj["id"]
+      if (value_id_105 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_103 !== 'string') {
-          if (value_id_103 === null) {
+        if (typeof value_id_105 !== 'string') {
+          if (value_id_105 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_103 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_103.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_103 instanceof RegExp) {
-            json += asString(value_id_103.source)
+          } else if (value_id_105 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_105.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_105 instanceof RegExp) {
+            json += asString(value_id_105.source)
           } else {
-            json += asString(value_id_103.toString())
+            json += asString(value_id_105.toString())
           }
         } else {
-          json += asString(value_id_103)
+          json += asString(value_id_105)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_104 = obj["version"]
-      if (value_version_104 !== undefined) {
+      const value_version_106 = obj["version"]
+      if (value_version_106 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_104)
+        json += asInteger(value_version_106)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_105 = obj["createdAt"]
-      if (value_createdAt_105 !== undefined) {
+      const value_createdAt_107 = obj["createdAt"]
+      if (value_createdAt_107 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_105)
+        json += asDateTime(value_createdAt_107)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_106 = obj["createdBy"]
-      if (value_createdBy_106 !== undefined) {
+      const value_createdBy_108 = obj["createdBy"]
+      if (value_createdBy_108 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_106)
+        json += anonymous23(value_createdBy_108)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_107 = obj["updatedAt"]
-      if (value_updatedAt_107 !== undefined) {
+      const value_updatedAt_109 = obj["updatedAt"]
+      if (value_updatedAt_109 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_107)
+        json += asDateTime(value_updatedAt_109)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_108 = obj["updatedBy"]
-      if (value_updatedBy_108 !== undefined) {
+      const value_updatedBy_110 = obj["updatedBy"]
+      if (value_updatedBy_110 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_108)
+        json += anonymous23(value_updatedBy_110)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_109 = obj["deletedAt"]
-      if (value_deletedAt_109 !== undefined) {
+      const value_deletedAt_111 = obj["deletedAt"]
+      if (value_deletedAt_111 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_109 === null) {
+          if (value_deletedAt_111 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_109 === "string" ||
-            value_deletedAt_109 === null ||
-            value_deletedAt_109 instanceof Date ||
-            value_deletedAt_109 instanceof RegExp ||
+            typeof value_deletedAt_111 === "string" ||
+            value_deletedAt_111 === null ||
+            value_deletedAt_111 instanceof Date ||
+            value_deletedAt_111 instanceof RegExp ||
             (
-              typeof value_deletedAt_109 === "object" &&
-              typeof value_deletedAt_109.toString === "function" &&
-              value_deletedAt_109.toString !== Object.prototype.toString
+              typeof value_deletedAt_111 === "object" &&
+              typeof value_deletedAt_111.toString === "function" &&
+              value_deletedAt_111.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_109)
+            json += asDateTime(value_deletedAt_111)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -2648,60 +2660,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_110 = obj["ownerId"]
-      if (value_ownerId_110 !== undefined) {
+      const value_ownerId_112 = obj["ownerId"]
+      if (value_ownerId_112 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_110 !== 'string') {
-          if (value_ownerId_110 === null) {
+        if (typeof value_ownerId_112 !== 'string') {
+          if (value_ownerId_112 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_110 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_110.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_110 instanceof RegExp) {
-            json += asString(value_ownerId_110.source)
+          } else if (value_ownerId_112 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_112.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_112 instanceof RegExp) {
+            json += asString(value_ownerId_112.source)
           } else {
-            json += asString(value_ownerId_110.toString())
+            json += asString(value_ownerId_112.toString())
           }
         } else {
-          json += asString(value_ownerId_110)
+          json += asString(value_ownerId_112)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_111 = obj["teamId"]
-      if (value_teamId_111 !== undefined) {
+      const value_teamId_113 = obj["teamId"]
+      if (value_teamId_113 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_111 === null) {
+          if (value_teamId_113 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_111 === "string" ||
-            value_teamId_111 === null ||
-            value_teamId_111 instanceof Date ||
-            value_teamId_111 instanceof RegExp ||
+            typeof value_teamId_113 === "string" ||
+            value_teamId_113 === null ||
+            value_teamId_113 instanceof Date ||
+            value_teamId_113 instanceof RegExp ||
             (
-              typeof value_teamId_111 === "object" &&
-              typeof value_teamId_111.toString === "function" &&
-              value_teamId_111.toString !== Object.prototype.toString
+              typeof value_teamId_113 === "object" &&
+              typeof value_teamId_113.toString === "function" &&
+              value_teamId_113.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_111 !== 'string') {
-          if (value_teamId_111 === null) {
+        if (typeof value_teamId_113 !== 'string') {
+          if (value_teamId_113 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_111 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_111.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_111 instanceof RegExp) {
-            json += asString(value_teamId_111.source)
+          } else if (value_teamId_113 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_113.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_113 instanceof RegExp) {
+            json += asString(value_teamId_113.source)
           } else {
-            json += asString(value_teamId_111.toString())
+            json += asString(value_teamId_113.toString())
           }
         } else {
-          json += asString(value_teamId_111)
+          json += asString(value_teamId_113)
         }
         
           }
@@ -2712,76 +2724,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_112 = obj["tags"]
-      if (value_tags_112 !== undefined) {
+      const value_tags_114 = obj["tags"]
+      if (value_tags_114 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_112)
+        json += anonymous27(value_tags_114)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_113 = obj["customFields"]
-      if (value_customFields_113 !== undefined) {
+      const value_customFields_115 = obj["customFields"]
+      if (value_customFields_115 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_113)
+        json += JSON.stringify(value_customFields_115)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_114 = obj["name"]
-      if (value_name_114 !== undefined) {
+      const value_name_116 = obj["name"]
+      if (value_name_116 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_114 !== 'string') {
-          if (value_name_114 === null) {
+        if (typeof value_name_116 !== 'string') {
+          if (value_name_116 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_114 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_114.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_114 instanceof RegExp) {
-            json += asString(value_name_114.source)
+          } else if (value_name_116 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_116.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_116 instanceof RegExp) {
+            json += asString(value_name_116.source)
           } else {
-            json += asString(value_name_114.toString())
+            json += asString(value_name_116.toString())
           }
         } else {
-          json += asString(value_name_114)
+          json += asString(value_name_116)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_legalName_115 = obj["legalName"]
-      if (value_legalName_115 !== undefined) {
+      const value_legalName_117 = obj["legalName"]
+      if (value_legalName_117 !== undefined) {
         json += ",\"legalName\":"
         
-          if (value_legalName_115 === null) {
+          if (value_legalName_117 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_legalName_115 === "string" ||
-            value_legalName_115 === null ||
-            value_legalName_115 instanceof Date ||
-            value_legalName_115 instanceof RegExp ||
+            typeof value_legalName_117 === "string" ||
+            value_legalName_117 === null ||
+            value_legalName_117 instanceof Date ||
+            value_legalName_117 instanceof RegExp ||
             (
-              typeof value_legalName_115 === "object" &&
-              typeof value_legalName_115.toString === "function" &&
-              value_legalName_115.toString !== Object.prototype.toString
+              typeof value_legalName_117 === "object" &&
+              typeof value_legalName_117.toString === "function" &&
+              value_legalName_117.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_legalName_115 !== 'string') {
-          if (value_legalName_115 === null) {
+        if (typeof value_legalName_117 !== 'string') {
+          if (value_legalName_117 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_legalName_115 instanceof Date) {
-            json += JSON_STR_QUOTE + value_legalName_115.toISOString() + JSON_STR_QUOTE
-          } else if (value_legalName_115 instanceof RegExp) {
-            json += asString(value_legalName_115.source)
+          } else if (value_legalName_117 instanceof Date) {
+            json += JSON_STR_QUOTE + value_legalName_117.toISOString() + JSON_STR_QUOTE
+          } else if (value_legalName_117 instanceof RegExp) {
+            json += asString(value_legalName_117.source)
           } else {
-            json += asString(value_legalName_115.toString())
+            json += asString(value_legalName_117.toString())
           }
         } else {
-          json += asString(value_legalName_115)
+          json += asString(value_legalName_117)
         }
         
           }
@@ -2792,38 +2804,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"legalName" is required!')
       }
       
-      const value_domain_116 = obj["domain"]
-      if (value_domain_116 !== undefined) {
+      const value_domain_118 = obj["domain"]
+      if (value_domain_118 !== undefined) {
         json += ",\"domain\":"
         
-          if (value_domain_116 === null) {
+          if (value_domain_118 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_domain_116 === "string" ||
-            value_domain_116 === null ||
-            value_domain_116 instanceof Date ||
-            value_domain_116 instanceof RegExp ||
+            typeof value_domain_118 === "string" ||
+            value_domain_118 === null ||
+            value_domain_118 instanceof Date ||
+            value_domain_118 instanceof RegExp ||
             (
-              typeof value_domain_116 === "object" &&
-              typeof value_domain_116.toString === "function" &&
-              value_domain_116.toString !== Object.prototype.toString
+              typeof value_domain_118 === "object" &&
+              typeof value_domain_118.toString === "function" &&
+              value_domain_118.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_domain_116 !== 'string') {
-          if (value_domain_116 === null) {
+        if (typeof value_domain_118 !== 'string') {
+          if (value_domain_118 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_domain_116 instanceof Date) {
-            json += JSON_STR_QUOTE + value_domain_116.toISOString() + JSON_STR_QUOTE
-          } else if (value_domain_116 instanceof RegExp) {
-            json += asString(value_domain_116.source)
+          } else if (value_domain_118 instanceof Date) {
+            json += JSON_STR_QUOTE + value_domain_118.toISOString() + JSON_STR_QUOTE
+          } else if (value_domain_118 instanceof RegExp) {
+            json += asString(value_domain_118.source)
           } else {
-            json += asString(value_domain_116.toString())
+            json += asString(value_domain_118.toString())
           }
         } else {
-          json += asString(value_domain_116)
+          json += asString(value_domain_118)
         }
         
           }
@@ -2834,38 +2846,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"domain" is required!')
       }
       
-      const value_website_117 = obj["website"]
-      if (value_website_117 !== undefined) {
+      const value_website_119 = obj["website"]
+      if (value_website_119 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_117 === null) {
+          if (value_website_119 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_117 === "string" ||
-            value_website_117 === null ||
-            value_website_117 instanceof Date ||
-            value_website_117 instanceof RegExp ||
+            typeof value_website_119 === "string" ||
+            value_website_119 === null ||
+            value_website_119 instanceof Date ||
+            value_website_119 instanceof RegExp ||
             (
-              typeof value_website_117 === "object" &&
-              typeof value_website_117.toString === "function" &&
-              value_website_117.toString !== Object.prototype.toString
+              typeof value_website_119 === "object" &&
+              typeof value_website_119.toString === "function" &&
+              value_website_119.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_117 !== 'string') {
-          if (value_website_117 === null) {
+        if (typeof value_website_119 !== 'string') {
+          if (value_website_119 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_117 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_117.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_117 instanceof RegExp) {
-            json += asString(value_website_117.source)
+          } else if (value_website_119 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_119.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_119 instanceof RegExp) {
+            json += asString(value_website_119.source)
           } else {
-            json += asString(value_website_117.toString())
+            json += asString(value_website_119.toString())
           }
         } else {
-          json += asString(value_website_117)
+          json += asString(value_website_119)
         }
         
           }
@@ -2876,38 +2888,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_type_118 = obj["type"]
-      if (value_type_118 !== undefined) {
+      const value_type_120 = obj["type"]
+      if (value_type_120 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_118 === null) {
+          if (value_type_120 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_118 === "string" ||
-            value_type_118 === null ||
-            value_type_118 instanceof Date ||
-            value_type_118 instanceof RegExp ||
+            typeof value_type_120 === "string" ||
+            value_type_120 === null ||
+            value_type_120 instanceof Date ||
+            value_type_120 instanceof RegExp ||
             (
-              typeof value_type_118 === "object" &&
-              typeof value_type_118.toString === "function" &&
-              value_type_118.toString !== Object.prototype.toString
+              typeof value_type_120 === "object" &&
+              typeof value_type_120.toString === "function" &&
+              value_type_120.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_118 !== 'string') {
-          if (value_type_118 === null) {
+        if (typeof value_type_120 !== 'string') {
+          if (value_type_120 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_118 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_118.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_118 instanceof RegExp) {
-            json += asString(value_type_118.source)
+          } else if (value_type_120 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_120.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_120 instanceof RegExp) {
+            json += asString(value_type_120.source)
           } else {
-            json += asString(value_type_118.toString())
+            json += asString(value_type_120.toString())
           }
         } else {
-          json += asString(value_type_118)
+          json += asString(value_type_120)
         }
         
           }
@@ -2918,38 +2930,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_industry_119 = obj["industry"]
-      if (value_industry_119 !== undefined) {
+      const value_industry_121 = obj["industry"]
+      if (value_industry_121 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_119 === null) {
+          if (value_industry_121 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_119 === "string" ||
-            value_industry_119 === null ||
-            value_industry_119 instanceof Date ||
-            value_industry_119 instanceof RegExp ||
+            typeof value_industry_121 === "string" ||
+            value_industry_121 === null ||
+            value_industry_121 instanceof Date ||
+            value_industry_121 instanceof RegExp ||
             (
-              typeof value_industry_119 === "object" &&
-              typeof value_industry_119.toString === "function" &&
-              value_industry_119.toString !== Object.prototype.toString
+              typeof value_industry_121 === "object" &&
+              typeof value_industry_121.toString === "function" &&
+              value_industry_121.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_119 !== 'string') {
-          if (value_industry_119 === null) {
+        if (typeof value_industry_121 !== 'string') {
+          if (value_industry_121 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_119 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_119.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_119 instanceof RegExp) {
-            json += asString(value_industry_119.source)
+          } else if (value_industry_121 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_121.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_121 instanceof RegExp) {
+            json += asString(value_industry_121.source)
           } else {
-            json += asString(value_industry_119.toString())
+            json += asString(value_industry_121.toString())
           }
         } else {
-          json += asString(value_industry_119)
+          json += asString(value_industry_121)
         }
         
           }
@@ -2960,38 +2972,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_phone_120 = obj["phone"]
-      if (value_phone_120 !== undefined) {
+      const value_phone_122 = obj["phone"]
+      if (value_phone_122 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_120 === null) {
+          if (value_phone_122 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_120 === "string" ||
-            value_phone_120 === null ||
-            value_phone_120 instanceof Date ||
-            value_phone_120 instanceof RegExp ||
+            typeof value_phone_122 === "string" ||
+            value_phone_122 === null ||
+            value_phone_122 instanceof Date ||
+            value_phone_122 instanceof RegExp ||
             (
-              typeof value_phone_120 === "object" &&
-              typeof value_phone_120.toString === "function" &&
-              value_phone_120.toString !== Object.prototype.toString
+              typeof value_phone_122 === "object" &&
+              typeof value_phone_122.toString === "function" &&
+              value_phone_122.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_120 !== 'string') {
-          if (value_phone_120 === null) {
+        if (typeof value_phone_122 !== 'string') {
+          if (value_phone_122 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_120 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_120.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_120 instanceof RegExp) {
-            json += asString(value_phone_120.source)
+          } else if (value_phone_122 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_122.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_122 instanceof RegExp) {
+            json += asString(value_phone_122.source)
           } else {
-            json += asString(value_phone_120.toString())
+            json += asString(value_phone_122.toString())
           }
         } else {
-          json += asString(value_phone_120)
+          json += asString(value_phone_122)
         }
         
           }
@@ -3002,38 +3014,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_email_121 = obj["email"]
-      if (value_email_121 !== undefined) {
+      const value_email_123 = obj["email"]
+      if (value_email_123 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_121 === null) {
+          if (value_email_123 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_121 === "string" ||
-            value_email_121 === null ||
-            value_email_121 instanceof Date ||
-            value_email_121 instanceof RegExp ||
+            typeof value_email_123 === "string" ||
+            value_email_123 === null ||
+            value_email_123 instanceof Date ||
+            value_email_123 instanceof RegExp ||
             (
-              typeof value_email_121 === "object" &&
-              typeof value_email_121.toString === "function" &&
-              value_email_121.toString !== Object.prototype.toString
+              typeof value_email_123 === "object" &&
+              typeof value_email_123.toString === "function" &&
+              value_email_123.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_121 !== 'string') {
-          if (value_email_121 === null) {
+        if (typeof value_email_123 !== 'string') {
+          if (value_email_123 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_121 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_121.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_121 instanceof RegExp) {
-            json += asString(value_email_121.source)
+          } else if (value_email_123 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_123.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_123 instanceof RegExp) {
+            json += asString(value_email_123.source)
           } else {
-            json += asString(value_email_121.toString())
+            json += asString(value_email_123.toString())
           }
         } else {
-          json += asString(value_email_121)
+          json += asString(value_email_123)
         }
         
           }
@@ -3044,16 +3056,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_numberOfEmployees_122 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_122 !== undefined) {
+      const value_numberOfEmployees_124 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_124 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_122 === null) {
+          if (value_numberOfEmployees_124 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_122) || value_numberOfEmployees_122 === null) {
-            json += asInteger(value_numberOfEmployees_122)
+          else if(Number.isInteger(value_numberOfEmployees_124) || value_numberOfEmployees_124 === null) {
+            json += asInteger(value_numberOfEmployees_124)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -3062,16 +3074,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_123 = obj["annualRevenue"]
-      if (value_annualRevenue_123 !== undefined) {
+      const value_annualRevenue_125 = obj["annualRevenue"]
+      if (value_annualRevenue_125 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_123 === null) {
+          if (value_annualRevenue_125 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_123 === "object" && !Array.isArray(value_annualRevenue_123)) || value_annualRevenue_123 === null) {
-            json += anonymous28(value_annualRevenue_123)
+          else if((typeof value_annualRevenue_125 === "object" && !Array.isArray(value_annualRevenue_125)) || value_annualRevenue_125 === null) {
+            json += anonymous28(value_annualRevenue_125)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -3080,38 +3092,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_description_127 = obj["description"]
-      if (value_description_127 !== undefined) {
+      const value_description_129 = obj["description"]
+      if (value_description_129 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_127 === null) {
+          if (value_description_129 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_127 === "string" ||
-            value_description_127 === null ||
-            value_description_127 instanceof Date ||
-            value_description_127 instanceof RegExp ||
+            typeof value_description_129 === "string" ||
+            value_description_129 === null ||
+            value_description_129 instanceof Date ||
+            value_description_129 instanceof RegExp ||
             (
-              typeof value_description_127 === "object" &&
-              typeof value_description_127.toString === "function" &&
-              value_description_127.toString !== Object.prototype.toString
+              typeof value_description_129 === "object" &&
+              typeof value_description_129.toString === "function" &&
+              value_description_129.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_127 !== 'string') {
-          if (value_description_127 === null) {
+        if (typeof value_description_129 !== 'string') {
+          if (value_description_129 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_127 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_127.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_127 instanceof RegExp) {
-            json += asString(value_description_127.source)
+          } else if (value_description_129 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_129.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_129 instanceof RegExp) {
+            json += asString(value_description_129.source)
           } else {
-            json += asString(value_description_127.toString())
+            json += asString(value_description_129.toString())
           }
         } else {
-          json += asString(value_description_127)
+          json += asString(value_description_129)
         }
         
           }
@@ -3122,16 +3134,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_billingAddress_128 = obj["billingAddress"]
-      if (value_billingAddress_128 !== undefined) {
+      const value_billingAddress_130 = obj["billingAddress"]
+      if (value_billingAddress_130 !== undefined) {
         json += ",\"billingAddress\":"
         
-          if (value_billingAddress_128 === null) {
+          if (value_billingAddress_130 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_billingAddress_128 === "object" && !Array.isArray(value_billingAddress_128)) || value_billingAddress_128 === null) {
-            json += anonymous29(value_billingAddress_128)
+          else if((typeof value_billingAddress_130 === "object" && !Array.isArray(value_billingAddress_130)) || value_billingAddress_130 === null) {
+            json += anonymous29(value_billingAddress_130)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -3140,16 +3152,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"billingAddress" is required!')
       }
       
-      const value_shippingAddress_136 = obj["shippingAddress"]
-      if (value_shippingAddress_136 !== undefined) {
+      const value_shippingAddress_138 = obj["shippingAddress"]
+      if (value_shippingAddress_138 !== undefined) {
         json += ",\"shippingAddress\":"
         
-          if (value_shippingAddress_136 === null) {
+          if (value_shippingAddress_138 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_shippingAddress_136 === "object" && !Array.isArray(value_shippingAddress_136)) || value_shippingAddress_136 === null) {
-            json += anonymous30(value_shippingAddress_136)
+          else if((typeof value_shippingAddress_138 === "object" && !Array.isArray(value_shippingAddress_138)) || value_shippingAddress_138 === null) {
+            json += anonymous30(value_shippingAddress_138)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -3158,38 +3170,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"shippingAddress" is required!')
       }
       
-      const value_parentAccountId_144 = obj["parentAccountId"]
-      if (value_parentAccountId_144 !== undefined) {
+      const value_parentAccountId_146 = obj["parentAccountId"]
+      if (value_parentAccountId_146 !== undefined) {
         json += ",\"parentAccountId\":"
         
-          if (value_parentAccountId_144 === null) {
+          if (value_parentAccountId_146 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_parentAccountId_144 === "string" ||
-            value_parentAccountId_144 === null ||
-            value_parentAccountId_144 instanceof Date ||
-            value_parentAccountId_144 instanceof RegExp ||
+            typeof value_parentAccountId_146 === "string" ||
+            value_parentAccountId_146 === null ||
+            value_parentAccountId_146 instanceof Date ||
+            value_parentAccountId_146 instanceof RegExp ||
             (
-              typeof value_parentAccountId_144 === "object" &&
-              typeof value_parentAccountId_144.toString === "function" &&
-              value_parentAccountId_144.toString !== Object.prototype.toString
+              typeof value_parentAccountId_146 === "object" &&
+              typeof value_parentAccountId_146.toString === "function" &&
+              value_parentAccountId_146.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_parentAccountId_144 !== 'string') {
-          if (value_parentAccountId_144 === null) {
+        if (typeof value_parentAccountId_146 !== 'string') {
+          if (value_parentAccountId_146 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_parentAccountId_144 instanceof Date) {
-            json += JSON_STR_QUOTE + value_parentAccountId_144.toISOString() + JSON_STR_QUOTE
-          } else if (value_parentAccountId_144 instanceof RegExp) {
-            json += asString(value_parentAccountId_144.source)
+          } else if (value_parentAccountId_146 instanceof Date) {
+            json += JSON_STR_QUOTE + value_parentAccountId_146.toISOString() + JSON_STR_QUOTE
+          } else if (value_parentAccountId_146 instanceof RegExp) {
+            json += asString(value_parentAccountId_146.source)
           } else {
-            json += asString(value_parentAccountId_144.toString())
+            json += asString(value_parentAccountId_146.toString())
           }
         } else {
-          json += asString(value_parentAccountId_144)
+          json += asString(value_parentAccountId_146)
         }
         
           }
@@ -3200,38 +3212,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"parentAccountId" is required!')
       }
       
-      const value_source_145 = obj["source"]
-      if (value_source_145 !== undefined) {
+      const value_source_147 = obj["source"]
+      if (value_source_147 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_145 === null) {
+          if (value_source_147 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_145 === "string" ||
-            value_source_145 === null ||
-            value_source_145 instanceof Date ||
-            value_source_145 instanceof RegExp ||
+            typeof value_source_147 === "string" ||
+            value_source_147 === null ||
+            value_source_147 instanceof Date ||
+            value_source_147 instanceof RegExp ||
             (
-              typeof value_source_145 === "object" &&
-              typeof value_source_145.toString === "function" &&
-              value_source_145.toString !== Object.prototype.toString
+              typeof value_source_147 === "object" &&
+              typeof value_source_147.toString === "function" &&
+              value_source_147.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_145 !== 'string') {
-          if (value_source_145 === null) {
+        if (typeof value_source_147 !== 'string') {
+          if (value_source_147 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_145 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_145.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_145 instanceof RegExp) {
-            json += asString(value_source_145.source)
+          } else if (value_source_147 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_147.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_147 instanceof RegExp) {
+            json += asString(value_source_147.source)
           } else {
-            json += asString(value_source_145.toString())
+            json += asString(value_source_147.toString())
           }
         } else {
-          json += asString(value_source_145)
+          json += asString(value_source_147)
         }
         
           }
@@ -3242,38 +3254,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_taxId_146 = obj["taxId"]
-      if (value_taxId_146 !== undefined) {
+      const value_taxId_148 = obj["taxId"]
+      if (value_taxId_148 !== undefined) {
         json += ",\"taxId\":"
         
-          if (value_taxId_146 === null) {
+          if (value_taxId_148 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_taxId_146 === "string" ||
-            value_taxId_146 === null ||
-            value_taxId_146 instanceof Date ||
-            value_taxId_146 instanceof RegExp ||
+            typeof value_taxId_148 === "string" ||
+            value_taxId_148 === null ||
+            value_taxId_148 instanceof Date ||
+            value_taxId_148 instanceof RegExp ||
             (
-              typeof value_taxId_146 === "object" &&
-              typeof value_taxId_146.toString === "function" &&
-              value_taxId_146.toString !== Object.prototype.toString
+              typeof value_taxId_148 === "object" &&
+              typeof value_taxId_148.toString === "function" &&
+              value_taxId_148.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_taxId_146 !== 'string') {
-          if (value_taxId_146 === null) {
+        if (typeof value_taxId_148 !== 'string') {
+          if (value_taxId_148 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_taxId_146 instanceof Date) {
-            json += JSON_STR_QUOTE + value_taxId_146.toISOString() + JSON_STR_QUOTE
-          } else if (value_taxId_146 instanceof RegExp) {
-            json += asString(value_taxId_146.source)
+          } else if (value_taxId_148 instanceof Date) {
+            json += JSON_STR_QUOTE + value_taxId_148.toISOString() + JSON_STR_QUOTE
+          } else if (value_taxId_148 instanceof RegExp) {
+            json += asString(value_taxId_148.source)
           } else {
-            json += asString(value_taxId_146.toString())
+            json += asString(value_taxId_148.toString())
           }
         } else {
-          json += asString(value_taxId_146)
+          json += asString(value_taxId_148)
         }
         
           }
@@ -3284,38 +3296,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"taxId" is required!')
       }
       
-      const value_registrationNumber_147 = obj["registrationNumber"]
-      if (value_registrationNumber_147 !== undefined) {
+      const value_registrationNumber_149 = obj["registrationNumber"]
+      if (value_registrationNumber_149 !== undefined) {
         json += ",\"registrationNumber\":"
         
-          if (value_registrationNumber_147 === null) {
+          if (value_registrationNumber_149 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_registrationNumber_147 === "string" ||
-            value_registrationNumber_147 === null ||
-            value_registrationNumber_147 instanceof Date ||
-            value_registrationNumber_147 instanceof RegExp ||
+            typeof value_registrationNumber_149 === "string" ||
+            value_registrationNumber_149 === null ||
+            value_registrationNumber_149 instanceof Date ||
+            value_registrationNumber_149 instanceof RegExp ||
             (
-              typeof value_registrationNumber_147 === "object" &&
-              typeof value_registrationNumber_147.toString === "function" &&
-              value_registrationNumber_147.toString !== Object.prototype.toString
+              typeof value_registrationNumber_149 === "object" &&
+              typeof value_registrationNumber_149.toString === "function" &&
+              value_registrationNumber_149.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_registrationNumber_147 !== 'string') {
-          if (value_registrationNumber_147 === null) {
+        if (typeof value_registrationNumber_149 !== 'string') {
+          if (value_registrationNumber_149 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_registrationNumber_147 instanceof Date) {
-            json += JSON_STR_QUOTE + value_registrationNumber_147.toISOString() + JSON_STR_QUOTE
-          } else if (value_registrationNumber_147 instanceof RegExp) {
-            json += asString(value_registrationNumber_147.source)
+          } else if (value_registrationNumber_149 instanceof Date) {
+            json += JSON_STR_QUOTE + value_registrationNumber_149.toISOString() + JSON_STR_QUOTE
+          } else if (value_registrationNumber_149 instanceof RegExp) {
+            json += asString(value_registrationNumber_149.source)
           } else {
-            json += asString(value_registrationNumber_147.toString())
+            json += asString(value_registrationNumber_149.toString())
           }
         } else {
-          json += asString(value_registrationNumber_147)
+          json += asString(value_registrationNumber_149)
         }
         
           }
@@ -3326,38 +3338,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"registrationNumber" is required!')
       }
       
-      const value_linkedinUrl_148 = obj["linkedinUrl"]
-      if (value_linkedinUrl_148 !== undefined) {
+      const value_linkedinUrl_150 = obj["linkedinUrl"]
+      if (value_linkedinUrl_150 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_148 === null) {
+          if (value_linkedinUrl_150 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_148 === "string" ||
-            value_linkedinUrl_148 === null ||
-            value_linkedinUrl_148 instanceof Date ||
-            value_linkedinUrl_148 instanceof RegExp ||
+            typeof value_linkedinUrl_150 === "string" ||
+            value_linkedinUrl_150 === null ||
+            value_linkedinUrl_150 instanceof Date ||
+            value_linkedinUrl_150 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_148 === "object" &&
-              typeof value_linkedinUrl_148.toString === "function" &&
-              value_linkedinUrl_148.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_150 === "object" &&
+              typeof value_linkedinUrl_150.toString === "function" &&
+              value_linkedinUrl_150.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_148 !== 'string') {
-          if (value_linkedinUrl_148 === null) {
+        if (typeof value_linkedinUrl_150 !== 'string') {
+          if (value_linkedinUrl_150 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_148 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_148.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_148 instanceof RegExp) {
-            json += asString(value_linkedinUrl_148.source)
+          } else if (value_linkedinUrl_150 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_150.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_150 instanceof RegExp) {
+            json += asString(value_linkedinUrl_150.source)
           } else {
-            json += asString(value_linkedinUrl_148.toString())
+            json += asString(value_linkedinUrl_150.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_148)
+          json += asString(value_linkedinUrl_150)
         }
         
           }
@@ -3368,38 +3380,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_lifecycleStage_149 = obj["lifecycleStage"]
-      if (value_lifecycleStage_149 !== undefined) {
+      const value_lifecycleStage_151 = obj["lifecycleStage"]
+      if (value_lifecycleStage_151 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_149 === null) {
+          if (value_lifecycleStage_151 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_149 === "string" ||
-            value_lifecycleStage_149 === null ||
-            value_lifecycleStage_149 instanceof Date ||
-            value_lifecycleStage_149 instanceof RegExp ||
+            typeof value_lifecycleStage_151 === "string" ||
+            value_lifecycleStage_151 === null ||
+            value_lifecycleStage_151 instanceof Date ||
+            value_lifecycleStage_151 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_149 === "object" &&
-              typeof value_lifecycleStage_149.toString === "function" &&
-              value_lifecycleStage_149.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_151 === "object" &&
+              typeof value_lifecycleStage_151.toString === "function" &&
+              value_lifecycleStage_151.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_149 !== 'string') {
-          if (value_lifecycleStage_149 === null) {
+        if (typeof value_lifecycleStage_151 !== 'string') {
+          if (value_lifecycleStage_151 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_149 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_149.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_149 instanceof RegExp) {
-            json += asString(value_lifecycleStage_149.source)
+          } else if (value_lifecycleStage_151 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_151.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_151 instanceof RegExp) {
+            json += asString(value_lifecycleStage_151.source)
           } else {
-            json += asString(value_lifecycleStage_149.toString())
+            json += asString(value_lifecycleStage_151.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_149)
+          json += asString(value_lifecycleStage_151)
         }
         
           }
@@ -3449,18 +3461,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_101 = obj["data"]
-      if (value_data_101 !== undefined) {
+      const value_data_103 = obj["data"]
+      if (value_data_103 !== undefined) {
         json += "{\"data\":"
-        json += anonymous25(value_data_101)
+        json += anonymous25(value_data_103)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_150 = obj["page"]
-      if (value_page_150 !== undefined) {
+      const value_page_152 = obj["page"]
+      if (value_page_152 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_150)
+        json += anonymous21(value_page_152)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3480,52 +3492,52 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_157 = obj["index"]
-      if (value_index_157 !== undefined) {
+      const value_index_159 = obj["index"]
+      if (value_index_159 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_157)
+        json += asInteger(value_index_159)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_158 = obj["status"]
-      if (value_status_158 !== undefined) {
+      const value_status_160 = obj["status"]
+      if (value_status_160 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_158)
+        json += asInteger(value_status_160)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_159 = obj["etag"]
-      if (value_etag_159 !== undefined) {
+      const value_etag_161 = obj["etag"]
+      if (value_etag_161 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_159 !== 'string') {
-          if (value_etag_159 === null) {
+        if (typeof value_etag_161 !== 'string') {
+          if (value_etag_161 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_159 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_159.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_159 instanceof RegExp) {
-            json += asString(value_etag_159.source)
+          } else if (value_etag_161 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_161.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_161 instanceof RegExp) {
+            json += asString(value_etag_161.source)
           } else {
-            json += asString(value_etag_159.toString())
+            json += asString(value_etag_161.toString())
           }
         } else {
-          json += asString(value_etag_159)
+          json += asString(value_etag_161)
         }
         
       }
 
-      const value_body_160 = obj["body"]
-      if (value_body_160 !== undefined) {
+      const value_body_162 = obj["body"]
+      if (value_body_162 !== undefined) {
         json += ",\"body\":"
-        json += anonymous26(value_body_160)
+        json += anonymous26(value_body_162)
       }
 
-      const value_problem_161 = obj["problem"]
-      if (value_problem_161 !== undefined) {
+      const value_problem_163 = obj["problem"]
+      if (value_problem_163 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_161)
+        json += anonymous1(value_problem_163)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -3567,32 +3579,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_154 = obj["outcome"]
-      if (value_outcome_154 !== undefined) {
+      const value_outcome_156 = obj["outcome"]
+      if (value_outcome_156 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_154 !== 'string') {
-          if (value_outcome_154 === null) {
+        if (typeof value_outcome_156 !== 'string') {
+          if (value_outcome_156 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_154 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_154.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_154 instanceof RegExp) {
-            json += asString(value_outcome_154.source)
+          } else if (value_outcome_156 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_156.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_156 instanceof RegExp) {
+            json += asString(value_outcome_156.source)
           } else {
-            json += asString(value_outcome_154.toString())
+            json += asString(value_outcome_156.toString())
           }
         } else {
-          json += asString(value_outcome_154)
+          json += asString(value_outcome_156)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_155 = obj["results"]
-      if (value_results_155 !== undefined) {
+      const value_results_157 = obj["results"]
+      if (value_results_157 !== undefined) {
         json += ",\"results\":"
-        json += anonymous32(value_results_155)
+        json += anonymous32(value_results_157)
       } else {
         throw new Error('"results" is required!')
       }
@@ -3612,18 +3624,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_from_178 = obj["from"]
-      if (value_from_178 !== undefined) {
+      const value_from_180 = obj["from"]
+      if (value_from_180 !== undefined) {
         json += "{\"from\":"
-        json += JSON.stringify(value_from_178)
+        json += JSON.stringify(value_from_180)
       } else {
         throw new Error('"from" is required!')
       }
       
-      const value_to_179 = obj["to"]
-      if (value_to_179 !== undefined) {
+      const value_to_181 = obj["to"]
+      if (value_to_181 !== undefined) {
         json += ",\"to\":"
-        json += JSON.stringify(value_to_179)
+        json += JSON.stringify(value_to_181)
       } else {
         throw new Error('"to" is required!')
       }
@@ -3642,7 +3654,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_176 = false
+        let addComma_178 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3653,12 +3665,12 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_176 ? JSON_STR_COMMA : ((addComma_176 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_178 ? JSON_STR_COMMA : ((addComma_178 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         json += anonymous38(value)
       
     }
-  if (!addComma_176) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_178) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3675,166 +3687,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_166 = obj["id"]
-      if (value_id_166 !== undefined) {
+      const value_id_168 = obj["id"]
+      if (value_id_168 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_166 !== 'string') {
-          if (value_id_166 === null) {
+        if (typeof value_id_168 !== 'string') {
+          if (value_id_168 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_166 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_166.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_166 instanceof RegExp) {
-            json += asString(value_id_166.source)
+          } else if (value_id_168 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_168.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_168 instanceof RegExp) {
+            json += asString(value_id_168.source)
           } else {
-            json += asString(value_id_166.toString())
+            json += asString(value_id_168.toString())
           }
         } else {
-          json += asString(value_id_166)
+          json += asString(value_id_168)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_type_167 = obj["type"]
-      if (value_type_167 !== undefined) {
+      const value_type_169 = obj["type"]
+      if (value_type_169 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_167 !== 'string') {
-          if (value_type_167 === null) {
+        if (typeof value_type_169 !== 'string') {
+          if (value_type_169 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_167 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_167.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_167 instanceof RegExp) {
-            json += asString(value_type_167.source)
+          } else if (value_type_169 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_169.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_169 instanceof RegExp) {
+            json += asString(value_type_169.source)
           } else {
-            json += asString(value_type_167.toString())
+            json += asString(value_type_169.toString())
           }
         } else {
-          json += asString(value_type_167)
+          json += asString(value_type_169)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_object_168 = obj["object"]
-      if (value_object_168 !== undefined) {
+      const value_object_170 = obj["object"]
+      if (value_object_170 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_168 !== 'string') {
-          if (value_object_168 === null) {
+        if (typeof value_object_170 !== 'string') {
+          if (value_object_170 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_168 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_168.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_168 instanceof RegExp) {
-            json += asString(value_object_168.source)
+          } else if (value_object_170 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_170.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_170 instanceof RegExp) {
+            json += asString(value_object_170.source)
           } else {
-            json += asString(value_object_168.toString())
+            json += asString(value_object_170.toString())
           }
         } else {
-          json += asString(value_object_168)
+          json += asString(value_object_170)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_recordId_169 = obj["recordId"]
-      if (value_recordId_169 !== undefined) {
+      const value_recordId_171 = obj["recordId"]
+      if (value_recordId_171 !== undefined) {
         json += ",\"recordId\":"
         
-        if (typeof value_recordId_169 !== 'string') {
-          if (value_recordId_169 === null) {
+        if (typeof value_recordId_171 !== 'string') {
+          if (value_recordId_171 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_169 instanceof RegExp) {
-            json += asString(value_recordId_169.source)
+          } else if (value_recordId_171 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_171.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_171 instanceof RegExp) {
+            json += asString(value_recordId_171.source)
           } else {
-            json += asString(value_recordId_169.toString())
+            json += asString(value_recordId_171.toString())
           }
         } else {
-          json += asString(value_recordId_169)
+          json += asString(value_recordId_171)
         }
         
       } else {
         throw new Error('"recordId" is required!')
       }
       
-      const value_version_170 = obj["version"]
-      if (value_version_170 !== undefined) {
+      const value_version_172 = obj["version"]
+      if (value_version_172 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_170)
+        json += asInteger(value_version_172)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_occurredAt_171 = obj["occurredAt"]
-      if (value_occurredAt_171 !== undefined) {
+      const value_occurredAt_173 = obj["occurredAt"]
+      if (value_occurredAt_173 !== undefined) {
         json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_171)
+        json += asDateTime(value_occurredAt_173)
       } else {
         throw new Error('"occurredAt" is required!')
       }
       
-      const value_actor_172 = obj["actor"]
-      if (value_actor_172 !== undefined) {
+      const value_actor_174 = obj["actor"]
+      if (value_actor_174 !== undefined) {
         json += ",\"actor\":"
-        json += anonymous23(value_actor_172)
+        json += anonymous23(value_actor_174)
       } else {
         throw new Error('"actor" is required!')
       }
       
-      const value_cause_173 = obj["cause"]
-      if (value_cause_173 !== undefined) {
+      const value_cause_175 = obj["cause"]
+      if (value_cause_175 !== undefined) {
         json += ",\"cause\":"
         
-        if (typeof value_cause_173 !== 'string') {
-          if (value_cause_173 === null) {
+        if (typeof value_cause_175 !== 'string') {
+          if (value_cause_175 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_173 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_173.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_173 instanceof RegExp) {
-            json += asString(value_cause_173.source)
+          } else if (value_cause_175 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_175.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_175 instanceof RegExp) {
+            json += asString(value_cause_175.source)
           } else {
-            json += asString(value_cause_173.toString())
+            json += asString(value_cause_175.toString())
           }
         } else {
-          json += asString(value_cause_173)
+          json += asString(value_cause_175)
         }
         
       } else {
         throw new Error('"cause" is required!')
       }
       
-      const value_requestId_174 = obj["requestId"]
-      if (value_requestId_174 !== undefined) {
+      const value_requestId_176 = obj["requestId"]
+      if (value_requestId_176 !== undefined) {
         json += ",\"requestId\":"
         
-        if (typeof value_requestId_174 !== 'string') {
-          if (value_requestId_174 === null) {
+        if (typeof value_requestId_176 !== 'string') {
+          if (value_requestId_176 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_174 instanceof RegExp) {
-            json += asString(value_requestId_174.source)
+          } else if (value_requestId_176 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_176.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_176 instanceof RegExp) {
+            json += asString(value_requestId_176.source)
           } else {
-            json += asString(value_requestId_174.toString())
+            json += asString(value_requestId_176.toString())
           }
         } else {
-          json += asString(value_requestId_174)
+          json += asString(value_requestId_176)
         }
         
       } else {
         throw new Error('"requestId" is required!')
       }
       
-      const value_changes_175 = obj["changes"]
-      if (value_changes_175 !== undefined) {
+      const value_changes_177 = obj["changes"]
+      if (value_changes_177 !== undefined) {
         json += ",\"changes\":"
-        json += anonymous37(value_changes_175)
+        json += anonymous37(value_changes_177)
       } else {
         throw new Error('"changes" is required!')
       }
@@ -3878,18 +3890,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_164 = obj["data"]
-      if (value_data_164 !== undefined) {
+      const value_data_166 = obj["data"]
+      if (value_data_166 !== undefined) {
         json += "{\"data\":"
-        json += anonymous35(value_data_164)
+        json += anonymous35(value_data_166)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_180 = obj["page"]
-      if (value_page_180 !== undefined) {
+      const value_page_182 = obj["page"]
+      if (value_page_182 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_180)
+        json += anonymous21(value_page_182)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3965,54 +3977,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_189 = obj["object"]
-      if (value_object_189 !== undefined) {
+      const value_object_191 = obj["object"]
+      if (value_object_191 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_189 !== 'string') {
-          if (value_object_189 === null) {
+        if (typeof value_object_191 !== 'string') {
+          if (value_object_191 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_189 instanceof RegExp) {
-            json += asString(value_object_189.source)
+          } else if (value_object_191 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_191.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_191 instanceof RegExp) {
+            json += asString(value_object_191.source)
           } else {
-            json += asString(value_object_189.toString())
+            json += asString(value_object_191.toString())
           }
         } else {
-          json += asString(value_object_189)
+          json += asString(value_object_191)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_190 = obj["id"]
-      if (value_id_190 !== undefined) {
+      const value_id_192 = obj["id"]
+      if (value_id_192 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_190 !== 'string') {
-          if (value_id_190 === null) {
+        if (typeof value_id_192 !== 'string') {
+          if (value_id_192 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_190 instanceof RegExp) {
-            json += asString(value_id_190.source)
+          } else if (value_id_192 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_192.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_192 instanceof RegExp) {
+            json += asString(value_id_192.source)
           } else {
-            json += asString(value_id_190.toString())
+            json += asString(value_id_192.toString())
           }
         } else {
-          json += asString(value_id_190)
+          json += asString(value_id_192)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_191 = obj["matchedOn"]
-      if (value_matchedOn_191 !== undefined) {
+      const value_matchedOn_193 = obj["matchedOn"]
+      if (value_matchedOn_193 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous42(value_matchedOn_191)
+        json += anonymous42(value_matchedOn_193)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4056,70 +4068,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_183 = obj["dryRun"]
-      if (value_dryRun_183 !== undefined) {
+      const value_dryRun_185 = obj["dryRun"]
+      if (value_dryRun_185 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_183)
+        json += asBoolean(value_dryRun_185)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_184 = obj["object"]
-      if (value_object_184 !== undefined) {
+      const value_object_186 = obj["object"]
+      if (value_object_186 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_184 !== 'string') {
-          if (value_object_184 === null) {
+        if (typeof value_object_186 !== 'string') {
+          if (value_object_186 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_184 instanceof RegExp) {
-            json += asString(value_object_184.source)
+          } else if (value_object_186 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_186.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_186 instanceof RegExp) {
+            json += asString(value_object_186.source)
           } else {
-            json += asString(value_object_184.toString())
+            json += asString(value_object_186.toString())
           }
         } else {
-          json += asString(value_object_184)
+          json += asString(value_object_186)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_185 = obj["id"]
-      if (value_id_185 !== undefined) {
+      const value_id_187 = obj["id"]
+      if (value_id_187 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_185 !== 'string') {
-          if (value_id_185 === null) {
+        if (typeof value_id_187 !== 'string') {
+          if (value_id_187 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_185 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_185.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_185 instanceof RegExp) {
-            json += asString(value_id_185.source)
+          } else if (value_id_187 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_187.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_187 instanceof RegExp) {
+            json += asString(value_id_187.source)
           } else {
-            json += asString(value_id_185.toString())
+            json += asString(value_id_187.toString())
           }
         } else {
-          json += asString(value_id_185)
+          json += asString(value_id_187)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_186 = obj["events"]
-      if (value_events_186 !== undefined) {
+      const value_events_188 = obj["events"]
+      if (value_events_188 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_186)
+        json += asInteger(value_events_188)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_187 = obj["cleared"]
-      if (value_cleared_187 !== undefined) {
+      const value_cleared_189 = obj["cleared"]
+      if (value_cleared_189 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous40(value_cleared_187)
+        json += anonymous40(value_cleared_189)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4190,40 +4202,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_219 = false
+        let addComma_221 = false
 
-          const value_street1_220 = obj["street1"]
-          if (value_street1_220 !== undefined) {
-            json += addComma_219 ? ",\"street1\":" : ((addComma_219 = true), "{\"street1\":")
+          const value_street1_222 = obj["street1"]
+          if (value_street1_222 !== undefined) {
+            json += addComma_221 ? ",\"street1\":" : ((addComma_221 = true), "{\"street1\":")
             
-          if (value_street1_220 === null) {
+          if (value_street1_222 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_220 === "string" ||
-            value_street1_220 === null ||
-            value_street1_220 instanceof Date ||
-            value_street1_220 instanceof RegExp ||
+            typeof value_street1_222 === "string" ||
+            value_street1_222 === null ||
+            value_street1_222 instanceof Date ||
+            value_street1_222 instanceof RegExp ||
             (
-              typeof value_street1_220 === "object" &&
-              typeof value_street1_220.toString === "function" &&
-              value_street1_220.toString !== Object.prototype.toString
+              typeof value_street1_222 === "object" &&
+              typeof value_street1_222.toString === "function" &&
+              value_street1_222.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_220 !== 'string') {
-          if (value_street1_220 === null) {
+        if (typeof value_street1_222 !== 'string') {
+          if (value_street1_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_220 instanceof RegExp) {
-            json += asString(value_street1_220.source)
+          } else if (value_street1_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_222 instanceof RegExp) {
+            json += asString(value_street1_222.source)
           } else {
-            json += asString(value_street1_220.toString())
+            json += asString(value_street1_222.toString())
           }
         } else {
-          json += asString(value_street1_220)
+          json += asString(value_street1_222)
         }
         
           }
@@ -4232,38 +4244,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_221 = obj["street2"]
-          if (value_street2_221 !== undefined) {
-            json += addComma_219 ? ",\"street2\":" : ((addComma_219 = true), "{\"street2\":")
+          const value_street2_223 = obj["street2"]
+          if (value_street2_223 !== undefined) {
+            json += addComma_221 ? ",\"street2\":" : ((addComma_221 = true), "{\"street2\":")
             
-          if (value_street2_221 === null) {
+          if (value_street2_223 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_221 === "string" ||
-            value_street2_221 === null ||
-            value_street2_221 instanceof Date ||
-            value_street2_221 instanceof RegExp ||
+            typeof value_street2_223 === "string" ||
+            value_street2_223 === null ||
+            value_street2_223 instanceof Date ||
+            value_street2_223 instanceof RegExp ||
             (
-              typeof value_street2_221 === "object" &&
-              typeof value_street2_221.toString === "function" &&
-              value_street2_221.toString !== Object.prototype.toString
+              typeof value_street2_223 === "object" &&
+              typeof value_street2_223.toString === "function" &&
+              value_street2_223.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_221 !== 'string') {
-          if (value_street2_221 === null) {
+        if (typeof value_street2_223 !== 'string') {
+          if (value_street2_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_221 instanceof RegExp) {
-            json += asString(value_street2_221.source)
+          } else if (value_street2_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_223 instanceof RegExp) {
+            json += asString(value_street2_223.source)
           } else {
-            json += asString(value_street2_221.toString())
+            json += asString(value_street2_223.toString())
           }
         } else {
-          json += asString(value_street2_221)
+          json += asString(value_street2_223)
         }
         
           }
@@ -4272,38 +4284,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_222 = obj["city"]
-          if (value_city_222 !== undefined) {
-            json += addComma_219 ? ",\"city\":" : ((addComma_219 = true), "{\"city\":")
+          const value_city_224 = obj["city"]
+          if (value_city_224 !== undefined) {
+            json += addComma_221 ? ",\"city\":" : ((addComma_221 = true), "{\"city\":")
             
-          if (value_city_222 === null) {
+          if (value_city_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_222 === "string" ||
-            value_city_222 === null ||
-            value_city_222 instanceof Date ||
-            value_city_222 instanceof RegExp ||
+            typeof value_city_224 === "string" ||
+            value_city_224 === null ||
+            value_city_224 instanceof Date ||
+            value_city_224 instanceof RegExp ||
             (
-              typeof value_city_222 === "object" &&
-              typeof value_city_222.toString === "function" &&
-              value_city_222.toString !== Object.prototype.toString
+              typeof value_city_224 === "object" &&
+              typeof value_city_224.toString === "function" &&
+              value_city_224.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_222 !== 'string') {
-          if (value_city_222 === null) {
+        if (typeof value_city_224 !== 'string') {
+          if (value_city_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_222 instanceof RegExp) {
-            json += asString(value_city_222.source)
+          } else if (value_city_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_224 instanceof RegExp) {
+            json += asString(value_city_224.source)
           } else {
-            json += asString(value_city_222.toString())
+            json += asString(value_city_224.toString())
           }
         } else {
-          json += asString(value_city_222)
+          json += asString(value_city_224)
         }
         
           }
@@ -4312,38 +4324,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_223 = obj["region"]
-          if (value_region_223 !== undefined) {
-            json += addComma_219 ? ",\"region\":" : ((addComma_219 = true), "{\"region\":")
+          const value_region_225 = obj["region"]
+          if (value_region_225 !== undefined) {
+            json += addComma_221 ? ",\"region\":" : ((addComma_221 = true), "{\"region\":")
             
-          if (value_region_223 === null) {
+          if (value_region_225 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_223 === "string" ||
-            value_region_223 === null ||
-            value_region_223 instanceof Date ||
-            value_region_223 instanceof RegExp ||
+            typeof value_region_225 === "string" ||
+            value_region_225 === null ||
+            value_region_225 instanceof Date ||
+            value_region_225 instanceof RegExp ||
             (
-              typeof value_region_223 === "object" &&
-              typeof value_region_223.toString === "function" &&
-              value_region_223.toString !== Object.prototype.toString
+              typeof value_region_225 === "object" &&
+              typeof value_region_225.toString === "function" &&
+              value_region_225.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_223 !== 'string') {
-          if (value_region_223 === null) {
+        if (typeof value_region_225 !== 'string') {
+          if (value_region_225 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_223 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_223.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_223 instanceof RegExp) {
-            json += asString(value_region_223.source)
+          } else if (value_region_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_225 instanceof RegExp) {
+            json += asString(value_region_225.source)
           } else {
-            json += asString(value_region_223.toString())
+            json += asString(value_region_225.toString())
           }
         } else {
-          json += asString(value_region_223)
+          json += asString(value_region_225)
         }
         
           }
@@ -4352,38 +4364,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_224 = obj["postalCode"]
-          if (value_postalCode_224 !== undefined) {
-            json += addComma_219 ? ",\"postalCode\":" : ((addComma_219 = true), "{\"postalCode\":")
+          const value_postalCode_226 = obj["postalCode"]
+          if (value_postalCode_226 !== undefined) {
+            json += addComma_221 ? ",\"postalCode\":" : ((addComma_221 = true), "{\"postalCode\":")
             
-          if (value_postalCode_224 === null) {
+          if (value_postalCode_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_224 === "string" ||
-            value_postalCode_224 === null ||
-            value_postalCode_224 instanceof Date ||
-            value_postalCode_224 instanceof RegExp ||
+            typeof value_postalCode_226 === "string" ||
+            value_postalCode_226 === null ||
+            value_postalCode_226 instanceof Date ||
+            value_postalCode_226 instanceof RegExp ||
             (
-              typeof value_postalCode_224 === "object" &&
-              typeof value_postalCode_224.toString === "function" &&
-              value_postalCode_224.toString !== Object.prototype.toString
+              typeof value_postalCode_226 === "object" &&
+              typeof value_postalCode_226.toString === "function" &&
+              value_postalCode_226.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_224 !== 'string') {
-          if (value_postalCode_224 === null) {
+        if (typeof value_postalCode_226 !== 'string') {
+          if (value_postalCode_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_224 instanceof RegExp) {
-            json += asString(value_postalCode_224.source)
+          } else if (value_postalCode_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_226 instanceof RegExp) {
+            json += asString(value_postalCode_226.source)
           } else {
-            json += asString(value_postalCode_224.toString())
+            json += asString(value_postalCode_226.toString())
           }
         } else {
-          json += asString(value_postalCode_224)
+          json += asString(value_postalCode_226)
         }
         
           }
@@ -4392,38 +4404,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_225 = obj["countryCode"]
-          if (value_countryCode_225 !== undefined) {
-            json += addComma_219 ? ",\"countryCode\":" : ((addComma_219 = true), "{\"countryCode\":")
+          const value_countryCode_227 = obj["countryCode"]
+          if (value_countryCode_227 !== undefined) {
+            json += addComma_221 ? ",\"countryCode\":" : ((addComma_221 = true), "{\"countryCode\":")
             
-          if (value_countryCode_225 === null) {
+          if (value_countryCode_227 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_225 === "string" ||
-            value_countryCode_225 === null ||
-            value_countryCode_225 instanceof Date ||
-            value_countryCode_225 instanceof RegExp ||
+            typeof value_countryCode_227 === "string" ||
+            value_countryCode_227 === null ||
+            value_countryCode_227 instanceof Date ||
+            value_countryCode_227 instanceof RegExp ||
             (
-              typeof value_countryCode_225 === "object" &&
-              typeof value_countryCode_225.toString === "function" &&
-              value_countryCode_225.toString !== Object.prototype.toString
+              typeof value_countryCode_227 === "object" &&
+              typeof value_countryCode_227.toString === "function" &&
+              value_countryCode_227.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_225 !== 'string') {
-          if (value_countryCode_225 === null) {
+        if (typeof value_countryCode_227 !== 'string') {
+          if (value_countryCode_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_225 instanceof RegExp) {
-            json += asString(value_countryCode_225.source)
+          } else if (value_countryCode_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_227 instanceof RegExp) {
+            json += asString(value_countryCode_227.source)
           } else {
-            json += asString(value_countryCode_225.toString())
+            json += asString(value_countryCode_227.toString())
           }
         } else {
-          json += asString(value_countryCode_225)
+          json += asString(value_countryCode_227)
         }
         
           }
@@ -4431,7 +4443,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_219) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_221) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4448,88 +4460,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_196 = obj["id"]
-      if (value_id_196 !== undefined) {
+      const value_id_198 = obj["id"]
+      if (value_id_198 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_196 !== 'string') {
-          if (value_id_196 === null) {
+        if (typeof value_id_198 !== 'string') {
+          if (value_id_198 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_196 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_196.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_196 instanceof RegExp) {
-            json += asString(value_id_196.source)
+          } else if (value_id_198 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_198.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_198 instanceof RegExp) {
+            json += asString(value_id_198.source)
           } else {
-            json += asString(value_id_196.toString())
+            json += asString(value_id_198.toString())
           }
         } else {
-          json += asString(value_id_196)
+          json += asString(value_id_198)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_197 = obj["version"]
-      if (value_version_197 !== undefined) {
+      const value_version_199 = obj["version"]
+      if (value_version_199 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_197)
+        json += asInteger(value_version_199)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_198 = obj["createdAt"]
-      if (value_createdAt_198 !== undefined) {
+      const value_createdAt_200 = obj["createdAt"]
+      if (value_createdAt_200 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_198)
+        json += asDateTime(value_createdAt_200)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_199 = obj["createdBy"]
-      if (value_createdBy_199 !== undefined) {
+      const value_createdBy_201 = obj["createdBy"]
+      if (value_createdBy_201 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_199)
+        json += anonymous23(value_createdBy_201)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_200 = obj["updatedAt"]
-      if (value_updatedAt_200 !== undefined) {
+      const value_updatedAt_202 = obj["updatedAt"]
+      if (value_updatedAt_202 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_200)
+        json += asDateTime(value_updatedAt_202)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_201 = obj["updatedBy"]
-      if (value_updatedBy_201 !== undefined) {
+      const value_updatedBy_203 = obj["updatedBy"]
+      if (value_updatedBy_203 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_201)
+        json += anonymous23(value_updatedBy_203)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_202 = obj["deletedAt"]
-      if (value_deletedAt_202 !== undefined) {
+      const value_deletedAt_204 = obj["deletedAt"]
+      if (value_deletedAt_204 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_202 === null) {
+          if (value_deletedAt_204 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_202 === "string" ||
-            value_deletedAt_202 === null ||
-            value_deletedAt_202 instanceof Date ||
-            value_deletedAt_202 instanceof RegExp ||
+            typeof value_deletedAt_204 === "string" ||
+            value_deletedAt_204 === null ||
+            value_deletedAt_204 instanceof Date ||
+            value_deletedAt_204 instanceof RegExp ||
             (
-              typeof value_deletedAt_202 === "object" &&
-              typeof value_deletedAt_202.toString === "function" &&
-              value_deletedAt_202.toString !== Object.prototype.toString
+              typeof value_deletedAt_204 === "object" &&
+              typeof value_deletedAt_204.toString === "function" &&
+              value_deletedAt_204.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_202)
+            json += asDateTime(value_deletedAt_204)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4538,60 +4550,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_203 = obj["ownerId"]
-      if (value_ownerId_203 !== undefined) {
+      const value_ownerId_205 = obj["ownerId"]
+      if (value_ownerId_205 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_203 !== 'string') {
-          if (value_ownerId_203 === null) {
+        if (typeof value_ownerId_205 !== 'string') {
+          if (value_ownerId_205 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_203 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_203.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_203 instanceof RegExp) {
-            json += asString(value_ownerId_203.source)
+          } else if (value_ownerId_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_205 instanceof RegExp) {
+            json += asString(value_ownerId_205.source)
           } else {
-            json += asString(value_ownerId_203.toString())
+            json += asString(value_ownerId_205.toString())
           }
         } else {
-          json += asString(value_ownerId_203)
+          json += asString(value_ownerId_205)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_204 = obj["teamId"]
-      if (value_teamId_204 !== undefined) {
+      const value_teamId_206 = obj["teamId"]
+      if (value_teamId_206 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_204 === null) {
+          if (value_teamId_206 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_204 === "string" ||
-            value_teamId_204 === null ||
-            value_teamId_204 instanceof Date ||
-            value_teamId_204 instanceof RegExp ||
+            typeof value_teamId_206 === "string" ||
+            value_teamId_206 === null ||
+            value_teamId_206 instanceof Date ||
+            value_teamId_206 instanceof RegExp ||
             (
-              typeof value_teamId_204 === "object" &&
-              typeof value_teamId_204.toString === "function" &&
-              value_teamId_204.toString !== Object.prototype.toString
+              typeof value_teamId_206 === "object" &&
+              typeof value_teamId_206.toString === "function" &&
+              value_teamId_206.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_204 !== 'string') {
-          if (value_teamId_204 === null) {
+        if (typeof value_teamId_206 !== 'string') {
+          if (value_teamId_206 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_204 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_204.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_204 instanceof RegExp) {
-            json += asString(value_teamId_204.source)
+          } else if (value_teamId_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_206 instanceof RegExp) {
+            json += asString(value_teamId_206.source)
           } else {
-            json += asString(value_teamId_204.toString())
+            json += asString(value_teamId_206.toString())
           }
         } else {
-          json += asString(value_teamId_204)
+          json += asString(value_teamId_206)
         }
         
           }
@@ -4602,54 +4614,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_205 = obj["tags"]
-      if (value_tags_205 !== undefined) {
+      const value_tags_207 = obj["tags"]
+      if (value_tags_207 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_205)
+        json += anonymous27(value_tags_207)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_206 = obj["customFields"]
-      if (value_customFields_206 !== undefined) {
+      const value_customFields_208 = obj["customFields"]
+      if (value_customFields_208 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_206)
+        json += JSON.stringify(value_customFields_208)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_207 = obj["firstName"]
-      if (value_firstName_207 !== undefined) {
+      const value_firstName_209 = obj["firstName"]
+      if (value_firstName_209 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_207 === null) {
+          if (value_firstName_209 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_207 === "string" ||
-            value_firstName_207 === null ||
-            value_firstName_207 instanceof Date ||
-            value_firstName_207 instanceof RegExp ||
+            typeof value_firstName_209 === "string" ||
+            value_firstName_209 === null ||
+            value_firstName_209 instanceof Date ||
+            value_firstName_209 instanceof RegExp ||
             (
-              typeof value_firstName_207 === "object" &&
-              typeof value_firstName_207.toString === "function" &&
-              value_firstName_207.toString !== Object.prototype.toString
+              typeof value_firstName_209 === "object" &&
+              typeof value_firstName_209.toString === "function" &&
+              value_firstName_209.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_207 !== 'string') {
-          if (value_firstName_207 === null) {
+        if (typeof value_firstName_209 !== 'string') {
+          if (value_firstName_209 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_207 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_207.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_207 instanceof RegExp) {
-            json += asString(value_firstName_207.source)
+          } else if (value_firstName_209 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_209.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_209 instanceof RegExp) {
+            json += asString(value_firstName_209.source)
           } else {
-            json += asString(value_firstName_207.toString())
+            json += asString(value_firstName_209.toString())
           }
         } else {
-          json += asString(value_firstName_207)
+          json += asString(value_firstName_209)
         }
         
           }
@@ -4660,60 +4672,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_208 = obj["lastName"]
-      if (value_lastName_208 !== undefined) {
+      const value_lastName_210 = obj["lastName"]
+      if (value_lastName_210 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_208 !== 'string') {
-          if (value_lastName_208 === null) {
+        if (typeof value_lastName_210 !== 'string') {
+          if (value_lastName_210 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_208 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_208.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_208 instanceof RegExp) {
-            json += asString(value_lastName_208.source)
+          } else if (value_lastName_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_210 instanceof RegExp) {
+            json += asString(value_lastName_210.source)
           } else {
-            json += asString(value_lastName_208.toString())
+            json += asString(value_lastName_210.toString())
           }
         } else {
-          json += asString(value_lastName_208)
+          json += asString(value_lastName_210)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_209 = obj["salutation"]
-      if (value_salutation_209 !== undefined) {
+      const value_salutation_211 = obj["salutation"]
+      if (value_salutation_211 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_209 === null) {
+          if (value_salutation_211 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_209 === "string" ||
-            value_salutation_209 === null ||
-            value_salutation_209 instanceof Date ||
-            value_salutation_209 instanceof RegExp ||
+            typeof value_salutation_211 === "string" ||
+            value_salutation_211 === null ||
+            value_salutation_211 instanceof Date ||
+            value_salutation_211 instanceof RegExp ||
             (
-              typeof value_salutation_209 === "object" &&
-              typeof value_salutation_209.toString === "function" &&
-              value_salutation_209.toString !== Object.prototype.toString
+              typeof value_salutation_211 === "object" &&
+              typeof value_salutation_211.toString === "function" &&
+              value_salutation_211.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_209 !== 'string') {
-          if (value_salutation_209 === null) {
+        if (typeof value_salutation_211 !== 'string') {
+          if (value_salutation_211 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_209 instanceof RegExp) {
-            json += asString(value_salutation_209.source)
+          } else if (value_salutation_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_211 instanceof RegExp) {
+            json += asString(value_salutation_211.source)
           } else {
-            json += asString(value_salutation_209.toString())
+            json += asString(value_salutation_211.toString())
           }
         } else {
-          json += asString(value_salutation_209)
+          json += asString(value_salutation_211)
         }
         
           }
@@ -4724,38 +4736,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_210 = obj["title"]
-      if (value_title_210 !== undefined) {
+      const value_title_212 = obj["title"]
+      if (value_title_212 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_210 === null) {
+          if (value_title_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_210 === "string" ||
-            value_title_210 === null ||
-            value_title_210 instanceof Date ||
-            value_title_210 instanceof RegExp ||
+            typeof value_title_212 === "string" ||
+            value_title_212 === null ||
+            value_title_212 instanceof Date ||
+            value_title_212 instanceof RegExp ||
             (
-              typeof value_title_210 === "object" &&
-              typeof value_title_210.toString === "function" &&
-              value_title_210.toString !== Object.prototype.toString
+              typeof value_title_212 === "object" &&
+              typeof value_title_212.toString === "function" &&
+              value_title_212.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_210 !== 'string') {
-          if (value_title_210 === null) {
+        if (typeof value_title_212 !== 'string') {
+          if (value_title_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_210 instanceof RegExp) {
-            json += asString(value_title_210.source)
+          } else if (value_title_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_212 instanceof RegExp) {
+            json += asString(value_title_212.source)
           } else {
-            json += asString(value_title_210.toString())
+            json += asString(value_title_212.toString())
           }
         } else {
-          json += asString(value_title_210)
+          json += asString(value_title_212)
         }
         
           }
@@ -4766,38 +4778,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_211 = obj["department"]
-      if (value_department_211 !== undefined) {
+      const value_department_213 = obj["department"]
+      if (value_department_213 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_211 === null) {
+          if (value_department_213 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_211 === "string" ||
-            value_department_211 === null ||
-            value_department_211 instanceof Date ||
-            value_department_211 instanceof RegExp ||
+            typeof value_department_213 === "string" ||
+            value_department_213 === null ||
+            value_department_213 instanceof Date ||
+            value_department_213 instanceof RegExp ||
             (
-              typeof value_department_211 === "object" &&
-              typeof value_department_211.toString === "function" &&
-              value_department_211.toString !== Object.prototype.toString
+              typeof value_department_213 === "object" &&
+              typeof value_department_213.toString === "function" &&
+              value_department_213.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_211 !== 'string') {
-          if (value_department_211 === null) {
+        if (typeof value_department_213 !== 'string') {
+          if (value_department_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_211 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_211.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_211 instanceof RegExp) {
-            json += asString(value_department_211.source)
+          } else if (value_department_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_213 instanceof RegExp) {
+            json += asString(value_department_213.source)
           } else {
-            json += asString(value_department_211.toString())
+            json += asString(value_department_213.toString())
           }
         } else {
-          json += asString(value_department_211)
+          json += asString(value_department_213)
         }
         
           }
@@ -4808,38 +4820,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_212 = obj["email"]
-      if (value_email_212 !== undefined) {
+      const value_email_214 = obj["email"]
+      if (value_email_214 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_212 === null) {
+          if (value_email_214 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_212 === "string" ||
-            value_email_212 === null ||
-            value_email_212 instanceof Date ||
-            value_email_212 instanceof RegExp ||
+            typeof value_email_214 === "string" ||
+            value_email_214 === null ||
+            value_email_214 instanceof Date ||
+            value_email_214 instanceof RegExp ||
             (
-              typeof value_email_212 === "object" &&
-              typeof value_email_212.toString === "function" &&
-              value_email_212.toString !== Object.prototype.toString
+              typeof value_email_214 === "object" &&
+              typeof value_email_214.toString === "function" &&
+              value_email_214.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_212 !== 'string') {
-          if (value_email_212 === null) {
+        if (typeof value_email_214 !== 'string') {
+          if (value_email_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_212 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_212.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_212 instanceof RegExp) {
-            json += asString(value_email_212.source)
+          } else if (value_email_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_214 instanceof RegExp) {
+            json += asString(value_email_214.source)
           } else {
-            json += asString(value_email_212.toString())
+            json += asString(value_email_214.toString())
           }
         } else {
-          json += asString(value_email_212)
+          json += asString(value_email_214)
         }
         
           }
@@ -4850,46 +4862,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_213 = obj["additionalEmails"]
-      if (value_additionalEmails_213 !== undefined) {
+      const value_additionalEmails_215 = obj["additionalEmails"]
+      if (value_additionalEmails_215 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous46(value_additionalEmails_213)
+        json += anonymous46(value_additionalEmails_215)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_214 = obj["phone"]
-      if (value_phone_214 !== undefined) {
+      const value_phone_216 = obj["phone"]
+      if (value_phone_216 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_214 === null) {
+          if (value_phone_216 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_214 === "string" ||
-            value_phone_214 === null ||
-            value_phone_214 instanceof Date ||
-            value_phone_214 instanceof RegExp ||
+            typeof value_phone_216 === "string" ||
+            value_phone_216 === null ||
+            value_phone_216 instanceof Date ||
+            value_phone_216 instanceof RegExp ||
             (
-              typeof value_phone_214 === "object" &&
-              typeof value_phone_214.toString === "function" &&
-              value_phone_214.toString !== Object.prototype.toString
+              typeof value_phone_216 === "object" &&
+              typeof value_phone_216.toString === "function" &&
+              value_phone_216.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_214 !== 'string') {
-          if (value_phone_214 === null) {
+        if (typeof value_phone_216 !== 'string') {
+          if (value_phone_216 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_214 instanceof RegExp) {
-            json += asString(value_phone_214.source)
+          } else if (value_phone_216 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_216.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_216 instanceof RegExp) {
+            json += asString(value_phone_216.source)
           } else {
-            json += asString(value_phone_214.toString())
+            json += asString(value_phone_216.toString())
           }
         } else {
-          json += asString(value_phone_214)
+          json += asString(value_phone_216)
         }
         
           }
@@ -4900,38 +4912,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_215 = obj["mobilePhone"]
-      if (value_mobilePhone_215 !== undefined) {
+      const value_mobilePhone_217 = obj["mobilePhone"]
+      if (value_mobilePhone_217 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_215 === null) {
+          if (value_mobilePhone_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_215 === "string" ||
-            value_mobilePhone_215 === null ||
-            value_mobilePhone_215 instanceof Date ||
-            value_mobilePhone_215 instanceof RegExp ||
+            typeof value_mobilePhone_217 === "string" ||
+            value_mobilePhone_217 === null ||
+            value_mobilePhone_217 instanceof Date ||
+            value_mobilePhone_217 instanceof RegExp ||
             (
-              typeof value_mobilePhone_215 === "object" &&
-              typeof value_mobilePhone_215.toString === "function" &&
-              value_mobilePhone_215.toString !== Object.prototype.toString
+              typeof value_mobilePhone_217 === "object" &&
+              typeof value_mobilePhone_217.toString === "function" &&
+              value_mobilePhone_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_215 !== 'string') {
-          if (value_mobilePhone_215 === null) {
+        if (typeof value_mobilePhone_217 !== 'string') {
+          if (value_mobilePhone_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_215 instanceof RegExp) {
-            json += asString(value_mobilePhone_215.source)
+          } else if (value_mobilePhone_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_217 instanceof RegExp) {
+            json += asString(value_mobilePhone_217.source)
           } else {
-            json += asString(value_mobilePhone_215.toString())
+            json += asString(value_mobilePhone_217.toString())
           }
         } else {
-          json += asString(value_mobilePhone_215)
+          json += asString(value_mobilePhone_217)
         }
         
           }
@@ -4942,38 +4954,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_216 = obj["accountId"]
-      if (value_accountId_216 !== undefined) {
+      const value_accountId_218 = obj["accountId"]
+      if (value_accountId_218 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_216 === null) {
+          if (value_accountId_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_216 === "string" ||
-            value_accountId_216 === null ||
-            value_accountId_216 instanceof Date ||
-            value_accountId_216 instanceof RegExp ||
+            typeof value_accountId_218 === "string" ||
+            value_accountId_218 === null ||
+            value_accountId_218 instanceof Date ||
+            value_accountId_218 instanceof RegExp ||
             (
-              typeof value_accountId_216 === "object" &&
-              typeof value_accountId_216.toString === "function" &&
-              value_accountId_216.toString !== Object.prototype.toString
+              typeof value_accountId_218 === "object" &&
+              typeof value_accountId_218.toString === "function" &&
+              value_accountId_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_216 !== 'string') {
-          if (value_accountId_216 === null) {
+        if (typeof value_accountId_218 !== 'string') {
+          if (value_accountId_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_216 instanceof RegExp) {
-            json += asString(value_accountId_216.source)
+          } else if (value_accountId_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_218 instanceof RegExp) {
+            json += asString(value_accountId_218.source)
           } else {
-            json += asString(value_accountId_216.toString())
+            json += asString(value_accountId_218.toString())
           }
         } else {
-          json += asString(value_accountId_216)
+          json += asString(value_accountId_218)
         }
         
           }
@@ -4984,38 +4996,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_217 = obj["reportsToId"]
-      if (value_reportsToId_217 !== undefined) {
+      const value_reportsToId_219 = obj["reportsToId"]
+      if (value_reportsToId_219 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_217 === null) {
+          if (value_reportsToId_219 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_217 === "string" ||
-            value_reportsToId_217 === null ||
-            value_reportsToId_217 instanceof Date ||
-            value_reportsToId_217 instanceof RegExp ||
+            typeof value_reportsToId_219 === "string" ||
+            value_reportsToId_219 === null ||
+            value_reportsToId_219 instanceof Date ||
+            value_reportsToId_219 instanceof RegExp ||
             (
-              typeof value_reportsToId_217 === "object" &&
-              typeof value_reportsToId_217.toString === "function" &&
-              value_reportsToId_217.toString !== Object.prototype.toString
+              typeof value_reportsToId_219 === "object" &&
+              typeof value_reportsToId_219.toString === "function" &&
+              value_reportsToId_219.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_217 !== 'string') {
-          if (value_reportsToId_217 === null) {
+        if (typeof value_reportsToId_219 !== 'string') {
+          if (value_reportsToId_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_217 instanceof RegExp) {
-            json += asString(value_reportsToId_217.source)
+          } else if (value_reportsToId_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_219 instanceof RegExp) {
+            json += asString(value_reportsToId_219.source)
           } else {
-            json += asString(value_reportsToId_217.toString())
+            json += asString(value_reportsToId_219.toString())
           }
         } else {
-          json += asString(value_reportsToId_217)
+          json += asString(value_reportsToId_219)
         }
         
           }
@@ -5026,16 +5038,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_218 = obj["mailingAddress"]
-      if (value_mailingAddress_218 !== undefined) {
+      const value_mailingAddress_220 = obj["mailingAddress"]
+      if (value_mailingAddress_220 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_218 === null) {
+          if (value_mailingAddress_220 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_218 === "object" && !Array.isArray(value_mailingAddress_218)) || value_mailingAddress_218 === null) {
-            json += anonymous47(value_mailingAddress_218)
+          else if((typeof value_mailingAddress_220 === "object" && !Array.isArray(value_mailingAddress_220)) || value_mailingAddress_220 === null) {
+            json += anonymous47(value_mailingAddress_220)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -5044,26 +5056,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_226 = obj["birthdate"]
-      if (value_birthdate_226 !== undefined) {
+      const value_birthdate_228 = obj["birthdate"]
+      if (value_birthdate_228 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_226 === null) {
+          if (value_birthdate_228 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_226 === "string" ||
-            value_birthdate_226 === null ||
-            value_birthdate_226 instanceof Date ||
-            value_birthdate_226 instanceof RegExp ||
+            typeof value_birthdate_228 === "string" ||
+            value_birthdate_228 === null ||
+            value_birthdate_228 instanceof Date ||
+            value_birthdate_228 instanceof RegExp ||
             (
-              typeof value_birthdate_226 === "object" &&
-              typeof value_birthdate_226.toString === "function" &&
-              value_birthdate_226.toString !== Object.prototype.toString
+              typeof value_birthdate_228 === "object" &&
+              typeof value_birthdate_228.toString === "function" &&
+              value_birthdate_228.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_226)
+            json += asDate(value_birthdate_228)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -5072,38 +5084,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_227 = obj["language"]
-      if (value_language_227 !== undefined) {
+      const value_language_229 = obj["language"]
+      if (value_language_229 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_227 === null) {
+          if (value_language_229 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_227 === "string" ||
-            value_language_227 === null ||
-            value_language_227 instanceof Date ||
-            value_language_227 instanceof RegExp ||
+            typeof value_language_229 === "string" ||
+            value_language_229 === null ||
+            value_language_229 instanceof Date ||
+            value_language_229 instanceof RegExp ||
             (
-              typeof value_language_227 === "object" &&
-              typeof value_language_227.toString === "function" &&
-              value_language_227.toString !== Object.prototype.toString
+              typeof value_language_229 === "object" &&
+              typeof value_language_229.toString === "function" &&
+              value_language_229.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_227 !== 'string') {
-          if (value_language_227 === null) {
+        if (typeof value_language_229 !== 'string') {
+          if (value_language_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_227 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_227.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_227 instanceof RegExp) {
-            json += asString(value_language_227.source)
+          } else if (value_language_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_229 instanceof RegExp) {
+            json += asString(value_language_229.source)
           } else {
-            json += asString(value_language_227.toString())
+            json += asString(value_language_229.toString())
           }
         } else {
-          json += asString(value_language_227)
+          json += asString(value_language_229)
         }
         
           }
@@ -5114,38 +5126,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_228 = obj["timeZone"]
-      if (value_timeZone_228 !== undefined) {
+      const value_timeZone_230 = obj["timeZone"]
+      if (value_timeZone_230 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_228 === null) {
+          if (value_timeZone_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_228 === "string" ||
-            value_timeZone_228 === null ||
-            value_timeZone_228 instanceof Date ||
-            value_timeZone_228 instanceof RegExp ||
+            typeof value_timeZone_230 === "string" ||
+            value_timeZone_230 === null ||
+            value_timeZone_230 instanceof Date ||
+            value_timeZone_230 instanceof RegExp ||
             (
-              typeof value_timeZone_228 === "object" &&
-              typeof value_timeZone_228.toString === "function" &&
-              value_timeZone_228.toString !== Object.prototype.toString
+              typeof value_timeZone_230 === "object" &&
+              typeof value_timeZone_230.toString === "function" &&
+              value_timeZone_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_228 !== 'string') {
-          if (value_timeZone_228 === null) {
+        if (typeof value_timeZone_230 !== 'string') {
+          if (value_timeZone_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_228 instanceof RegExp) {
-            json += asString(value_timeZone_228.source)
+          } else if (value_timeZone_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_230 instanceof RegExp) {
+            json += asString(value_timeZone_230.source)
           } else {
-            json += asString(value_timeZone_228.toString())
+            json += asString(value_timeZone_230.toString())
           }
         } else {
-          json += asString(value_timeZone_228)
+          json += asString(value_timeZone_230)
         }
         
           }
@@ -5156,38 +5168,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_229 = obj["linkedinUrl"]
-      if (value_linkedinUrl_229 !== undefined) {
+      const value_linkedinUrl_231 = obj["linkedinUrl"]
+      if (value_linkedinUrl_231 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_229 === null) {
+          if (value_linkedinUrl_231 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_229 === "string" ||
-            value_linkedinUrl_229 === null ||
-            value_linkedinUrl_229 instanceof Date ||
-            value_linkedinUrl_229 instanceof RegExp ||
+            typeof value_linkedinUrl_231 === "string" ||
+            value_linkedinUrl_231 === null ||
+            value_linkedinUrl_231 instanceof Date ||
+            value_linkedinUrl_231 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_229 === "object" &&
-              typeof value_linkedinUrl_229.toString === "function" &&
-              value_linkedinUrl_229.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_231 === "object" &&
+              typeof value_linkedinUrl_231.toString === "function" &&
+              value_linkedinUrl_231.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_229 !== 'string') {
-          if (value_linkedinUrl_229 === null) {
+        if (typeof value_linkedinUrl_231 !== 'string') {
+          if (value_linkedinUrl_231 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_229 instanceof RegExp) {
-            json += asString(value_linkedinUrl_229.source)
+          } else if (value_linkedinUrl_231 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_231.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_231 instanceof RegExp) {
+            json += asString(value_linkedinUrl_231.source)
           } else {
-            json += asString(value_linkedinUrl_229.toString())
+            json += asString(value_linkedinUrl_231.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_229)
+          json += asString(value_linkedinUrl_231)
         }
         
           }
@@ -5198,38 +5210,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_230 = obj["source"]
-      if (value_source_230 !== undefined) {
+      const value_source_232 = obj["source"]
+      if (value_source_232 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_230 === null) {
+          if (value_source_232 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_230 === "string" ||
-            value_source_230 === null ||
-            value_source_230 instanceof Date ||
-            value_source_230 instanceof RegExp ||
+            typeof value_source_232 === "string" ||
+            value_source_232 === null ||
+            value_source_232 instanceof Date ||
+            value_source_232 instanceof RegExp ||
             (
-              typeof value_source_230 === "object" &&
-              typeof value_source_230.toString === "function" &&
-              value_source_230.toString !== Object.prototype.toString
+              typeof value_source_232 === "object" &&
+              typeof value_source_232.toString === "function" &&
+              value_source_232.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_230 !== 'string') {
-          if (value_source_230 === null) {
+        if (typeof value_source_232 !== 'string') {
+          if (value_source_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_230 instanceof RegExp) {
-            json += asString(value_source_230.source)
+          } else if (value_source_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_232 instanceof RegExp) {
+            json += asString(value_source_232.source)
           } else {
-            json += asString(value_source_230.toString())
+            json += asString(value_source_232.toString())
           }
         } else {
-          json += asString(value_source_230)
+          json += asString(value_source_232)
         }
         
           }
@@ -5240,54 +5252,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_231 = obj["doNotCall"]
-      if (value_doNotCall_231 !== undefined) {
+      const value_doNotCall_233 = obj["doNotCall"]
+      if (value_doNotCall_233 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_231)
+        json += asBoolean(value_doNotCall_233)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_232 = obj["emailOptOut"]
-      if (value_emailOptOut_232 !== undefined) {
+      const value_emailOptOut_234 = obj["emailOptOut"]
+      if (value_emailOptOut_234 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_232)
+        json += asBoolean(value_emailOptOut_234)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_233 = obj["lifecycleStage"]
-      if (value_lifecycleStage_233 !== undefined) {
+      const value_lifecycleStage_235 = obj["lifecycleStage"]
+      if (value_lifecycleStage_235 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_233 === null) {
+          if (value_lifecycleStage_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_233 === "string" ||
-            value_lifecycleStage_233 === null ||
-            value_lifecycleStage_233 instanceof Date ||
-            value_lifecycleStage_233 instanceof RegExp ||
+            typeof value_lifecycleStage_235 === "string" ||
+            value_lifecycleStage_235 === null ||
+            value_lifecycleStage_235 instanceof Date ||
+            value_lifecycleStage_235 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_233 === "object" &&
-              typeof value_lifecycleStage_233.toString === "function" &&
-              value_lifecycleStage_233.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_235 === "object" &&
+              typeof value_lifecycleStage_235.toString === "function" &&
+              value_lifecycleStage_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_233 !== 'string') {
-          if (value_lifecycleStage_233 === null) {
+        if (typeof value_lifecycleStage_235 !== 'string') {
+          if (value_lifecycleStage_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_233 instanceof RegExp) {
-            json += asString(value_lifecycleStage_233.source)
+          } else if (value_lifecycleStage_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_235 instanceof RegExp) {
+            json += asString(value_lifecycleStage_235.source)
           } else {
-            json += asString(value_lifecycleStage_233.toString())
+            json += asString(value_lifecycleStage_235.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_233)
+          json += asString(value_lifecycleStage_235)
         }
         
           }
@@ -5298,38 +5310,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_234 = obj["description"]
-      if (value_description_234 !== undefined) {
+      const value_description_236 = obj["description"]
+      if (value_description_236 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_234 === null) {
+          if (value_description_236 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_234 === "string" ||
-            value_description_234 === null ||
-            value_description_234 instanceof Date ||
-            value_description_234 instanceof RegExp ||
+            typeof value_description_236 === "string" ||
+            value_description_236 === null ||
+            value_description_236 instanceof Date ||
+            value_description_236 instanceof RegExp ||
             (
-              typeof value_description_234 === "object" &&
-              typeof value_description_234.toString === "function" &&
-              value_description_234.toString !== Object.prototype.toString
+              typeof value_description_236 === "object" &&
+              typeof value_description_236.toString === "function" &&
+              value_description_236.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_234 !== 'string') {
-          if (value_description_234 === null) {
+        if (typeof value_description_236 !== 'string') {
+          if (value_description_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_234 instanceof RegExp) {
-            json += asString(value_description_234.source)
+          } else if (value_description_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_236 instanceof RegExp) {
+            json += asString(value_description_236.source)
           } else {
-            json += asString(value_description_234.toString())
+            json += asString(value_description_236.toString())
           }
         } else {
-          json += asString(value_description_234)
+          json += asString(value_description_236)
         }
         
           }
@@ -5340,22 +5352,22 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_235 = obj["name"]
-      if (value_name_235 !== undefined) {
+      const value_name_237 = obj["name"]
+      if (value_name_237 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_235 !== 'string') {
-          if (value_name_235 === null) {
+        if (typeof value_name_237 !== 'string') {
+          if (value_name_237 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_235 instanceof RegExp) {
-            json += asString(value_name_235.source)
+          } else if (value_name_237 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_237.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_237 instanceof RegExp) {
+            json += asString(value_name_237.source)
           } else {
-            json += asString(value_name_235.toString())
+            json += asString(value_name_237.toString())
           }
         } else {
-          json += asString(value_name_235)
+          json += asString(value_name_237)
         }
         
       } else {
@@ -5401,18 +5413,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_194 = obj["data"]
-      if (value_data_194 !== undefined) {
+      const value_data_196 = obj["data"]
+      if (value_data_196 !== undefined) {
         json += "{\"data\":"
-        json += anonymous44(value_data_194)
+        json += anonymous44(value_data_196)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_236 = obj["page"]
-      if (value_page_236 !== undefined) {
+      const value_page_238 = obj["page"]
+      if (value_page_238 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_236)
+        json += anonymous21(value_page_238)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5432,52 +5444,52 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_243 = obj["index"]
-      if (value_index_243 !== undefined) {
+      const value_index_245 = obj["index"]
+      if (value_index_245 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_243)
+        json += asInteger(value_index_245)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_244 = obj["status"]
-      if (value_status_244 !== undefined) {
+      const value_status_246 = obj["status"]
+      if (value_status_246 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_244)
+        json += asInteger(value_status_246)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_245 = obj["etag"]
-      if (value_etag_245 !== undefined) {
+      const value_etag_247 = obj["etag"]
+      if (value_etag_247 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_245 !== 'string') {
-          if (value_etag_245 === null) {
+        if (typeof value_etag_247 !== 'string') {
+          if (value_etag_247 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_245 instanceof RegExp) {
-            json += asString(value_etag_245.source)
+          } else if (value_etag_247 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_247.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_247 instanceof RegExp) {
+            json += asString(value_etag_247.source)
           } else {
-            json += asString(value_etag_245.toString())
+            json += asString(value_etag_247.toString())
           }
         } else {
-          json += asString(value_etag_245)
+          json += asString(value_etag_247)
         }
         
       }
 
-      const value_body_246 = obj["body"]
-      if (value_body_246 !== undefined) {
+      const value_body_248 = obj["body"]
+      if (value_body_248 !== undefined) {
         json += ",\"body\":"
-        json += anonymous45(value_body_246)
+        json += anonymous45(value_body_248)
       }
 
-      const value_problem_247 = obj["problem"]
-      if (value_problem_247 !== undefined) {
+      const value_problem_249 = obj["problem"]
+      if (value_problem_249 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_247)
+        json += anonymous1(value_problem_249)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5519,32 +5531,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_240 = obj["outcome"]
-      if (value_outcome_240 !== undefined) {
+      const value_outcome_242 = obj["outcome"]
+      if (value_outcome_242 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_240 !== 'string') {
-          if (value_outcome_240 === null) {
+        if (typeof value_outcome_242 !== 'string') {
+          if (value_outcome_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_240 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_240.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_240 instanceof RegExp) {
-            json += asString(value_outcome_240.source)
+          } else if (value_outcome_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_242 instanceof RegExp) {
+            json += asString(value_outcome_242.source)
           } else {
-            json += asString(value_outcome_240.toString())
+            json += asString(value_outcome_242.toString())
           }
         } else {
-          json += asString(value_outcome_240)
+          json += asString(value_outcome_242)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_241 = obj["results"]
-      if (value_results_241 !== undefined) {
+      const value_results_243 = obj["results"]
+      if (value_results_243 !== undefined) {
         json += ",\"results\":"
-        json += anonymous49(value_results_241)
+        json += anonymous49(value_results_243)
       } else {
         throw new Error('"results" is required!')
       }
@@ -5563,40 +5575,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_277 = false
+        let addComma_279 = false
 
-          const value_source_278 = obj["source"]
-          if (value_source_278 !== undefined) {
-            json += addComma_277 ? ",\"source\":" : ((addComma_277 = true), "{\"source\":")
+          const value_source_280 = obj["source"]
+          if (value_source_280 !== undefined) {
+            json += addComma_279 ? ",\"source\":" : ((addComma_279 = true), "{\"source\":")
             
-          if (value_source_278 === null) {
+          if (value_source_280 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_278 === "string" ||
-            value_source_278 === null ||
-            value_source_278 instanceof Date ||
-            value_source_278 instanceof RegExp ||
+            typeof value_source_280 === "string" ||
+            value_source_280 === null ||
+            value_source_280 instanceof Date ||
+            value_source_280 instanceof RegExp ||
             (
-              typeof value_source_278 === "object" &&
-              typeof value_source_278.toString === "function" &&
-              value_source_278.toString !== Object.prototype.toString
+              typeof value_source_280 === "object" &&
+              typeof value_source_280.toString === "function" &&
+              value_source_280.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_278 !== 'string') {
-          if (value_source_278 === null) {
+        if (typeof value_source_280 !== 'string') {
+          if (value_source_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_278 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_278.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_278 instanceof RegExp) {
-            json += asString(value_source_278.source)
+          } else if (value_source_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_280 instanceof RegExp) {
+            json += asString(value_source_280.source)
           } else {
-            json += asString(value_source_278.toString())
+            json += asString(value_source_280.toString())
           }
         } else {
-          json += asString(value_source_278)
+          json += asString(value_source_280)
         }
         
           }
@@ -5605,38 +5617,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_279 = obj["medium"]
-          if (value_medium_279 !== undefined) {
-            json += addComma_277 ? ",\"medium\":" : ((addComma_277 = true), "{\"medium\":")
+          const value_medium_281 = obj["medium"]
+          if (value_medium_281 !== undefined) {
+            json += addComma_279 ? ",\"medium\":" : ((addComma_279 = true), "{\"medium\":")
             
-          if (value_medium_279 === null) {
+          if (value_medium_281 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_279 === "string" ||
-            value_medium_279 === null ||
-            value_medium_279 instanceof Date ||
-            value_medium_279 instanceof RegExp ||
+            typeof value_medium_281 === "string" ||
+            value_medium_281 === null ||
+            value_medium_281 instanceof Date ||
+            value_medium_281 instanceof RegExp ||
             (
-              typeof value_medium_279 === "object" &&
-              typeof value_medium_279.toString === "function" &&
-              value_medium_279.toString !== Object.prototype.toString
+              typeof value_medium_281 === "object" &&
+              typeof value_medium_281.toString === "function" &&
+              value_medium_281.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_279 !== 'string') {
-          if (value_medium_279 === null) {
+        if (typeof value_medium_281 !== 'string') {
+          if (value_medium_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_279 instanceof RegExp) {
-            json += asString(value_medium_279.source)
+          } else if (value_medium_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_281 instanceof RegExp) {
+            json += asString(value_medium_281.source)
           } else {
-            json += asString(value_medium_279.toString())
+            json += asString(value_medium_281.toString())
           }
         } else {
-          json += asString(value_medium_279)
+          json += asString(value_medium_281)
         }
         
           }
@@ -5645,38 +5657,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_280 = obj["campaign"]
-          if (value_campaign_280 !== undefined) {
-            json += addComma_277 ? ",\"campaign\":" : ((addComma_277 = true), "{\"campaign\":")
+          const value_campaign_282 = obj["campaign"]
+          if (value_campaign_282 !== undefined) {
+            json += addComma_279 ? ",\"campaign\":" : ((addComma_279 = true), "{\"campaign\":")
             
-          if (value_campaign_280 === null) {
+          if (value_campaign_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_280 === "string" ||
-            value_campaign_280 === null ||
-            value_campaign_280 instanceof Date ||
-            value_campaign_280 instanceof RegExp ||
+            typeof value_campaign_282 === "string" ||
+            value_campaign_282 === null ||
+            value_campaign_282 instanceof Date ||
+            value_campaign_282 instanceof RegExp ||
             (
-              typeof value_campaign_280 === "object" &&
-              typeof value_campaign_280.toString === "function" &&
-              value_campaign_280.toString !== Object.prototype.toString
+              typeof value_campaign_282 === "object" &&
+              typeof value_campaign_282.toString === "function" &&
+              value_campaign_282.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_280 !== 'string') {
-          if (value_campaign_280 === null) {
+        if (typeof value_campaign_282 !== 'string') {
+          if (value_campaign_282 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_280 instanceof RegExp) {
-            json += asString(value_campaign_280.source)
+          } else if (value_campaign_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_282 instanceof RegExp) {
+            json += asString(value_campaign_282.source)
           } else {
-            json += asString(value_campaign_280.toString())
+            json += asString(value_campaign_282.toString())
           }
         } else {
-          json += asString(value_campaign_280)
+          json += asString(value_campaign_282)
         }
         
           }
@@ -5685,38 +5697,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_281 = obj["term"]
-          if (value_term_281 !== undefined) {
-            json += addComma_277 ? ",\"term\":" : ((addComma_277 = true), "{\"term\":")
+          const value_term_283 = obj["term"]
+          if (value_term_283 !== undefined) {
+            json += addComma_279 ? ",\"term\":" : ((addComma_279 = true), "{\"term\":")
             
-          if (value_term_281 === null) {
+          if (value_term_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_281 === "string" ||
-            value_term_281 === null ||
-            value_term_281 instanceof Date ||
-            value_term_281 instanceof RegExp ||
+            typeof value_term_283 === "string" ||
+            value_term_283 === null ||
+            value_term_283 instanceof Date ||
+            value_term_283 instanceof RegExp ||
             (
-              typeof value_term_281 === "object" &&
-              typeof value_term_281.toString === "function" &&
-              value_term_281.toString !== Object.prototype.toString
+              typeof value_term_283 === "object" &&
+              typeof value_term_283.toString === "function" &&
+              value_term_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_281 !== 'string') {
-          if (value_term_281 === null) {
+        if (typeof value_term_283 !== 'string') {
+          if (value_term_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_281 instanceof RegExp) {
-            json += asString(value_term_281.source)
+          } else if (value_term_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_283 instanceof RegExp) {
+            json += asString(value_term_283.source)
           } else {
-            json += asString(value_term_281.toString())
+            json += asString(value_term_283.toString())
           }
         } else {
-          json += asString(value_term_281)
+          json += asString(value_term_283)
         }
         
           }
@@ -5725,38 +5737,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_282 = obj["content"]
-          if (value_content_282 !== undefined) {
-            json += addComma_277 ? ",\"content\":" : ((addComma_277 = true), "{\"content\":")
+          const value_content_284 = obj["content"]
+          if (value_content_284 !== undefined) {
+            json += addComma_279 ? ",\"content\":" : ((addComma_279 = true), "{\"content\":")
             
-          if (value_content_282 === null) {
+          if (value_content_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_282 === "string" ||
-            value_content_282 === null ||
-            value_content_282 instanceof Date ||
-            value_content_282 instanceof RegExp ||
+            typeof value_content_284 === "string" ||
+            value_content_284 === null ||
+            value_content_284 instanceof Date ||
+            value_content_284 instanceof RegExp ||
             (
-              typeof value_content_282 === "object" &&
-              typeof value_content_282.toString === "function" &&
-              value_content_282.toString !== Object.prototype.toString
+              typeof value_content_284 === "object" &&
+              typeof value_content_284.toString === "function" &&
+              value_content_284.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_282 !== 'string') {
-          if (value_content_282 === null) {
+        if (typeof value_content_284 !== 'string') {
+          if (value_content_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_282 instanceof RegExp) {
-            json += asString(value_content_282.source)
+          } else if (value_content_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_284 instanceof RegExp) {
+            json += asString(value_content_284.source)
           } else {
-            json += asString(value_content_282.toString())
+            json += asString(value_content_284.toString())
           }
         } else {
-          json += asString(value_content_282)
+          json += asString(value_content_284)
         }
         
           }
@@ -5764,7 +5776,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_277) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_279) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5781,44 +5793,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_287 = obj["amount"]
-      if (value_amount_287 !== undefined) {
+      const value_amount_289 = obj["amount"]
+      if (value_amount_289 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_287 !== 'string') {
-          if (value_amount_287 === null) {
+        if (typeof value_amount_289 !== 'string') {
+          if (value_amount_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_287 instanceof RegExp) {
-            json += asString(value_amount_287.source)
+          } else if (value_amount_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_289 instanceof RegExp) {
+            json += asString(value_amount_289.source)
           } else {
-            json += asString(value_amount_287.toString())
+            json += asString(value_amount_289.toString())
           }
         } else {
-          json += asString(value_amount_287)
+          json += asString(value_amount_289)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_288 = obj["currency"]
-      if (value_currency_288 !== undefined) {
+      const value_currency_290 = obj["currency"]
+      if (value_currency_290 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_288 !== 'string') {
-          if (value_currency_288 === null) {
+        if (typeof value_currency_290 !== 'string') {
+          if (value_currency_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_288 instanceof RegExp) {
-            json += asString(value_currency_288.source)
+          } else if (value_currency_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_290 instanceof RegExp) {
+            json += asString(value_currency_290.source)
           } else {
-            json += asString(value_currency_288.toString())
+            json += asString(value_currency_290.toString())
           }
         } else {
-          json += asString(value_currency_288)
+          json += asString(value_currency_290)
         }
         
       } else {
@@ -5839,40 +5851,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_290 = false
+        let addComma_292 = false
 
-          const value_street1_291 = obj["street1"]
-          if (value_street1_291 !== undefined) {
-            json += addComma_290 ? ",\"street1\":" : ((addComma_290 = true), "{\"street1\":")
+          const value_street1_293 = obj["street1"]
+          if (value_street1_293 !== undefined) {
+            json += addComma_292 ? ",\"street1\":" : ((addComma_292 = true), "{\"street1\":")
             
-          if (value_street1_291 === null) {
+          if (value_street1_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_291 === "string" ||
-            value_street1_291 === null ||
-            value_street1_291 instanceof Date ||
-            value_street1_291 instanceof RegExp ||
+            typeof value_street1_293 === "string" ||
+            value_street1_293 === null ||
+            value_street1_293 instanceof Date ||
+            value_street1_293 instanceof RegExp ||
             (
-              typeof value_street1_291 === "object" &&
-              typeof value_street1_291.toString === "function" &&
-              value_street1_291.toString !== Object.prototype.toString
+              typeof value_street1_293 === "object" &&
+              typeof value_street1_293.toString === "function" &&
+              value_street1_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_291 !== 'string') {
-          if (value_street1_291 === null) {
+        if (typeof value_street1_293 !== 'string') {
+          if (value_street1_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_291 instanceof RegExp) {
-            json += asString(value_street1_291.source)
+          } else if (value_street1_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_293 instanceof RegExp) {
+            json += asString(value_street1_293.source)
           } else {
-            json += asString(value_street1_291.toString())
+            json += asString(value_street1_293.toString())
           }
         } else {
-          json += asString(value_street1_291)
+          json += asString(value_street1_293)
         }
         
           }
@@ -5881,38 +5893,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_292 = obj["street2"]
-          if (value_street2_292 !== undefined) {
-            json += addComma_290 ? ",\"street2\":" : ((addComma_290 = true), "{\"street2\":")
+          const value_street2_294 = obj["street2"]
+          if (value_street2_294 !== undefined) {
+            json += addComma_292 ? ",\"street2\":" : ((addComma_292 = true), "{\"street2\":")
             
-          if (value_street2_292 === null) {
+          if (value_street2_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_292 === "string" ||
-            value_street2_292 === null ||
-            value_street2_292 instanceof Date ||
-            value_street2_292 instanceof RegExp ||
+            typeof value_street2_294 === "string" ||
+            value_street2_294 === null ||
+            value_street2_294 instanceof Date ||
+            value_street2_294 instanceof RegExp ||
             (
-              typeof value_street2_292 === "object" &&
-              typeof value_street2_292.toString === "function" &&
-              value_street2_292.toString !== Object.prototype.toString
+              typeof value_street2_294 === "object" &&
+              typeof value_street2_294.toString === "function" &&
+              value_street2_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_292 !== 'string') {
-          if (value_street2_292 === null) {
+        if (typeof value_street2_294 !== 'string') {
+          if (value_street2_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_292 instanceof RegExp) {
-            json += asString(value_street2_292.source)
+          } else if (value_street2_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_294 instanceof RegExp) {
+            json += asString(value_street2_294.source)
           } else {
-            json += asString(value_street2_292.toString())
+            json += asString(value_street2_294.toString())
           }
         } else {
-          json += asString(value_street2_292)
+          json += asString(value_street2_294)
         }
         
           }
@@ -5921,38 +5933,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_293 = obj["city"]
-          if (value_city_293 !== undefined) {
-            json += addComma_290 ? ",\"city\":" : ((addComma_290 = true), "{\"city\":")
+          const value_city_295 = obj["city"]
+          if (value_city_295 !== undefined) {
+            json += addComma_292 ? ",\"city\":" : ((addComma_292 = true), "{\"city\":")
             
-          if (value_city_293 === null) {
+          if (value_city_295 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_293 === "string" ||
-            value_city_293 === null ||
-            value_city_293 instanceof Date ||
-            value_city_293 instanceof RegExp ||
+            typeof value_city_295 === "string" ||
+            value_city_295 === null ||
+            value_city_295 instanceof Date ||
+            value_city_295 instanceof RegExp ||
             (
-              typeof value_city_293 === "object" &&
-              typeof value_city_293.toString === "function" &&
-              value_city_293.toString !== Object.prototype.toString
+              typeof value_city_295 === "object" &&
+              typeof value_city_295.toString === "function" &&
+              value_city_295.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_293 !== 'string') {
-          if (value_city_293 === null) {
+        if (typeof value_city_295 !== 'string') {
+          if (value_city_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_293 instanceof RegExp) {
-            json += asString(value_city_293.source)
+          } else if (value_city_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_295 instanceof RegExp) {
+            json += asString(value_city_295.source)
           } else {
-            json += asString(value_city_293.toString())
+            json += asString(value_city_295.toString())
           }
         } else {
-          json += asString(value_city_293)
+          json += asString(value_city_295)
         }
         
           }
@@ -5961,38 +5973,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_294 = obj["region"]
-          if (value_region_294 !== undefined) {
-            json += addComma_290 ? ",\"region\":" : ((addComma_290 = true), "{\"region\":")
+          const value_region_296 = obj["region"]
+          if (value_region_296 !== undefined) {
+            json += addComma_292 ? ",\"region\":" : ((addComma_292 = true), "{\"region\":")
             
-          if (value_region_294 === null) {
+          if (value_region_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_294 === "string" ||
-            value_region_294 === null ||
-            value_region_294 instanceof Date ||
-            value_region_294 instanceof RegExp ||
+            typeof value_region_296 === "string" ||
+            value_region_296 === null ||
+            value_region_296 instanceof Date ||
+            value_region_296 instanceof RegExp ||
             (
-              typeof value_region_294 === "object" &&
-              typeof value_region_294.toString === "function" &&
-              value_region_294.toString !== Object.prototype.toString
+              typeof value_region_296 === "object" &&
+              typeof value_region_296.toString === "function" &&
+              value_region_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_294 !== 'string') {
-          if (value_region_294 === null) {
+        if (typeof value_region_296 !== 'string') {
+          if (value_region_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_294 instanceof RegExp) {
-            json += asString(value_region_294.source)
+          } else if (value_region_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_296 instanceof RegExp) {
+            json += asString(value_region_296.source)
           } else {
-            json += asString(value_region_294.toString())
+            json += asString(value_region_296.toString())
           }
         } else {
-          json += asString(value_region_294)
+          json += asString(value_region_296)
         }
         
           }
@@ -6001,38 +6013,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_295 = obj["postalCode"]
-          if (value_postalCode_295 !== undefined) {
-            json += addComma_290 ? ",\"postalCode\":" : ((addComma_290 = true), "{\"postalCode\":")
+          const value_postalCode_297 = obj["postalCode"]
+          if (value_postalCode_297 !== undefined) {
+            json += addComma_292 ? ",\"postalCode\":" : ((addComma_292 = true), "{\"postalCode\":")
             
-          if (value_postalCode_295 === null) {
+          if (value_postalCode_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_295 === "string" ||
-            value_postalCode_295 === null ||
-            value_postalCode_295 instanceof Date ||
-            value_postalCode_295 instanceof RegExp ||
+            typeof value_postalCode_297 === "string" ||
+            value_postalCode_297 === null ||
+            value_postalCode_297 instanceof Date ||
+            value_postalCode_297 instanceof RegExp ||
             (
-              typeof value_postalCode_295 === "object" &&
-              typeof value_postalCode_295.toString === "function" &&
-              value_postalCode_295.toString !== Object.prototype.toString
+              typeof value_postalCode_297 === "object" &&
+              typeof value_postalCode_297.toString === "function" &&
+              value_postalCode_297.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_295 !== 'string') {
-          if (value_postalCode_295 === null) {
+        if (typeof value_postalCode_297 !== 'string') {
+          if (value_postalCode_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_295 instanceof RegExp) {
-            json += asString(value_postalCode_295.source)
+          } else if (value_postalCode_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_297 instanceof RegExp) {
+            json += asString(value_postalCode_297.source)
           } else {
-            json += asString(value_postalCode_295.toString())
+            json += asString(value_postalCode_297.toString())
           }
         } else {
-          json += asString(value_postalCode_295)
+          json += asString(value_postalCode_297)
         }
         
           }
@@ -6041,38 +6053,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_296 = obj["countryCode"]
-          if (value_countryCode_296 !== undefined) {
-            json += addComma_290 ? ",\"countryCode\":" : ((addComma_290 = true), "{\"countryCode\":")
+          const value_countryCode_298 = obj["countryCode"]
+          if (value_countryCode_298 !== undefined) {
+            json += addComma_292 ? ",\"countryCode\":" : ((addComma_292 = true), "{\"countryCode\":")
             
-          if (value_countryCode_296 === null) {
+          if (value_countryCode_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_296 === "string" ||
-            value_countryCode_296 === null ||
-            value_countryCode_296 instanceof Date ||
-            value_countryCode_296 instanceof RegExp ||
+            typeof value_countryCode_298 === "string" ||
+            value_countryCode_298 === null ||
+            value_countryCode_298 instanceof Date ||
+            value_countryCode_298 instanceof RegExp ||
             (
-              typeof value_countryCode_296 === "object" &&
-              typeof value_countryCode_296.toString === "function" &&
-              value_countryCode_296.toString !== Object.prototype.toString
+              typeof value_countryCode_298 === "object" &&
+              typeof value_countryCode_298.toString === "function" &&
+              value_countryCode_298.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_296 !== 'string') {
-          if (value_countryCode_296 === null) {
+        if (typeof value_countryCode_298 !== 'string') {
+          if (value_countryCode_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_296 instanceof RegExp) {
-            json += asString(value_countryCode_296.source)
+          } else if (value_countryCode_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_298 instanceof RegExp) {
+            json += asString(value_countryCode_298.source)
           } else {
-            json += asString(value_countryCode_296.toString())
+            json += asString(value_countryCode_298.toString())
           }
         } else {
-          json += asString(value_countryCode_296)
+          json += asString(value_countryCode_298)
         }
         
           }
@@ -6080,7 +6092,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_290) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_292) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6097,88 +6109,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_252 = obj["id"]
-      if (value_id_252 !== undefined) {
+      const value_id_254 = obj["id"]
+      if (value_id_254 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_252 !== 'string') {
-          if (value_id_252 === null) {
+        if (typeof value_id_254 !== 'string') {
+          if (value_id_254 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_252 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_252.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_252 instanceof RegExp) {
-            json += asString(value_id_252.source)
+          } else if (value_id_254 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_254.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_254 instanceof RegExp) {
+            json += asString(value_id_254.source)
           } else {
-            json += asString(value_id_252.toString())
+            json += asString(value_id_254.toString())
           }
         } else {
-          json += asString(value_id_252)
+          json += asString(value_id_254)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_253 = obj["version"]
-      if (value_version_253 !== undefined) {
+      const value_version_255 = obj["version"]
+      if (value_version_255 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_253)
+        json += asInteger(value_version_255)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_254 = obj["createdAt"]
-      if (value_createdAt_254 !== undefined) {
+      const value_createdAt_256 = obj["createdAt"]
+      if (value_createdAt_256 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_254)
+        json += asDateTime(value_createdAt_256)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_255 = obj["createdBy"]
-      if (value_createdBy_255 !== undefined) {
+      const value_createdBy_257 = obj["createdBy"]
+      if (value_createdBy_257 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_255)
+        json += anonymous23(value_createdBy_257)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_256 = obj["updatedAt"]
-      if (value_updatedAt_256 !== undefined) {
+      const value_updatedAt_258 = obj["updatedAt"]
+      if (value_updatedAt_258 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_256)
+        json += asDateTime(value_updatedAt_258)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_257 = obj["updatedBy"]
-      if (value_updatedBy_257 !== undefined) {
+      const value_updatedBy_259 = obj["updatedBy"]
+      if (value_updatedBy_259 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_257)
+        json += anonymous23(value_updatedBy_259)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_258 = obj["deletedAt"]
-      if (value_deletedAt_258 !== undefined) {
+      const value_deletedAt_260 = obj["deletedAt"]
+      if (value_deletedAt_260 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_258 === null) {
+          if (value_deletedAt_260 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_258 === "string" ||
-            value_deletedAt_258 === null ||
-            value_deletedAt_258 instanceof Date ||
-            value_deletedAt_258 instanceof RegExp ||
+            typeof value_deletedAt_260 === "string" ||
+            value_deletedAt_260 === null ||
+            value_deletedAt_260 instanceof Date ||
+            value_deletedAt_260 instanceof RegExp ||
             (
-              typeof value_deletedAt_258 === "object" &&
-              typeof value_deletedAt_258.toString === "function" &&
-              value_deletedAt_258.toString !== Object.prototype.toString
+              typeof value_deletedAt_260 === "object" &&
+              typeof value_deletedAt_260.toString === "function" &&
+              value_deletedAt_260.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_258)
+            json += asDateTime(value_deletedAt_260)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6187,60 +6199,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_259 = obj["ownerId"]
-      if (value_ownerId_259 !== undefined) {
+      const value_ownerId_261 = obj["ownerId"]
+      if (value_ownerId_261 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_259 !== 'string') {
-          if (value_ownerId_259 === null) {
+        if (typeof value_ownerId_261 !== 'string') {
+          if (value_ownerId_261 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_259 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_259.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_259 instanceof RegExp) {
-            json += asString(value_ownerId_259.source)
+          } else if (value_ownerId_261 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_261.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_261 instanceof RegExp) {
+            json += asString(value_ownerId_261.source)
           } else {
-            json += asString(value_ownerId_259.toString())
+            json += asString(value_ownerId_261.toString())
           }
         } else {
-          json += asString(value_ownerId_259)
+          json += asString(value_ownerId_261)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_260 = obj["teamId"]
-      if (value_teamId_260 !== undefined) {
+      const value_teamId_262 = obj["teamId"]
+      if (value_teamId_262 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_260 === null) {
+          if (value_teamId_262 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_260 === "string" ||
-            value_teamId_260 === null ||
-            value_teamId_260 instanceof Date ||
-            value_teamId_260 instanceof RegExp ||
+            typeof value_teamId_262 === "string" ||
+            value_teamId_262 === null ||
+            value_teamId_262 instanceof Date ||
+            value_teamId_262 instanceof RegExp ||
             (
-              typeof value_teamId_260 === "object" &&
-              typeof value_teamId_260.toString === "function" &&
-              value_teamId_260.toString !== Object.prototype.toString
+              typeof value_teamId_262 === "object" &&
+              typeof value_teamId_262.toString === "function" &&
+              value_teamId_262.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_260 !== 'string') {
-          if (value_teamId_260 === null) {
+        if (typeof value_teamId_262 !== 'string') {
+          if (value_teamId_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_260 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_260.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_260 instanceof RegExp) {
-            json += asString(value_teamId_260.source)
+          } else if (value_teamId_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_262 instanceof RegExp) {
+            json += asString(value_teamId_262.source)
           } else {
-            json += asString(value_teamId_260.toString())
+            json += asString(value_teamId_262.toString())
           }
         } else {
-          json += asString(value_teamId_260)
+          json += asString(value_teamId_262)
         }
         
           }
@@ -6251,54 +6263,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_261 = obj["tags"]
-      if (value_tags_261 !== undefined) {
+      const value_tags_263 = obj["tags"]
+      if (value_tags_263 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_261)
+        json += anonymous27(value_tags_263)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_262 = obj["customFields"]
-      if (value_customFields_262 !== undefined) {
+      const value_customFields_264 = obj["customFields"]
+      if (value_customFields_264 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_262)
+        json += JSON.stringify(value_customFields_264)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_263 = obj["firstName"]
-      if (value_firstName_263 !== undefined) {
+      const value_firstName_265 = obj["firstName"]
+      if (value_firstName_265 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_263 === null) {
+          if (value_firstName_265 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_263 === "string" ||
-            value_firstName_263 === null ||
-            value_firstName_263 instanceof Date ||
-            value_firstName_263 instanceof RegExp ||
+            typeof value_firstName_265 === "string" ||
+            value_firstName_265 === null ||
+            value_firstName_265 instanceof Date ||
+            value_firstName_265 instanceof RegExp ||
             (
-              typeof value_firstName_263 === "object" &&
-              typeof value_firstName_263.toString === "function" &&
-              value_firstName_263.toString !== Object.prototype.toString
+              typeof value_firstName_265 === "object" &&
+              typeof value_firstName_265.toString === "function" &&
+              value_firstName_265.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_263 !== 'string') {
-          if (value_firstName_263 === null) {
+        if (typeof value_firstName_265 !== 'string') {
+          if (value_firstName_265 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_263 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_263.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_263 instanceof RegExp) {
-            json += asString(value_firstName_263.source)
+          } else if (value_firstName_265 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_265.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_265 instanceof RegExp) {
+            json += asString(value_firstName_265.source)
           } else {
-            json += asString(value_firstName_263.toString())
+            json += asString(value_firstName_265.toString())
           }
         } else {
-          json += asString(value_firstName_263)
+          json += asString(value_firstName_265)
         }
         
           }
@@ -6309,38 +6321,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_264 = obj["lastName"]
-      if (value_lastName_264 !== undefined) {
+      const value_lastName_266 = obj["lastName"]
+      if (value_lastName_266 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_264 === null) {
+          if (value_lastName_266 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_264 === "string" ||
-            value_lastName_264 === null ||
-            value_lastName_264 instanceof Date ||
-            value_lastName_264 instanceof RegExp ||
+            typeof value_lastName_266 === "string" ||
+            value_lastName_266 === null ||
+            value_lastName_266 instanceof Date ||
+            value_lastName_266 instanceof RegExp ||
             (
-              typeof value_lastName_264 === "object" &&
-              typeof value_lastName_264.toString === "function" &&
-              value_lastName_264.toString !== Object.prototype.toString
+              typeof value_lastName_266 === "object" &&
+              typeof value_lastName_266.toString === "function" &&
+              value_lastName_266.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_264 !== 'string') {
-          if (value_lastName_264 === null) {
+        if (typeof value_lastName_266 !== 'string') {
+          if (value_lastName_266 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_264 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_264.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_264 instanceof RegExp) {
-            json += asString(value_lastName_264.source)
+          } else if (value_lastName_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_266 instanceof RegExp) {
+            json += asString(value_lastName_266.source)
           } else {
-            json += asString(value_lastName_264.toString())
+            json += asString(value_lastName_266.toString())
           }
         } else {
-          json += asString(value_lastName_264)
+          json += asString(value_lastName_266)
         }
         
           }
@@ -6351,38 +6363,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_265 = obj["companyName"]
-      if (value_companyName_265 !== undefined) {
+      const value_companyName_267 = obj["companyName"]
+      if (value_companyName_267 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_265 === null) {
+          if (value_companyName_267 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_265 === "string" ||
-            value_companyName_265 === null ||
-            value_companyName_265 instanceof Date ||
-            value_companyName_265 instanceof RegExp ||
+            typeof value_companyName_267 === "string" ||
+            value_companyName_267 === null ||
+            value_companyName_267 instanceof Date ||
+            value_companyName_267 instanceof RegExp ||
             (
-              typeof value_companyName_265 === "object" &&
-              typeof value_companyName_265.toString === "function" &&
-              value_companyName_265.toString !== Object.prototype.toString
+              typeof value_companyName_267 === "object" &&
+              typeof value_companyName_267.toString === "function" &&
+              value_companyName_267.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_265 !== 'string') {
-          if (value_companyName_265 === null) {
+        if (typeof value_companyName_267 !== 'string') {
+          if (value_companyName_267 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_265 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_265.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_265 instanceof RegExp) {
-            json += asString(value_companyName_265.source)
+          } else if (value_companyName_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_267 instanceof RegExp) {
+            json += asString(value_companyName_267.source)
           } else {
-            json += asString(value_companyName_265.toString())
+            json += asString(value_companyName_267.toString())
           }
         } else {
-          json += asString(value_companyName_265)
+          json += asString(value_companyName_267)
         }
         
           }
@@ -6393,38 +6405,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_266 = obj["title"]
-      if (value_title_266 !== undefined) {
+      const value_title_268 = obj["title"]
+      if (value_title_268 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_266 === null) {
+          if (value_title_268 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_266 === "string" ||
-            value_title_266 === null ||
-            value_title_266 instanceof Date ||
-            value_title_266 instanceof RegExp ||
+            typeof value_title_268 === "string" ||
+            value_title_268 === null ||
+            value_title_268 instanceof Date ||
+            value_title_268 instanceof RegExp ||
             (
-              typeof value_title_266 === "object" &&
-              typeof value_title_266.toString === "function" &&
-              value_title_266.toString !== Object.prototype.toString
+              typeof value_title_268 === "object" &&
+              typeof value_title_268.toString === "function" &&
+              value_title_268.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_266 !== 'string') {
-          if (value_title_266 === null) {
+        if (typeof value_title_268 !== 'string') {
+          if (value_title_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_266 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_266.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_266 instanceof RegExp) {
-            json += asString(value_title_266.source)
+          } else if (value_title_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_268 instanceof RegExp) {
+            json += asString(value_title_268.source)
           } else {
-            json += asString(value_title_266.toString())
+            json += asString(value_title_268.toString())
           }
         } else {
-          json += asString(value_title_266)
+          json += asString(value_title_268)
         }
         
           }
@@ -6435,38 +6447,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_267 = obj["email"]
-      if (value_email_267 !== undefined) {
+      const value_email_269 = obj["email"]
+      if (value_email_269 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_267 === null) {
+          if (value_email_269 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_267 === "string" ||
-            value_email_267 === null ||
-            value_email_267 instanceof Date ||
-            value_email_267 instanceof RegExp ||
+            typeof value_email_269 === "string" ||
+            value_email_269 === null ||
+            value_email_269 instanceof Date ||
+            value_email_269 instanceof RegExp ||
             (
-              typeof value_email_267 === "object" &&
-              typeof value_email_267.toString === "function" &&
-              value_email_267.toString !== Object.prototype.toString
+              typeof value_email_269 === "object" &&
+              typeof value_email_269.toString === "function" &&
+              value_email_269.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_267 !== 'string') {
-          if (value_email_267 === null) {
+        if (typeof value_email_269 !== 'string') {
+          if (value_email_269 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_267 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_267.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_267 instanceof RegExp) {
-            json += asString(value_email_267.source)
+          } else if (value_email_269 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_269.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_269 instanceof RegExp) {
+            json += asString(value_email_269.source)
           } else {
-            json += asString(value_email_267.toString())
+            json += asString(value_email_269.toString())
           }
         } else {
-          json += asString(value_email_267)
+          json += asString(value_email_269)
         }
         
           }
@@ -6477,38 +6489,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_268 = obj["phone"]
-      if (value_phone_268 !== undefined) {
+      const value_phone_270 = obj["phone"]
+      if (value_phone_270 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_268 === null) {
+          if (value_phone_270 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_268 === "string" ||
-            value_phone_268 === null ||
-            value_phone_268 instanceof Date ||
-            value_phone_268 instanceof RegExp ||
+            typeof value_phone_270 === "string" ||
+            value_phone_270 === null ||
+            value_phone_270 instanceof Date ||
+            value_phone_270 instanceof RegExp ||
             (
-              typeof value_phone_268 === "object" &&
-              typeof value_phone_268.toString === "function" &&
-              value_phone_268.toString !== Object.prototype.toString
+              typeof value_phone_270 === "object" &&
+              typeof value_phone_270.toString === "function" &&
+              value_phone_270.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_268 !== 'string') {
-          if (value_phone_268 === null) {
+        if (typeof value_phone_270 !== 'string') {
+          if (value_phone_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_268 instanceof RegExp) {
-            json += asString(value_phone_268.source)
+          } else if (value_phone_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_270 instanceof RegExp) {
+            json += asString(value_phone_270.source)
           } else {
-            json += asString(value_phone_268.toString())
+            json += asString(value_phone_270.toString())
           }
         } else {
-          json += asString(value_phone_268)
+          json += asString(value_phone_270)
         }
         
           }
@@ -6519,38 +6531,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_269 = obj["mobilePhone"]
-      if (value_mobilePhone_269 !== undefined) {
+      const value_mobilePhone_271 = obj["mobilePhone"]
+      if (value_mobilePhone_271 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_269 === null) {
+          if (value_mobilePhone_271 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_269 === "string" ||
-            value_mobilePhone_269 === null ||
-            value_mobilePhone_269 instanceof Date ||
-            value_mobilePhone_269 instanceof RegExp ||
+            typeof value_mobilePhone_271 === "string" ||
+            value_mobilePhone_271 === null ||
+            value_mobilePhone_271 instanceof Date ||
+            value_mobilePhone_271 instanceof RegExp ||
             (
-              typeof value_mobilePhone_269 === "object" &&
-              typeof value_mobilePhone_269.toString === "function" &&
-              value_mobilePhone_269.toString !== Object.prototype.toString
+              typeof value_mobilePhone_271 === "object" &&
+              typeof value_mobilePhone_271.toString === "function" &&
+              value_mobilePhone_271.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_269 !== 'string') {
-          if (value_mobilePhone_269 === null) {
+        if (typeof value_mobilePhone_271 !== 'string') {
+          if (value_mobilePhone_271 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_269 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_269.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_269 instanceof RegExp) {
-            json += asString(value_mobilePhone_269.source)
+          } else if (value_mobilePhone_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_271 instanceof RegExp) {
+            json += asString(value_mobilePhone_271.source)
           } else {
-            json += asString(value_mobilePhone_269.toString())
+            json += asString(value_mobilePhone_271.toString())
           }
         } else {
-          json += asString(value_mobilePhone_269)
+          json += asString(value_mobilePhone_271)
         }
         
           }
@@ -6561,38 +6573,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_270 = obj["website"]
-      if (value_website_270 !== undefined) {
+      const value_website_272 = obj["website"]
+      if (value_website_272 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_270 === null) {
+          if (value_website_272 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_270 === "string" ||
-            value_website_270 === null ||
-            value_website_270 instanceof Date ||
-            value_website_270 instanceof RegExp ||
+            typeof value_website_272 === "string" ||
+            value_website_272 === null ||
+            value_website_272 instanceof Date ||
+            value_website_272 instanceof RegExp ||
             (
-              typeof value_website_270 === "object" &&
-              typeof value_website_270.toString === "function" &&
-              value_website_270.toString !== Object.prototype.toString
+              typeof value_website_272 === "object" &&
+              typeof value_website_272.toString === "function" &&
+              value_website_272.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_270 !== 'string') {
-          if (value_website_270 === null) {
+        if (typeof value_website_272 !== 'string') {
+          if (value_website_272 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_270 instanceof RegExp) {
-            json += asString(value_website_270.source)
+          } else if (value_website_272 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_272.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_272 instanceof RegExp) {
+            json += asString(value_website_272.source)
           } else {
-            json += asString(value_website_270.toString())
+            json += asString(value_website_272.toString())
           }
         } else {
-          json += asString(value_website_270)
+          json += asString(value_website_272)
         }
         
           }
@@ -6603,38 +6615,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_271 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_271 !== undefined) {
+      const value_unqualifiedReason_273 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_273 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_271 === null) {
+          if (value_unqualifiedReason_273 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_271 === "string" ||
-            value_unqualifiedReason_271 === null ||
-            value_unqualifiedReason_271 instanceof Date ||
-            value_unqualifiedReason_271 instanceof RegExp ||
+            typeof value_unqualifiedReason_273 === "string" ||
+            value_unqualifiedReason_273 === null ||
+            value_unqualifiedReason_273 instanceof Date ||
+            value_unqualifiedReason_273 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_271 === "object" &&
-              typeof value_unqualifiedReason_271.toString === "function" &&
-              value_unqualifiedReason_271.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_273 === "object" &&
+              typeof value_unqualifiedReason_273.toString === "function" &&
+              value_unqualifiedReason_273.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_271 !== 'string') {
-          if (value_unqualifiedReason_271 === null) {
+        if (typeof value_unqualifiedReason_273 !== 'string') {
+          if (value_unqualifiedReason_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_271 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_271.source)
+          } else if (value_unqualifiedReason_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_273 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_273.source)
           } else {
-            json += asString(value_unqualifiedReason_271.toString())
+            json += asString(value_unqualifiedReason_273.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_271)
+          json += asString(value_unqualifiedReason_273)
         }
         
           }
@@ -6645,38 +6657,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_272 = obj["rating"]
-      if (value_rating_272 !== undefined) {
+      const value_rating_274 = obj["rating"]
+      if (value_rating_274 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_272 === null) {
+          if (value_rating_274 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_272 === "string" ||
-            value_rating_272 === null ||
-            value_rating_272 instanceof Date ||
-            value_rating_272 instanceof RegExp ||
+            typeof value_rating_274 === "string" ||
+            value_rating_274 === null ||
+            value_rating_274 instanceof Date ||
+            value_rating_274 instanceof RegExp ||
             (
-              typeof value_rating_272 === "object" &&
-              typeof value_rating_272.toString === "function" &&
-              value_rating_272.toString !== Object.prototype.toString
+              typeof value_rating_274 === "object" &&
+              typeof value_rating_274.toString === "function" &&
+              value_rating_274.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_272 !== 'string') {
-          if (value_rating_272 === null) {
+        if (typeof value_rating_274 !== 'string') {
+          if (value_rating_274 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_272 instanceof RegExp) {
-            json += asString(value_rating_272.source)
+          } else if (value_rating_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_274 instanceof RegExp) {
+            json += asString(value_rating_274.source)
           } else {
-            json += asString(value_rating_272.toString())
+            json += asString(value_rating_274.toString())
           }
         } else {
-          json += asString(value_rating_272)
+          json += asString(value_rating_274)
         }
         
           }
@@ -6687,16 +6699,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_273 = obj["score"]
-      if (value_score_273 !== undefined) {
+      const value_score_275 = obj["score"]
+      if (value_score_275 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_273 === null) {
+          if (value_score_275 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_273) || value_score_273 === null) {
-            json += asInteger(value_score_273)
+          else if(Number.isInteger(value_score_275) || value_score_275 === null) {
+            json += asInteger(value_score_275)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -6705,38 +6717,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_274 = obj["source"]
-      if (value_source_274 !== undefined) {
+      const value_source_276 = obj["source"]
+      if (value_source_276 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_274 === null) {
+          if (value_source_276 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_274 === "string" ||
-            value_source_274 === null ||
-            value_source_274 instanceof Date ||
-            value_source_274 instanceof RegExp ||
+            typeof value_source_276 === "string" ||
+            value_source_276 === null ||
+            value_source_276 instanceof Date ||
+            value_source_276 instanceof RegExp ||
             (
-              typeof value_source_274 === "object" &&
-              typeof value_source_274.toString === "function" &&
-              value_source_274.toString !== Object.prototype.toString
+              typeof value_source_276 === "object" &&
+              typeof value_source_276.toString === "function" &&
+              value_source_276.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_274 !== 'string') {
-          if (value_source_274 === null) {
+        if (typeof value_source_276 !== 'string') {
+          if (value_source_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_274 instanceof RegExp) {
-            json += asString(value_source_274.source)
+          } else if (value_source_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_276 instanceof RegExp) {
+            json += asString(value_source_276.source)
           } else {
-            json += asString(value_source_274.toString())
+            json += asString(value_source_276.toString())
           }
         } else {
-          json += asString(value_source_274)
+          json += asString(value_source_276)
         }
         
           }
@@ -6747,38 +6759,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_275 = obj["sourceDetail"]
-      if (value_sourceDetail_275 !== undefined) {
+      const value_sourceDetail_277 = obj["sourceDetail"]
+      if (value_sourceDetail_277 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_275 === null) {
+          if (value_sourceDetail_277 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_275 === "string" ||
-            value_sourceDetail_275 === null ||
-            value_sourceDetail_275 instanceof Date ||
-            value_sourceDetail_275 instanceof RegExp ||
+            typeof value_sourceDetail_277 === "string" ||
+            value_sourceDetail_277 === null ||
+            value_sourceDetail_277 instanceof Date ||
+            value_sourceDetail_277 instanceof RegExp ||
             (
-              typeof value_sourceDetail_275 === "object" &&
-              typeof value_sourceDetail_275.toString === "function" &&
-              value_sourceDetail_275.toString !== Object.prototype.toString
+              typeof value_sourceDetail_277 === "object" &&
+              typeof value_sourceDetail_277.toString === "function" &&
+              value_sourceDetail_277.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_275 !== 'string') {
-          if (value_sourceDetail_275 === null) {
+        if (typeof value_sourceDetail_277 !== 'string') {
+          if (value_sourceDetail_277 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_275 instanceof RegExp) {
-            json += asString(value_sourceDetail_275.source)
+          } else if (value_sourceDetail_277 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_277.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_277 instanceof RegExp) {
+            json += asString(value_sourceDetail_277.source)
           } else {
-            json += asString(value_sourceDetail_275.toString())
+            json += asString(value_sourceDetail_277.toString())
           }
         } else {
-          json += asString(value_sourceDetail_275)
+          json += asString(value_sourceDetail_277)
         }
         
           }
@@ -6789,16 +6801,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_276 = obj["utm"]
-      if (value_utm_276 !== undefined) {
+      const value_utm_278 = obj["utm"]
+      if (value_utm_278 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_276 === null) {
+          if (value_utm_278 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_276 === "object" && !Array.isArray(value_utm_276)) || value_utm_276 === null) {
-            json += anonymous54(value_utm_276)
+          else if((typeof value_utm_278 === "object" && !Array.isArray(value_utm_278)) || value_utm_278 === null) {
+            json += anonymous54(value_utm_278)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -6807,38 +6819,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_283 = obj["industry"]
-      if (value_industry_283 !== undefined) {
+      const value_industry_285 = obj["industry"]
+      if (value_industry_285 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_283 === null) {
+          if (value_industry_285 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_283 === "string" ||
-            value_industry_283 === null ||
-            value_industry_283 instanceof Date ||
-            value_industry_283 instanceof RegExp ||
+            typeof value_industry_285 === "string" ||
+            value_industry_285 === null ||
+            value_industry_285 instanceof Date ||
+            value_industry_285 instanceof RegExp ||
             (
-              typeof value_industry_283 === "object" &&
-              typeof value_industry_283.toString === "function" &&
-              value_industry_283.toString !== Object.prototype.toString
+              typeof value_industry_285 === "object" &&
+              typeof value_industry_285.toString === "function" &&
+              value_industry_285.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_283 !== 'string') {
-          if (value_industry_283 === null) {
+        if (typeof value_industry_285 !== 'string') {
+          if (value_industry_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_283 instanceof RegExp) {
-            json += asString(value_industry_283.source)
+          } else if (value_industry_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_285 instanceof RegExp) {
+            json += asString(value_industry_285.source)
           } else {
-            json += asString(value_industry_283.toString())
+            json += asString(value_industry_285.toString())
           }
         } else {
-          json += asString(value_industry_283)
+          json += asString(value_industry_285)
         }
         
           }
@@ -6849,16 +6861,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_284 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_284 !== undefined) {
+      const value_numberOfEmployees_286 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_286 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_284 === null) {
+          if (value_numberOfEmployees_286 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_284) || value_numberOfEmployees_284 === null) {
-            json += asInteger(value_numberOfEmployees_284)
+          else if(Number.isInteger(value_numberOfEmployees_286) || value_numberOfEmployees_286 === null) {
+            json += asInteger(value_numberOfEmployees_286)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -6867,16 +6879,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_285 = obj["annualRevenue"]
-      if (value_annualRevenue_285 !== undefined) {
+      const value_annualRevenue_287 = obj["annualRevenue"]
+      if (value_annualRevenue_287 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_285 === null) {
+          if (value_annualRevenue_287 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_285 === "object" && !Array.isArray(value_annualRevenue_285)) || value_annualRevenue_285 === null) {
-            json += anonymous55(value_annualRevenue_285)
+          else if((typeof value_annualRevenue_287 === "object" && !Array.isArray(value_annualRevenue_287)) || value_annualRevenue_287 === null) {
+            json += anonymous55(value_annualRevenue_287)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6885,16 +6897,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_289 = obj["address"]
-      if (value_address_289 !== undefined) {
+      const value_address_291 = obj["address"]
+      if (value_address_291 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_289 === null) {
+          if (value_address_291 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_289 === "object" && !Array.isArray(value_address_289)) || value_address_289 === null) {
-            json += anonymous56(value_address_289)
+          else if((typeof value_address_291 === "object" && !Array.isArray(value_address_291)) || value_address_291 === null) {
+            json += anonymous56(value_address_291)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6903,38 +6915,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_297 = obj["description"]
-      if (value_description_297 !== undefined) {
+      const value_description_299 = obj["description"]
+      if (value_description_299 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_297 === null) {
+          if (value_description_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_297 === "string" ||
-            value_description_297 === null ||
-            value_description_297 instanceof Date ||
-            value_description_297 instanceof RegExp ||
+            typeof value_description_299 === "string" ||
+            value_description_299 === null ||
+            value_description_299 instanceof Date ||
+            value_description_299 instanceof RegExp ||
             (
-              typeof value_description_297 === "object" &&
-              typeof value_description_297.toString === "function" &&
-              value_description_297.toString !== Object.prototype.toString
+              typeof value_description_299 === "object" &&
+              typeof value_description_299.toString === "function" &&
+              value_description_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_297 !== 'string') {
-          if (value_description_297 === null) {
+        if (typeof value_description_299 !== 'string') {
+          if (value_description_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_297 instanceof RegExp) {
-            json += asString(value_description_297.source)
+          } else if (value_description_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_299 instanceof RegExp) {
+            json += asString(value_description_299.source)
           } else {
-            json += asString(value_description_297.toString())
+            json += asString(value_description_299.toString())
           }
         } else {
-          json += asString(value_description_297)
+          json += asString(value_description_299)
         }
         
           }
@@ -6945,86 +6957,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_298 = obj["doNotCall"]
-      if (value_doNotCall_298 !== undefined) {
+      const value_doNotCall_300 = obj["doNotCall"]
+      if (value_doNotCall_300 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_298)
+        json += asBoolean(value_doNotCall_300)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_299 = obj["emailOptOut"]
-      if (value_emailOptOut_299 !== undefined) {
+      const value_emailOptOut_301 = obj["emailOptOut"]
+      if (value_emailOptOut_301 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_299)
+        json += asBoolean(value_emailOptOut_301)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_300 = obj["name"]
-      if (value_name_300 !== undefined) {
+      const value_name_302 = obj["name"]
+      if (value_name_302 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_300 !== 'string') {
-          if (value_name_300 === null) {
+        if (typeof value_name_302 !== 'string') {
+          if (value_name_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_300 instanceof RegExp) {
-            json += asString(value_name_300.source)
+          } else if (value_name_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_302 instanceof RegExp) {
+            json += asString(value_name_302.source)
           } else {
-            json += asString(value_name_300.toString())
+            json += asString(value_name_302.toString())
           }
         } else {
-          json += asString(value_name_300)
+          json += asString(value_name_302)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_301 = obj["status"]
-      if (value_status_301 !== undefined) {
+      const value_status_303 = obj["status"]
+      if (value_status_303 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_301 !== 'string') {
-          if (value_status_301 === null) {
+        if (typeof value_status_303 !== 'string') {
+          if (value_status_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_301 instanceof RegExp) {
-            json += asString(value_status_301.source)
+          } else if (value_status_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_303 instanceof RegExp) {
+            json += asString(value_status_303.source)
           } else {
-            json += asString(value_status_301.toString())
+            json += asString(value_status_303.toString())
           }
         } else {
-          json += asString(value_status_301)
+          json += asString(value_status_303)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_302 = obj["convertedAt"]
-      if (value_convertedAt_302 !== undefined) {
+      const value_convertedAt_304 = obj["convertedAt"]
+      if (value_convertedAt_304 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_302 === null) {
+          if (value_convertedAt_304 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_302 === "string" ||
-            value_convertedAt_302 === null ||
-            value_convertedAt_302 instanceof Date ||
-            value_convertedAt_302 instanceof RegExp ||
+            typeof value_convertedAt_304 === "string" ||
+            value_convertedAt_304 === null ||
+            value_convertedAt_304 instanceof Date ||
+            value_convertedAt_304 instanceof RegExp ||
             (
-              typeof value_convertedAt_302 === "object" &&
-              typeof value_convertedAt_302.toString === "function" &&
-              value_convertedAt_302.toString !== Object.prototype.toString
+              typeof value_convertedAt_304 === "object" &&
+              typeof value_convertedAt_304.toString === "function" &&
+              value_convertedAt_304.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_302)
+            json += asDateTime(value_convertedAt_304)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7033,38 +7045,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_303 = obj["convertedAccountId"]
-      if (value_convertedAccountId_303 !== undefined) {
+      const value_convertedAccountId_305 = obj["convertedAccountId"]
+      if (value_convertedAccountId_305 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_303 === null) {
+          if (value_convertedAccountId_305 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_303 === "string" ||
-            value_convertedAccountId_303 === null ||
-            value_convertedAccountId_303 instanceof Date ||
-            value_convertedAccountId_303 instanceof RegExp ||
+            typeof value_convertedAccountId_305 === "string" ||
+            value_convertedAccountId_305 === null ||
+            value_convertedAccountId_305 instanceof Date ||
+            value_convertedAccountId_305 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_303 === "object" &&
-              typeof value_convertedAccountId_303.toString === "function" &&
-              value_convertedAccountId_303.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_305 === "object" &&
+              typeof value_convertedAccountId_305.toString === "function" &&
+              value_convertedAccountId_305.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_303 !== 'string') {
-          if (value_convertedAccountId_303 === null) {
+        if (typeof value_convertedAccountId_305 !== 'string') {
+          if (value_convertedAccountId_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_303 instanceof RegExp) {
-            json += asString(value_convertedAccountId_303.source)
+          } else if (value_convertedAccountId_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_305 instanceof RegExp) {
+            json += asString(value_convertedAccountId_305.source)
           } else {
-            json += asString(value_convertedAccountId_303.toString())
+            json += asString(value_convertedAccountId_305.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_303)
+          json += asString(value_convertedAccountId_305)
         }
         
           }
@@ -7075,38 +7087,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_304 = obj["convertedContactId"]
-      if (value_convertedContactId_304 !== undefined) {
+      const value_convertedContactId_306 = obj["convertedContactId"]
+      if (value_convertedContactId_306 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_304 === null) {
+          if (value_convertedContactId_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_304 === "string" ||
-            value_convertedContactId_304 === null ||
-            value_convertedContactId_304 instanceof Date ||
-            value_convertedContactId_304 instanceof RegExp ||
+            typeof value_convertedContactId_306 === "string" ||
+            value_convertedContactId_306 === null ||
+            value_convertedContactId_306 instanceof Date ||
+            value_convertedContactId_306 instanceof RegExp ||
             (
-              typeof value_convertedContactId_304 === "object" &&
-              typeof value_convertedContactId_304.toString === "function" &&
-              value_convertedContactId_304.toString !== Object.prototype.toString
+              typeof value_convertedContactId_306 === "object" &&
+              typeof value_convertedContactId_306.toString === "function" &&
+              value_convertedContactId_306.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_304 !== 'string') {
-          if (value_convertedContactId_304 === null) {
+        if (typeof value_convertedContactId_306 !== 'string') {
+          if (value_convertedContactId_306 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_304 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_304.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_304 instanceof RegExp) {
-            json += asString(value_convertedContactId_304.source)
+          } else if (value_convertedContactId_306 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_306.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_306 instanceof RegExp) {
+            json += asString(value_convertedContactId_306.source)
           } else {
-            json += asString(value_convertedContactId_304.toString())
+            json += asString(value_convertedContactId_306.toString())
           }
         } else {
-          json += asString(value_convertedContactId_304)
+          json += asString(value_convertedContactId_306)
         }
         
           }
@@ -7117,38 +7129,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_305 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_305 !== undefined) {
+      const value_convertedOpportunityId_307 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_307 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_305 === null) {
+          if (value_convertedOpportunityId_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_305 === "string" ||
-            value_convertedOpportunityId_305 === null ||
-            value_convertedOpportunityId_305 instanceof Date ||
-            value_convertedOpportunityId_305 instanceof RegExp ||
+            typeof value_convertedOpportunityId_307 === "string" ||
+            value_convertedOpportunityId_307 === null ||
+            value_convertedOpportunityId_307 instanceof Date ||
+            value_convertedOpportunityId_307 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_305 === "object" &&
-              typeof value_convertedOpportunityId_305.toString === "function" &&
-              value_convertedOpportunityId_305.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_307 === "object" &&
+              typeof value_convertedOpportunityId_307.toString === "function" &&
+              value_convertedOpportunityId_307.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_305 !== 'string') {
-          if (value_convertedOpportunityId_305 === null) {
+        if (typeof value_convertedOpportunityId_307 !== 'string') {
+          if (value_convertedOpportunityId_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_305 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_305.source)
+          } else if (value_convertedOpportunityId_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_307 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_307.source)
           } else {
-            json += asString(value_convertedOpportunityId_305.toString())
+            json += asString(value_convertedOpportunityId_307.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_305)
+          json += asString(value_convertedOpportunityId_307)
         }
         
           }
@@ -7198,18 +7210,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_250 = obj["data"]
-      if (value_data_250 !== undefined) {
+      const value_data_252 = obj["data"]
+      if (value_data_252 !== undefined) {
         json += "{\"data\":"
-        json += anonymous52(value_data_250)
+        json += anonymous52(value_data_252)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_306 = obj["page"]
-      if (value_page_306 !== undefined) {
+      const value_page_308 = obj["page"]
+      if (value_page_308 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_306)
+        json += anonymous21(value_page_308)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7229,52 +7241,52 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_313 = obj["index"]
-      if (value_index_313 !== undefined) {
+      const value_index_315 = obj["index"]
+      if (value_index_315 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_313)
+        json += asInteger(value_index_315)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_314 = obj["status"]
-      if (value_status_314 !== undefined) {
+      const value_status_316 = obj["status"]
+      if (value_status_316 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_314)
+        json += asInteger(value_status_316)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_315 = obj["etag"]
-      if (value_etag_315 !== undefined) {
+      const value_etag_317 = obj["etag"]
+      if (value_etag_317 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_315 !== 'string') {
-          if (value_etag_315 === null) {
+        if (typeof value_etag_317 !== 'string') {
+          if (value_etag_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_315 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_315.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_315 instanceof RegExp) {
-            json += asString(value_etag_315.source)
+          } else if (value_etag_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_317 instanceof RegExp) {
+            json += asString(value_etag_317.source)
           } else {
-            json += asString(value_etag_315.toString())
+            json += asString(value_etag_317.toString())
           }
         } else {
-          json += asString(value_etag_315)
+          json += asString(value_etag_317)
         }
         
       }
 
-      const value_body_316 = obj["body"]
-      if (value_body_316 !== undefined) {
+      const value_body_318 = obj["body"]
+      if (value_body_318 !== undefined) {
         json += ",\"body\":"
-        json += anonymous53(value_body_316)
+        json += anonymous53(value_body_318)
       }
 
-      const value_problem_317 = obj["problem"]
-      if (value_problem_317 !== undefined) {
+      const value_problem_319 = obj["problem"]
+      if (value_problem_319 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_317)
+        json += anonymous1(value_problem_319)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7316,32 +7328,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_310 = obj["outcome"]
-      if (value_outcome_310 !== undefined) {
+      const value_outcome_312 = obj["outcome"]
+      if (value_outcome_312 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_310 !== 'string') {
-          if (value_outcome_310 === null) {
+        if (typeof value_outcome_312 !== 'string') {
+          if (value_outcome_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_310 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_310.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_310 instanceof RegExp) {
-            json += asString(value_outcome_310.source)
+          } else if (value_outcome_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_312 instanceof RegExp) {
+            json += asString(value_outcome_312.source)
           } else {
-            json += asString(value_outcome_310.toString())
+            json += asString(value_outcome_312.toString())
           }
         } else {
-          json += asString(value_outcome_310)
+          json += asString(value_outcome_312)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_311 = obj["results"]
-      if (value_results_311 !== undefined) {
+      const value_results_313 = obj["results"]
+      if (value_results_313 !== undefined) {
         json += ",\"results\":"
-        json += anonymous58(value_results_311)
+        json += anonymous58(value_results_313)
       } else {
         throw new Error('"results" is required!')
       }
@@ -7361,32 +7373,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_324 = obj["outcome"]
-      if (value_outcome_324 !== undefined) {
+      const value_outcome_326 = obj["outcome"]
+      if (value_outcome_326 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_324 !== 'string') {
-          if (value_outcome_324 === null) {
+        if (typeof value_outcome_326 !== 'string') {
+          if (value_outcome_326 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_324 instanceof RegExp) {
-            json += asString(value_outcome_324.source)
+          } else if (value_outcome_326 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_326.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_326 instanceof RegExp) {
+            json += asString(value_outcome_326.source)
           } else {
-            json += asString(value_outcome_324.toString())
+            json += asString(value_outcome_326.toString())
           }
         } else {
-          json += asString(value_outcome_324)
+          json += asString(value_outcome_326)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_325 = obj["record"]
-      if (value_record_325 !== undefined) {
+      const value_record_327 = obj["record"]
+      if (value_record_327 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_325)
+        json += anonymous26(value_record_327)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7406,32 +7418,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_328 = obj["outcome"]
-      if (value_outcome_328 !== undefined) {
+      const value_outcome_330 = obj["outcome"]
+      if (value_outcome_330 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_328 !== 'string') {
-          if (value_outcome_328 === null) {
+        if (typeof value_outcome_330 !== 'string') {
+          if (value_outcome_330 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_328 instanceof RegExp) {
-            json += asString(value_outcome_328.source)
+          } else if (value_outcome_330 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_330.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_330 instanceof RegExp) {
+            json += asString(value_outcome_330.source)
           } else {
-            json += asString(value_outcome_328.toString())
+            json += asString(value_outcome_330.toString())
           }
         } else {
-          json += asString(value_outcome_328)
+          json += asString(value_outcome_330)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_329 = obj["record"]
-      if (value_record_329 !== undefined) {
+      const value_record_331 = obj["record"]
+      if (value_record_331 !== undefined) {
         json += ",\"record\":"
-        json += anonymous45(value_record_329)
+        json += anonymous45(value_record_331)
       } else {
         throw new Error('"record" is required!')
       }
@@ -7451,44 +7463,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_352 = obj["amount"]
-      if (value_amount_352 !== undefined) {
+      const value_amount_354 = obj["amount"]
+      if (value_amount_354 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_352 !== 'string') {
-          if (value_amount_352 === null) {
+        if (typeof value_amount_354 !== 'string') {
+          if (value_amount_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_352 instanceof RegExp) {
-            json += asString(value_amount_352.source)
+          } else if (value_amount_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_354 instanceof RegExp) {
+            json += asString(value_amount_354.source)
           } else {
-            json += asString(value_amount_352.toString())
+            json += asString(value_amount_354.toString())
           }
         } else {
-          json += asString(value_amount_352)
+          json += asString(value_amount_354)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_353 = obj["currency"]
-      if (value_currency_353 !== undefined) {
+      const value_currency_355 = obj["currency"]
+      if (value_currency_355 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_353 !== 'string') {
-          if (value_currency_353 === null) {
+        if (typeof value_currency_355 !== 'string') {
+          if (value_currency_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_353 instanceof RegExp) {
-            json += asString(value_currency_353.source)
+          } else if (value_currency_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_355 instanceof RegExp) {
+            json += asString(value_currency_355.source)
           } else {
-            json += asString(value_currency_353.toString())
+            json += asString(value_currency_355.toString())
           }
         } else {
-          json += asString(value_currency_353)
+          json += asString(value_currency_355)
         }
         
       } else {
@@ -7510,88 +7522,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_335 = obj["id"]
-      if (value_id_335 !== undefined) {
+      const value_id_337 = obj["id"]
+      if (value_id_337 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_335 !== 'string') {
-          if (value_id_335 === null) {
+        if (typeof value_id_337 !== 'string') {
+          if (value_id_337 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_335 instanceof RegExp) {
-            json += asString(value_id_335.source)
+          } else if (value_id_337 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_337.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_337 instanceof RegExp) {
+            json += asString(value_id_337.source)
           } else {
-            json += asString(value_id_335.toString())
+            json += asString(value_id_337.toString())
           }
         } else {
-          json += asString(value_id_335)
+          json += asString(value_id_337)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_336 = obj["version"]
-      if (value_version_336 !== undefined) {
+      const value_version_338 = obj["version"]
+      if (value_version_338 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_336)
+        json += asInteger(value_version_338)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_337 = obj["createdAt"]
-      if (value_createdAt_337 !== undefined) {
+      const value_createdAt_339 = obj["createdAt"]
+      if (value_createdAt_339 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_337)
+        json += asDateTime(value_createdAt_339)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_338 = obj["createdBy"]
-      if (value_createdBy_338 !== undefined) {
+      const value_createdBy_340 = obj["createdBy"]
+      if (value_createdBy_340 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_338)
+        json += anonymous23(value_createdBy_340)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_339 = obj["updatedAt"]
-      if (value_updatedAt_339 !== undefined) {
+      const value_updatedAt_341 = obj["updatedAt"]
+      if (value_updatedAt_341 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_339)
+        json += asDateTime(value_updatedAt_341)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_340 = obj["updatedBy"]
-      if (value_updatedBy_340 !== undefined) {
+      const value_updatedBy_342 = obj["updatedBy"]
+      if (value_updatedBy_342 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_340)
+        json += anonymous23(value_updatedBy_342)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_341 = obj["deletedAt"]
-      if (value_deletedAt_341 !== undefined) {
+      const value_deletedAt_343 = obj["deletedAt"]
+      if (value_deletedAt_343 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_341 === null) {
+          if (value_deletedAt_343 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_341 === "string" ||
-            value_deletedAt_341 === null ||
-            value_deletedAt_341 instanceof Date ||
-            value_deletedAt_341 instanceof RegExp ||
+            typeof value_deletedAt_343 === "string" ||
+            value_deletedAt_343 === null ||
+            value_deletedAt_343 instanceof Date ||
+            value_deletedAt_343 instanceof RegExp ||
             (
-              typeof value_deletedAt_341 === "object" &&
-              typeof value_deletedAt_341.toString === "function" &&
-              value_deletedAt_341.toString !== Object.prototype.toString
+              typeof value_deletedAt_343 === "object" &&
+              typeof value_deletedAt_343.toString === "function" &&
+              value_deletedAt_343.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_341)
+            json += asDateTime(value_deletedAt_343)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7600,60 +7612,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_342 = obj["ownerId"]
-      if (value_ownerId_342 !== undefined) {
+      const value_ownerId_344 = obj["ownerId"]
+      if (value_ownerId_344 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_342 !== 'string') {
-          if (value_ownerId_342 === null) {
+        if (typeof value_ownerId_344 !== 'string') {
+          if (value_ownerId_344 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_342 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_342.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_342 instanceof RegExp) {
-            json += asString(value_ownerId_342.source)
+          } else if (value_ownerId_344 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_344.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_344 instanceof RegExp) {
+            json += asString(value_ownerId_344.source)
           } else {
-            json += asString(value_ownerId_342.toString())
+            json += asString(value_ownerId_344.toString())
           }
         } else {
-          json += asString(value_ownerId_342)
+          json += asString(value_ownerId_344)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_343 = obj["teamId"]
-      if (value_teamId_343 !== undefined) {
+      const value_teamId_345 = obj["teamId"]
+      if (value_teamId_345 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_343 === null) {
+          if (value_teamId_345 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_343 === "string" ||
-            value_teamId_343 === null ||
-            value_teamId_343 instanceof Date ||
-            value_teamId_343 instanceof RegExp ||
+            typeof value_teamId_345 === "string" ||
+            value_teamId_345 === null ||
+            value_teamId_345 instanceof Date ||
+            value_teamId_345 instanceof RegExp ||
             (
-              typeof value_teamId_343 === "object" &&
-              typeof value_teamId_343.toString === "function" &&
-              value_teamId_343.toString !== Object.prototype.toString
+              typeof value_teamId_345 === "object" &&
+              typeof value_teamId_345.toString === "function" &&
+              value_teamId_345.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_343 !== 'string') {
-          if (value_teamId_343 === null) {
+        if (typeof value_teamId_345 !== 'string') {
+          if (value_teamId_345 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_343 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_343.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_343 instanceof RegExp) {
-            json += asString(value_teamId_343.source)
+          } else if (value_teamId_345 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_345.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_345 instanceof RegExp) {
+            json += asString(value_teamId_345.source)
           } else {
-            json += asString(value_teamId_343.toString())
+            json += asString(value_teamId_345.toString())
           }
         } else {
-          json += asString(value_teamId_343)
+          json += asString(value_teamId_345)
         }
         
           }
@@ -7664,76 +7676,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_344 = obj["tags"]
-      if (value_tags_344 !== undefined) {
+      const value_tags_346 = obj["tags"]
+      if (value_tags_346 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_344)
+        json += anonymous27(value_tags_346)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_345 = obj["customFields"]
-      if (value_customFields_345 !== undefined) {
+      const value_customFields_347 = obj["customFields"]
+      if (value_customFields_347 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_345)
+        json += JSON.stringify(value_customFields_347)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_346 = obj["name"]
-      if (value_name_346 !== undefined) {
+      const value_name_348 = obj["name"]
+      if (value_name_348 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_346 !== 'string') {
-          if (value_name_346 === null) {
+        if (typeof value_name_348 !== 'string') {
+          if (value_name_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_346 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_346.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_346 instanceof RegExp) {
-            json += asString(value_name_346.source)
+          } else if (value_name_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_348 instanceof RegExp) {
+            json += asString(value_name_348.source)
           } else {
-            json += asString(value_name_346.toString())
+            json += asString(value_name_348.toString())
           }
         } else {
-          json += asString(value_name_346)
+          json += asString(value_name_348)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_347 = obj["accountId"]
-      if (value_accountId_347 !== undefined) {
+      const value_accountId_349 = obj["accountId"]
+      if (value_accountId_349 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_347 === null) {
+          if (value_accountId_349 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_347 === "string" ||
-            value_accountId_347 === null ||
-            value_accountId_347 instanceof Date ||
-            value_accountId_347 instanceof RegExp ||
+            typeof value_accountId_349 === "string" ||
+            value_accountId_349 === null ||
+            value_accountId_349 instanceof Date ||
+            value_accountId_349 instanceof RegExp ||
             (
-              typeof value_accountId_347 === "object" &&
-              typeof value_accountId_347.toString === "function" &&
-              value_accountId_347.toString !== Object.prototype.toString
+              typeof value_accountId_349 === "object" &&
+              typeof value_accountId_349.toString === "function" &&
+              value_accountId_349.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_347 !== 'string') {
-          if (value_accountId_347 === null) {
+        if (typeof value_accountId_349 !== 'string') {
+          if (value_accountId_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_347 instanceof RegExp) {
-            json += asString(value_accountId_347.source)
+          } else if (value_accountId_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_349 instanceof RegExp) {
+            json += asString(value_accountId_349.source)
           } else {
-            json += asString(value_accountId_347.toString())
+            json += asString(value_accountId_349.toString())
           }
         } else {
-          json += asString(value_accountId_347)
+          json += asString(value_accountId_349)
         }
         
           }
@@ -7744,38 +7756,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_348 = obj["primaryContactId"]
-      if (value_primaryContactId_348 !== undefined) {
+      const value_primaryContactId_350 = obj["primaryContactId"]
+      if (value_primaryContactId_350 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_348 === null) {
+          if (value_primaryContactId_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_348 === "string" ||
-            value_primaryContactId_348 === null ||
-            value_primaryContactId_348 instanceof Date ||
-            value_primaryContactId_348 instanceof RegExp ||
+            typeof value_primaryContactId_350 === "string" ||
+            value_primaryContactId_350 === null ||
+            value_primaryContactId_350 instanceof Date ||
+            value_primaryContactId_350 instanceof RegExp ||
             (
-              typeof value_primaryContactId_348 === "object" &&
-              typeof value_primaryContactId_348.toString === "function" &&
-              value_primaryContactId_348.toString !== Object.prototype.toString
+              typeof value_primaryContactId_350 === "object" &&
+              typeof value_primaryContactId_350.toString === "function" &&
+              value_primaryContactId_350.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_348 !== 'string') {
-          if (value_primaryContactId_348 === null) {
+        if (typeof value_primaryContactId_350 !== 'string') {
+          if (value_primaryContactId_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_348 instanceof RegExp) {
-            json += asString(value_primaryContactId_348.source)
+          } else if (value_primaryContactId_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_350 instanceof RegExp) {
+            json += asString(value_primaryContactId_350.source)
           } else {
-            json += asString(value_primaryContactId_348.toString())
+            json += asString(value_primaryContactId_350.toString())
           }
         } else {
-          json += asString(value_primaryContactId_348)
+          json += asString(value_primaryContactId_350)
         }
         
           }
@@ -7786,38 +7798,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_349 = obj["stageId"]
-      if (value_stageId_349 !== undefined) {
+      const value_stageId_351 = obj["stageId"]
+      if (value_stageId_351 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_349 !== 'string') {
-          if (value_stageId_349 === null) {
+        if (typeof value_stageId_351 !== 'string') {
+          if (value_stageId_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_349 instanceof RegExp) {
-            json += asString(value_stageId_349.source)
+          } else if (value_stageId_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_351 instanceof RegExp) {
+            json += asString(value_stageId_351.source)
           } else {
-            json += asString(value_stageId_349.toString())
+            json += asString(value_stageId_351.toString())
           }
         } else {
-          json += asString(value_stageId_349)
+          json += asString(value_stageId_351)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_350 = obj["amount"]
-      if (value_amount_350 !== undefined) {
+      const value_amount_352 = obj["amount"]
+      if (value_amount_352 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_350 === null) {
+          if (value_amount_352 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_350 === "object" && !Array.isArray(value_amount_350)) || value_amount_350 === null) {
-            json += anonymous65(value_amount_350)
+          else if((typeof value_amount_352 === "object" && !Array.isArray(value_amount_352)) || value_amount_352 === null) {
+            json += anonymous65(value_amount_352)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -7826,16 +7838,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_354 = obj["probability"]
-      if (value_probability_354 !== undefined) {
+      const value_probability_356 = obj["probability"]
+      if (value_probability_356 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_354 === null) {
+          if (value_probability_356 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_354) || value_probability_354 === null) {
-            json += asInteger(value_probability_354)
+          else if(Number.isInteger(value_probability_356) || value_probability_356 === null) {
+            json += asInteger(value_probability_356)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -7844,26 +7856,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_355 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_355 !== undefined) {
+      const value_expectedCloseDate_357 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_357 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_355 === null) {
+          if (value_expectedCloseDate_357 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_355 === "string" ||
-            value_expectedCloseDate_355 === null ||
-            value_expectedCloseDate_355 instanceof Date ||
-            value_expectedCloseDate_355 instanceof RegExp ||
+            typeof value_expectedCloseDate_357 === "string" ||
+            value_expectedCloseDate_357 === null ||
+            value_expectedCloseDate_357 instanceof Date ||
+            value_expectedCloseDate_357 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_355 === "object" &&
-              typeof value_expectedCloseDate_355.toString === "function" &&
-              value_expectedCloseDate_355.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_357 === "object" &&
+              typeof value_expectedCloseDate_357.toString === "function" &&
+              value_expectedCloseDate_357.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_355)
+            json += asDate(value_expectedCloseDate_357)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -7872,38 +7884,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_356 = obj["lostReason"]
-      if (value_lostReason_356 !== undefined) {
+      const value_lostReason_358 = obj["lostReason"]
+      if (value_lostReason_358 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_356 === null) {
+          if (value_lostReason_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_356 === "string" ||
-            value_lostReason_356 === null ||
-            value_lostReason_356 instanceof Date ||
-            value_lostReason_356 instanceof RegExp ||
+            typeof value_lostReason_358 === "string" ||
+            value_lostReason_358 === null ||
+            value_lostReason_358 instanceof Date ||
+            value_lostReason_358 instanceof RegExp ||
             (
-              typeof value_lostReason_356 === "object" &&
-              typeof value_lostReason_356.toString === "function" &&
-              value_lostReason_356.toString !== Object.prototype.toString
+              typeof value_lostReason_358 === "object" &&
+              typeof value_lostReason_358.toString === "function" &&
+              value_lostReason_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_356 !== 'string') {
-          if (value_lostReason_356 === null) {
+        if (typeof value_lostReason_358 !== 'string') {
+          if (value_lostReason_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_356 instanceof RegExp) {
-            json += asString(value_lostReason_356.source)
+          } else if (value_lostReason_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_358 instanceof RegExp) {
+            json += asString(value_lostReason_358.source)
           } else {
-            json += asString(value_lostReason_356.toString())
+            json += asString(value_lostReason_358.toString())
           }
         } else {
-          json += asString(value_lostReason_356)
+          json += asString(value_lostReason_358)
         }
         
           }
@@ -7914,38 +7926,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_357 = obj["type"]
-      if (value_type_357 !== undefined) {
+      const value_type_359 = obj["type"]
+      if (value_type_359 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_357 === null) {
+          if (value_type_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_357 === "string" ||
-            value_type_357 === null ||
-            value_type_357 instanceof Date ||
-            value_type_357 instanceof RegExp ||
+            typeof value_type_359 === "string" ||
+            value_type_359 === null ||
+            value_type_359 instanceof Date ||
+            value_type_359 instanceof RegExp ||
             (
-              typeof value_type_357 === "object" &&
-              typeof value_type_357.toString === "function" &&
-              value_type_357.toString !== Object.prototype.toString
+              typeof value_type_359 === "object" &&
+              typeof value_type_359.toString === "function" &&
+              value_type_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_357 !== 'string') {
-          if (value_type_357 === null) {
+        if (typeof value_type_359 !== 'string') {
+          if (value_type_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_357 instanceof RegExp) {
-            json += asString(value_type_357.source)
+          } else if (value_type_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_359 instanceof RegExp) {
+            json += asString(value_type_359.source)
           } else {
-            json += asString(value_type_357.toString())
+            json += asString(value_type_359.toString())
           }
         } else {
-          json += asString(value_type_357)
+          json += asString(value_type_359)
         }
         
           }
@@ -7956,38 +7968,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_358 = obj["source"]
-      if (value_source_358 !== undefined) {
+      const value_source_360 = obj["source"]
+      if (value_source_360 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_358 === null) {
+          if (value_source_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_358 === "string" ||
-            value_source_358 === null ||
-            value_source_358 instanceof Date ||
-            value_source_358 instanceof RegExp ||
+            typeof value_source_360 === "string" ||
+            value_source_360 === null ||
+            value_source_360 instanceof Date ||
+            value_source_360 instanceof RegExp ||
             (
-              typeof value_source_358 === "object" &&
-              typeof value_source_358.toString === "function" &&
-              value_source_358.toString !== Object.prototype.toString
+              typeof value_source_360 === "object" &&
+              typeof value_source_360.toString === "function" &&
+              value_source_360.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_358 !== 'string') {
-          if (value_source_358 === null) {
+        if (typeof value_source_360 !== 'string') {
+          if (value_source_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_358 instanceof RegExp) {
-            json += asString(value_source_358.source)
+          } else if (value_source_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_360 instanceof RegExp) {
+            json += asString(value_source_360.source)
           } else {
-            json += asString(value_source_358.toString())
+            json += asString(value_source_360.toString())
           }
         } else {
-          json += asString(value_source_358)
+          json += asString(value_source_360)
         }
         
           }
@@ -7998,38 +8010,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_359 = obj["nextStep"]
-      if (value_nextStep_359 !== undefined) {
+      const value_nextStep_361 = obj["nextStep"]
+      if (value_nextStep_361 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_359 === null) {
+          if (value_nextStep_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_359 === "string" ||
-            value_nextStep_359 === null ||
-            value_nextStep_359 instanceof Date ||
-            value_nextStep_359 instanceof RegExp ||
+            typeof value_nextStep_361 === "string" ||
+            value_nextStep_361 === null ||
+            value_nextStep_361 instanceof Date ||
+            value_nextStep_361 instanceof RegExp ||
             (
-              typeof value_nextStep_359 === "object" &&
-              typeof value_nextStep_359.toString === "function" &&
-              value_nextStep_359.toString !== Object.prototype.toString
+              typeof value_nextStep_361 === "object" &&
+              typeof value_nextStep_361.toString === "function" &&
+              value_nextStep_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_359 !== 'string') {
-          if (value_nextStep_359 === null) {
+        if (typeof value_nextStep_361 !== 'string') {
+          if (value_nextStep_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_359 instanceof RegExp) {
-            json += asString(value_nextStep_359.source)
+          } else if (value_nextStep_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_361 instanceof RegExp) {
+            json += asString(value_nextStep_361.source)
           } else {
-            json += asString(value_nextStep_359.toString())
+            json += asString(value_nextStep_361.toString())
           }
         } else {
-          json += asString(value_nextStep_359)
+          json += asString(value_nextStep_361)
         }
         
           }
@@ -8040,38 +8052,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_360 = obj["competitor"]
-      if (value_competitor_360 !== undefined) {
+      const value_competitor_362 = obj["competitor"]
+      if (value_competitor_362 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_360 === null) {
+          if (value_competitor_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_360 === "string" ||
-            value_competitor_360 === null ||
-            value_competitor_360 instanceof Date ||
-            value_competitor_360 instanceof RegExp ||
+            typeof value_competitor_362 === "string" ||
+            value_competitor_362 === null ||
+            value_competitor_362 instanceof Date ||
+            value_competitor_362 instanceof RegExp ||
             (
-              typeof value_competitor_360 === "object" &&
-              typeof value_competitor_360.toString === "function" &&
-              value_competitor_360.toString !== Object.prototype.toString
+              typeof value_competitor_362 === "object" &&
+              typeof value_competitor_362.toString === "function" &&
+              value_competitor_362.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_360 !== 'string') {
-          if (value_competitor_360 === null) {
+        if (typeof value_competitor_362 !== 'string') {
+          if (value_competitor_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_360 instanceof RegExp) {
-            json += asString(value_competitor_360.source)
+          } else if (value_competitor_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_362 instanceof RegExp) {
+            json += asString(value_competitor_362.source)
           } else {
-            json += asString(value_competitor_360.toString())
+            json += asString(value_competitor_362.toString())
           }
         } else {
-          json += asString(value_competitor_360)
+          json += asString(value_competitor_362)
         }
         
           }
@@ -8082,38 +8094,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_361 = obj["description"]
-      if (value_description_361 !== undefined) {
+      const value_description_363 = obj["description"]
+      if (value_description_363 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_361 === null) {
+          if (value_description_363 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_361 === "string" ||
-            value_description_361 === null ||
-            value_description_361 instanceof Date ||
-            value_description_361 instanceof RegExp ||
+            typeof value_description_363 === "string" ||
+            value_description_363 === null ||
+            value_description_363 instanceof Date ||
+            value_description_363 instanceof RegExp ||
             (
-              typeof value_description_361 === "object" &&
-              typeof value_description_361.toString === "function" &&
-              value_description_361.toString !== Object.prototype.toString
+              typeof value_description_363 === "object" &&
+              typeof value_description_363.toString === "function" &&
+              value_description_363.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_361 !== 'string') {
-          if (value_description_361 === null) {
+        if (typeof value_description_363 !== 'string') {
+          if (value_description_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_361 instanceof RegExp) {
-            json += asString(value_description_361.source)
+          } else if (value_description_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_363 instanceof RegExp) {
+            json += asString(value_description_363.source)
           } else {
-            json += asString(value_description_361.toString())
+            json += asString(value_description_363.toString())
           }
         } else {
-          json += asString(value_description_361)
+          json += asString(value_description_363)
         }
         
           }
@@ -8124,78 +8136,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_362 = obj["pipelineId"]
-      if (value_pipelineId_362 !== undefined) {
+      const value_pipelineId_364 = obj["pipelineId"]
+      if (value_pipelineId_364 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_362 !== 'string') {
-          if (value_pipelineId_362 === null) {
+        if (typeof value_pipelineId_364 !== 'string') {
+          if (value_pipelineId_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_362 instanceof RegExp) {
-            json += asString(value_pipelineId_362.source)
+          } else if (value_pipelineId_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_364 instanceof RegExp) {
+            json += asString(value_pipelineId_364.source)
           } else {
-            json += asString(value_pipelineId_362.toString())
+            json += asString(value_pipelineId_364.toString())
           }
         } else {
-          json += asString(value_pipelineId_362)
+          json += asString(value_pipelineId_364)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_363 = obj["status"]
-      if (value_status_363 !== undefined) {
+      const value_status_365 = obj["status"]
+      if (value_status_365 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_363 !== 'string') {
-          if (value_status_363 === null) {
+        if (typeof value_status_365 !== 'string') {
+          if (value_status_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_363 instanceof RegExp) {
-            json += asString(value_status_363.source)
+          } else if (value_status_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_365 instanceof RegExp) {
+            json += asString(value_status_365.source)
           } else {
-            json += asString(value_status_363.toString())
+            json += asString(value_status_365.toString())
           }
         } else {
-          json += asString(value_status_363)
+          json += asString(value_status_365)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_364 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_364 !== undefined) {
+      const value_stageEnteredAt_366 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_366 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_364)
+        json += asDateTime(value_stageEnteredAt_366)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_365 = obj["closedAt"]
-      if (value_closedAt_365 !== undefined) {
+      const value_closedAt_367 = obj["closedAt"]
+      if (value_closedAt_367 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_365 === null) {
+          if (value_closedAt_367 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_365 === "string" ||
-            value_closedAt_365 === null ||
-            value_closedAt_365 instanceof Date ||
-            value_closedAt_365 instanceof RegExp ||
+            typeof value_closedAt_367 === "string" ||
+            value_closedAt_367 === null ||
+            value_closedAt_367 instanceof Date ||
+            value_closedAt_367 instanceof RegExp ||
             (
-              typeof value_closedAt_365 === "object" &&
-              typeof value_closedAt_365.toString === "function" &&
-              value_closedAt_365.toString !== Object.prototype.toString
+              typeof value_closedAt_367 === "object" &&
+              typeof value_closedAt_367.toString === "function" &&
+              value_closedAt_367.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_365)
+            json += asDateTime(value_closedAt_367)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8204,38 +8216,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_366 = obj["originLeadId"]
-      if (value_originLeadId_366 !== undefined) {
+      const value_originLeadId_368 = obj["originLeadId"]
+      if (value_originLeadId_368 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_366 === null) {
+          if (value_originLeadId_368 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_366 === "string" ||
-            value_originLeadId_366 === null ||
-            value_originLeadId_366 instanceof Date ||
-            value_originLeadId_366 instanceof RegExp ||
+            typeof value_originLeadId_368 === "string" ||
+            value_originLeadId_368 === null ||
+            value_originLeadId_368 instanceof Date ||
+            value_originLeadId_368 instanceof RegExp ||
             (
-              typeof value_originLeadId_366 === "object" &&
-              typeof value_originLeadId_366.toString === "function" &&
-              value_originLeadId_366.toString !== Object.prototype.toString
+              typeof value_originLeadId_368 === "object" &&
+              typeof value_originLeadId_368.toString === "function" &&
+              value_originLeadId_368.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_366 !== 'string') {
-          if (value_originLeadId_366 === null) {
+        if (typeof value_originLeadId_368 !== 'string') {
+          if (value_originLeadId_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_366 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_366.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_366 instanceof RegExp) {
-            json += asString(value_originLeadId_366.source)
+          } else if (value_originLeadId_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_368 instanceof RegExp) {
+            json += asString(value_originLeadId_368.source)
           } else {
-            json += asString(value_originLeadId_366.toString())
+            json += asString(value_originLeadId_368.toString())
           }
         } else {
-          json += asString(value_originLeadId_366)
+          json += asString(value_originLeadId_368)
         }
         
           }
@@ -8261,32 +8273,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_332 = obj["outcome"]
-      if (value_outcome_332 !== undefined) {
+      const value_outcome_334 = obj["outcome"]
+      if (value_outcome_334 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_332 !== 'string') {
-          if (value_outcome_332 === null) {
+        if (typeof value_outcome_334 !== 'string') {
+          if (value_outcome_334 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_332 instanceof RegExp) {
-            json += asString(value_outcome_332.source)
+          } else if (value_outcome_334 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_334.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_334 instanceof RegExp) {
+            json += asString(value_outcome_334.source)
           } else {
-            json += asString(value_outcome_332.toString())
+            json += asString(value_outcome_334.toString())
           }
         } else {
-          json += asString(value_outcome_332)
+          json += asString(value_outcome_334)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_333 = obj["record"]
-      if (value_record_333 !== undefined) {
+      const value_record_335 = obj["record"]
+      if (value_record_335 !== undefined) {
         json += ",\"record\":"
-        json += anonymous64(value_record_333)
+        json += anonymous64(value_record_335)
       } else {
         throw new Error('"record" is required!')
       }
@@ -8306,48 +8318,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_320 = obj["dryRun"]
-      if (value_dryRun_320 !== undefined) {
+      const value_dryRun_322 = obj["dryRun"]
+      if (value_dryRun_322 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_320)
+        json += asBoolean(value_dryRun_322)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_321 = obj["lead"]
-      if (value_lead_321 !== undefined) {
+      const value_lead_323 = obj["lead"]
+      if (value_lead_323 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous53(value_lead_321)
+        json += anonymous53(value_lead_323)
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_322 = obj["account"]
-      if (value_account_322 !== undefined) {
+      const value_account_324 = obj["account"]
+      if (value_account_324 !== undefined) {
         json += ",\"account\":"
-        json += anonymous61(value_account_322)
+        json += anonymous61(value_account_324)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_326 = obj["contact"]
-      if (value_contact_326 !== undefined) {
+      const value_contact_328 = obj["contact"]
+      if (value_contact_328 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous62(value_contact_326)
+        json += anonymous62(value_contact_328)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_330 = obj["opportunity"]
-      if (value_opportunity_330 !== undefined) {
+      const value_opportunity_332 = obj["opportunity"]
+      if (value_opportunity_332 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_330 === null) {
+          if (value_opportunity_332 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_330 === "object" && !Array.isArray(value_opportunity_330)) || value_opportunity_330 === null) {
-            json += anonymous63(value_opportunity_330)
+          else if((typeof value_opportunity_332 === "object" && !Array.isArray(value_opportunity_332)) || value_opportunity_332 === null) {
+            json += anonymous63(value_opportunity_332)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -8395,18 +8407,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_369 = obj["data"]
-      if (value_data_369 !== undefined) {
+      const value_data_371 = obj["data"]
+      if (value_data_371 !== undefined) {
         json += "{\"data\":"
-        json += anonymous67(value_data_369)
+        json += anonymous67(value_data_371)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_370 = obj["page"]
-      if (value_page_370 !== undefined) {
+      const value_page_372 = obj["page"]
+      if (value_page_372 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_370)
+        json += anonymous21(value_page_372)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8426,52 +8438,52 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_377 = obj["index"]
-      if (value_index_377 !== undefined) {
+      const value_index_379 = obj["index"]
+      if (value_index_379 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_377)
+        json += asInteger(value_index_379)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_378 = obj["status"]
-      if (value_status_378 !== undefined) {
+      const value_status_380 = obj["status"]
+      if (value_status_380 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_378)
+        json += asInteger(value_status_380)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_379 = obj["etag"]
-      if (value_etag_379 !== undefined) {
+      const value_etag_381 = obj["etag"]
+      if (value_etag_381 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_379 !== 'string') {
-          if (value_etag_379 === null) {
+        if (typeof value_etag_381 !== 'string') {
+          if (value_etag_381 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_379 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_379.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_379 instanceof RegExp) {
-            json += asString(value_etag_379.source)
+          } else if (value_etag_381 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_381.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_381 instanceof RegExp) {
+            json += asString(value_etag_381.source)
           } else {
-            json += asString(value_etag_379.toString())
+            json += asString(value_etag_381.toString())
           }
         } else {
-          json += asString(value_etag_379)
+          json += asString(value_etag_381)
         }
         
       }
 
-      const value_body_380 = obj["body"]
-      if (value_body_380 !== undefined) {
+      const value_body_382 = obj["body"]
+      if (value_body_382 !== undefined) {
         json += ",\"body\":"
-        json += anonymous64(value_body_380)
+        json += anonymous64(value_body_382)
       }
 
-      const value_problem_381 = obj["problem"]
-      if (value_problem_381 !== undefined) {
+      const value_problem_383 = obj["problem"]
+      if (value_problem_383 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_381)
+        json += anonymous1(value_problem_383)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8513,32 +8525,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_374 = obj["outcome"]
-      if (value_outcome_374 !== undefined) {
+      const value_outcome_376 = obj["outcome"]
+      if (value_outcome_376 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_374 !== 'string') {
-          if (value_outcome_374 === null) {
+        if (typeof value_outcome_376 !== 'string') {
+          if (value_outcome_376 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_374 instanceof RegExp) {
-            json += asString(value_outcome_374.source)
+          } else if (value_outcome_376 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_376.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_376 instanceof RegExp) {
+            json += asString(value_outcome_376.source)
           } else {
-            json += asString(value_outcome_374.toString())
+            json += asString(value_outcome_376.toString())
           }
         } else {
-          json += asString(value_outcome_374)
+          json += asString(value_outcome_376)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_375 = obj["results"]
-      if (value_results_375 !== undefined) {
+      const value_results_377 = obj["results"]
+      if (value_results_377 !== undefined) {
         json += ",\"results\":"
-        json += anonymous69(value_results_375)
+        json += anonymous69(value_results_377)
       } else {
         throw new Error('"results" is required!')
       }
@@ -8558,54 +8570,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_403 = obj["value"]
-      if (value_value_403 !== undefined) {
+      const value_value_405 = obj["value"]
+      if (value_value_405 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_403 !== 'string') {
-          if (value_value_403 === null) {
+        if (typeof value_value_405 !== 'string') {
+          if (value_value_405 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_403 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_403.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_403 instanceof RegExp) {
-            json += asString(value_value_403.source)
+          } else if (value_value_405 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_405.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_405 instanceof RegExp) {
+            json += asString(value_value_405.source)
           } else {
-            json += asString(value_value_403.toString())
+            json += asString(value_value_405.toString())
           }
         } else {
-          json += asString(value_value_403)
+          json += asString(value_value_405)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_404 = obj["label"]
-      if (value_label_404 !== undefined) {
+      const value_label_406 = obj["label"]
+      if (value_label_406 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_404 !== 'string') {
-          if (value_label_404 === null) {
+        if (typeof value_label_406 !== 'string') {
+          if (value_label_406 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_404 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_404.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_404 instanceof RegExp) {
-            json += asString(value_label_404.source)
+          } else if (value_label_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_406 instanceof RegExp) {
+            json += asString(value_label_406.source)
           } else {
-            json += asString(value_label_404.toString())
+            json += asString(value_label_406.toString())
           }
         } else {
-          json += asString(value_label_404)
+          json += asString(value_label_406)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_405 = obj["archived"]
-      if (value_archived_405 !== undefined) {
+      const value_archived_407 = obj["archived"]
+      if (value_archived_407 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_405)
+        json += asBoolean(value_archived_407)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -8649,166 +8661,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_386 = obj["id"]
-      if (value_id_386 !== undefined) {
+      const value_id_388 = obj["id"]
+      if (value_id_388 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_386 !== 'string') {
-          if (value_id_386 === null) {
+        if (typeof value_id_388 !== 'string') {
+          if (value_id_388 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_386 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_386.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_386 instanceof RegExp) {
-            json += asString(value_id_386.source)
+          } else if (value_id_388 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_388.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_388 instanceof RegExp) {
+            json += asString(value_id_388.source)
           } else {
-            json += asString(value_id_386.toString())
+            json += asString(value_id_388.toString())
           }
         } else {
-          json += asString(value_id_386)
+          json += asString(value_id_388)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_387 = obj["version"]
-      if (value_version_387 !== undefined) {
+      const value_version_389 = obj["version"]
+      if (value_version_389 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_387)
+        json += asInteger(value_version_389)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_388 = obj["createdAt"]
-      if (value_createdAt_388 !== undefined) {
+      const value_createdAt_390 = obj["createdAt"]
+      if (value_createdAt_390 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_388)
+        json += asDateTime(value_createdAt_390)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_389 = obj["createdBy"]
-      if (value_createdBy_389 !== undefined) {
+      const value_createdBy_391 = obj["createdBy"]
+      if (value_createdBy_391 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_389)
+        json += anonymous23(value_createdBy_391)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_390 = obj["updatedAt"]
-      if (value_updatedAt_390 !== undefined) {
+      const value_updatedAt_392 = obj["updatedAt"]
+      if (value_updatedAt_392 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_390)
+        json += asDateTime(value_updatedAt_392)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_391 = obj["updatedBy"]
-      if (value_updatedBy_391 !== undefined) {
+      const value_updatedBy_393 = obj["updatedBy"]
+      if (value_updatedBy_393 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_391)
+        json += anonymous23(value_updatedBy_393)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_392 = obj["object"]
-      if (value_object_392 !== undefined) {
+      const value_object_394 = obj["object"]
+      if (value_object_394 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_392 !== 'string') {
-          if (value_object_392 === null) {
+        if (typeof value_object_394 !== 'string') {
+          if (value_object_394 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_392 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_392.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_392 instanceof RegExp) {
-            json += asString(value_object_392.source)
+          } else if (value_object_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_394 instanceof RegExp) {
+            json += asString(value_object_394.source)
           } else {
-            json += asString(value_object_392.toString())
+            json += asString(value_object_394.toString())
           }
         } else {
-          json += asString(value_object_392)
+          json += asString(value_object_394)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_393 = obj["key"]
-      if (value_key_393 !== undefined) {
+      const value_key_395 = obj["key"]
+      if (value_key_395 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_393 !== 'string') {
-          if (value_key_393 === null) {
+        if (typeof value_key_395 !== 'string') {
+          if (value_key_395 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_393 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_393.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_393 instanceof RegExp) {
-            json += asString(value_key_393.source)
+          } else if (value_key_395 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_395.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_395 instanceof RegExp) {
+            json += asString(value_key_395.source)
           } else {
-            json += asString(value_key_393.toString())
+            json += asString(value_key_395.toString())
           }
         } else {
-          json += asString(value_key_393)
+          json += asString(value_key_395)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_394 = obj["type"]
-      if (value_type_394 !== undefined) {
+      const value_type_396 = obj["type"]
+      if (value_type_396 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_394 !== 'string') {
-          if (value_type_394 === null) {
+        if (typeof value_type_396 !== 'string') {
+          if (value_type_396 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_394 instanceof RegExp) {
-            json += asString(value_type_394.source)
+          } else if (value_type_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_396 instanceof RegExp) {
+            json += asString(value_type_396.source)
           } else {
-            json += asString(value_type_394.toString())
+            json += asString(value_type_396.toString())
           }
         } else {
-          json += asString(value_type_394)
+          json += asString(value_type_396)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_395 = obj["referenceObject"]
-      if (value_referenceObject_395 !== undefined) {
+      const value_referenceObject_397 = obj["referenceObject"]
+      if (value_referenceObject_397 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_395 === null) {
+          if (value_referenceObject_397 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_395 === "string" ||
-            value_referenceObject_395 === null ||
-            value_referenceObject_395 instanceof Date ||
-            value_referenceObject_395 instanceof RegExp ||
+            typeof value_referenceObject_397 === "string" ||
+            value_referenceObject_397 === null ||
+            value_referenceObject_397 instanceof Date ||
+            value_referenceObject_397 instanceof RegExp ||
             (
-              typeof value_referenceObject_395 === "object" &&
-              typeof value_referenceObject_395.toString === "function" &&
-              value_referenceObject_395.toString !== Object.prototype.toString
+              typeof value_referenceObject_397 === "object" &&
+              typeof value_referenceObject_397.toString === "function" &&
+              value_referenceObject_397.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_395 !== 'string') {
-          if (value_referenceObject_395 === null) {
+        if (typeof value_referenceObject_397 !== 'string') {
+          if (value_referenceObject_397 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_395 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_395.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_395 instanceof RegExp) {
-            json += asString(value_referenceObject_395.source)
+          } else if (value_referenceObject_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_397 instanceof RegExp) {
+            json += asString(value_referenceObject_397.source)
           } else {
-            json += asString(value_referenceObject_395.toString())
+            json += asString(value_referenceObject_397.toString())
           }
         } else {
-          json += asString(value_referenceObject_395)
+          json += asString(value_referenceObject_397)
         }
         
           }
@@ -8819,60 +8831,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_396 = obj["label"]
-      if (value_label_396 !== undefined) {
+      const value_label_398 = obj["label"]
+      if (value_label_398 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_396 !== 'string') {
-          if (value_label_396 === null) {
+        if (typeof value_label_398 !== 'string') {
+          if (value_label_398 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_396 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_396.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_396 instanceof RegExp) {
-            json += asString(value_label_396.source)
+          } else if (value_label_398 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_398.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_398 instanceof RegExp) {
+            json += asString(value_label_398.source)
           } else {
-            json += asString(value_label_396.toString())
+            json += asString(value_label_398.toString())
           }
         } else {
-          json += asString(value_label_396)
+          json += asString(value_label_398)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_397 = obj["description"]
-      if (value_description_397 !== undefined) {
+      const value_description_399 = obj["description"]
+      if (value_description_399 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_397 === null) {
+          if (value_description_399 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_397 === "string" ||
-            value_description_397 === null ||
-            value_description_397 instanceof Date ||
-            value_description_397 instanceof RegExp ||
+            typeof value_description_399 === "string" ||
+            value_description_399 === null ||
+            value_description_399 instanceof Date ||
+            value_description_399 instanceof RegExp ||
             (
-              typeof value_description_397 === "object" &&
-              typeof value_description_397.toString === "function" &&
-              value_description_397.toString !== Object.prototype.toString
+              typeof value_description_399 === "object" &&
+              typeof value_description_399.toString === "function" &&
+              value_description_399.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_397 !== 'string') {
-          if (value_description_397 === null) {
+        if (typeof value_description_399 !== 'string') {
+          if (value_description_399 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_397 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_397.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_397 instanceof RegExp) {
-            json += asString(value_description_397.source)
+          } else if (value_description_399 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_399.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_399 instanceof RegExp) {
+            json += asString(value_description_399.source)
           } else {
-            json += asString(value_description_397.toString())
+            json += asString(value_description_399.toString())
           }
         } else {
-          json += asString(value_description_397)
+          json += asString(value_description_399)
         }
         
           }
@@ -8883,70 +8895,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_398 = obj["required"]
-      if (value_required_398 !== undefined) {
+      const value_required_400 = obj["required"]
+      if (value_required_400 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_398)
+        json += asBoolean(value_required_400)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_399 = obj["unique"]
-      if (value_unique_399 !== undefined) {
+      const value_unique_401 = obj["unique"]
+      if (value_unique_401 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_399)
+        json += asBoolean(value_unique_401)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_400 = obj["defaultValue"]
-      if (value_defaultValue_400 !== undefined) {
+      const value_defaultValue_402 = obj["defaultValue"]
+      if (value_defaultValue_402 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_400)
+        json += JSON.stringify(value_defaultValue_402)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_401 = obj["options"]
-      if (value_options_401 !== undefined) {
+      const value_options_403 = obj["options"]
+      if (value_options_403 !== undefined) {
         json += ",\"options\":"
-        json += anonymous74(value_options_401)
+        json += anonymous74(value_options_403)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_406 = obj["pattern"]
-      if (value_pattern_406 !== undefined) {
+      const value_pattern_408 = obj["pattern"]
+      if (value_pattern_408 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_406 === null) {
+          if (value_pattern_408 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_406 === "string" ||
-            value_pattern_406 === null ||
-            value_pattern_406 instanceof Date ||
-            value_pattern_406 instanceof RegExp ||
+            typeof value_pattern_408 === "string" ||
+            value_pattern_408 === null ||
+            value_pattern_408 instanceof Date ||
+            value_pattern_408 instanceof RegExp ||
             (
-              typeof value_pattern_406 === "object" &&
-              typeof value_pattern_406.toString === "function" &&
-              value_pattern_406.toString !== Object.prototype.toString
+              typeof value_pattern_408 === "object" &&
+              typeof value_pattern_408.toString === "function" &&
+              value_pattern_408.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_406 !== 'string') {
-          if (value_pattern_406 === null) {
+        if (typeof value_pattern_408 !== 'string') {
+          if (value_pattern_408 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_406 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_406.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_406 instanceof RegExp) {
-            json += asString(value_pattern_406.source)
+          } else if (value_pattern_408 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_408.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_408 instanceof RegExp) {
+            json += asString(value_pattern_408.source)
           } else {
-            json += asString(value_pattern_406.toString())
+            json += asString(value_pattern_408.toString())
           }
         } else {
-          json += asString(value_pattern_406)
+          json += asString(value_pattern_408)
         }
         
           }
@@ -8957,16 +8969,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_407 = obj["minimum"]
-      if (value_minimum_407 !== undefined) {
+      const value_minimum_409 = obj["minimum"]
+      if (value_minimum_409 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_407 === null) {
+          if (value_minimum_409 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_407 === "number" || value_minimum_407 === null) {
-            json += asNumber(value_minimum_407)
+          else if(typeof value_minimum_409 === "number" || value_minimum_409 === null) {
+            json += asNumber(value_minimum_409)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -8975,16 +8987,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_408 = obj["maximum"]
-      if (value_maximum_408 !== undefined) {
+      const value_maximum_410 = obj["maximum"]
+      if (value_maximum_410 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_408 === null) {
+          if (value_maximum_410 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_408 === "number" || value_maximum_408 === null) {
-            json += asNumber(value_maximum_408)
+          else if(typeof value_maximum_410 === "number" || value_maximum_410 === null) {
+            json += asNumber(value_maximum_410)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -8993,16 +9005,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_409 = obj["minLength"]
-      if (value_minLength_409 !== undefined) {
+      const value_minLength_411 = obj["minLength"]
+      if (value_minLength_411 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_409 === null) {
+          if (value_minLength_411 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_409) || value_minLength_409 === null) {
-            json += asInteger(value_minLength_409)
+          else if(Number.isInteger(value_minLength_411) || value_minLength_411 === null) {
+            json += asInteger(value_minLength_411)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -9011,16 +9023,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_410 = obj["maxLength"]
-      if (value_maxLength_410 !== undefined) {
+      const value_maxLength_412 = obj["maxLength"]
+      if (value_maxLength_412 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_410 === null) {
+          if (value_maxLength_412 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_410) || value_maxLength_410 === null) {
-            json += asInteger(value_maxLength_410)
+          else if(Number.isInteger(value_maxLength_412) || value_maxLength_412 === null) {
+            json += asInteger(value_maxLength_412)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -9029,18 +9041,18 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_personalData_411 = obj["personalData"]
-      if (value_personalData_411 !== undefined) {
+      const value_personalData_413 = obj["personalData"]
+      if (value_personalData_413 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_411)
+        json += asBoolean(value_personalData_413)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_412 = obj["archived"]
-      if (value_archived_412 !== undefined) {
+      const value_archived_414 = obj["archived"]
+      if (value_archived_414 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_412)
+        json += asBoolean(value_archived_414)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -9084,18 +9096,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_384 = obj["data"]
-      if (value_data_384 !== undefined) {
+      const value_data_386 = obj["data"]
+      if (value_data_386 !== undefined) {
         json += "{\"data\":"
-        json += anonymous72(value_data_384)
+        json += anonymous72(value_data_386)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_413 = obj["page"]
-      if (value_page_413 !== undefined) {
+      const value_page_415 = obj["page"]
+      if (value_page_415 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_413)
+        json += anonymous21(value_page_415)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9115,126 +9127,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_426 = obj["id"]
-      if (value_id_426 !== undefined) {
+      const value_id_428 = obj["id"]
+      if (value_id_428 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_426 !== 'string') {
-          if (value_id_426 === null) {
+        if (typeof value_id_428 !== 'string') {
+          if (value_id_428 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_426 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_426.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_426 instanceof RegExp) {
-            json += asString(value_id_426.source)
+          } else if (value_id_428 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_428.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_428 instanceof RegExp) {
+            json += asString(value_id_428.source)
           } else {
-            json += asString(value_id_426.toString())
+            json += asString(value_id_428.toString())
           }
         } else {
-          json += asString(value_id_426)
+          json += asString(value_id_428)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_427 = obj["key"]
-      if (value_key_427 !== undefined) {
+      const value_key_429 = obj["key"]
+      if (value_key_429 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_427 !== 'string') {
-          if (value_key_427 === null) {
+        if (typeof value_key_429 !== 'string') {
+          if (value_key_429 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_427 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_427.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_427 instanceof RegExp) {
-            json += asString(value_key_427.source)
+          } else if (value_key_429 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_429.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_429 instanceof RegExp) {
+            json += asString(value_key_429.source)
           } else {
-            json += asString(value_key_427.toString())
+            json += asString(value_key_429.toString())
           }
         } else {
-          json += asString(value_key_427)
+          json += asString(value_key_429)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_428 = obj["name"]
-      if (value_name_428 !== undefined) {
+      const value_name_430 = obj["name"]
+      if (value_name_430 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_428 !== 'string') {
-          if (value_name_428 === null) {
+        if (typeof value_name_430 !== 'string') {
+          if (value_name_430 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_428 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_428.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_428 instanceof RegExp) {
-            json += asString(value_name_428.source)
+          } else if (value_name_430 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_430.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_430 instanceof RegExp) {
+            json += asString(value_name_430.source)
           } else {
-            json += asString(value_name_428.toString())
+            json += asString(value_name_430.toString())
           }
         } else {
-          json += asString(value_name_428)
+          json += asString(value_name_430)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_429 = obj["position"]
-      if (value_position_429 !== undefined) {
+      const value_position_431 = obj["position"]
+      if (value_position_431 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_429)
+        json += asInteger(value_position_431)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_430 = obj["type"]
-      if (value_type_430 !== undefined) {
+      const value_type_432 = obj["type"]
+      if (value_type_432 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_430 !== 'string') {
-          if (value_type_430 === null) {
+        if (typeof value_type_432 !== 'string') {
+          if (value_type_432 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_430 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_430.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_430 instanceof RegExp) {
-            json += asString(value_type_430.source)
+          } else if (value_type_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_432 instanceof RegExp) {
+            json += asString(value_type_432.source)
           } else {
-            json += asString(value_type_430.toString())
+            json += asString(value_type_432.toString())
           }
         } else {
-          json += asString(value_type_430)
+          json += asString(value_type_432)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_431 = obj["probability"]
-      if (value_probability_431 !== undefined) {
+      const value_probability_433 = obj["probability"]
+      if (value_probability_433 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_431)
+        json += asInteger(value_probability_433)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_432 = obj["forecastCategory"]
-      if (value_forecastCategory_432 !== undefined) {
+      const value_forecastCategory_434 = obj["forecastCategory"]
+      if (value_forecastCategory_434 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_432 !== 'string') {
-          if (value_forecastCategory_432 === null) {
+        if (typeof value_forecastCategory_434 !== 'string') {
+          if (value_forecastCategory_434 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_432 instanceof RegExp) {
-            json += asString(value_forecastCategory_432.source)
+          } else if (value_forecastCategory_434 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_434.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_434 instanceof RegExp) {
+            json += asString(value_forecastCategory_434.source)
           } else {
-            json += asString(value_forecastCategory_432.toString())
+            json += asString(value_forecastCategory_434.toString())
           }
         } else {
-          json += asString(value_forecastCategory_432)
+          json += asString(value_forecastCategory_434)
         }
         
       } else {
@@ -9280,70 +9292,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_420 = obj["id"]
-      if (value_id_420 !== undefined) {
+      const value_id_422 = obj["id"]
+      if (value_id_422 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_420 !== 'string') {
-          if (value_id_420 === null) {
+        if (typeof value_id_422 !== 'string') {
+          if (value_id_422 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_420 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_420.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_420 instanceof RegExp) {
-            json += asString(value_id_420.source)
+          } else if (value_id_422 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_422.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_422 instanceof RegExp) {
+            json += asString(value_id_422.source)
           } else {
-            json += asString(value_id_420.toString())
+            json += asString(value_id_422.toString())
           }
         } else {
-          json += asString(value_id_420)
+          json += asString(value_id_422)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_421 = obj["name"]
-      if (value_name_421 !== undefined) {
+      const value_name_423 = obj["name"]
+      if (value_name_423 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_421 !== 'string') {
-          if (value_name_421 === null) {
+        if (typeof value_name_423 !== 'string') {
+          if (value_name_423 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_421 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_421.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_421 instanceof RegExp) {
-            json += asString(value_name_421.source)
+          } else if (value_name_423 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_423.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_423 instanceof RegExp) {
+            json += asString(value_name_423.source)
           } else {
-            json += asString(value_name_421.toString())
+            json += asString(value_name_423.toString())
           }
         } else {
-          json += asString(value_name_421)
+          json += asString(value_name_423)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_422 = obj["isDefault"]
-      if (value_isDefault_422 !== undefined) {
+      const value_isDefault_424 = obj["isDefault"]
+      if (value_isDefault_424 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_422)
+        json += asBoolean(value_isDefault_424)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_423 = obj["position"]
-      if (value_position_423 !== undefined) {
+      const value_position_425 = obj["position"]
+      if (value_position_425 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_423)
+        json += asInteger(value_position_425)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_424 = obj["stages"]
-      if (value_stages_424 !== undefined) {
+      const value_stages_426 = obj["stages"]
+      if (value_stages_426 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous79(value_stages_424)
+        json += anonymous79(value_stages_426)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -9387,10 +9399,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_418 = obj["data"]
-      if (value_data_418 !== undefined) {
+      const value_data_420 = obj["data"]
+      if (value_data_420 !== undefined) {
         json += "{\"data\":"
-        json += anonymous77(value_data_418)
+        json += anonymous77(value_data_420)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9410,44 +9422,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_438 = obj["database"]
-      if (value_database_438 !== undefined) {
+      const value_database_440 = obj["database"]
+      if (value_database_440 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_438 !== 'string') {
-          if (value_database_438 === null) {
+        if (typeof value_database_440 !== 'string') {
+          if (value_database_440 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_438 instanceof RegExp) {
-            json += asString(value_database_438.source)
+          } else if (value_database_440 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_440.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_440 instanceof RegExp) {
+            json += asString(value_database_440.source)
           } else {
-            json += asString(value_database_438.toString())
+            json += asString(value_database_440.toString())
           }
         } else {
-          json += asString(value_database_438)
+          json += asString(value_database_440)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_439 = obj["redis"]
-      if (value_redis_439 !== undefined) {
+      const value_redis_441 = obj["redis"]
+      if (value_redis_441 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_439 !== 'string') {
-          if (value_redis_439 === null) {
+        if (typeof value_redis_441 !== 'string') {
+          if (value_redis_441 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_439 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_439.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_439 instanceof RegExp) {
-            json += asString(value_redis_439.source)
+          } else if (value_redis_441 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_441.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_441 instanceof RegExp) {
+            json += asString(value_redis_441.source)
           } else {
-            json += asString(value_redis_439.toString())
+            json += asString(value_redis_441.toString())
           }
         } else {
-          json += asString(value_redis_439)
+          json += asString(value_redis_441)
         }
         
       } else {
@@ -9469,32 +9481,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_435 = obj["status"]
-      if (value_status_435 !== undefined) {
+      const value_status_437 = obj["status"]
+      if (value_status_437 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_435 !== 'string') {
-          if (value_status_435 === null) {
+        if (typeof value_status_437 !== 'string') {
+          if (value_status_437 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_435 instanceof RegExp) {
-            json += asString(value_status_435.source)
+          } else if (value_status_437 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_437.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_437 instanceof RegExp) {
+            json += asString(value_status_437.source)
           } else {
-            json += asString(value_status_435.toString())
+            json += asString(value_status_437.toString())
           }
         } else {
-          json += asString(value_status_435)
+          json += asString(value_status_437)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_436 = obj["dependencies"]
-      if (value_dependencies_436 !== undefined) {
+      const value_dependencies_438 = obj["dependencies"]
+      if (value_dependencies_438 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous82(value_dependencies_436)
+        json += anonymous82(value_dependencies_438)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -9514,8 +9526,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_442 = obj["status"]
-      if (value_status_442 !== undefined) {
+      const value_status_444 = obj["status"]
+      if (value_status_444 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -9704,6 +9716,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listAccounts: { 200: bodies.listAccounts_200 },
   createAccount: { 201: bodies.createAccount_201 },
   batchAccounts: { 200: bodies.batchAccounts_200 },
+  queryAccounts: { 200: bodies.listAccounts_200 },
   getAccount: { 200: bodies.createAccount_201 },
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
@@ -9714,6 +9727,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
   batchContacts: { 200: bodies.batchContacts_200 },
+  queryContacts: { 200: bodies.listContacts_200 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
@@ -9724,6 +9738,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
   batchLeads: { 200: bodies.batchLeads_200 },
+  queryLeads: { 200: bodies.listLeads_200 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
@@ -9735,6 +9750,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
   batchOpportunities: { 200: bodies.batchOpportunities_200 },
+  queryOpportunities: { 200: bodies.listOpportunities_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},

@@ -6507,1023 +6507,4702 @@ validate127.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateAccount_body = validate168;
+exports.queryAccounts_body = validate168;
+const schema58 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema59 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId","version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees","createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type","tags","parentAccount.tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","type","parentAccount.type","annualRevenue","parentAccount.annualRevenue","lifecycleStage","parentAccount.lifecycleStage","description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","parentAccount.id","parentAccount.ownerId","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.parentAccountId","type","parentAccount.type","lifecycleStage","parentAccount.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","parentAccount.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","parentAccount.numberOfEmployees","annualRevenue","parentAccount.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","parentAccount.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.type","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.numberOfEmployees","parentAccount.annualRevenue","parentAccount.description","parentAccount.billingAddress","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.parentAccountId","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","parentAccount.lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper0 = {validate: validate170};
+const formats24 = require("ajv-formats/dist/formats").fullFormats["date-time"];
+const pattern15 = new RegExp("^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$", "u");
+
+function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate170.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate170.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate170.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper0.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate170.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate170.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper0.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper0.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper0.validate.errors : vErrors.concat(wrapper0.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate170.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "parentAccountId")) || (data5 === "parentAccount.id")) || (data5 === "parentAccount.createdBy.id")) || (data5 === "parentAccount.updatedBy.id")) || (data5 === "parentAccount.ownerId")) || (data5 === "parentAccount.teamId")) || (data5 === "parentAccount.parentAccountId")) || (data5 === "version")) || (data5 === "numberOfEmployees")) || (data5 === "parentAccount.version")) || (data5 === "parentAccount.numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "parentAccount.createdAt")) || (data5 === "parentAccount.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "parentAccount.createdBy.type")) || (data5 === "parentAccount.updatedBy.type")) || (data5 === "tags")) || (data5 === "parentAccount.tags")) || (data5 === "name")) || (data5 === "legalName")) || (data5 === "domain")) || (data5 === "website")) || (data5 === "industry")) || (data5 === "phone")) || (data5 === "email")) || (data5 === "billingAddress.street1")) || (data5 === "billingAddress.street2")) || (data5 === "billingAddress.city")) || (data5 === "billingAddress.region")) || (data5 === "billingAddress.postalCode")) || (data5 === "billingAddress.countryCode")) || (data5 === "shippingAddress.street1")) || (data5 === "shippingAddress.street2")) || (data5 === "shippingAddress.city")) || (data5 === "shippingAddress.region")) || (data5 === "shippingAddress.postalCode")) || (data5 === "shippingAddress.countryCode")) || (data5 === "source")) || (data5 === "taxId")) || (data5 === "registrationNumber")) || (data5 === "linkedinUrl")) || (data5 === "parentAccount.name")) || (data5 === "parentAccount.legalName")) || (data5 === "parentAccount.domain")) || (data5 === "parentAccount.website")) || (data5 === "parentAccount.industry")) || (data5 === "parentAccount.phone")) || (data5 === "parentAccount.email")) || (data5 === "parentAccount.billingAddress.street1")) || (data5 === "parentAccount.billingAddress.street2")) || (data5 === "parentAccount.billingAddress.city")) || (data5 === "parentAccount.billingAddress.region")) || (data5 === "parentAccount.billingAddress.postalCode")) || (data5 === "parentAccount.billingAddress.countryCode")) || (data5 === "parentAccount.shippingAddress.street1")) || (data5 === "parentAccount.shippingAddress.street2")) || (data5 === "parentAccount.shippingAddress.city")) || (data5 === "parentAccount.shippingAddress.region")) || (data5 === "parentAccount.shippingAddress.postalCode")) || (data5 === "parentAccount.shippingAddress.countryCode")) || (data5 === "parentAccount.source")) || (data5 === "parentAccount.taxId")) || (data5 === "parentAccount.registrationNumber")) || (data5 === "parentAccount.linkedinUrl")) || (data5 === "type")) || (data5 === "parentAccount.type")) || (data5 === "annualRevenue")) || (data5 === "parentAccount.annualRevenue")) || (data5 === "lifecycleStage")) || (data5 === "parentAccount.lifecycleStage")) || (data5 === "description")) || (data5 === "billingAddress")) || (data5 === "shippingAddress")) || (data5 === "parentAccount.description")) || (data5 === "parentAccount.billingAddress")) || (data5 === "parentAccount.shippingAddress"))){
+validate170.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "parentAccount.id")) || (data6 === "parentAccount.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "parentAccount.createdBy.type")) || (data6 === "parentAccount.updatedBy.type"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "parentAccountId")) || (data8 === "parentAccount.createdBy.id")) || (data8 === "parentAccount.updatedBy.id")) || (data8 === "parentAccount.teamId")) || (data8 === "parentAccount.parentAccountId")) || (data8 === "type")) || (data8 === "parentAccount.type")) || (data8 === "lifecycleStage")) || (data8 === "parentAccount.lifecycleStage"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data10 = data.field;
+if(!((data10 === "version") || (data10 === "parentAccount.version"))){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!((((data12 === "numberOfEmployees") || (data12 === "parentAccount.numberOfEmployees")) || (data12 === "annualRevenue")) || (data12 === "parentAccount.annualRevenue"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "parentAccount.createdAt")) || (data14 === "parentAccount.updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data16 = data.field;
+if(!((data16 === "tags") || (data16 === "parentAccount.tags"))){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((data17 === "has") || (data17 === "hasAny")) || (data17 === "hasAll")) || (data17 === "isEmpty"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data18 = data.field;
+if(!((data18 === "name") || (data18 === "parentAccount.name"))){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!(((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((((data20 === "legalName") || (data20 === "domain")) || (data20 === "website")) || (data20 === "industry")) || (data20 === "phone")) || (data20 === "email")) || (data20 === "billingAddress.street1")) || (data20 === "billingAddress.street2")) || (data20 === "billingAddress.city")) || (data20 === "billingAddress.region")) || (data20 === "billingAddress.postalCode")) || (data20 === "billingAddress.countryCode")) || (data20 === "shippingAddress.street1")) || (data20 === "shippingAddress.street2")) || (data20 === "shippingAddress.city")) || (data20 === "shippingAddress.region")) || (data20 === "shippingAddress.postalCode")) || (data20 === "shippingAddress.countryCode")) || (data20 === "source")) || (data20 === "taxId")) || (data20 === "registrationNumber")) || (data20 === "linkedinUrl")) || (data20 === "parentAccount.legalName")) || (data20 === "parentAccount.domain")) || (data20 === "parentAccount.website")) || (data20 === "parentAccount.industry")) || (data20 === "parentAccount.phone")) || (data20 === "parentAccount.email")) || (data20 === "parentAccount.billingAddress.street1")) || (data20 === "parentAccount.billingAddress.street2")) || (data20 === "parentAccount.billingAddress.city")) || (data20 === "parentAccount.billingAddress.region")) || (data20 === "parentAccount.billingAddress.postalCode")) || (data20 === "parentAccount.billingAddress.countryCode")) || (data20 === "parentAccount.shippingAddress.street1")) || (data20 === "parentAccount.shippingAddress.street2")) || (data20 === "parentAccount.shippingAddress.city")) || (data20 === "parentAccount.shippingAddress.region")) || (data20 === "parentAccount.shippingAddress.postalCode")) || (data20 === "parentAccount.shippingAddress.countryCode")) || (data20 === "parentAccount.source")) || (data20 === "parentAccount.taxId")) || (data20 === "parentAccount.registrationNumber")) || (data20 === "parentAccount.linkedinUrl"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!((((((data22 === "description") || (data22 === "billingAddress")) || (data22 === "shippingAddress")) || (data22 === "parentAccount.description")) || (data22 === "parentAccount.billingAddress")) || (data22 === "parentAccount.shippingAddress"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate170.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+const _errs122 = errors;
+if(!((((((((((((data24 === "id") || (data24 === "createdBy.id")) || (data24 === "updatedBy.id")) || (data24 === "ownerId")) || (data24 === "teamId")) || (data24 === "parentAccountId")) || (data24 === "parentAccount.id")) || (data24 === "parentAccount.createdBy.id")) || (data24 === "parentAccount.updatedBy.id")) || (data24 === "parentAccount.ownerId")) || (data24 === "parentAccount.teamId")) || (data24 === "parentAccount.parentAccountId"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+var valid54 = _errs122 === errors;
+}
+else {
+var valid54 = true;
+}
+if(valid54){
+if(data.op !== undefined){
+let data25 = data.op;
+const _errs123 = errors;
+if(!((data25 === "eq") || (data25 === "ne"))){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+var valid54 = _errs123 === errors;
+}
+else {
+var valid54 = true;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err42 = {};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs124 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data26 = data.value;
+const _errs125 = errors;
+if(errors === _errs125){
+if(errors === _errs125){
+if(typeof data26 === "string"){
+if(func2(data26) > 36){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data26))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/12/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid14 = _errs124 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err43 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs127 = errors;
+const _errs128 = errors;
+let valid56 = true;
+const _errs129 = errors;
+const _errs130 = errors;
+const _errs131 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data27 = data.field;
+const _errs132 = errors;
+if(!((((((((((((data27 === "id") || (data27 === "createdBy.id")) || (data27 === "updatedBy.id")) || (data27 === "ownerId")) || (data27 === "teamId")) || (data27 === "parentAccountId")) || (data27 === "parentAccount.id")) || (data27 === "parentAccount.createdBy.id")) || (data27 === "parentAccount.updatedBy.id")) || (data27 === "parentAccount.ownerId")) || (data27 === "parentAccount.teamId")) || (data27 === "parentAccount.parentAccountId"))){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+var valid58 = _errs132 === errors;
+}
+else {
+var valid58 = true;
+}
+if(valid58){
+if(data.op !== undefined){
+let data28 = data.op;
+const _errs133 = errors;
+if(!((data28 === "in") || (data28 === "notIn"))){
+const err45 = {};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+var valid58 = _errs133 === errors;
+}
+else {
+var valid58 = true;
+}
+}
+}
+var valid57 = _errs131 === errors;
+if(valid57){
+const err46 = {};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+else {
+errors = _errs130;
+if(vErrors !== null){
+if(_errs130){
+vErrors.length = _errs130;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs129 === errors;
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs134 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data29 = data.value;
+const _errs135 = errors;
+if(errors === _errs135){
+if(Array.isArray(data29)){
+if(data29.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data29.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid60 = true;
+const len2 = data29.length;
+for(let i2=0; i2<len2; i2++){
+let data30 = data29[i2];
+const _errs137 = errors;
+if(errors === _errs137){
+if(errors === _errs137){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate170.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data30))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid60 = _errs137 === errors;
+if(!valid60){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid15 = _errs134 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err47 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs127 === errors;
+if(valid14){
+const _errs139 = errors;
+const _errs140 = errors;
+let valid61 = true;
+const _errs141 = errors;
+const _errs142 = errors;
+const _errs143 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs144 = errors;
+if(!((((data31 === "version") || (data31 === "numberOfEmployees")) || (data31 === "parentAccount.version")) || (data31 === "parentAccount.numberOfEmployees"))){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+var valid63 = _errs144 === errors;
+}
+else {
+var valid63 = true;
+}
+if(valid63){
+if(data.op !== undefined){
+let data32 = data.op;
+const _errs145 = errors;
+if(!((((((data32 === "eq") || (data32 === "ne")) || (data32 === "gt")) || (data32 === "gte")) || (data32 === "lt")) || (data32 === "lte"))){
+const err49 = {};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+var valid63 = _errs145 === errors;
+}
+else {
+var valid63 = true;
+}
+}
+}
+var valid62 = _errs143 === errors;
+if(valid62){
+const err50 = {};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+else {
+errors = _errs142;
+if(vErrors !== null){
+if(_errs142){
+vErrors.length = _errs142;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs141 === errors;
+errors = _errs140;
+if(vErrors !== null){
+if(_errs140){
+vErrors.length = _errs140;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs146 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs147 = errors;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs147){
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 2147483647 || isNaN(data33)){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data33 < -2147483648 || isNaN(data33)){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data33))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid16 = _errs146 === errors;
+valid61 = _valid16;
+}
+if(!valid61){
+const err51 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs139 === errors;
+if(valid14){
+const _errs149 = errors;
+const _errs150 = errors;
+let valid65 = true;
+const _errs151 = errors;
+const _errs152 = errors;
+const _errs153 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data34 = data.field;
+const _errs154 = errors;
+if(!((((data34 === "version") || (data34 === "numberOfEmployees")) || (data34 === "parentAccount.version")) || (data34 === "parentAccount.numberOfEmployees"))){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+var valid67 = _errs154 === errors;
+}
+else {
+var valid67 = true;
+}
+if(valid67){
+if(data.op !== undefined){
+let data35 = data.op;
+const _errs155 = errors;
+if(!((data35 === "in") || (data35 === "notIn"))){
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+var valid67 = _errs155 === errors;
+}
+else {
+var valid67 = true;
+}
+}
+}
+var valid66 = _errs153 === errors;
+if(valid66){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+else {
+errors = _errs152;
+if(vErrors !== null){
+if(_errs152){
+vErrors.length = _errs152;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs151 === errors;
+errors = _errs150;
+if(vErrors !== null){
+if(_errs150){
+vErrors.length = _errs150;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs156 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data36 = data.value;
+const _errs157 = errors;
+if(errors === _errs157){
+if(Array.isArray(data36)){
+if(data36.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data36.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid69 = true;
+const len3 = data36.length;
+for(let i3=0; i3<len3; i3++){
+let data37 = data36[i3];
+const _errs159 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs159){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data37 < -2147483648 || isNaN(data37)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data37))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid69 = _errs159 === errors;
+if(!valid69){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs156 === errors;
+valid65 = _valid17;
+}
+if(!valid65){
+const err55 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs149 === errors;
+if(valid14){
+const _errs161 = errors;
+const _errs162 = errors;
+let valid70 = true;
+const _errs163 = errors;
+const _errs164 = errors;
+const _errs165 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs166 = errors;
+if(!((((data38 === "version") || (data38 === "numberOfEmployees")) || (data38 === "parentAccount.version")) || (data38 === "parentAccount.numberOfEmployees"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+var valid72 = _errs166 === errors;
+}
+else {
+var valid72 = true;
+}
+if(valid72){
+if(data.op !== undefined){
+const _errs167 = errors;
+if(!(data.op === "between")){
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+var valid72 = _errs167 === errors;
+}
+else {
+var valid72 = true;
+}
+}
+}
+var valid71 = _errs165 === errors;
+if(valid71){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+else {
+errors = _errs164;
+if(vErrors !== null){
+if(_errs164){
+vErrors.length = _errs164;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs163 === errors;
+errors = _errs162;
+if(vErrors !== null){
+if(_errs162){
+vErrors.length = _errs162;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs168 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data40 = data.value;
+const _errs169 = errors;
+if(errors === _errs169){
+if(Array.isArray(data40)){
+if(data40.length > 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data40.length < 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid74 = true;
+const len4 = data40.length;
+for(let i4=0; i4<len4; i4++){
+let data41 = data40[i4];
+const _errs171 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs171){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data41 < -2147483648 || isNaN(data41)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid74 = _errs171 === errors;
+if(!valid74){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid18 = _errs168 === errors;
+valid70 = _valid18;
+}
+if(!valid70){
+const err59 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs161 === errors;
+if(valid14){
+const _errs173 = errors;
+const _errs174 = errors;
+let valid75 = true;
+const _errs175 = errors;
+const _errs176 = errors;
+const _errs177 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs178 = errors;
+if(!((((data42 === "createdAt") || (data42 === "updatedAt")) || (data42 === "parentAccount.createdAt")) || (data42 === "parentAccount.updatedAt"))){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+var valid77 = _errs178 === errors;
+}
+else {
+var valid77 = true;
+}
+if(valid77){
+if(data.op !== undefined){
+let data43 = data.op;
+const _errs179 = errors;
+if(!((((((data43 === "eq") || (data43 === "ne")) || (data43 === "gt")) || (data43 === "gte")) || (data43 === "lt")) || (data43 === "lte"))){
+const err61 = {};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+var valid77 = _errs179 === errors;
+}
+else {
+var valid77 = true;
+}
+}
+}
+var valid76 = _errs177 === errors;
+if(valid76){
+const err62 = {};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+else {
+errors = _errs176;
+if(vErrors !== null){
+if(_errs176){
+vErrors.length = _errs176;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs175 === errors;
+errors = _errs174;
+if(vErrors !== null){
+if(_errs174){
+vErrors.length = _errs174;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs180 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs181 = errors;
+if(errors === _errs181){
+if(errors === _errs181){
+if(typeof data44 === "string"){
+if(func2(data44) > 35){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data44)){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data44))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid19 = _errs180 === errors;
+valid75 = _valid19;
+}
+if(!valid75){
+const err63 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs173 === errors;
+if(valid14){
+const _errs183 = errors;
+const _errs184 = errors;
+let valid79 = true;
+const _errs185 = errors;
+const _errs186 = errors;
+const _errs187 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data45 = data.field;
+const _errs188 = errors;
+if(!((((data45 === "createdAt") || (data45 === "updatedAt")) || (data45 === "parentAccount.createdAt")) || (data45 === "parentAccount.updatedAt"))){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var valid81 = _errs188 === errors;
+}
+else {
+var valid81 = true;
+}
+if(valid81){
+if(data.op !== undefined){
+const _errs189 = errors;
+if(!(data.op === "between")){
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+var valid81 = _errs189 === errors;
+}
+else {
+var valid81 = true;
+}
+}
+}
+var valid80 = _errs187 === errors;
+if(valid80){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+else {
+errors = _errs186;
+if(vErrors !== null){
+if(_errs186){
+vErrors.length = _errs186;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs185 === errors;
+errors = _errs184;
+if(vErrors !== null){
+if(_errs184){
+vErrors.length = _errs184;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs190 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data47 = data.value;
+const _errs191 = errors;
+if(errors === _errs191){
+if(Array.isArray(data47)){
+if(data47.length > 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data47.length < 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid83 = true;
+const len5 = data47.length;
+for(let i5=0; i5<len5; i5++){
+let data48 = data47[i5];
+const _errs193 = errors;
+if(errors === _errs193){
+if(errors === _errs193){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate170.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data48)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data48))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid83 = _errs193 === errors;
+if(!valid83){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs190 === errors;
+valid79 = _valid20;
+}
+if(!valid79){
+const err67 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs183 === errors;
+if(valid14){
+const _errs195 = errors;
+const _errs196 = errors;
+let valid84 = true;
+const _errs197 = errors;
+const _errs198 = errors;
+const _errs199 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs200 = errors;
+if(!((((data49 === "createdBy.type") || (data49 === "updatedBy.type")) || (data49 === "parentAccount.createdBy.type")) || (data49 === "parentAccount.updatedBy.type"))){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+var valid86 = _errs200 === errors;
+}
+else {
+var valid86 = true;
+}
+if(valid86){
+if(data.op !== undefined){
+let data50 = data.op;
+const _errs201 = errors;
+if(!((data50 === "eq") || (data50 === "ne"))){
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+var valid86 = _errs201 === errors;
+}
+else {
+var valid86 = true;
+}
+}
+}
+var valid85 = _errs199 === errors;
+if(valid85){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+else {
+errors = _errs198;
+if(vErrors !== null){
+if(_errs198){
+vErrors.length = _errs198;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs197 === errors;
+errors = _errs196;
+if(vErrors !== null){
+if(_errs196){
+vErrors.length = _errs196;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs202 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+if(typeof data51 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data51 === "user") || (data51 === "system"))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[19].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid21 = _errs202 === errors;
+valid84 = _valid21;
+}
+if(!valid84){
+const err71 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs195 === errors;
+if(valid14){
+const _errs205 = errors;
+const _errs206 = errors;
+let valid88 = true;
+const _errs207 = errors;
+const _errs208 = errors;
+const _errs209 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data52 = data.field;
+const _errs210 = errors;
+if(!((((data52 === "createdBy.type") || (data52 === "updatedBy.type")) || (data52 === "parentAccount.createdBy.type")) || (data52 === "parentAccount.updatedBy.type"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var valid90 = _errs210 === errors;
+}
+else {
+var valid90 = true;
+}
+if(valid90){
+if(data.op !== undefined){
+let data53 = data.op;
+const _errs211 = errors;
+if(!((data53 === "in") || (data53 === "notIn"))){
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+var valid90 = _errs211 === errors;
+}
+else {
+var valid90 = true;
+}
+}
+}
+var valid89 = _errs209 === errors;
+if(valid89){
+const err74 = {};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+else {
+errors = _errs208;
+if(vErrors !== null){
+if(_errs208){
+vErrors.length = _errs208;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs207 === errors;
+errors = _errs206;
+if(vErrors !== null){
+if(_errs206){
+vErrors.length = _errs206;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs212 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data54 = data.value;
+const _errs213 = errors;
+if(errors === _errs213){
+if(Array.isArray(data54)){
+if(data54.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data54.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid92 = true;
+const len6 = data54.length;
+for(let i6=0; i6<len6; i6++){
+let data55 = data54[i6];
+const _errs215 = errors;
+if(typeof data55 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data55 === "user") || (data55 === "system"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[20].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid92 = _errs215 === errors;
+if(!valid92){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs212 === errors;
+valid88 = _valid22;
+}
+if(!valid88){
+const err75 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs205 === errors;
+if(valid14){
+const _errs217 = errors;
+const _errs218 = errors;
+let valid93 = true;
+const _errs219 = errors;
+const _errs220 = errors;
+const _errs221 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data56 = data.field;
+const _errs222 = errors;
+if(!((data56 === "tags") || (data56 === "parentAccount.tags"))){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var valid95 = _errs222 === errors;
+}
+else {
+var valid95 = true;
+}
+if(valid95){
+if(data.op !== undefined){
+const _errs223 = errors;
+if(!(data.op === "has")){
+const err77 = {};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+var valid95 = _errs223 === errors;
+}
+else {
+var valid95 = true;
+}
+}
+}
+var valid94 = _errs221 === errors;
+if(valid94){
+const err78 = {};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+else {
+errors = _errs220;
+if(vErrors !== null){
+if(_errs220){
+vErrors.length = _errs220;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs219 === errors;
+errors = _errs218;
+if(vErrors !== null){
+if(_errs218){
+vErrors.length = _errs218;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs224 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs225 = errors;
+if(errors === _errs225){
+if(typeof data58 === "string"){
+if(func2(data58) > 2048){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data58)){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid23 = _errs224 === errors;
+valid93 = _valid23;
+}
+if(!valid93){
+const err79 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs217 === errors;
+if(valid14){
+const _errs227 = errors;
+const _errs228 = errors;
+let valid97 = true;
+const _errs229 = errors;
+const _errs230 = errors;
+const _errs231 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data59 = data.field;
+const _errs232 = errors;
+if(!((data59 === "tags") || (data59 === "parentAccount.tags"))){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var valid99 = _errs232 === errors;
+}
+else {
+var valid99 = true;
+}
+if(valid99){
+if(data.op !== undefined){
+let data60 = data.op;
+const _errs233 = errors;
+if(!((data60 === "hasAny") || (data60 === "hasAll"))){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+var valid99 = _errs233 === errors;
+}
+else {
+var valid99 = true;
+}
+}
+}
+var valid98 = _errs231 === errors;
+if(valid98){
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+else {
+errors = _errs230;
+if(vErrors !== null){
+if(_errs230){
+vErrors.length = _errs230;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs229 === errors;
+errors = _errs228;
+if(vErrors !== null){
+if(_errs228){
+vErrors.length = _errs228;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs234 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data61 = data.value;
+const _errs235 = errors;
+if(errors === _errs235){
+if(Array.isArray(data61)){
+if(data61.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data61.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid101 = true;
+const len7 = data61.length;
+for(let i7=0; i7<len7; i7++){
+let data62 = data61[i7];
+const _errs237 = errors;
+if(errors === _errs237){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate170.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data62)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid101 = _errs237 === errors;
+if(!valid101){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs234 === errors;
+valid97 = _valid24;
+}
+if(!valid97){
+const err83 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs227 === errors;
+if(valid14){
+const _errs239 = errors;
+const _errs240 = errors;
+let valid102 = true;
+const _errs241 = errors;
+const _errs242 = errors;
+const _errs243 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data63 = data.field;
+const _errs244 = errors;
+if(!((((((((((((((((((((((((((((((((((((((((((((((data63 === "name") || (data63 === "legalName")) || (data63 === "domain")) || (data63 === "website")) || (data63 === "industry")) || (data63 === "phone")) || (data63 === "email")) || (data63 === "billingAddress.street1")) || (data63 === "billingAddress.street2")) || (data63 === "billingAddress.city")) || (data63 === "billingAddress.region")) || (data63 === "billingAddress.postalCode")) || (data63 === "billingAddress.countryCode")) || (data63 === "shippingAddress.street1")) || (data63 === "shippingAddress.street2")) || (data63 === "shippingAddress.city")) || (data63 === "shippingAddress.region")) || (data63 === "shippingAddress.postalCode")) || (data63 === "shippingAddress.countryCode")) || (data63 === "source")) || (data63 === "taxId")) || (data63 === "registrationNumber")) || (data63 === "linkedinUrl")) || (data63 === "parentAccount.name")) || (data63 === "parentAccount.legalName")) || (data63 === "parentAccount.domain")) || (data63 === "parentAccount.website")) || (data63 === "parentAccount.industry")) || (data63 === "parentAccount.phone")) || (data63 === "parentAccount.email")) || (data63 === "parentAccount.billingAddress.street1")) || (data63 === "parentAccount.billingAddress.street2")) || (data63 === "parentAccount.billingAddress.city")) || (data63 === "parentAccount.billingAddress.region")) || (data63 === "parentAccount.billingAddress.postalCode")) || (data63 === "parentAccount.billingAddress.countryCode")) || (data63 === "parentAccount.shippingAddress.street1")) || (data63 === "parentAccount.shippingAddress.street2")) || (data63 === "parentAccount.shippingAddress.city")) || (data63 === "parentAccount.shippingAddress.region")) || (data63 === "parentAccount.shippingAddress.postalCode")) || (data63 === "parentAccount.shippingAddress.countryCode")) || (data63 === "parentAccount.source")) || (data63 === "parentAccount.taxId")) || (data63 === "parentAccount.registrationNumber")) || (data63 === "parentAccount.linkedinUrl"))){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+var valid104 = _errs244 === errors;
+}
+else {
+var valid104 = true;
+}
+if(valid104){
+if(data.op !== undefined){
+let data64 = data.op;
+const _errs245 = errors;
+if(!(((data64 === "eq") || (data64 === "ne")) || (data64 === "startsWith"))){
+const err85 = {};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+var valid104 = _errs245 === errors;
+}
+else {
+var valid104 = true;
+}
+}
+}
+var valid103 = _errs243 === errors;
+if(valid103){
+const err86 = {};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+else {
+errors = _errs242;
+if(vErrors !== null){
+if(_errs242){
+vErrors.length = _errs242;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs241 === errors;
+errors = _errs240;
+if(vErrors !== null){
+if(_errs240){
+vErrors.length = _errs240;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs246 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs247 = errors;
+if(errors === _errs247){
+if(typeof data65 === "string"){
+if(func2(data65) > 2048){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data65)){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs246 === errors;
+valid102 = _valid25;
+}
+if(!valid102){
+const err87 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs239 === errors;
+if(valid14){
+const _errs249 = errors;
+const _errs250 = errors;
+let valid106 = true;
+const _errs251 = errors;
+const _errs252 = errors;
+const _errs253 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data66 = data.field;
+const _errs254 = errors;
+if(!((((((((((((((((((((((((((((((((((((((((((((((data66 === "name") || (data66 === "legalName")) || (data66 === "domain")) || (data66 === "website")) || (data66 === "industry")) || (data66 === "phone")) || (data66 === "email")) || (data66 === "billingAddress.street1")) || (data66 === "billingAddress.street2")) || (data66 === "billingAddress.city")) || (data66 === "billingAddress.region")) || (data66 === "billingAddress.postalCode")) || (data66 === "billingAddress.countryCode")) || (data66 === "shippingAddress.street1")) || (data66 === "shippingAddress.street2")) || (data66 === "shippingAddress.city")) || (data66 === "shippingAddress.region")) || (data66 === "shippingAddress.postalCode")) || (data66 === "shippingAddress.countryCode")) || (data66 === "source")) || (data66 === "taxId")) || (data66 === "registrationNumber")) || (data66 === "linkedinUrl")) || (data66 === "parentAccount.name")) || (data66 === "parentAccount.legalName")) || (data66 === "parentAccount.domain")) || (data66 === "parentAccount.website")) || (data66 === "parentAccount.industry")) || (data66 === "parentAccount.phone")) || (data66 === "parentAccount.email")) || (data66 === "parentAccount.billingAddress.street1")) || (data66 === "parentAccount.billingAddress.street2")) || (data66 === "parentAccount.billingAddress.city")) || (data66 === "parentAccount.billingAddress.region")) || (data66 === "parentAccount.billingAddress.postalCode")) || (data66 === "parentAccount.billingAddress.countryCode")) || (data66 === "parentAccount.shippingAddress.street1")) || (data66 === "parentAccount.shippingAddress.street2")) || (data66 === "parentAccount.shippingAddress.city")) || (data66 === "parentAccount.shippingAddress.region")) || (data66 === "parentAccount.shippingAddress.postalCode")) || (data66 === "parentAccount.shippingAddress.countryCode")) || (data66 === "parentAccount.source")) || (data66 === "parentAccount.taxId")) || (data66 === "parentAccount.registrationNumber")) || (data66 === "parentAccount.linkedinUrl"))){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+var valid108 = _errs254 === errors;
+}
+else {
+var valid108 = true;
+}
+if(valid108){
+if(data.op !== undefined){
+let data67 = data.op;
+const _errs255 = errors;
+if(!((data67 === "in") || (data67 === "notIn"))){
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+var valid108 = _errs255 === errors;
+}
+else {
+var valid108 = true;
+}
+}
+}
+var valid107 = _errs253 === errors;
+if(valid107){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+else {
+errors = _errs252;
+if(vErrors !== null){
+if(_errs252){
+vErrors.length = _errs252;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs251 === errors;
+errors = _errs250;
+if(vErrors !== null){
+if(_errs250){
+vErrors.length = _errs250;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs256 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data68 = data.value;
+const _errs257 = errors;
+if(errors === _errs257){
+if(Array.isArray(data68)){
+if(data68.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data68.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid110 = true;
+const len8 = data68.length;
+for(let i8=0; i8<len8; i8++){
+let data69 = data68[i8];
+const _errs259 = errors;
+if(errors === _errs259){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate170.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data69)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid110 = _errs259 === errors;
+if(!valid110){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs256 === errors;
+valid106 = _valid26;
+}
+if(!valid106){
+const err91 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs249 === errors;
+if(valid14){
+const _errs261 = errors;
+const _errs262 = errors;
+let valid111 = true;
+const _errs263 = errors;
+const _errs264 = errors;
+const _errs265 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data70 = data.field;
+const _errs266 = errors;
+if(!((data70 === "type") || (data70 === "parentAccount.type"))){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+var valid113 = _errs266 === errors;
+}
+else {
+var valid113 = true;
+}
+if(valid113){
+if(data.op !== undefined){
+let data71 = data.op;
+const _errs267 = errors;
+if(!((data71 === "eq") || (data71 === "ne"))){
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+var valid113 = _errs267 === errors;
+}
+else {
+var valid113 = true;
+}
+}
+}
+var valid112 = _errs265 === errors;
+if(valid112){
+const err94 = {};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+else {
+errors = _errs264;
+if(vErrors !== null){
+if(_errs264){
+vErrors.length = _errs264;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs263 === errors;
+errors = _errs262;
+if(vErrors !== null){
+if(_errs262){
+vErrors.length = _errs262;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs268 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+if(typeof data72 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data72 === "prospect") || (data72 === "customer")) || (data72 === "partner")) || (data72 === "vendor")) || (data72 === "competitor")) || (data72 === "other"))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[25].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid27 = _errs268 === errors;
+valid111 = _valid27;
+}
+if(!valid111){
+const err95 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs261 === errors;
+if(valid14){
+const _errs271 = errors;
+const _errs272 = errors;
+let valid115 = true;
+const _errs273 = errors;
+const _errs274 = errors;
+const _errs275 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data73 = data.field;
+const _errs276 = errors;
+if(!((data73 === "type") || (data73 === "parentAccount.type"))){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var valid117 = _errs276 === errors;
+}
+else {
+var valid117 = true;
+}
+if(valid117){
+if(data.op !== undefined){
+let data74 = data.op;
+const _errs277 = errors;
+if(!((data74 === "in") || (data74 === "notIn"))){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+var valid117 = _errs277 === errors;
+}
+else {
+var valid117 = true;
+}
+}
+}
+var valid116 = _errs275 === errors;
+if(valid116){
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+else {
+errors = _errs274;
+if(vErrors !== null){
+if(_errs274){
+vErrors.length = _errs274;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs273 === errors;
+errors = _errs272;
+if(vErrors !== null){
+if(_errs272){
+vErrors.length = _errs272;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs278 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data75 = data.value;
+const _errs279 = errors;
+if(errors === _errs279){
+if(Array.isArray(data75)){
+if(data75.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data75.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid119 = true;
+const len9 = data75.length;
+for(let i9=0; i9<len9; i9++){
+let data76 = data75[i9];
+const _errs281 = errors;
+if(typeof data76 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data76 === "prospect") || (data76 === "customer")) || (data76 === "partner")) || (data76 === "vendor")) || (data76 === "competitor")) || (data76 === "other"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[26].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid119 = _errs281 === errors;
+if(!valid119){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs278 === errors;
+valid115 = _valid28;
+}
+if(!valid115){
+const err99 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs271 === errors;
+if(valid14){
+const _errs283 = errors;
+const _errs284 = errors;
+let valid120 = true;
+const _errs285 = errors;
+const _errs286 = errors;
+const _errs287 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data77 = data.field;
+const _errs288 = errors;
+if(!((data77 === "annualRevenue") || (data77 === "parentAccount.annualRevenue"))){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+var valid122 = _errs288 === errors;
+}
+else {
+var valid122 = true;
+}
+if(valid122){
+if(data.op !== undefined){
+let data78 = data.op;
+const _errs289 = errors;
+if(!((((((data78 === "eq") || (data78 === "ne")) || (data78 === "gt")) || (data78 === "gte")) || (data78 === "lt")) || (data78 === "lte"))){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+var valid122 = _errs289 === errors;
+}
+else {
+var valid122 = true;
+}
+}
+}
+var valid121 = _errs287 === errors;
+if(valid121){
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+else {
+errors = _errs286;
+if(vErrors !== null){
+if(_errs286){
+vErrors.length = _errs286;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs285 === errors;
+errors = _errs284;
+if(vErrors !== null){
+if(_errs284){
+vErrors.length = _errs284;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs290 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data79 = data.value;
+const _errs291 = errors;
+if(errors === _errs291){
+if(data79 && typeof data79 == "object" && !Array.isArray(data79)){
+let missing10;
+if(((data79.amount === undefined) && (missing10 = "amount")) || ((data79.currency === undefined) && (missing10 = "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs293 = errors;
+for(const key4 in data79){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs293 === errors){
+if(data79.amount !== undefined){
+let data80 = data79.amount;
+const _errs294 = errors;
+if(errors === _errs294){
+if(typeof data80 === "string"){
+if(func2(data80) > 18){
+validate170.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data80)){
+validate170.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid124 = _errs294 === errors;
+}
+else {
+var valid124 = true;
+}
+if(valid124){
+if(data79.currency !== undefined){
+let data81 = data79.currency;
+const _errs296 = errors;
+if(errors === _errs296){
+if(typeof data81 === "string"){
+if(func2(data81) > 3){
+validate170.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data81) < 3){
+validate170.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data81)){
+validate170.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid124 = _errs296 === errors;
+}
+else {
+var valid124 = true;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs290 === errors;
+valid120 = _valid29;
+}
+if(!valid120){
+const err103 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs283 === errors;
+if(valid14){
+const _errs298 = errors;
+const _errs299 = errors;
+let valid125 = true;
+const _errs300 = errors;
+const _errs301 = errors;
+const _errs302 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data82 = data.field;
+const _errs303 = errors;
+if(!((data82 === "annualRevenue") || (data82 === "parentAccount.annualRevenue"))){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+var valid127 = _errs303 === errors;
+}
+else {
+var valid127 = true;
+}
+if(valid127){
+if(data.op !== undefined){
+let data83 = data.op;
+const _errs304 = errors;
+if(!((data83 === "in") || (data83 === "notIn"))){
+const err105 = {};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+var valid127 = _errs304 === errors;
+}
+else {
+var valid127 = true;
+}
+}
+}
+var valid126 = _errs302 === errors;
+if(valid126){
+const err106 = {};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+else {
+errors = _errs301;
+if(vErrors !== null){
+if(_errs301){
+vErrors.length = _errs301;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs300 === errors;
+errors = _errs299;
+if(vErrors !== null){
+if(_errs299){
+vErrors.length = _errs299;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs305 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data84 = data.value;
+const _errs306 = errors;
+if(errors === _errs306){
+if(Array.isArray(data84)){
+if(data84.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data84.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid129 = true;
+const len10 = data84.length;
+for(let i10=0; i10<len10; i10++){
+let data85 = data84[i10];
+const _errs308 = errors;
+if(errors === _errs308){
+if(data85 && typeof data85 == "object" && !Array.isArray(data85)){
+let missing11;
+if(((data85.amount === undefined) && (missing11 = "amount")) || ((data85.currency === undefined) && (missing11 = "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs310 = errors;
+for(const key5 in data85){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs310 === errors){
+if(data85.amount !== undefined){
+let data86 = data85.amount;
+const _errs311 = errors;
+if(errors === _errs311){
+if(typeof data86 === "string"){
+if(func2(data86) > 18){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data86)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid130 = _errs311 === errors;
+}
+else {
+var valid130 = true;
+}
+if(valid130){
+if(data85.currency !== undefined){
+let data87 = data85.currency;
+const _errs313 = errors;
+if(errors === _errs313){
+if(typeof data87 === "string"){
+if(func2(data87) > 3){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data87) < 3){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data87)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid130 = _errs313 === errors;
+}
+else {
+var valid130 = true;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid129 = _errs308 === errors;
+if(!valid129){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs305 === errors;
+valid125 = _valid30;
+}
+if(!valid125){
+const err107 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs298 === errors;
+if(valid14){
+const _errs315 = errors;
+const _errs316 = errors;
+let valid131 = true;
+const _errs317 = errors;
+const _errs318 = errors;
+const _errs319 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data88 = data.field;
+const _errs320 = errors;
+if(!((data88 === "annualRevenue") || (data88 === "parentAccount.annualRevenue"))){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var valid133 = _errs320 === errors;
+}
+else {
+var valid133 = true;
+}
+if(valid133){
+if(data.op !== undefined){
+const _errs321 = errors;
+if(!(data.op === "between")){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+var valid133 = _errs321 === errors;
+}
+else {
+var valid133 = true;
+}
+}
+}
+var valid132 = _errs319 === errors;
+if(valid132){
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+else {
+errors = _errs318;
+if(vErrors !== null){
+if(_errs318){
+vErrors.length = _errs318;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs317 === errors;
+errors = _errs316;
+if(vErrors !== null){
+if(_errs316){
+vErrors.length = _errs316;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs322 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data90 = data.value;
+const _errs323 = errors;
+if(errors === _errs323){
+if(Array.isArray(data90)){
+if(data90.length > 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data90.length < 2){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid135 = true;
+const len11 = data90.length;
+for(let i11=0; i11<len11; i11++){
+let data91 = data90[i11];
+const _errs325 = errors;
+if(errors === _errs325){
+if(data91 && typeof data91 == "object" && !Array.isArray(data91)){
+let missing12;
+if(((data91.amount === undefined) && (missing12 = "amount")) || ((data91.currency === undefined) && (missing12 = "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs327 = errors;
+for(const key6 in data91){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs327 === errors){
+if(data91.amount !== undefined){
+let data92 = data91.amount;
+const _errs328 = errors;
+if(errors === _errs328){
+if(typeof data92 === "string"){
+if(func2(data92) > 18){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data92)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid136 = _errs328 === errors;
+}
+else {
+var valid136 = true;
+}
+if(valid136){
+if(data91.currency !== undefined){
+let data93 = data91.currency;
+const _errs330 = errors;
+if(errors === _errs330){
+if(typeof data93 === "string"){
+if(func2(data93) > 3){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data93) < 3){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data93)){
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid136 = _errs330 === errors;
+}
+else {
+var valid136 = true;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid135 = _errs325 === errors;
+if(!valid135){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs322 === errors;
+valid131 = _valid31;
+}
+if(!valid131){
+const err111 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs315 === errors;
+if(valid14){
+const _errs332 = errors;
+const _errs333 = errors;
+let valid137 = true;
+const _errs334 = errors;
+const _errs335 = errors;
+const _errs336 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data94 = data.field;
+const _errs337 = errors;
+if(!((data94 === "lifecycleStage") || (data94 === "parentAccount.lifecycleStage"))){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+var valid139 = _errs337 === errors;
+}
+else {
+var valid139 = true;
+}
+if(valid139){
+if(data.op !== undefined){
+let data95 = data.op;
+const _errs338 = errors;
+if(!((data95 === "eq") || (data95 === "ne"))){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+var valid139 = _errs338 === errors;
+}
+else {
+var valid139 = true;
+}
+}
+}
+var valid138 = _errs336 === errors;
+if(valid138){
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+else {
+errors = _errs335;
+if(vErrors !== null){
+if(_errs335){
+vErrors.length = _errs335;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs334 === errors;
+errors = _errs333;
+if(vErrors !== null){
+if(_errs333){
+vErrors.length = _errs333;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs339 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data96 = data.value;
+if(typeof data96 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data96 === "subscriber") || (data96 === "lead")) || (data96 === "qualified")) || (data96 === "opportunity")) || (data96 === "customer")) || (data96 === "evangelist")) || (data96 === "former_customer"))){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid32 = _errs339 === errors;
+valid137 = _valid32;
+}
+if(!valid137){
+const err115 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs332 === errors;
+if(valid14){
+const _errs342 = errors;
+const _errs343 = errors;
+let valid141 = true;
+const _errs344 = errors;
+const _errs345 = errors;
+const _errs346 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data97 = data.field;
+const _errs347 = errors;
+if(!((data97 === "lifecycleStage") || (data97 === "parentAccount.lifecycleStage"))){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+var valid143 = _errs347 === errors;
+}
+else {
+var valid143 = true;
+}
+if(valid143){
+if(data.op !== undefined){
+let data98 = data.op;
+const _errs348 = errors;
+if(!((data98 === "in") || (data98 === "notIn"))){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+var valid143 = _errs348 === errors;
+}
+else {
+var valid143 = true;
+}
+}
+}
+var valid142 = _errs346 === errors;
+if(valid142){
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+else {
+errors = _errs345;
+if(vErrors !== null){
+if(_errs345){
+vErrors.length = _errs345;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs344 === errors;
+errors = _errs343;
+if(vErrors !== null){
+if(_errs343){
+vErrors.length = _errs343;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs349 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data99 = data.value;
+const _errs350 = errors;
+if(errors === _errs350){
+if(Array.isArray(data99)){
+if(data99.length > 200){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data99.length < 1){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid145 = true;
+const len12 = data99.length;
+for(let i12=0; i12<len12; i12++){
+let data100 = data99[i12];
+const _errs352 = errors;
+if(typeof data100 !== "string"){
+validate170.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data100 === "subscriber") || (data100 === "lead")) || (data100 === "qualified")) || (data100 === "opportunity")) || (data100 === "customer")) || (data100 === "evangelist")) || (data100 === "former_customer"))){
+validate170.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema59.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid145 = _errs352 === errors;
+if(!valid145){
+break;
+}
+}
+}
+}
+}
+else {
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs349 === errors;
+valid141 = _valid33;
+}
+if(!valid141){
+const err119 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs342 === errors;
+if(valid14){
+const _errs354 = errors;
+const _errs355 = errors;
+let valid146 = true;
+const _errs356 = errors;
+const _errs357 = errors;
+const _errs358 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data101 = data.field;
+const _errs359 = errors;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data101 === "createdBy.id") || (data101 === "updatedBy.id")) || (data101 === "teamId")) || (data101 === "legalName")) || (data101 === "domain")) || (data101 === "website")) || (data101 === "type")) || (data101 === "industry")) || (data101 === "phone")) || (data101 === "email")) || (data101 === "numberOfEmployees")) || (data101 === "annualRevenue")) || (data101 === "description")) || (data101 === "billingAddress")) || (data101 === "billingAddress.street1")) || (data101 === "billingAddress.street2")) || (data101 === "billingAddress.city")) || (data101 === "billingAddress.region")) || (data101 === "billingAddress.postalCode")) || (data101 === "billingAddress.countryCode")) || (data101 === "shippingAddress")) || (data101 === "shippingAddress.street1")) || (data101 === "shippingAddress.street2")) || (data101 === "shippingAddress.city")) || (data101 === "shippingAddress.region")) || (data101 === "shippingAddress.postalCode")) || (data101 === "shippingAddress.countryCode")) || (data101 === "parentAccountId")) || (data101 === "source")) || (data101 === "taxId")) || (data101 === "registrationNumber")) || (data101 === "linkedinUrl")) || (data101 === "lifecycleStage")) || (data101 === "parentAccount.createdBy.id")) || (data101 === "parentAccount.updatedBy.id")) || (data101 === "parentAccount.teamId")) || (data101 === "parentAccount.legalName")) || (data101 === "parentAccount.domain")) || (data101 === "parentAccount.website")) || (data101 === "parentAccount.type")) || (data101 === "parentAccount.industry")) || (data101 === "parentAccount.phone")) || (data101 === "parentAccount.email")) || (data101 === "parentAccount.numberOfEmployees")) || (data101 === "parentAccount.annualRevenue")) || (data101 === "parentAccount.description")) || (data101 === "parentAccount.billingAddress")) || (data101 === "parentAccount.billingAddress.street1")) || (data101 === "parentAccount.billingAddress.street2")) || (data101 === "parentAccount.billingAddress.city")) || (data101 === "parentAccount.billingAddress.region")) || (data101 === "parentAccount.billingAddress.postalCode")) || (data101 === "parentAccount.billingAddress.countryCode")) || (data101 === "parentAccount.shippingAddress")) || (data101 === "parentAccount.shippingAddress.street1")) || (data101 === "parentAccount.shippingAddress.street2")) || (data101 === "parentAccount.shippingAddress.city")) || (data101 === "parentAccount.shippingAddress.region")) || (data101 === "parentAccount.shippingAddress.postalCode")) || (data101 === "parentAccount.shippingAddress.countryCode")) || (data101 === "parentAccount.parentAccountId")) || (data101 === "parentAccount.source")) || (data101 === "parentAccount.taxId")) || (data101 === "parentAccount.registrationNumber")) || (data101 === "parentAccount.linkedinUrl")) || (data101 === "parentAccount.lifecycleStage"))){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+var valid148 = _errs359 === errors;
+}
+else {
+var valid148 = true;
+}
+if(valid148){
+if(data.op !== undefined){
+const _errs360 = errors;
+if(!(data.op === "isNull")){
+const err121 = {};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+var valid148 = _errs360 === errors;
+}
+else {
+var valid148 = true;
+}
+}
+}
+var valid147 = _errs358 === errors;
+if(valid147){
+const err122 = {};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+else {
+errors = _errs357;
+if(vErrors !== null){
+if(_errs357){
+vErrors.length = _errs357;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs356 === errors;
+errors = _errs355;
+if(vErrors !== null){
+if(_errs355){
+vErrors.length = _errs355;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs361 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid34 = _errs361 === errors;
+valid146 = _valid34;
+}
+if(!valid146){
+const err123 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs354 === errors;
+if(valid14){
+const _errs364 = errors;
+const _errs365 = errors;
+let valid150 = true;
+const _errs366 = errors;
+const _errs367 = errors;
+const _errs368 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data104 = data.field;
+const _errs369 = errors;
+if(!((data104 === "tags") || (data104 === "parentAccount.tags"))){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var valid152 = _errs369 === errors;
+}
+else {
+var valid152 = true;
+}
+if(valid152){
+if(data.op !== undefined){
+const _errs370 = errors;
+if(!(data.op === "isEmpty")){
+const err125 = {};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+var valid152 = _errs370 === errors;
+}
+else {
+var valid152 = true;
+}
+}
+}
+var valid151 = _errs368 === errors;
+if(valid151){
+const err126 = {};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+else {
+errors = _errs367;
+if(vErrors !== null){
+if(_errs367){
+vErrors.length = _errs367;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs366 === errors;
+errors = _errs365;
+if(vErrors !== null){
+if(_errs365){
+vErrors.length = _errs365;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs371 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate170.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid35 = _errs371 === errors;
+valid150 = _valid35;
+}
+if(!valid150){
+const err127 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid14 = _errs364 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err128 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+validate170.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate170.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))){
+validate172.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === 0){
+if((typeof data == "number") && (isFinite(data))){
+if(data > 200 || isNaN(data)){
+validate172.errors = [{instancePath,schemaPath:"#/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data < 1 || isNaN(data)){
+validate172.errors = [{instancePath,schemaPath:"#/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats4.validate(data))){
+validate172.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+validate172.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(typeof data === "string"){
+if(func2(data) > 2048){
+validate174.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data) < 1){
+validate174.errors = [{instancePath,schemaPath:"#/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data)){
+validate174.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate174.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+validate174.errors = vErrors;
+return errors === 0;
+}
+
+const schema62 = {"type":"string","enum":["exact","estimate"]};
+
+function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate176.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data === "exact") || (data === "estimate"))){
+validate176.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema62.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+validate176.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate169.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate170(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate169.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate169.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate169.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
+validate169.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema58.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate169.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate169.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+const _errs7 = errors;
+if(!(validate172(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+const _errs9 = errors;
+if(!(validate174(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs10 = errors;
+if(!(validate176(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate169.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate169.errors = vErrors;
+return errors === 0;
+}
+
 
 function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate134(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate134.errors : vErrors.concat(validate134.errors);
+if(!(validate169(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
 errors = vErrors.length;
 }
 validate168.errors = vErrors;
 return errors === 0;
 }
 
-exports.createContact_body = validate170;
-const schema59 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-const schema60 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
-const formats14 = require("ajv-formats/dist/formats").fullFormats.date;
-const pattern15 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
+exports.updateAccount_body = validate179;
 
-function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate134(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate134.errors : vErrors.concat(validate134.errors);
+errors = vErrors.length;
+}
+validate179.errors = vErrors;
+return errors === 0;
+}
+
+exports.createContact_body = validate181;
+const schema65 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+const schema66 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
+const formats30 = require("ajv-formats/dist/formats").fullFormats.date;
+const pattern28 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
+
+function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((typeof data !== "string") && (data !== null)){
-validate188.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema60.type},message:"must be string,null"}];
+validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema66.type},message:"must be string,null"}];
 return false;
 }
 if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10){
-validate188.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate199.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
-if(!pattern15.test(data)){
-validate188.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+if(!pattern28.test(data)){
+validate199.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
-if(!(formats14.validate(data))){
-validate188.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
-return false;
-}
-}
-}
-}
-}
-}
-validate188.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((data.lastName === undefined) && (missing0 = "lastName")){
-validate171.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func19.call(schema59.properties, key0))){
-validate171.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.ownerId !== undefined){
-const _errs2 = errors;
-if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.teamId !== undefined){
-const _errs3 = errors;
-if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tags !== undefined){
-const _errs4 = errors;
-if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
-vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.customFields !== undefined){
-const _errs5 = errors;
-if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
-vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstName !== undefined){
-const _errs6 = errors;
-if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastName !== undefined){
-const _errs7 = errors;
-if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.salutation !== undefined){
-const _errs8 = errors;
-if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.title !== undefined){
-const _errs9 = errors;
-if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.department !== undefined){
-const _errs10 = errors;
-if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.email !== undefined){
-const _errs11 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.additionalEmails !== undefined){
-let data10 = data.additionalEmails;
-const _errs12 = errors;
-if(errors === _errs12){
-if(Array.isArray(data10)){
-if(data10.length > 20){
-validate171.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
-return false;
-}
-else {
-var valid1 = true;
-const len0 = data10.length;
-for(let i0=0; i0<len0; i0++){
-const _errs14 = errors;
-if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs14 === errors;
-if(!valid1){
-break;
-}
-}
-}
-}
-else {
-validate171.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.phone !== undefined){
-const _errs15 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mobilePhone !== undefined){
-const _errs16 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.accountId !== undefined){
-const _errs17 = errors;
-if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.reportsToId !== undefined){
-const _errs18 = errors;
-if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mailingAddress !== undefined){
-const _errs19 = errors;
-if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.birthdate !== undefined){
-const _errs20 = errors;
-if(!(validate188(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs20 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.language !== undefined){
-const _errs21 = errors;
-if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
-vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.timeZone !== undefined){
-const _errs22 = errors;
-if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
-vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs22 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.linkedinUrl !== undefined){
-const _errs23 = errors;
-if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs23 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs24 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs25 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate171.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs25 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs27 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate171.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs27 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lifecycleStage !== undefined){
-const _errs29 = errors;
-if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs29 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs30 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs30 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate171.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate171.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(!(validate171(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate171.errors : vErrors.concat(validate171.errors);
-errors = vErrors.length;
-}
-validate170.errors = vErrors;
-return errors === 0;
-}
-
-exports.batchContacts_body = validate197;
-const schema64 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"ContactCreate"}}};
-
-function validate200(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate200.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((key0 === "op") || (key0 === "body"))){
-validate200.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-let data0 = data.op;
-const _errs2 = errors;
-if(typeof data0 !== "string"){
-validate200.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(data0 === "create")){
-validate200.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema64.properties.op.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.body !== undefined){
-const _errs4 = errors;
-if(!(validate171(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate171.errors : vErrors.concat(validate171.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate200.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate200.errors = vErrors;
-return errors === 0;
-}
-
-const schema65 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"ContactUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema66 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-
-function validate204(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func19.call(schema66.properties, key0))){
-validate204.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.ownerId !== undefined){
-const _errs2 = errors;
-if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.teamId !== undefined){
-const _errs3 = errors;
-if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tags !== undefined){
-const _errs4 = errors;
-if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
-vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.customFields !== undefined){
-const _errs5 = errors;
-if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
-vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstName !== undefined){
-const _errs6 = errors;
-if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastName !== undefined){
-const _errs7 = errors;
-if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.salutation !== undefined){
-const _errs8 = errors;
-if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.title !== undefined){
-const _errs9 = errors;
-if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.department !== undefined){
-const _errs10 = errors;
-if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.email !== undefined){
-const _errs11 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.additionalEmails !== undefined){
-let data10 = data.additionalEmails;
-const _errs12 = errors;
-if(errors === _errs12){
-if(Array.isArray(data10)){
-if(data10.length > 20){
-validate204.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
-return false;
-}
-else {
-var valid1 = true;
-const len0 = data10.length;
-for(let i0=0; i0<len0; i0++){
-const _errs14 = errors;
-if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs14 === errors;
-if(!valid1){
-break;
-}
-}
-}
-}
-else {
-validate204.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.phone !== undefined){
-const _errs15 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mobilePhone !== undefined){
-const _errs16 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.accountId !== undefined){
-const _errs17 = errors;
-if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.reportsToId !== undefined){
-const _errs18 = errors;
-if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mailingAddress !== undefined){
-const _errs19 = errors;
-if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.birthdate !== undefined){
-const _errs20 = errors;
-if(!(validate188(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs20 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.language !== undefined){
-const _errs21 = errors;
-if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
-vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.timeZone !== undefined){
-const _errs22 = errors;
-if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
-vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs22 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.linkedinUrl !== undefined){
-const _errs23 = errors;
-if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs23 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs24 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs25 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate204.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs25 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs27 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate204.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs27 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lifecycleStage !== undefined){
-const _errs29 = errors;
-if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs29 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs30 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs30 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate204.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate204.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate202(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate202.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
-validate202.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-let data0 = data.op;
-const _errs2 = errors;
-if(typeof data0 !== "string"){
-validate202.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(data0 === "update")){
-validate202.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema65.properties.op.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.id !== undefined){
-const _errs4 = errors;
-if(!(validate36(data.id, {instancePath:instancePath+"/id",parentData:data,parentDataProperty:"id",rootData}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.body !== undefined){
-const _errs5 = errors;
-if(!(validate204(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.ifMatch !== undefined){
-const _errs6 = errors;
-if(!(validate158(data.ifMatch, {instancePath:instancePath+"/ifMatch",parentData:data,parentDataProperty:"ifMatch",rootData}))){
-vErrors = vErrors === null ? validate158.errors : vErrors.concat(validate158.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate202.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate202.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((data.op === undefined) && (missing0 = "op")){
-validate199.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const tag0 = data.op;
-if(typeof tag0 == "string"){
-if(tag0 === "create"){
-if(!(validate200(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate200.errors : vErrors.concat(validate200.errors);
-errors = vErrors.length;
-}
-}
-else if(tag0 === "update"){
-if(!(validate202(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
-errors = vErrors.length;
-}
-}
-else if(tag0 === "delete"){
-if(!(validate160(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
-errors = vErrors.length;
-}
-}
-else {
-validate199.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
-return false;
-}
-}
-else {
-validate199.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+if(!(formats30.validate(data))){
+validate199.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
-else {
-validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
+}
 }
 }
 validate199.errors = vErrors;
@@ -7531,127 +11210,21 @@ return errors === 0;
 }
 
 
-function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.atomic === undefined){
-data.atomic = true;
-}
 let missing0;
-if((data.items === undefined) && (missing0 = "items")){
-validate198.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if((data.lastName === undefined) && (missing0 = "lastName")){
+validate182.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((key0 === "atomic") || (key0 === "items"))){
-validate198.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-const _errs2 = errors;
-if(typeof data.atomic !== "boolean"){
-validate198.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-if(valid0){
-if(data.items !== undefined){
-let data1 = data.items;
-const _errs4 = errors;
-if(errors === _errs4){
-if(Array.isArray(data1)){
-if(data1.length > 200){
-validate198.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
-return false;
-}
-else {
-if(data1.length < 1){
-validate198.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid1 = true;
-const len0 = data1.length;
-for(let i0=0; i0<len0; i0++){
-const _errs6 = errors;
-if(!(validate199(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs6 === errors;
-if(!valid1){
-break;
-}
-}
-}
-}
-}
-else {
-validate198.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate198.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate198.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate197(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(!(validate198(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
-errors = vErrors.length;
-}
-validate197.errors = vErrors;
-return errors === 0;
-}
-
-exports.updateContact_body = validate235;
-
-function validate235(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(!(validate204(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
-errors = vErrors.length;
-}
-validate235.errors = vErrors;
-return errors === 0;
-}
-
-exports.createLead_body = validate237;
-const schema69 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
-
-function validate238(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func19.call(schema69.properties, key0))){
-validate238.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema65.properties, key0))){
+validate182.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -7719,8 +11292,8 @@ var valid0 = true;
 if(valid0){
 if(data.lastName !== undefined){
 const _errs7 = errors;
-if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -7729,9 +11302,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.companyName !== undefined){
+if(data.salutation !== undefined){
 const _errs8 = errors;
-if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
+if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
 vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
 errors = vErrors.length;
 }
@@ -7753,10 +11326,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.email !== undefined){
+if(data.department !== undefined){
 const _errs10 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -7765,10 +11338,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.phone !== undefined){
+if(data.email !== undefined){
 const _errs11 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -7777,11 +11350,35 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.mobilePhone !== undefined){
+if(data.additionalEmails !== undefined){
+let data10 = data.additionalEmails;
 const _errs12 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+if(errors === _errs12){
+if(Array.isArray(data10)){
+if(data10.length > 20){
+validate182.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data10.length;
+for(let i0=0; i0<len0; i0++){
+const _errs14 = errors;
+if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
 errors = vErrors.length;
+}
+var valid1 = _errs14 === errors;
+if(!valid1){
+break;
+}
+}
+}
+}
+else {
+validate182.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 var valid0 = _errs12 === errors;
 }
@@ -7789,40 +11386,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.website !== undefined){
-const _errs13 = errors;
-if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.unqualifiedReason !== undefined){
-const _errs14 = errors;
-if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.rating !== undefined){
-let data13 = data.rating;
+if(data.phone !== undefined){
 const _errs15 = errors;
-if((typeof data13 !== "string") && (data13 !== null)){
-validate238.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema69.properties.rating.type},message:"must be string,null"}];
-return false;
-}
-if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate238.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema69.properties.rating.enum},message:"must be equal to one of the allowed values"}];
-return false;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
 }
@@ -7830,32 +11398,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.score !== undefined){
-let data14 = data.score;
+if(data.mobilePhone !== undefined){
+const _errs16 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.accountId !== undefined){
 const _errs17 = errors;
-if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate238.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema69.properties.score.type},message:"must be integer,null"}];
-return false;
-}
-if(errors === _errs17){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 > 1000 || isNaN(data14)){
-validate238.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
-return false;
-}
-else {
-if(data14 < 0 || isNaN(data14)){
-validate238.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-else {
-if(!(formats4.validate(data14))){
-validate238.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs17 === errors;
 }
@@ -7863,10 +11422,22 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.source !== undefined){
+if(data.reportsToId !== undefined){
+const _errs18 = errors;
+if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mailingAddress !== undefined){
 const _errs19 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs19 === errors;
@@ -7875,10 +11446,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.sourceDetail !== undefined){
+if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate199(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -7887,89 +11458,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.utm !== undefined){
-let data17 = data.utm;
+if(data.language !== undefined){
 const _errs21 = errors;
-if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate238.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema69.properties.utm.type},message:"must be object,null"}];
-return false;
-}
-if(errors === _errs21){
-if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
-const _errs23 = errors;
-for(const key1 in data17){
-if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate238.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs23 === errors){
-if(data17.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
+vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
 errors = vErrors.length;
-}
-var valid1 = _errs24 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.medium !== undefined){
-const _errs25 = errors;
-if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs25 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.campaign !== undefined){
-const _errs26 = errors;
-if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs26 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.term !== undefined){
-const _errs27 = errors;
-if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs27 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.content !== undefined){
-const _errs28 = errors;
-if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs28 === errors;
-}
-else {
-var valid1 = true;
-}
-}
-}
-}
-}
-}
-}
 }
 var valid0 = _errs21 === errors;
 }
@@ -7977,10 +11470,70 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.industry !== undefined){
-const _errs29 = errors;
-if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
+if(data.timeZone !== undefined){
+const _errs22 = errors;
+if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
+vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.linkedinUrl !== undefined){
+const _errs23 = errors;
+if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
 vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs24 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs25 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate182.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs27 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate182.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs27 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lifecycleStage !== undefined){
+const _errs29 = errors;
+if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs29 === errors;
@@ -7989,10 +11542,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.numberOfEmployees !== undefined){
+if(data.description !== undefined){
 const _errs30 = errors;
-if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
-vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs30 === errors;
@@ -8000,83 +11553,6 @@ var valid0 = _errs30 === errors;
 else {
 var valid0 = true;
 }
-if(valid0){
-if(data.annualRevenue !== undefined){
-const _errs31 = errors;
-if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
-vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs31 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-const _errs32 = errors;
-if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs32 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs33 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs33 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs34 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate238.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs34 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs36 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate238.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs36 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.status !== undefined){
-let data30 = data.status;
-const _errs38 = errors;
-if(typeof data30 !== "string"){
-validate238.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate238.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema69.properties.status.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs38 === errors;
-}
-else {
-var valid0 = true;
-}
 }
 }
 }
@@ -8105,44 +11581,44 @@ var valid0 = true;
 }
 }
 else {
-validate238.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate182.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate238.errors = vErrors;
+validate182.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate237(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate238(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+if(!(validate182(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
 errors = vErrors.length;
 }
-validate237.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
 
-exports.batchLeads_body = validate265;
-const schema73 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"LeadCreate"}}};
+exports.batchContacts_body = validate208;
+const schema70 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"ContactCreate"}}};
 
-function validate268(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate211(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate268.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate211.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "op") || (key0 === "body"))){
-validate268.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate211.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8152,11 +11628,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate268.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate211.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "create")){
-validate268.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema73.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate211.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema70.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -8167,8 +11643,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs4 = errors;
-if(!(validate238(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+if(!(validate182(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -8181,26 +11657,26 @@ var valid0 = true;
 }
 }
 else {
-validate268.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate211.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate268.errors = vErrors;
+validate211.errors = vErrors;
 return errors === 0;
 }
 
-const schema74 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"LeadUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema75 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+const schema71 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"ContactUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema72 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate272(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate215(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema75.properties, key0))){
-validate272.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema72.properties, key0))){
+validate215.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8268,8 +11744,8 @@ var valid0 = true;
 if(valid0){
 if(data.lastName !== undefined){
 const _errs7 = errors;
-if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -8278,9 +11754,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.companyName !== undefined){
+if(data.salutation !== undefined){
 const _errs8 = errors;
-if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
+if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
 vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
 errors = vErrors.length;
 }
@@ -8302,10 +11778,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.email !== undefined){
+if(data.department !== undefined){
 const _errs10 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -8314,10 +11790,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.phone !== undefined){
+if(data.email !== undefined){
 const _errs11 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -8326,11 +11802,35 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.mobilePhone !== undefined){
+if(data.additionalEmails !== undefined){
+let data10 = data.additionalEmails;
 const _errs12 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+if(errors === _errs12){
+if(Array.isArray(data10)){
+if(data10.length > 20){
+validate215.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data10.length;
+for(let i0=0; i0<len0; i0++){
+const _errs14 = errors;
+if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
 errors = vErrors.length;
+}
+var valid1 = _errs14 === errors;
+if(!valid1){
+break;
+}
+}
+}
+}
+else {
+validate215.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 var valid0 = _errs12 === errors;
 }
@@ -8338,40 +11838,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.website !== undefined){
-const _errs13 = errors;
-if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.unqualifiedReason !== undefined){
-const _errs14 = errors;
-if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.rating !== undefined){
-let data13 = data.rating;
+if(data.phone !== undefined){
 const _errs15 = errors;
-if((typeof data13 !== "string") && (data13 !== null)){
-validate272.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema75.properties.rating.type},message:"must be string,null"}];
-return false;
-}
-if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate272.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema75.properties.rating.enum},message:"must be equal to one of the allowed values"}];
-return false;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
 }
@@ -8379,32 +11850,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.score !== undefined){
-let data14 = data.score;
+if(data.mobilePhone !== undefined){
+const _errs16 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.accountId !== undefined){
 const _errs17 = errors;
-if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate272.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema75.properties.score.type},message:"must be integer,null"}];
-return false;
-}
-if(errors === _errs17){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 > 1000 || isNaN(data14)){
-validate272.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
-return false;
-}
-else {
-if(data14 < 0 || isNaN(data14)){
-validate272.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-else {
-if(!(formats4.validate(data14))){
-validate272.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
+if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs17 === errors;
 }
@@ -8412,10 +11874,22 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.source !== undefined){
+if(data.reportsToId !== undefined){
+const _errs18 = errors;
+if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mailingAddress !== undefined){
 const _errs19 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs19 === errors;
@@ -8424,10 +11898,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.sourceDetail !== undefined){
+if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate199(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -8436,89 +11910,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.utm !== undefined){
-let data17 = data.utm;
+if(data.language !== undefined){
 const _errs21 = errors;
-if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate272.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema75.properties.utm.type},message:"must be object,null"}];
-return false;
-}
-if(errors === _errs21){
-if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
-const _errs23 = errors;
-for(const key1 in data17){
-if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate272.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs23 === errors){
-if(data17.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
+vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
 errors = vErrors.length;
-}
-var valid1 = _errs24 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.medium !== undefined){
-const _errs25 = errors;
-if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs25 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.campaign !== undefined){
-const _errs26 = errors;
-if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs26 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.term !== undefined){
-const _errs27 = errors;
-if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs27 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.content !== undefined){
-const _errs28 = errors;
-if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs28 === errors;
-}
-else {
-var valid1 = true;
-}
-}
-}
-}
-}
-}
-}
 }
 var valid0 = _errs21 === errors;
 }
@@ -8526,10 +11922,70 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.industry !== undefined){
-const _errs29 = errors;
-if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
+if(data.timeZone !== undefined){
+const _errs22 = errors;
+if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
+vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.linkedinUrl !== undefined){
+const _errs23 = errors;
+if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
 vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs24 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs25 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate215.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs27 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate215.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs27 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lifecycleStage !== undefined){
+const _errs29 = errors;
+if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs29 === errors;
@@ -8538,10 +11994,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.numberOfEmployees !== undefined){
+if(data.description !== undefined){
 const _errs30 = errors;
-if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
-vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs30 === errors;
@@ -8549,84 +12005,6 @@ var valid0 = _errs30 === errors;
 else {
 var valid0 = true;
 }
-if(valid0){
-if(data.annualRevenue !== undefined){
-const _errs31 = errors;
-if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
-vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs31 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-const _errs32 = errors;
-if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs32 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs33 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs33 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs34 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate272.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs34 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs36 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate272.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs36 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.status !== undefined){
-let data30 = data.status;
-const _errs38 = errors;
-if(typeof data30 !== "string"){
-validate272.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate272.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema75.properties.status.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs38 === errors;
-}
-else {
-var valid0 = true;
-}
-}
 }
 }
 }
@@ -8654,30 +12032,30 @@ var valid0 = true;
 }
 }
 else {
-validate272.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate215.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate272.errors = vErrors;
+validate215.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate270(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate213(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate270.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate213.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
-validate270.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate213.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8687,11 +12065,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate270.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate213.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "update")){
-validate270.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema74.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate213.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema71.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -8714,8 +12092,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs5 = errors;
-if(!(validate272(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate272.errors : vErrors.concat(validate272.errors);
+if(!(validate215(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -8742,37 +12120,37 @@ var valid0 = true;
 }
 }
 else {
-validate270.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate213.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate270.errors = vErrors;
+validate213.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate267(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate210(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.op === undefined) && (missing0 = "op")){
-validate267.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate210.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const tag0 = data.op;
 if(typeof tag0 == "string"){
 if(tag0 === "create"){
-if(!(validate268(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate268.errors : vErrors.concat(validate268.errors);
+if(!(validate211(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate211.errors : vErrors.concat(validate211.errors);
 errors = vErrors.length;
 }
 }
 else if(tag0 === "update"){
-if(!(validate270(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate270.errors : vErrors.concat(validate270.errors);
+if(!(validate213(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate213.errors : vErrors.concat(validate213.errors);
 errors = vErrors.length;
 }
 }
@@ -8783,27 +12161,27 @@ errors = vErrors.length;
 }
 }
 else {
-validate267.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+validate210.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
 return false;
 }
 }
 else {
-validate267.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+validate210.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
 return false;
 }
 }
 }
 else {
-validate267.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate210.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate267.errors = vErrors;
+validate210.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate266(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate209(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -8813,14 +12191,14 @@ data.atomic = true;
 }
 let missing0;
 if((data.items === undefined) && (missing0 = "items")){
-validate266.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate209.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "atomic") || (key0 === "items"))){
-validate266.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate209.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8828,7 +12206,7 @@ break;
 if(_errs1 === errors){
 const _errs2 = errors;
 if(typeof data.atomic !== "boolean"){
-validate266.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate209.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -8839,12 +12217,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(Array.isArray(data1)){
 if(data1.length > 200){
-validate266.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate266.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -8852,8 +12230,8 @@ var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 const _errs6 = errors;
-if(!(validate267(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate267.errors : vErrors.concat(validate267.errors);
+if(!(validate210(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate210.errors : vErrors.concat(validate210.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs6 === errors;
@@ -8865,7 +12243,7 @@ break;
 }
 }
 else {
-validate266.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -8879,42 +12257,11336 @@ var valid0 = true;
 }
 }
 else {
-validate266.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate209.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate266.errors = vErrors;
+validate209.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate265(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate208(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate266(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate266.errors : vErrors.concat(validate266.errors);
+if(!(validate209(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
 errors = vErrors.length;
 }
-validate265.errors = vErrors;
+validate208.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateLead_body = validate305;
+exports.queryContacts_body = validate246;
+const schema74 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema75 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper3 = {validate: validate248};
 
-function validate305(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate248(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate272(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate272.errors : vErrors.concat(validate272.errors);
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate248.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper3.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
 errors = vErrors.length;
 }
-validate305.errors = vErrors;
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper3.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper3.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper3.validate.errors : vErrors.concat(wrapper3.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "reportsToId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "reportsTo.id")) || (data5 === "reportsTo.createdBy.id")) || (data5 === "reportsTo.updatedBy.id")) || (data5 === "reportsTo.ownerId")) || (data5 === "reportsTo.teamId")) || (data5 === "reportsTo.accountId")) || (data5 === "reportsTo.reportsToId")) || (data5 === "version")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "reportsTo.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "reportsTo.createdAt")) || (data5 === "reportsTo.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "reportsTo.createdBy.type")) || (data5 === "reportsTo.updatedBy.type")) || (data5 === "tags")) || (data5 === "additionalEmails")) || (data5 === "account.tags")) || (data5 === "reportsTo.tags")) || (data5 === "reportsTo.additionalEmails")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "salutation")) || (data5 === "title")) || (data5 === "department")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "mailingAddress.street1")) || (data5 === "mailingAddress.street2")) || (data5 === "mailingAddress.city")) || (data5 === "mailingAddress.region")) || (data5 === "mailingAddress.postalCode")) || (data5 === "mailingAddress.countryCode")) || (data5 === "language")) || (data5 === "timeZone")) || (data5 === "linkedinUrl")) || (data5 === "source")) || (data5 === "name")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "reportsTo.firstName")) || (data5 === "reportsTo.lastName")) || (data5 === "reportsTo.salutation")) || (data5 === "reportsTo.title")) || (data5 === "reportsTo.department")) || (data5 === "reportsTo.email")) || (data5 === "reportsTo.phone")) || (data5 === "reportsTo.mobilePhone")) || (data5 === "reportsTo.mailingAddress.street1")) || (data5 === "reportsTo.mailingAddress.street2")) || (data5 === "reportsTo.mailingAddress.city")) || (data5 === "reportsTo.mailingAddress.region")) || (data5 === "reportsTo.mailingAddress.postalCode")) || (data5 === "reportsTo.mailingAddress.countryCode")) || (data5 === "reportsTo.language")) || (data5 === "reportsTo.timeZone")) || (data5 === "reportsTo.linkedinUrl")) || (data5 === "reportsTo.source")) || (data5 === "reportsTo.name")) || (data5 === "birthdate")) || (data5 === "reportsTo.birthdate")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "reportsTo.doNotCall")) || (data5 === "reportsTo.emailOptOut")) || (data5 === "lifecycleStage")) || (data5 === "account.lifecycleStage")) || (data5 === "reportsTo.lifecycleStage")) || (data5 === "account.type")) || (data5 === "account.annualRevenue")) || (data5 === "mailingAddress")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "reportsTo.mailingAddress")) || (data5 === "reportsTo.description"))){
+validate248.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!((((((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "account.id")) || (data6 === "account.ownerId")) || (data6 === "reportsTo.id")) || (data6 === "reportsTo.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "account.createdBy.type")) || (data6 === "account.updatedBy.type")) || (data6 === "reportsTo.createdBy.type")) || (data6 === "reportsTo.updatedBy.type"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!((((((((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "reportsToId")) || (data8 === "account.createdBy.id")) || (data8 === "account.updatedBy.id")) || (data8 === "account.teamId")) || (data8 === "account.parentAccountId")) || (data8 === "reportsTo.createdBy.id")) || (data8 === "reportsTo.updatedBy.id")) || (data8 === "reportsTo.teamId")) || (data8 === "reportsTo.accountId")) || (data8 === "reportsTo.reportsToId")) || (data8 === "lifecycleStage")) || (data8 === "account.lifecycleStage")) || (data8 === "reportsTo.lifecycleStage")) || (data8 === "account.type"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data10 = data.field;
+if(!(((data10 === "version") || (data10 === "account.version")) || (data10 === "reportsTo.version"))){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!((((data12 === "account.numberOfEmployees") || (data12 === "birthdate")) || (data12 === "reportsTo.birthdate")) || (data12 === "account.annualRevenue"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "account.createdAt")) || (data14 === "account.updatedAt")) || (data14 === "reportsTo.createdAt")) || (data14 === "reportsTo.updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data16 = data.field;
+if(!(((((data16 === "tags") || (data16 === "additionalEmails")) || (data16 === "account.tags")) || (data16 === "reportsTo.tags")) || (data16 === "reportsTo.additionalEmails"))){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((data17 === "has") || (data17 === "hasAny")) || (data17 === "hasAll")) || (data17 === "isEmpty"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data18 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((data18 === "firstName") || (data18 === "salutation")) || (data18 === "title")) || (data18 === "department")) || (data18 === "email")) || (data18 === "phone")) || (data18 === "mobilePhone")) || (data18 === "mailingAddress.street1")) || (data18 === "mailingAddress.street2")) || (data18 === "mailingAddress.city")) || (data18 === "mailingAddress.region")) || (data18 === "mailingAddress.postalCode")) || (data18 === "mailingAddress.countryCode")) || (data18 === "language")) || (data18 === "timeZone")) || (data18 === "linkedinUrl")) || (data18 === "source")) || (data18 === "account.legalName")) || (data18 === "account.domain")) || (data18 === "account.website")) || (data18 === "account.industry")) || (data18 === "account.phone")) || (data18 === "account.email")) || (data18 === "account.billingAddress.street1")) || (data18 === "account.billingAddress.street2")) || (data18 === "account.billingAddress.city")) || (data18 === "account.billingAddress.region")) || (data18 === "account.billingAddress.postalCode")) || (data18 === "account.billingAddress.countryCode")) || (data18 === "account.shippingAddress.street1")) || (data18 === "account.shippingAddress.street2")) || (data18 === "account.shippingAddress.city")) || (data18 === "account.shippingAddress.region")) || (data18 === "account.shippingAddress.postalCode")) || (data18 === "account.shippingAddress.countryCode")) || (data18 === "account.source")) || (data18 === "account.taxId")) || (data18 === "account.registrationNumber")) || (data18 === "account.linkedinUrl")) || (data18 === "reportsTo.firstName")) || (data18 === "reportsTo.salutation")) || (data18 === "reportsTo.title")) || (data18 === "reportsTo.department")) || (data18 === "reportsTo.email")) || (data18 === "reportsTo.phone")) || (data18 === "reportsTo.mobilePhone")) || (data18 === "reportsTo.mailingAddress.street1")) || (data18 === "reportsTo.mailingAddress.street2")) || (data18 === "reportsTo.mailingAddress.city")) || (data18 === "reportsTo.mailingAddress.region")) || (data18 === "reportsTo.mailingAddress.postalCode")) || (data18 === "reportsTo.mailingAddress.countryCode")) || (data18 === "reportsTo.language")) || (data18 === "reportsTo.timeZone")) || (data18 === "reportsTo.linkedinUrl")) || (data18 === "reportsTo.source"))){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!((((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn")) || (data19 === "isNull"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!(((((data20 === "lastName") || (data20 === "name")) || (data20 === "account.name")) || (data20 === "reportsTo.lastName")) || (data20 === "reportsTo.name"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!((((data22 === "doNotCall") || (data22 === "emailOptOut")) || (data22 === "reportsTo.doNotCall")) || (data22 === "reportsTo.emailOptOut"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!((data23 === "eq") || (data23 === "ne"))){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+if(!(((((((data24 === "mailingAddress") || (data24 === "description")) || (data24 === "account.description")) || (data24 === "account.billingAddress")) || (data24 === "account.shippingAddress")) || (data24 === "reportsTo.mailingAddress")) || (data24 === "reportsTo.description"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+const _errs130 = errors;
+if(!((((((((((((((((((((data26 === "id") || (data26 === "createdBy.id")) || (data26 === "updatedBy.id")) || (data26 === "ownerId")) || (data26 === "teamId")) || (data26 === "accountId")) || (data26 === "reportsToId")) || (data26 === "account.id")) || (data26 === "account.createdBy.id")) || (data26 === "account.updatedBy.id")) || (data26 === "account.ownerId")) || (data26 === "account.teamId")) || (data26 === "account.parentAccountId")) || (data26 === "reportsTo.id")) || (data26 === "reportsTo.createdBy.id")) || (data26 === "reportsTo.updatedBy.id")) || (data26 === "reportsTo.ownerId")) || (data26 === "reportsTo.teamId")) || (data26 === "reportsTo.accountId")) || (data26 === "reportsTo.reportsToId"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+var valid58 = _errs130 === errors;
+}
+else {
+var valid58 = true;
+}
+if(valid58){
+if(data.op !== undefined){
+let data27 = data.op;
+const _errs131 = errors;
+if(!((data27 === "eq") || (data27 === "ne"))){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+var valid58 = _errs131 === errors;
+}
+else {
+var valid58 = true;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err45 = {};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs132 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data28 = data.value;
+const _errs133 = errors;
+if(errors === _errs133){
+if(errors === _errs133){
+if(typeof data28 === "string"){
+if(func2(data28) > 36){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data28))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid15 = _errs132 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err46 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs135 = errors;
+const _errs136 = errors;
+let valid60 = true;
+const _errs137 = errors;
+const _errs138 = errors;
+const _errs139 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data29 = data.field;
+const _errs140 = errors;
+if(!((((((((((((((((((((data29 === "id") || (data29 === "createdBy.id")) || (data29 === "updatedBy.id")) || (data29 === "ownerId")) || (data29 === "teamId")) || (data29 === "accountId")) || (data29 === "reportsToId")) || (data29 === "account.id")) || (data29 === "account.createdBy.id")) || (data29 === "account.updatedBy.id")) || (data29 === "account.ownerId")) || (data29 === "account.teamId")) || (data29 === "account.parentAccountId")) || (data29 === "reportsTo.id")) || (data29 === "reportsTo.createdBy.id")) || (data29 === "reportsTo.updatedBy.id")) || (data29 === "reportsTo.ownerId")) || (data29 === "reportsTo.teamId")) || (data29 === "reportsTo.accountId")) || (data29 === "reportsTo.reportsToId"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs140 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data30 = data.op;
+const _errs141 = errors;
+if(!((data30 === "in") || (data30 === "notIn"))){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+var valid62 = _errs141 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs139 === errors;
+if(valid61){
+const err49 = {};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+else {
+errors = _errs138;
+if(vErrors !== null){
+if(_errs138){
+vErrors.length = _errs138;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs137 === errors;
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs142 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data31 = data.value;
+const _errs143 = errors;
+if(errors === _errs143){
+if(Array.isArray(data31)){
+if(data31.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data31.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid64 = true;
+const len2 = data31.length;
+for(let i2=0; i2<len2; i2++){
+let data32 = data31[i2];
+const _errs145 = errors;
+if(errors === _errs145){
+if(errors === _errs145){
+if(typeof data32 === "string"){
+if(func2(data32) > 36){
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data32))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid64 = _errs145 === errors;
+if(!valid64){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid16 = _errs142 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err50 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs135 === errors;
+if(valid14){
+const _errs147 = errors;
+const _errs148 = errors;
+let valid65 = true;
+const _errs149 = errors;
+const _errs150 = errors;
+const _errs151 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data33 = data.field;
+const _errs152 = errors;
+if(!((((data33 === "version") || (data33 === "account.version")) || (data33 === "account.numberOfEmployees")) || (data33 === "reportsTo.version"))){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid67 = _errs152 === errors;
+}
+else {
+var valid67 = true;
+}
+if(valid67){
+if(data.op !== undefined){
+let data34 = data.op;
+const _errs153 = errors;
+if(!((((((data34 === "eq") || (data34 === "ne")) || (data34 === "gt")) || (data34 === "gte")) || (data34 === "lt")) || (data34 === "lte"))){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+var valid67 = _errs153 === errors;
+}
+else {
+var valid67 = true;
+}
+}
+}
+var valid66 = _errs151 === errors;
+if(valid66){
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+else {
+errors = _errs150;
+if(vErrors !== null){
+if(_errs150){
+vErrors.length = _errs150;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs149 === errors;
+errors = _errs148;
+if(vErrors !== null){
+if(_errs148){
+vErrors.length = _errs148;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs154 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data35 = data.value;
+const _errs155 = errors;
+if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs155){
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 2147483647 || isNaN(data35)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data35 < -2147483648 || isNaN(data35)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data35))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid17 = _errs154 === errors;
+valid65 = _valid17;
+}
+if(!valid65){
+const err54 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs147 === errors;
+if(valid14){
+const _errs157 = errors;
+const _errs158 = errors;
+let valid69 = true;
+const _errs159 = errors;
+const _errs160 = errors;
+const _errs161 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data36 = data.field;
+const _errs162 = errors;
+if(!((((data36 === "version") || (data36 === "account.version")) || (data36 === "account.numberOfEmployees")) || (data36 === "reportsTo.version"))){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs162 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data37 = data.op;
+const _errs163 = errors;
+if(!((data37 === "in") || (data37 === "notIn"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+var valid71 = _errs163 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs161 === errors;
+if(valid70){
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+else {
+errors = _errs160;
+if(vErrors !== null){
+if(_errs160){
+vErrors.length = _errs160;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs159 === errors;
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs164 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data38 = data.value;
+const _errs165 = errors;
+if(errors === _errs165){
+if(Array.isArray(data38)){
+if(data38.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data38.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid73 = true;
+const len3 = data38.length;
+for(let i3=0; i3<len3; i3++){
+let data39 = data38[i3];
+const _errs167 = errors;
+if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs167){
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 2147483647 || isNaN(data39)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data39 < -2147483648 || isNaN(data39)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data39))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid73 = _errs167 === errors;
+if(!valid73){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid18 = _errs164 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err58 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs157 === errors;
+if(valid14){
+const _errs169 = errors;
+const _errs170 = errors;
+let valid74 = true;
+const _errs171 = errors;
+const _errs172 = errors;
+const _errs173 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data40 = data.field;
+const _errs174 = errors;
+if(!((((data40 === "version") || (data40 === "account.version")) || (data40 === "account.numberOfEmployees")) || (data40 === "reportsTo.version"))){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid76 = _errs174 === errors;
+}
+else {
+var valid76 = true;
+}
+if(valid76){
+if(data.op !== undefined){
+const _errs175 = errors;
+if(!(data.op === "between")){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+var valid76 = _errs175 === errors;
+}
+else {
+var valid76 = true;
+}
+}
+}
+var valid75 = _errs173 === errors;
+if(valid75){
+const err61 = {};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+else {
+errors = _errs172;
+if(vErrors !== null){
+if(_errs172){
+vErrors.length = _errs172;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs171 === errors;
+errors = _errs170;
+if(vErrors !== null){
+if(_errs170){
+vErrors.length = _errs170;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs176 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data42 = data.value;
+const _errs177 = errors;
+if(errors === _errs177){
+if(Array.isArray(data42)){
+if(data42.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data42.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid78 = true;
+const len4 = data42.length;
+for(let i4=0; i4<len4; i4++){
+let data43 = data42[i4];
+const _errs179 = errors;
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs179){
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 2147483647 || isNaN(data43)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data43 < -2147483648 || isNaN(data43)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data43))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid78 = _errs179 === errors;
+if(!valid78){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs176 === errors;
+valid74 = _valid19;
+}
+if(!valid74){
+const err62 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs169 === errors;
+if(valid14){
+const _errs181 = errors;
+const _errs182 = errors;
+let valid79 = true;
+const _errs183 = errors;
+const _errs184 = errors;
+const _errs185 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data44 = data.field;
+const _errs186 = errors;
+if(!((((((data44 === "createdAt") || (data44 === "updatedAt")) || (data44 === "account.createdAt")) || (data44 === "account.updatedAt")) || (data44 === "reportsTo.createdAt")) || (data44 === "reportsTo.updatedAt"))){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid81 = _errs186 === errors;
+}
+else {
+var valid81 = true;
+}
+if(valid81){
+if(data.op !== undefined){
+let data45 = data.op;
+const _errs187 = errors;
+if(!((((((data45 === "eq") || (data45 === "ne")) || (data45 === "gt")) || (data45 === "gte")) || (data45 === "lt")) || (data45 === "lte"))){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var valid81 = _errs187 === errors;
+}
+else {
+var valid81 = true;
+}
+}
+}
+var valid80 = _errs185 === errors;
+if(valid80){
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+else {
+errors = _errs184;
+if(vErrors !== null){
+if(_errs184){
+vErrors.length = _errs184;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs183 === errors;
+errors = _errs182;
+if(vErrors !== null){
+if(_errs182){
+vErrors.length = _errs182;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs188 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data46 = data.value;
+const _errs189 = errors;
+if(errors === _errs189){
+if(errors === _errs189){
+if(typeof data46 === "string"){
+if(func2(data46) > 35){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data46)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data46))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid20 = _errs188 === errors;
+valid79 = _valid20;
+}
+if(!valid79){
+const err66 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs181 === errors;
+if(valid14){
+const _errs191 = errors;
+const _errs192 = errors;
+let valid83 = true;
+const _errs193 = errors;
+const _errs194 = errors;
+const _errs195 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data47 = data.field;
+const _errs196 = errors;
+if(!((((((data47 === "createdAt") || (data47 === "updatedAt")) || (data47 === "account.createdAt")) || (data47 === "account.updatedAt")) || (data47 === "reportsTo.createdAt")) || (data47 === "reportsTo.updatedAt"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs196 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+const _errs197 = errors;
+if(!(data.op === "between")){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+var valid85 = _errs197 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs195 === errors;
+if(valid84){
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+else {
+errors = _errs194;
+if(vErrors !== null){
+if(_errs194){
+vErrors.length = _errs194;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs193 === errors;
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs198 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data49 = data.value;
+const _errs199 = errors;
+if(errors === _errs199){
+if(Array.isArray(data49)){
+if(data49.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data49.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid87 = true;
+const len5 = data49.length;
+for(let i5=0; i5<len5; i5++){
+let data50 = data49[i5];
+const _errs201 = errors;
+if(errors === _errs201){
+if(errors === _errs201){
+if(typeof data50 === "string"){
+if(func2(data50) > 35){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data50)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data50))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid87 = _errs201 === errors;
+if(!valid87){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid21 = _errs198 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err70 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs191 === errors;
+if(valid14){
+const _errs203 = errors;
+const _errs204 = errors;
+let valid88 = true;
+const _errs205 = errors;
+const _errs206 = errors;
+const _errs207 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data51 = data.field;
+const _errs208 = errors;
+if(!((((((data51 === "createdBy.type") || (data51 === "updatedBy.type")) || (data51 === "account.createdBy.type")) || (data51 === "account.updatedBy.type")) || (data51 === "reportsTo.createdBy.type")) || (data51 === "reportsTo.updatedBy.type"))){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid90 = _errs208 === errors;
+}
+else {
+var valid90 = true;
+}
+if(valid90){
+if(data.op !== undefined){
+let data52 = data.op;
+const _errs209 = errors;
+if(!((data52 === "eq") || (data52 === "ne"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var valid90 = _errs209 === errors;
+}
+else {
+var valid90 = true;
+}
+}
+}
+var valid89 = _errs207 === errors;
+if(valid89){
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+else {
+errors = _errs206;
+if(vErrors !== null){
+if(_errs206){
+vErrors.length = _errs206;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs205 === errors;
+errors = _errs204;
+if(vErrors !== null){
+if(_errs204){
+vErrors.length = _errs204;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs210 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data53 = data.value;
+if(typeof data53 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data53 === "user") || (data53 === "system"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid22 = _errs210 === errors;
+valid88 = _valid22;
+}
+if(!valid88){
+const err74 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs203 === errors;
+if(valid14){
+const _errs213 = errors;
+const _errs214 = errors;
+let valid92 = true;
+const _errs215 = errors;
+const _errs216 = errors;
+const _errs217 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data54 = data.field;
+const _errs218 = errors;
+if(!((((((data54 === "createdBy.type") || (data54 === "updatedBy.type")) || (data54 === "account.createdBy.type")) || (data54 === "account.updatedBy.type")) || (data54 === "reportsTo.createdBy.type")) || (data54 === "reportsTo.updatedBy.type"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs218 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data55 = data.op;
+const _errs219 = errors;
+if(!((data55 === "in") || (data55 === "notIn"))){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var valid94 = _errs219 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs217 === errors;
+if(valid93){
+const err77 = {};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+else {
+errors = _errs216;
+if(vErrors !== null){
+if(_errs216){
+vErrors.length = _errs216;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs215 === errors;
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs220 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data56 = data.value;
+const _errs221 = errors;
+if(errors === _errs221){
+if(Array.isArray(data56)){
+if(data56.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data56.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid96 = true;
+const len6 = data56.length;
+for(let i6=0; i6<len6; i6++){
+let data57 = data56[i6];
+const _errs223 = errors;
+if(typeof data57 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data57 === "user") || (data57 === "system"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid96 = _errs223 === errors;
+if(!valid96){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid23 = _errs220 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err78 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs213 === errors;
+if(valid14){
+const _errs225 = errors;
+const _errs226 = errors;
+let valid97 = true;
+const _errs227 = errors;
+const _errs228 = errors;
+const _errs229 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data58 = data.field;
+const _errs230 = errors;
+if(!(((((data58 === "tags") || (data58 === "additionalEmails")) || (data58 === "account.tags")) || (data58 === "reportsTo.tags")) || (data58 === "reportsTo.additionalEmails"))){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid99 = _errs230 === errors;
+}
+else {
+var valid99 = true;
+}
+if(valid99){
+if(data.op !== undefined){
+const _errs231 = errors;
+if(!(data.op === "has")){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var valid99 = _errs231 === errors;
+}
+else {
+var valid99 = true;
+}
+}
+}
+var valid98 = _errs229 === errors;
+if(valid98){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+else {
+errors = _errs228;
+if(vErrors !== null){
+if(_errs228){
+vErrors.length = _errs228;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs227 === errors;
+errors = _errs226;
+if(vErrors !== null){
+if(_errs226){
+vErrors.length = _errs226;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs232 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data60 = data.value;
+const _errs233 = errors;
+if(errors === _errs233){
+if(typeof data60 === "string"){
+if(func2(data60) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data60)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs232 === errors;
+valid97 = _valid24;
+}
+if(!valid97){
+const err82 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs225 === errors;
+if(valid14){
+const _errs235 = errors;
+const _errs236 = errors;
+let valid101 = true;
+const _errs237 = errors;
+const _errs238 = errors;
+const _errs239 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data61 = data.field;
+const _errs240 = errors;
+if(!(((((data61 === "tags") || (data61 === "additionalEmails")) || (data61 === "account.tags")) || (data61 === "reportsTo.tags")) || (data61 === "reportsTo.additionalEmails"))){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs240 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+let data62 = data.op;
+const _errs241 = errors;
+if(!((data62 === "hasAny") || (data62 === "hasAll"))){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+var valid103 = _errs241 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs239 === errors;
+if(valid102){
+const err85 = {};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+else {
+errors = _errs238;
+if(vErrors !== null){
+if(_errs238){
+vErrors.length = _errs238;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs237 === errors;
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs242 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data63 = data.value;
+const _errs243 = errors;
+if(errors === _errs243){
+if(Array.isArray(data63)){
+if(data63.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data63.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid105 = true;
+const len7 = data63.length;
+for(let i7=0; i7<len7; i7++){
+let data64 = data63[i7];
+const _errs245 = errors;
+if(errors === _errs245){
+if(typeof data64 === "string"){
+if(func2(data64) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data64)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid105 = _errs245 === errors;
+if(!valid105){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs242 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err86 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs235 === errors;
+if(valid14){
+const _errs247 = errors;
+const _errs248 = errors;
+let valid106 = true;
+const _errs249 = errors;
+const _errs250 = errors;
+const _errs251 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data65 = data.field;
+const _errs252 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data65 === "firstName") || (data65 === "lastName")) || (data65 === "salutation")) || (data65 === "title")) || (data65 === "department")) || (data65 === "email")) || (data65 === "phone")) || (data65 === "mobilePhone")) || (data65 === "mailingAddress.street1")) || (data65 === "mailingAddress.street2")) || (data65 === "mailingAddress.city")) || (data65 === "mailingAddress.region")) || (data65 === "mailingAddress.postalCode")) || (data65 === "mailingAddress.countryCode")) || (data65 === "language")) || (data65 === "timeZone")) || (data65 === "linkedinUrl")) || (data65 === "source")) || (data65 === "name")) || (data65 === "account.name")) || (data65 === "account.legalName")) || (data65 === "account.domain")) || (data65 === "account.website")) || (data65 === "account.industry")) || (data65 === "account.phone")) || (data65 === "account.email")) || (data65 === "account.billingAddress.street1")) || (data65 === "account.billingAddress.street2")) || (data65 === "account.billingAddress.city")) || (data65 === "account.billingAddress.region")) || (data65 === "account.billingAddress.postalCode")) || (data65 === "account.billingAddress.countryCode")) || (data65 === "account.shippingAddress.street1")) || (data65 === "account.shippingAddress.street2")) || (data65 === "account.shippingAddress.city")) || (data65 === "account.shippingAddress.region")) || (data65 === "account.shippingAddress.postalCode")) || (data65 === "account.shippingAddress.countryCode")) || (data65 === "account.source")) || (data65 === "account.taxId")) || (data65 === "account.registrationNumber")) || (data65 === "account.linkedinUrl")) || (data65 === "reportsTo.firstName")) || (data65 === "reportsTo.lastName")) || (data65 === "reportsTo.salutation")) || (data65 === "reportsTo.title")) || (data65 === "reportsTo.department")) || (data65 === "reportsTo.email")) || (data65 === "reportsTo.phone")) || (data65 === "reportsTo.mobilePhone")) || (data65 === "reportsTo.mailingAddress.street1")) || (data65 === "reportsTo.mailingAddress.street2")) || (data65 === "reportsTo.mailingAddress.city")) || (data65 === "reportsTo.mailingAddress.region")) || (data65 === "reportsTo.mailingAddress.postalCode")) || (data65 === "reportsTo.mailingAddress.countryCode")) || (data65 === "reportsTo.language")) || (data65 === "reportsTo.timeZone")) || (data65 === "reportsTo.linkedinUrl")) || (data65 === "reportsTo.source")) || (data65 === "reportsTo.name"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid108 = _errs252 === errors;
+}
+else {
+var valid108 = true;
+}
+if(valid108){
+if(data.op !== undefined){
+let data66 = data.op;
+const _errs253 = errors;
+if(!(((data66 === "eq") || (data66 === "ne")) || (data66 === "startsWith"))){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+var valid108 = _errs253 === errors;
+}
+else {
+var valid108 = true;
+}
+}
+}
+var valid107 = _errs251 === errors;
+if(valid107){
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+else {
+errors = _errs250;
+if(vErrors !== null){
+if(_errs250){
+vErrors.length = _errs250;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs249 === errors;
+errors = _errs248;
+if(vErrors !== null){
+if(_errs248){
+vErrors.length = _errs248;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs254 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data67 = data.value;
+const _errs255 = errors;
+if(errors === _errs255){
+if(typeof data67 === "string"){
+if(func2(data67) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data67)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs254 === errors;
+valid106 = _valid26;
+}
+if(!valid106){
+const err90 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs247 === errors;
+if(valid14){
+const _errs257 = errors;
+const _errs258 = errors;
+let valid110 = true;
+const _errs259 = errors;
+const _errs260 = errors;
+const _errs261 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data68 = data.field;
+const _errs262 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data68 === "firstName") || (data68 === "lastName")) || (data68 === "salutation")) || (data68 === "title")) || (data68 === "department")) || (data68 === "email")) || (data68 === "phone")) || (data68 === "mobilePhone")) || (data68 === "mailingAddress.street1")) || (data68 === "mailingAddress.street2")) || (data68 === "mailingAddress.city")) || (data68 === "mailingAddress.region")) || (data68 === "mailingAddress.postalCode")) || (data68 === "mailingAddress.countryCode")) || (data68 === "language")) || (data68 === "timeZone")) || (data68 === "linkedinUrl")) || (data68 === "source")) || (data68 === "name")) || (data68 === "account.name")) || (data68 === "account.legalName")) || (data68 === "account.domain")) || (data68 === "account.website")) || (data68 === "account.industry")) || (data68 === "account.phone")) || (data68 === "account.email")) || (data68 === "account.billingAddress.street1")) || (data68 === "account.billingAddress.street2")) || (data68 === "account.billingAddress.city")) || (data68 === "account.billingAddress.region")) || (data68 === "account.billingAddress.postalCode")) || (data68 === "account.billingAddress.countryCode")) || (data68 === "account.shippingAddress.street1")) || (data68 === "account.shippingAddress.street2")) || (data68 === "account.shippingAddress.city")) || (data68 === "account.shippingAddress.region")) || (data68 === "account.shippingAddress.postalCode")) || (data68 === "account.shippingAddress.countryCode")) || (data68 === "account.source")) || (data68 === "account.taxId")) || (data68 === "account.registrationNumber")) || (data68 === "account.linkedinUrl")) || (data68 === "reportsTo.firstName")) || (data68 === "reportsTo.lastName")) || (data68 === "reportsTo.salutation")) || (data68 === "reportsTo.title")) || (data68 === "reportsTo.department")) || (data68 === "reportsTo.email")) || (data68 === "reportsTo.phone")) || (data68 === "reportsTo.mobilePhone")) || (data68 === "reportsTo.mailingAddress.street1")) || (data68 === "reportsTo.mailingAddress.street2")) || (data68 === "reportsTo.mailingAddress.city")) || (data68 === "reportsTo.mailingAddress.region")) || (data68 === "reportsTo.mailingAddress.postalCode")) || (data68 === "reportsTo.mailingAddress.countryCode")) || (data68 === "reportsTo.language")) || (data68 === "reportsTo.timeZone")) || (data68 === "reportsTo.linkedinUrl")) || (data68 === "reportsTo.source")) || (data68 === "reportsTo.name"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs262 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data69 = data.op;
+const _errs263 = errors;
+if(!((data69 === "in") || (data69 === "notIn"))){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+var valid112 = _errs263 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs261 === errors;
+if(valid111){
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+else {
+errors = _errs260;
+if(vErrors !== null){
+if(_errs260){
+vErrors.length = _errs260;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs259 === errors;
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs264 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data70 = data.value;
+const _errs265 = errors;
+if(errors === _errs265){
+if(Array.isArray(data70)){
+if(data70.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data70.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid114 = true;
+const len8 = data70.length;
+for(let i8=0; i8<len8; i8++){
+let data71 = data70[i8];
+const _errs267 = errors;
+if(errors === _errs267){
+if(typeof data71 === "string"){
+if(func2(data71) > 2048){
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data71)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid114 = _errs267 === errors;
+if(!valid114){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs264 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err94 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs257 === errors;
+if(valid14){
+const _errs269 = errors;
+const _errs270 = errors;
+let valid115 = true;
+const _errs271 = errors;
+const _errs272 = errors;
+const _errs273 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data72 = data.field;
+const _errs274 = errors;
+if(!((data72 === "birthdate") || (data72 === "reportsTo.birthdate"))){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid117 = _errs274 === errors;
+}
+else {
+var valid117 = true;
+}
+if(valid117){
+if(data.op !== undefined){
+let data73 = data.op;
+const _errs275 = errors;
+if(!((((((data73 === "eq") || (data73 === "ne")) || (data73 === "gt")) || (data73 === "gte")) || (data73 === "lt")) || (data73 === "lte"))){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var valid117 = _errs275 === errors;
+}
+else {
+var valid117 = true;
+}
+}
+}
+var valid116 = _errs273 === errors;
+if(valid116){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+else {
+errors = _errs272;
+if(vErrors !== null){
+if(_errs272){
+vErrors.length = _errs272;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs271 === errors;
+errors = _errs270;
+if(vErrors !== null){
+if(_errs270){
+vErrors.length = _errs270;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs276 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data74 = data.value;
+const _errs277 = errors;
+if(errors === _errs277){
+if(errors === _errs277){
+if(typeof data74 === "string"){
+if(func2(data74) > 10){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data74)){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data74))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid28 = _errs276 === errors;
+valid115 = _valid28;
+}
+if(!valid115){
+const err98 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs269 === errors;
+if(valid14){
+const _errs279 = errors;
+const _errs280 = errors;
+let valid119 = true;
+const _errs281 = errors;
+const _errs282 = errors;
+const _errs283 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data75 = data.field;
+const _errs284 = errors;
+if(!((data75 === "birthdate") || (data75 === "reportsTo.birthdate"))){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid121 = _errs284 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data76 = data.op;
+const _errs285 = errors;
+if(!((data76 === "in") || (data76 === "notIn"))){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+var valid121 = _errs285 === errors;
+}
+else {
+var valid121 = true;
+}
+}
+}
+var valid120 = _errs283 === errors;
+if(valid120){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+else {
+errors = _errs282;
+if(vErrors !== null){
+if(_errs282){
+vErrors.length = _errs282;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs281 === errors;
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs286 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data77 = data.value;
+const _errs287 = errors;
+if(errors === _errs287){
+if(Array.isArray(data77)){
+if(data77.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data77.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid123 = true;
+const len9 = data77.length;
+for(let i9=0; i9<len9; i9++){
+let data78 = data77[i9];
+const _errs289 = errors;
+if(errors === _errs289){
+if(errors === _errs289){
+if(typeof data78 === "string"){
+if(func2(data78) > 10){
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data78)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data78))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid123 = _errs289 === errors;
+if(!valid123){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs286 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err102 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs279 === errors;
+if(valid14){
+const _errs291 = errors;
+const _errs292 = errors;
+let valid124 = true;
+const _errs293 = errors;
+const _errs294 = errors;
+const _errs295 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data79 = data.field;
+const _errs296 = errors;
+if(!((data79 === "birthdate") || (data79 === "reportsTo.birthdate"))){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid126 = _errs296 === errors;
+}
+else {
+var valid126 = true;
+}
+if(valid126){
+if(data.op !== undefined){
+const _errs297 = errors;
+if(!(data.op === "between")){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+var valid126 = _errs297 === errors;
+}
+else {
+var valid126 = true;
+}
+}
+}
+var valid125 = _errs295 === errors;
+if(valid125){
+const err105 = {};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+else {
+errors = _errs294;
+if(vErrors !== null){
+if(_errs294){
+vErrors.length = _errs294;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs293 === errors;
+errors = _errs292;
+if(vErrors !== null){
+if(_errs292){
+vErrors.length = _errs292;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs298 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data81 = data.value;
+const _errs299 = errors;
+if(errors === _errs299){
+if(Array.isArray(data81)){
+if(data81.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data81.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid128 = true;
+const len10 = data81.length;
+for(let i10=0; i10<len10; i10++){
+let data82 = data81[i10];
+const _errs301 = errors;
+if(errors === _errs301){
+if(errors === _errs301){
+if(typeof data82 === "string"){
+if(func2(data82) > 10){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data82)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data82))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid128 = _errs301 === errors;
+if(!valid128){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs298 === errors;
+valid124 = _valid30;
+}
+if(!valid124){
+const err106 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs291 === errors;
+if(valid14){
+const _errs303 = errors;
+const _errs304 = errors;
+let valid129 = true;
+const _errs305 = errors;
+const _errs306 = errors;
+const _errs307 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data83 = data.field;
+const _errs308 = errors;
+if(!((((data83 === "doNotCall") || (data83 === "emailOptOut")) || (data83 === "reportsTo.doNotCall")) || (data83 === "reportsTo.emailOptOut"))){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid131 = _errs308 === errors;
+}
+else {
+var valid131 = true;
+}
+if(valid131){
+if(data.op !== undefined){
+let data84 = data.op;
+const _errs309 = errors;
+if(!((data84 === "eq") || (data84 === "ne"))){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var valid131 = _errs309 === errors;
+}
+else {
+var valid131 = true;
+}
+}
+}
+var valid130 = _errs307 === errors;
+if(valid130){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+else {
+errors = _errs306;
+if(vErrors !== null){
+if(_errs306){
+vErrors.length = _errs306;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs305 === errors;
+errors = _errs304;
+if(vErrors !== null){
+if(_errs304){
+vErrors.length = _errs304;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs310 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid31 = _errs310 === errors;
+valid129 = _valid31;
+}
+if(!valid129){
+const err110 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs303 === errors;
+if(valid14){
+const _errs313 = errors;
+const _errs314 = errors;
+let valid133 = true;
+const _errs315 = errors;
+const _errs316 = errors;
+const _errs317 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data86 = data.field;
+const _errs318 = errors;
+if(!(((data86 === "lifecycleStage") || (data86 === "account.lifecycleStage")) || (data86 === "reportsTo.lifecycleStage"))){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid135 = _errs318 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data.op !== undefined){
+let data87 = data.op;
+const _errs319 = errors;
+if(!((data87 === "eq") || (data87 === "ne"))){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+var valid135 = _errs319 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+var valid134 = _errs317 === errors;
+if(valid134){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+else {
+errors = _errs316;
+if(vErrors !== null){
+if(_errs316){
+vErrors.length = _errs316;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs315 === errors;
+errors = _errs314;
+if(vErrors !== null){
+if(_errs314){
+vErrors.length = _errs314;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs320 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data88 = data.value;
+if(typeof data88 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data88 === "subscriber") || (data88 === "lead")) || (data88 === "qualified")) || (data88 === "opportunity")) || (data88 === "customer")) || (data88 === "evangelist")) || (data88 === "former_customer"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid32 = _errs320 === errors;
+valid133 = _valid32;
+}
+if(!valid133){
+const err114 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs313 === errors;
+if(valid14){
+const _errs323 = errors;
+const _errs324 = errors;
+let valid137 = true;
+const _errs325 = errors;
+const _errs326 = errors;
+const _errs327 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data89 = data.field;
+const _errs328 = errors;
+if(!(((data89 === "lifecycleStage") || (data89 === "account.lifecycleStage")) || (data89 === "reportsTo.lifecycleStage"))){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid139 = _errs328 === errors;
+}
+else {
+var valid139 = true;
+}
+if(valid139){
+if(data.op !== undefined){
+let data90 = data.op;
+const _errs329 = errors;
+if(!((data90 === "in") || (data90 === "notIn"))){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+var valid139 = _errs329 === errors;
+}
+else {
+var valid139 = true;
+}
+}
+}
+var valid138 = _errs327 === errors;
+if(valid138){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+else {
+errors = _errs326;
+if(vErrors !== null){
+if(_errs326){
+vErrors.length = _errs326;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs325 === errors;
+errors = _errs324;
+if(vErrors !== null){
+if(_errs324){
+vErrors.length = _errs324;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs330 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data91 = data.value;
+const _errs331 = errors;
+if(errors === _errs331){
+if(Array.isArray(data91)){
+if(data91.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data91.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid141 = true;
+const len11 = data91.length;
+for(let i11=0; i11<len11; i11++){
+let data92 = data91[i11];
+const _errs333 = errors;
+if(typeof data92 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data92 === "subscriber") || (data92 === "lead")) || (data92 === "qualified")) || (data92 === "opportunity")) || (data92 === "customer")) || (data92 === "evangelist")) || (data92 === "former_customer"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid141 = _errs333 === errors;
+if(!valid141){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs330 === errors;
+valid137 = _valid33;
+}
+if(!valid137){
+const err118 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs323 === errors;
+if(valid14){
+const _errs335 = errors;
+const _errs336 = errors;
+let valid142 = true;
+const _errs337 = errors;
+const _errs338 = errors;
+const _errs339 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs340 = errors;
+if(!(data.field === "account.type")){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid144 = _errs340 === errors;
+}
+else {
+var valid144 = true;
+}
+if(valid144){
+if(data.op !== undefined){
+let data94 = data.op;
+const _errs341 = errors;
+if(!((data94 === "eq") || (data94 === "ne"))){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+var valid144 = _errs341 === errors;
+}
+else {
+var valid144 = true;
+}
+}
+}
+var valid143 = _errs339 === errors;
+if(valid143){
+const err121 = {};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+else {
+errors = _errs338;
+if(vErrors !== null){
+if(_errs338){
+vErrors.length = _errs338;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs337 === errors;
+errors = _errs336;
+if(vErrors !== null){
+if(_errs336){
+vErrors.length = _errs336;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs342 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data95 = data.value;
+if(typeof data95 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data95 === "prospect") || (data95 === "customer")) || (data95 === "partner")) || (data95 === "vendor")) || (data95 === "competitor")) || (data95 === "other"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid34 = _errs342 === errors;
+valid142 = _valid34;
+}
+if(!valid142){
+const err122 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs335 === errors;
+if(valid14){
+const _errs345 = errors;
+const _errs346 = errors;
+let valid146 = true;
+const _errs347 = errors;
+const _errs348 = errors;
+const _errs349 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs350 = errors;
+if(!(data.field === "account.type")){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid148 = _errs350 === errors;
+}
+else {
+var valid148 = true;
+}
+if(valid148){
+if(data.op !== undefined){
+let data97 = data.op;
+const _errs351 = errors;
+if(!((data97 === "in") || (data97 === "notIn"))){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var valid148 = _errs351 === errors;
+}
+else {
+var valid148 = true;
+}
+}
+}
+var valid147 = _errs349 === errors;
+if(valid147){
+const err125 = {};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+else {
+errors = _errs348;
+if(vErrors !== null){
+if(_errs348){
+vErrors.length = _errs348;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs347 === errors;
+errors = _errs346;
+if(vErrors !== null){
+if(_errs346){
+vErrors.length = _errs346;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data98 = data.value;
+const _errs353 = errors;
+if(errors === _errs353){
+if(Array.isArray(data98)){
+if(data98.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data98.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid150 = true;
+const len12 = data98.length;
+for(let i12=0; i12<len12; i12++){
+let data99 = data98[i12];
+const _errs355 = errors;
+if(typeof data99 !== "string"){
+validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data99 === "prospect") || (data99 === "customer")) || (data99 === "partner")) || (data99 === "vendor")) || (data99 === "competitor")) || (data99 === "other"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid150 = _errs355 === errors;
+if(!valid150){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid35 = _errs352 === errors;
+valid146 = _valid35;
+}
+if(!valid146){
+const err126 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs345 === errors;
+if(valid14){
+const _errs357 = errors;
+const _errs358 = errors;
+let valid151 = true;
+const _errs359 = errors;
+const _errs360 = errors;
+const _errs361 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs362 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid153 = _errs362 === errors;
+}
+else {
+var valid153 = true;
+}
+if(valid153){
+if(data.op !== undefined){
+let data101 = data.op;
+const _errs363 = errors;
+if(!((((((data101 === "eq") || (data101 === "ne")) || (data101 === "gt")) || (data101 === "gte")) || (data101 === "lt")) || (data101 === "lte"))){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+var valid153 = _errs363 === errors;
+}
+else {
+var valid153 = true;
+}
+}
+}
+var valid152 = _errs361 === errors;
+if(valid152){
+const err129 = {};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+else {
+errors = _errs360;
+if(vErrors !== null){
+if(_errs360){
+vErrors.length = _errs360;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs359 === errors;
+errors = _errs358;
+if(vErrors !== null){
+if(_errs358){
+vErrors.length = _errs358;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs364 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data102 = data.value;
+const _errs365 = errors;
+if(errors === _errs365){
+if(data102 && typeof data102 == "object" && !Array.isArray(data102)){
+let missing10;
+if(((data102.amount === undefined) && (missing10 = "amount")) || ((data102.currency === undefined) && (missing10 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs367 = errors;
+for(const key4 in data102){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs367 === errors){
+if(data102.amount !== undefined){
+let data103 = data102.amount;
+const _errs368 = errors;
+if(errors === _errs368){
+if(typeof data103 === "string"){
+if(func2(data103) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data103)){
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid155 = _errs368 === errors;
+}
+else {
+var valid155 = true;
+}
+if(valid155){
+if(data102.currency !== undefined){
+let data104 = data102.currency;
+const _errs370 = errors;
+if(errors === _errs370){
+if(typeof data104 === "string"){
+if(func2(data104) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data104) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data104)){
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid155 = _errs370 === errors;
+}
+else {
+var valid155 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs364 === errors;
+valid151 = _valid36;
+}
+if(!valid151){
+const err130 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs357 === errors;
+if(valid14){
+const _errs372 = errors;
+const _errs373 = errors;
+let valid156 = true;
+const _errs374 = errors;
+const _errs375 = errors;
+const _errs376 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs377 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid158 = _errs377 === errors;
+}
+else {
+var valid158 = true;
+}
+if(valid158){
+if(data.op !== undefined){
+let data106 = data.op;
+const _errs378 = errors;
+if(!((data106 === "in") || (data106 === "notIn"))){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+var valid158 = _errs378 === errors;
+}
+else {
+var valid158 = true;
+}
+}
+}
+var valid157 = _errs376 === errors;
+if(valid157){
+const err133 = {};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+else {
+errors = _errs375;
+if(vErrors !== null){
+if(_errs375){
+vErrors.length = _errs375;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs374 === errors;
+errors = _errs373;
+if(vErrors !== null){
+if(_errs373){
+vErrors.length = _errs373;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs379 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data107 = data.value;
+const _errs380 = errors;
+if(errors === _errs380){
+if(Array.isArray(data107)){
+if(data107.length > 200){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data107.length < 1){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid160 = true;
+const len13 = data107.length;
+for(let i13=0; i13<len13; i13++){
+let data108 = data107[i13];
+const _errs382 = errors;
+if(errors === _errs382){
+if(data108 && typeof data108 == "object" && !Array.isArray(data108)){
+let missing11;
+if(((data108.amount === undefined) && (missing11 = "amount")) || ((data108.currency === undefined) && (missing11 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs384 = errors;
+for(const key5 in data108){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs384 === errors){
+if(data108.amount !== undefined){
+let data109 = data108.amount;
+const _errs385 = errors;
+if(errors === _errs385){
+if(typeof data109 === "string"){
+if(func2(data109) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data109)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid161 = _errs385 === errors;
+}
+else {
+var valid161 = true;
+}
+if(valid161){
+if(data108.currency !== undefined){
+let data110 = data108.currency;
+const _errs387 = errors;
+if(errors === _errs387){
+if(typeof data110 === "string"){
+if(func2(data110) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data110) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data110)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid161 = _errs387 === errors;
+}
+else {
+var valid161 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid160 = _errs382 === errors;
+if(!valid160){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid37 = _errs379 === errors;
+valid156 = _valid37;
+}
+if(!valid156){
+const err134 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs372 === errors;
+if(valid14){
+const _errs389 = errors;
+const _errs390 = errors;
+let valid162 = true;
+const _errs391 = errors;
+const _errs392 = errors;
+const _errs393 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs394 = errors;
+if(!(data.field === "account.annualRevenue")){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid164 = _errs394 === errors;
+}
+else {
+var valid164 = true;
+}
+if(valid164){
+if(data.op !== undefined){
+const _errs395 = errors;
+if(!(data.op === "between")){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+var valid164 = _errs395 === errors;
+}
+else {
+var valid164 = true;
+}
+}
+}
+var valid163 = _errs393 === errors;
+if(valid163){
+const err137 = {};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+else {
+errors = _errs392;
+if(vErrors !== null){
+if(_errs392){
+vErrors.length = _errs392;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs391 === errors;
+errors = _errs390;
+if(vErrors !== null){
+if(_errs390){
+vErrors.length = _errs390;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs396 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data113 = data.value;
+const _errs397 = errors;
+if(errors === _errs397){
+if(Array.isArray(data113)){
+if(data113.length > 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data113.length < 2){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid166 = true;
+const len14 = data113.length;
+for(let i14=0; i14<len14; i14++){
+let data114 = data113[i14];
+const _errs399 = errors;
+if(errors === _errs399){
+if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
+let missing12;
+if(((data114.amount === undefined) && (missing12 = "amount")) || ((data114.currency === undefined) && (missing12 = "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs401 = errors;
+for(const key6 in data114){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs401 === errors){
+if(data114.amount !== undefined){
+let data115 = data114.amount;
+const _errs402 = errors;
+if(errors === _errs402){
+if(typeof data115 === "string"){
+if(func2(data115) > 18){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data115)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid167 = _errs402 === errors;
+}
+else {
+var valid167 = true;
+}
+if(valid167){
+if(data114.currency !== undefined){
+let data116 = data114.currency;
+const _errs404 = errors;
+if(errors === _errs404){
+if(typeof data116 === "string"){
+if(func2(data116) > 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data116) < 3){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data116)){
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid167 = _errs404 === errors;
+}
+else {
+var valid167 = true;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid166 = _errs399 === errors;
+if(!valid166){
+break;
+}
+}
+}
+}
+}
+else {
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid38 = _errs396 === errors;
+valid162 = _valid38;
+}
+if(!valid162){
+const err138 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs389 === errors;
+if(valid14){
+const _errs406 = errors;
+const _errs407 = errors;
+let valid168 = true;
+const _errs408 = errors;
+const _errs409 = errors;
+const _errs410 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data117 = data.field;
+const _errs411 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data117 === "createdBy.id") || (data117 === "updatedBy.id")) || (data117 === "teamId")) || (data117 === "firstName")) || (data117 === "salutation")) || (data117 === "title")) || (data117 === "department")) || (data117 === "email")) || (data117 === "phone")) || (data117 === "mobilePhone")) || (data117 === "accountId")) || (data117 === "reportsToId")) || (data117 === "mailingAddress")) || (data117 === "mailingAddress.street1")) || (data117 === "mailingAddress.street2")) || (data117 === "mailingAddress.city")) || (data117 === "mailingAddress.region")) || (data117 === "mailingAddress.postalCode")) || (data117 === "mailingAddress.countryCode")) || (data117 === "birthdate")) || (data117 === "language")) || (data117 === "timeZone")) || (data117 === "linkedinUrl")) || (data117 === "source")) || (data117 === "lifecycleStage")) || (data117 === "description")) || (data117 === "account.createdBy.id")) || (data117 === "account.updatedBy.id")) || (data117 === "account.teamId")) || (data117 === "account.legalName")) || (data117 === "account.domain")) || (data117 === "account.website")) || (data117 === "account.type")) || (data117 === "account.industry")) || (data117 === "account.phone")) || (data117 === "account.email")) || (data117 === "account.numberOfEmployees")) || (data117 === "account.annualRevenue")) || (data117 === "account.description")) || (data117 === "account.billingAddress")) || (data117 === "account.billingAddress.street1")) || (data117 === "account.billingAddress.street2")) || (data117 === "account.billingAddress.city")) || (data117 === "account.billingAddress.region")) || (data117 === "account.billingAddress.postalCode")) || (data117 === "account.billingAddress.countryCode")) || (data117 === "account.shippingAddress")) || (data117 === "account.shippingAddress.street1")) || (data117 === "account.shippingAddress.street2")) || (data117 === "account.shippingAddress.city")) || (data117 === "account.shippingAddress.region")) || (data117 === "account.shippingAddress.postalCode")) || (data117 === "account.shippingAddress.countryCode")) || (data117 === "account.parentAccountId")) || (data117 === "account.source")) || (data117 === "account.taxId")) || (data117 === "account.registrationNumber")) || (data117 === "account.linkedinUrl")) || (data117 === "account.lifecycleStage")) || (data117 === "reportsTo.createdBy.id")) || (data117 === "reportsTo.updatedBy.id")) || (data117 === "reportsTo.teamId")) || (data117 === "reportsTo.firstName")) || (data117 === "reportsTo.salutation")) || (data117 === "reportsTo.title")) || (data117 === "reportsTo.department")) || (data117 === "reportsTo.email")) || (data117 === "reportsTo.phone")) || (data117 === "reportsTo.mobilePhone")) || (data117 === "reportsTo.accountId")) || (data117 === "reportsTo.reportsToId")) || (data117 === "reportsTo.mailingAddress")) || (data117 === "reportsTo.mailingAddress.street1")) || (data117 === "reportsTo.mailingAddress.street2")) || (data117 === "reportsTo.mailingAddress.city")) || (data117 === "reportsTo.mailingAddress.region")) || (data117 === "reportsTo.mailingAddress.postalCode")) || (data117 === "reportsTo.mailingAddress.countryCode")) || (data117 === "reportsTo.birthdate")) || (data117 === "reportsTo.language")) || (data117 === "reportsTo.timeZone")) || (data117 === "reportsTo.linkedinUrl")) || (data117 === "reportsTo.source")) || (data117 === "reportsTo.lifecycleStage")) || (data117 === "reportsTo.description"))){
+const err139 = {};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+var valid170 = _errs411 === errors;
+}
+else {
+var valid170 = true;
+}
+if(valid170){
+if(data.op !== undefined){
+const _errs412 = errors;
+if(!(data.op === "isNull")){
+const err140 = {};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+var valid170 = _errs412 === errors;
+}
+else {
+var valid170 = true;
+}
+}
+}
+var valid169 = _errs410 === errors;
+if(valid169){
+const err141 = {};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+else {
+errors = _errs409;
+if(vErrors !== null){
+if(_errs409){
+vErrors.length = _errs409;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid39 = _errs408 === errors;
+errors = _errs407;
+if(vErrors !== null){
+if(_errs407){
+vErrors.length = _errs407;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid39){
+const _errs413 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid39 = _errs413 === errors;
+valid168 = _valid39;
+}
+if(!valid168){
+const err142 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs406 === errors;
+if(valid14){
+const _errs416 = errors;
+const _errs417 = errors;
+let valid172 = true;
+const _errs418 = errors;
+const _errs419 = errors;
+const _errs420 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data120 = data.field;
+const _errs421 = errors;
+if(!(((((data120 === "tags") || (data120 === "additionalEmails")) || (data120 === "account.tags")) || (data120 === "reportsTo.tags")) || (data120 === "reportsTo.additionalEmails"))){
+const err143 = {};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+}
+var valid174 = _errs421 === errors;
+}
+else {
+var valid174 = true;
+}
+if(valid174){
+if(data.op !== undefined){
+const _errs422 = errors;
+if(!(data.op === "isEmpty")){
+const err144 = {};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+var valid174 = _errs422 === errors;
+}
+else {
+var valid174 = true;
+}
+}
+}
+var valid173 = _errs420 === errors;
+if(valid173){
+const err145 = {};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+}
+else {
+errors = _errs419;
+if(vErrors !== null){
+if(_errs419){
+vErrors.length = _errs419;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid40 = _errs418 === errors;
+errors = _errs417;
+if(vErrors !== null){
+if(_errs417){
+vErrors.length = _errs417;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid40){
+const _errs423 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid40 = _errs423 === errors;
+valid172 = _valid40;
+}
+if(!valid172){
+const err146 = {instancePath,schemaPath:"#/allOf/3/else/allOf/38/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid14 = _errs416 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err147 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err147];
+}
+else {
+vErrors.push(err147);
+}
+errors++;
+validate248.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate248.errors = vErrors;
 return errors === 0;
 }
 
-exports.convertLead_body = validate307;
 
-function validate310(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate247(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate247.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate248(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate248.errors : vErrors.concat(validate248.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
+validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema74.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+const _errs7 = errors;
+if(!(validate172(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+const _errs9 = errors;
+if(!(validate174(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs10 = errors;
+if(!(validate176(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate247.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate247.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate246(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate247(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+errors = vErrors.length;
+}
+validate246.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateContact_body = validate254;
+
+function validate254(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate215(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+errors = vErrors.length;
+}
+validate254.errors = vErrors;
+return errors === 0;
+}
+
+exports.createLead_body = validate256;
+const schema78 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+
+function validate257(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func19.call(schema78.properties, key0))){
+validate257.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.ownerId !== undefined){
+const _errs2 = errors;
+if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.teamId !== undefined){
+const _errs3 = errors;
+if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tags !== undefined){
+const _errs4 = errors;
+if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
+vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.customFields !== undefined){
+const _errs5 = errors;
+if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
+vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstName !== undefined){
+const _errs6 = errors;
+if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastName !== undefined){
+const _errs7 = errors;
+if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.companyName !== undefined){
+const _errs8 = errors;
+if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.title !== undefined){
+const _errs9 = errors;
+if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.email !== undefined){
+const _errs10 = errors;
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.phone !== undefined){
+const _errs11 = errors;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mobilePhone !== undefined){
+const _errs12 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.website !== undefined){
+const _errs13 = errors;
+if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.unqualifiedReason !== undefined){
+const _errs14 = errors;
+if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.rating !== undefined){
+let data13 = data.rating;
+const _errs15 = errors;
+if((typeof data13 !== "string") && (data13 !== null)){
+validate257.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema78.properties.rating.type},message:"must be string,null"}];
+return false;
+}
+if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
+validate257.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema78.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.score !== undefined){
+let data14 = data.score;
+const _errs17 = errors;
+if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
+validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema78.properties.score.type},message:"must be integer,null"}];
+return false;
+}
+if(errors === _errs17){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 > 1000 || isNaN(data14)){
+validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+return false;
+}
+else {
+if(data14 < 0 || isNaN(data14)){
+validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+else {
+if(!(formats4.validate(data14))){
+validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs19 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sourceDetail !== undefined){
+const _errs20 = errors;
+if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs20 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.utm !== undefined){
+let data17 = data.utm;
+const _errs21 = errors;
+if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
+validate257.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema78.properties.utm.type},message:"must be object,null"}];
+return false;
+}
+if(errors === _errs21){
+if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
+const _errs23 = errors;
+for(const key1 in data17){
+if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
+validate257.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs23 === errors){
+if(data17.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs24 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.medium !== undefined){
+const _errs25 = errors;
+if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs25 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.campaign !== undefined){
+const _errs26 = errors;
+if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs26 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.term !== undefined){
+const _errs27 = errors;
+if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs27 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.content !== undefined){
+const _errs28 = errors;
+if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs28 === errors;
+}
+else {
+var valid1 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+var valid0 = _errs21 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.industry !== undefined){
+const _errs29 = errors;
+if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs29 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.numberOfEmployees !== undefined){
+const _errs30 = errors;
+if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
+vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs30 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.annualRevenue !== undefined){
+const _errs31 = errors;
+if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
+vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs31 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+const _errs32 = errors;
+if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs32 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.description !== undefined){
+const _errs33 = errors;
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs33 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs34 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate257.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs34 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs36 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate257.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs36 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.status !== undefined){
+let data30 = data.status;
+const _errs38 = errors;
+if(typeof data30 !== "string"){
+validate257.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
+validate257.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema78.properties.status.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs38 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate257.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate257.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate256(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate257(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
+errors = vErrors.length;
+}
+validate256.errors = vErrors;
+return errors === 0;
+}
+
+exports.batchLeads_body = validate284;
+const schema82 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"LeadCreate"}}};
+
+function validate287(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
+validate287.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((key0 === "op") || (key0 === "body"))){
+validate287.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+let data0 = data.op;
+const _errs2 = errors;
+if(typeof data0 !== "string"){
+validate287.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(data0 === "create")){
+validate287.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema82.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+const _errs4 = errors;
+if(!(validate257(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate287.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate287.errors = vErrors;
+return errors === 0;
+}
+
+const schema83 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"LeadUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema84 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+
+function validate291(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func19.call(schema84.properties, key0))){
+validate291.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.ownerId !== undefined){
+const _errs2 = errors;
+if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.teamId !== undefined){
+const _errs3 = errors;
+if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tags !== undefined){
+const _errs4 = errors;
+if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
+vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.customFields !== undefined){
+const _errs5 = errors;
+if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
+vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstName !== undefined){
+const _errs6 = errors;
+if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastName !== undefined){
+const _errs7 = errors;
+if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.companyName !== undefined){
+const _errs8 = errors;
+if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.title !== undefined){
+const _errs9 = errors;
+if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.email !== undefined){
+const _errs10 = errors;
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.phone !== undefined){
+const _errs11 = errors;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mobilePhone !== undefined){
+const _errs12 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.website !== undefined){
+const _errs13 = errors;
+if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.unqualifiedReason !== undefined){
+const _errs14 = errors;
+if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.rating !== undefined){
+let data13 = data.rating;
+const _errs15 = errors;
+if((typeof data13 !== "string") && (data13 !== null)){
+validate291.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema84.properties.rating.type},message:"must be string,null"}];
+return false;
+}
+if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
+validate291.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema84.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.score !== undefined){
+let data14 = data.score;
+const _errs17 = errors;
+if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
+validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema84.properties.score.type},message:"must be integer,null"}];
+return false;
+}
+if(errors === _errs17){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 > 1000 || isNaN(data14)){
+validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+return false;
+}
+else {
+if(data14 < 0 || isNaN(data14)){
+validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+else {
+if(!(formats4.validate(data14))){
+validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs19 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sourceDetail !== undefined){
+const _errs20 = errors;
+if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs20 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.utm !== undefined){
+let data17 = data.utm;
+const _errs21 = errors;
+if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
+validate291.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema84.properties.utm.type},message:"must be object,null"}];
+return false;
+}
+if(errors === _errs21){
+if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
+const _errs23 = errors;
+for(const key1 in data17){
+if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
+validate291.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs23 === errors){
+if(data17.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs24 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.medium !== undefined){
+const _errs25 = errors;
+if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs25 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.campaign !== undefined){
+const _errs26 = errors;
+if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs26 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.term !== undefined){
+const _errs27 = errors;
+if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs27 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.content !== undefined){
+const _errs28 = errors;
+if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs28 === errors;
+}
+else {
+var valid1 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+var valid0 = _errs21 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.industry !== undefined){
+const _errs29 = errors;
+if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs29 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.numberOfEmployees !== undefined){
+const _errs30 = errors;
+if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
+vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs30 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.annualRevenue !== undefined){
+const _errs31 = errors;
+if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
+vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs31 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+const _errs32 = errors;
+if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs32 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.description !== undefined){
+const _errs33 = errors;
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs33 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs34 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate291.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs34 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs36 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate291.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs36 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.status !== undefined){
+let data30 = data.status;
+const _errs38 = errors;
+if(typeof data30 !== "string"){
+validate291.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
+validate291.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema84.properties.status.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs38 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate291.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate291.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
+validate289.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
+validate289.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+let data0 = data.op;
+const _errs2 = errors;
+if(typeof data0 !== "string"){
+validate289.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(data0 === "update")){
+validate289.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema83.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.id !== undefined){
+const _errs4 = errors;
+if(!(validate36(data.id, {instancePath:instancePath+"/id",parentData:data,parentDataProperty:"id",rootData}))){
+vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+const _errs5 = errors;
+if(!(validate291(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate291.errors : vErrors.concat(validate291.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ifMatch !== undefined){
+const _errs6 = errors;
+if(!(validate158(data.ifMatch, {instancePath:instancePath+"/ifMatch",parentData:data,parentDataProperty:"ifMatch",rootData}))){
+vErrors = vErrors === null ? validate158.errors : vErrors.concat(validate158.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate289.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate286(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.op === undefined) && (missing0 = "op")){
+validate286.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const tag0 = data.op;
+if(typeof tag0 == "string"){
+if(tag0 === "create"){
+if(!(validate287(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate287.errors : vErrors.concat(validate287.errors);
+errors = vErrors.length;
+}
+}
+else if(tag0 === "update"){
+if(!(validate289(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
+errors = vErrors.length;
+}
+}
+else if(tag0 === "delete"){
+if(!(validate160(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
+errors = vErrors.length;
+}
+}
+else {
+validate286.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+return false;
+}
+}
+else {
+validate286.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+return false;
+}
+}
+}
+else {
+validate286.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate286.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate285(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.atomic === undefined){
+data.atomic = true;
+}
+let missing0;
+if((data.items === undefined) && (missing0 = "items")){
+validate285.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((key0 === "atomic") || (key0 === "items"))){
+validate285.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+const _errs2 = errors;
+if(typeof data.atomic !== "boolean"){
+validate285.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+if(valid0){
+if(data.items !== undefined){
+let data1 = data.items;
+const _errs4 = errors;
+if(errors === _errs4){
+if(Array.isArray(data1)){
+if(data1.length > 200){
+validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+const _errs6 = errors;
+if(!(validate286(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate286.errors : vErrors.concat(validate286.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs6 === errors;
+if(!valid1){
+break;
+}
+}
+}
+}
+}
+else {
+validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate285.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate285.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate284(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate285(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate285.errors : vErrors.concat(validate285.errors);
+errors = vErrors.length;
+}
+validate284.errors = vErrors;
+return errors === 0;
+}
+
+exports.queryLeads_body = validate324;
+const schema86 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema87 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper6 = {validate: validate326};
+
+function validate326(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate326.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper6.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper6.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper6.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper6.validate.errors : vErrors.concat(wrapper6.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate326.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "convertedAccountId")) || (data5 === "convertedContactId")) || (data5 === "convertedOpportunityId")) || (data5 === "version")) || (data5 === "score")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "convertedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "companyName")) || (data5 === "title")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "website")) || (data5 === "unqualifiedReason")) || (data5 === "source")) || (data5 === "sourceDetail")) || (data5 === "utm.source")) || (data5 === "utm.medium")) || (data5 === "utm.campaign")) || (data5 === "utm.term")) || (data5 === "utm.content")) || (data5 === "industry")) || (data5 === "address.street1")) || (data5 === "address.street2")) || (data5 === "address.city")) || (data5 === "address.region")) || (data5 === "address.postalCode")) || (data5 === "address.countryCode")) || (data5 === "name")) || (data5 === "rating")) || (data5 === "annualRevenue")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "status")) || (data5 === "utm")) || (data5 === "address")) || (data5 === "description"))){
+validate326.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!(((((data6 === "id") || (data6 === "ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "status"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!(((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "convertedAccountId")) || (data8 === "convertedContactId")) || (data8 === "convertedOpportunityId")) || (data8 === "rating"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "version")){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!(((data12 === "score") || (data12 === "numberOfEmployees")) || (data12 === "annualRevenue"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!((data14 === "createdAt") || (data14 === "updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "convertedAt")){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "tags")){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!(((((((((((((((((((((((data20 === "firstName") || (data20 === "lastName")) || (data20 === "companyName")) || (data20 === "title")) || (data20 === "email")) || (data20 === "phone")) || (data20 === "mobilePhone")) || (data20 === "website")) || (data20 === "unqualifiedReason")) || (data20 === "source")) || (data20 === "sourceDetail")) || (data20 === "utm.source")) || (data20 === "utm.medium")) || (data20 === "utm.campaign")) || (data20 === "utm.term")) || (data20 === "utm.content")) || (data20 === "industry")) || (data20 === "address.street1")) || (data20 === "address.street2")) || (data20 === "address.city")) || (data20 === "address.region")) || (data20 === "address.postalCode")) || (data20 === "address.countryCode"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "name")){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!(((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+if(!((data24 === "doNotCall") || (data24 === "emailOptOut"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data25 = data.op;
+if(!((data25 === "eq") || (data25 === "ne"))){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+if(!(((data26 === "utm") || (data26 === "address")) || (data26 === "description"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs131 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid15 = _errs131 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err45 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs133 = errors;
+const _errs134 = errors;
+let valid60 = true;
+const _errs135 = errors;
+const _errs136 = errors;
+const _errs137 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data28 = data.field;
+const _errs138 = errors;
+if(!((((((((data28 === "id") || (data28 === "createdBy.id")) || (data28 === "updatedBy.id")) || (data28 === "ownerId")) || (data28 === "teamId")) || (data28 === "convertedAccountId")) || (data28 === "convertedContactId")) || (data28 === "convertedOpportunityId"))){
+const err46 = {};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+var valid62 = _errs138 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data29 = data.op;
+const _errs139 = errors;
+if(!((data29 === "eq") || (data29 === "ne"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs139 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs137 === errors;
+if(valid61){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+else {
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs135 === errors;
+errors = _errs134;
+if(vErrors !== null){
+if(_errs134){
+vErrors.length = _errs134;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs140 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data30 = data.value;
+const _errs141 = errors;
+if(errors === _errs141){
+if(errors === _errs141){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data30))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid16 = _errs140 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err49 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs133 === errors;
+if(valid14){
+const _errs143 = errors;
+const _errs144 = errors;
+let valid64 = true;
+const _errs145 = errors;
+const _errs146 = errors;
+const _errs147 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs148 = errors;
+if(!((((((((data31 === "id") || (data31 === "createdBy.id")) || (data31 === "updatedBy.id")) || (data31 === "ownerId")) || (data31 === "teamId")) || (data31 === "convertedAccountId")) || (data31 === "convertedContactId")) || (data31 === "convertedOpportunityId"))){
+const err50 = {};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+var valid66 = _errs148 === errors;
+}
+else {
+var valid66 = true;
+}
+if(valid66){
+if(data.op !== undefined){
+let data32 = data.op;
+const _errs149 = errors;
+if(!((data32 === "in") || (data32 === "notIn"))){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid66 = _errs149 === errors;
+}
+else {
+var valid66 = true;
+}
+}
+}
+var valid65 = _errs147 === errors;
+if(valid65){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+else {
+errors = _errs146;
+if(vErrors !== null){
+if(_errs146){
+vErrors.length = _errs146;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs145 === errors;
+errors = _errs144;
+if(vErrors !== null){
+if(_errs144){
+vErrors.length = _errs144;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs150 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs151 = errors;
+if(errors === _errs151){
+if(Array.isArray(data33)){
+if(data33.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data33.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid68 = true;
+const len2 = data33.length;
+for(let i2=0; i2<len2; i2++){
+let data34 = data33[i2];
+const _errs153 = errors;
+if(errors === _errs153){
+if(errors === _errs153){
+if(typeof data34 === "string"){
+if(func2(data34) > 36){
+validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data34))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid68 = _errs153 === errors;
+if(!valid68){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs150 === errors;
+valid64 = _valid17;
+}
+if(!valid64){
+const err53 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs143 === errors;
+if(valid14){
+const _errs155 = errors;
+const _errs156 = errors;
+let valid69 = true;
+const _errs157 = errors;
+const _errs158 = errors;
+const _errs159 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data35 = data.field;
+const _errs160 = errors;
+if(!(((data35 === "version") || (data35 === "score")) || (data35 === "numberOfEmployees"))){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+var valid71 = _errs160 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data36 = data.op;
+const _errs161 = errors;
+if(!((((((data36 === "eq") || (data36 === "ne")) || (data36 === "gt")) || (data36 === "gte")) || (data36 === "lt")) || (data36 === "lte"))){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs161 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs159 === errors;
+if(valid70){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+else {
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs157 === errors;
+errors = _errs156;
+if(vErrors !== null){
+if(_errs156){
+vErrors.length = _errs156;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs162 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data37 = data.value;
+const _errs163 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs163){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data37 < -2147483648 || isNaN(data37)){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data37))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid18 = _errs162 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err57 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs155 === errors;
+if(valid14){
+const _errs165 = errors;
+const _errs166 = errors;
+let valid73 = true;
+const _errs167 = errors;
+const _errs168 = errors;
+const _errs169 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs170 = errors;
+if(!(((data38 === "version") || (data38 === "score")) || (data38 === "numberOfEmployees"))){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+var valid75 = _errs170 === errors;
+}
+else {
+var valid75 = true;
+}
+if(valid75){
+if(data.op !== undefined){
+let data39 = data.op;
+const _errs171 = errors;
+if(!((data39 === "in") || (data39 === "notIn"))){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid75 = _errs171 === errors;
+}
+else {
+var valid75 = true;
+}
+}
+}
+var valid74 = _errs169 === errors;
+if(valid74){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+else {
+errors = _errs168;
+if(vErrors !== null){
+if(_errs168){
+vErrors.length = _errs168;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs167 === errors;
+errors = _errs166;
+if(vErrors !== null){
+if(_errs166){
+vErrors.length = _errs166;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs172 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data40 = data.value;
+const _errs173 = errors;
+if(errors === _errs173){
+if(Array.isArray(data40)){
+if(data40.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data40.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid77 = true;
+const len3 = data40.length;
+for(let i3=0; i3<len3; i3++){
+let data41 = data40[i3];
+const _errs175 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs175){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data41 < -2147483648 || isNaN(data41)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid77 = _errs175 === errors;
+if(!valid77){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs172 === errors;
+valid73 = _valid19;
+}
+if(!valid73){
+const err61 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs165 === errors;
+if(valid14){
+const _errs177 = errors;
+const _errs178 = errors;
+let valid78 = true;
+const _errs179 = errors;
+const _errs180 = errors;
+const _errs181 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs182 = errors;
+if(!(((data42 === "version") || (data42 === "score")) || (data42 === "numberOfEmployees"))){
+const err62 = {};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+var valid80 = _errs182 === errors;
+}
+else {
+var valid80 = true;
+}
+if(valid80){
+if(data.op !== undefined){
+const _errs183 = errors;
+if(!(data.op === "between")){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid80 = _errs183 === errors;
+}
+else {
+var valid80 = true;
+}
+}
+}
+var valid79 = _errs181 === errors;
+if(valid79){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+else {
+errors = _errs180;
+if(vErrors !== null){
+if(_errs180){
+vErrors.length = _errs180;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs179 === errors;
+errors = _errs178;
+if(vErrors !== null){
+if(_errs178){
+vErrors.length = _errs178;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs184 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs185 = errors;
+if(errors === _errs185){
+if(Array.isArray(data44)){
+if(data44.length > 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data44.length < 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid82 = true;
+const len4 = data44.length;
+for(let i4=0; i4<len4; i4++){
+let data45 = data44[i4];
+const _errs187 = errors;
+if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs187){
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 2147483647 || isNaN(data45)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data45 < -2147483648 || isNaN(data45)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data45))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid82 = _errs187 === errors;
+if(!valid82){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs184 === errors;
+valid78 = _valid20;
+}
+if(!valid78){
+const err65 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs177 === errors;
+if(valid14){
+const _errs189 = errors;
+const _errs190 = errors;
+let valid83 = true;
+const _errs191 = errors;
+const _errs192 = errors;
+const _errs193 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data46 = data.field;
+const _errs194 = errors;
+if(!(((data46 === "createdAt") || (data46 === "updatedAt")) || (data46 === "convertedAt"))){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+var valid85 = _errs194 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+let data47 = data.op;
+const _errs195 = errors;
+if(!((((((data47 === "eq") || (data47 === "ne")) || (data47 === "gt")) || (data47 === "gte")) || (data47 === "lt")) || (data47 === "lte"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs195 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs193 === errors;
+if(valid84){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+else {
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs191 === errors;
+errors = _errs190;
+if(vErrors !== null){
+if(_errs190){
+vErrors.length = _errs190;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs196 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data48 = data.value;
+const _errs197 = errors;
+if(errors === _errs197){
+if(errors === _errs197){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data48)){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data48))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid21 = _errs196 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err69 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs189 === errors;
+if(valid14){
+const _errs199 = errors;
+const _errs200 = errors;
+let valid87 = true;
+const _errs201 = errors;
+const _errs202 = errors;
+const _errs203 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs204 = errors;
+if(!(((data49 === "createdAt") || (data49 === "updatedAt")) || (data49 === "convertedAt"))){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+var valid89 = _errs204 === errors;
+}
+else {
+var valid89 = true;
+}
+if(valid89){
+if(data.op !== undefined){
+const _errs205 = errors;
+if(!(data.op === "between")){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid89 = _errs205 === errors;
+}
+else {
+var valid89 = true;
+}
+}
+}
+var valid88 = _errs203 === errors;
+if(valid88){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+else {
+errors = _errs202;
+if(vErrors !== null){
+if(_errs202){
+vErrors.length = _errs202;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs201 === errors;
+errors = _errs200;
+if(vErrors !== null){
+if(_errs200){
+vErrors.length = _errs200;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs206 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+const _errs207 = errors;
+if(errors === _errs207){
+if(Array.isArray(data51)){
+if(data51.length > 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data51.length < 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid91 = true;
+const len5 = data51.length;
+for(let i5=0; i5<len5; i5++){
+let data52 = data51[i5];
+const _errs209 = errors;
+if(errors === _errs209){
+if(errors === _errs209){
+if(typeof data52 === "string"){
+if(func2(data52) > 35){
+validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data52)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data52))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid91 = _errs209 === errors;
+if(!valid91){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs206 === errors;
+valid87 = _valid22;
+}
+if(!valid87){
+const err73 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs199 === errors;
+if(valid14){
+const _errs211 = errors;
+const _errs212 = errors;
+let valid92 = true;
+const _errs213 = errors;
+const _errs214 = errors;
+const _errs215 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data53 = data.field;
+const _errs216 = errors;
+if(!((data53 === "createdBy.type") || (data53 === "updatedBy.type"))){
+const err74 = {};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+var valid94 = _errs216 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data54 = data.op;
+const _errs217 = errors;
+if(!((data54 === "eq") || (data54 === "ne"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs217 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs215 === errors;
+if(valid93){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+else {
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs213 === errors;
+errors = _errs212;
+if(vErrors !== null){
+if(_errs212){
+vErrors.length = _errs212;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs218 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data55 = data.value;
+if(typeof data55 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data55 === "user") || (data55 === "system"))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid23 = _errs218 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err77 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs211 === errors;
+if(valid14){
+const _errs221 = errors;
+const _errs222 = errors;
+let valid96 = true;
+const _errs223 = errors;
+const _errs224 = errors;
+const _errs225 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data56 = data.field;
+const _errs226 = errors;
+if(!((data56 === "createdBy.type") || (data56 === "updatedBy.type"))){
+const err78 = {};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+var valid98 = _errs226 === errors;
+}
+else {
+var valid98 = true;
+}
+if(valid98){
+if(data.op !== undefined){
+let data57 = data.op;
+const _errs227 = errors;
+if(!((data57 === "in") || (data57 === "notIn"))){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid98 = _errs227 === errors;
+}
+else {
+var valid98 = true;
+}
+}
+}
+var valid97 = _errs225 === errors;
+if(valid97){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+else {
+errors = _errs224;
+if(vErrors !== null){
+if(_errs224){
+vErrors.length = _errs224;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs223 === errors;
+errors = _errs222;
+if(vErrors !== null){
+if(_errs222){
+vErrors.length = _errs222;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs228 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs229 = errors;
+if(errors === _errs229){
+if(Array.isArray(data58)){
+if(data58.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data58.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid100 = true;
+const len6 = data58.length;
+for(let i6=0; i6<len6; i6++){
+let data59 = data58[i6];
+const _errs231 = errors;
+if(typeof data59 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data59 === "user") || (data59 === "system"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid100 = _errs231 === errors;
+if(!valid100){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs228 === errors;
+valid96 = _valid24;
+}
+if(!valid96){
+const err81 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs221 === errors;
+if(valid14){
+const _errs233 = errors;
+const _errs234 = errors;
+let valid101 = true;
+const _errs235 = errors;
+const _errs236 = errors;
+const _errs237 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs238 = errors;
+if(!(data.field === "tags")){
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+var valid103 = _errs238 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+const _errs239 = errors;
+if(!(data.op === "has")){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs239 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs237 === errors;
+if(valid102){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+else {
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs235 === errors;
+errors = _errs234;
+if(vErrors !== null){
+if(_errs234){
+vErrors.length = _errs234;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs240 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data62 = data.value;
+const _errs241 = errors;
+if(errors === _errs241){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data62)){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs240 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err85 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs233 === errors;
+if(valid14){
+const _errs243 = errors;
+const _errs244 = errors;
+let valid105 = true;
+const _errs245 = errors;
+const _errs246 = errors;
+const _errs247 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs248 = errors;
+if(!(data.field === "tags")){
+const err86 = {};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+var valid107 = _errs248 === errors;
+}
+else {
+var valid107 = true;
+}
+if(valid107){
+if(data.op !== undefined){
+let data64 = data.op;
+const _errs249 = errors;
+if(!((data64 === "hasAny") || (data64 === "hasAll"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid107 = _errs249 === errors;
+}
+else {
+var valid107 = true;
+}
+}
+}
+var valid106 = _errs247 === errors;
+if(valid106){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+else {
+errors = _errs246;
+if(vErrors !== null){
+if(_errs246){
+vErrors.length = _errs246;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs245 === errors;
+errors = _errs244;
+if(vErrors !== null){
+if(_errs244){
+vErrors.length = _errs244;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs250 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs251 = errors;
+if(errors === _errs251){
+if(Array.isArray(data65)){
+if(data65.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data65.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid109 = true;
+const len7 = data65.length;
+for(let i7=0; i7<len7; i7++){
+let data66 = data65[i7];
+const _errs253 = errors;
+if(errors === _errs253){
+if(typeof data66 === "string"){
+if(func2(data66) > 2048){
+validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data66)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid109 = _errs253 === errors;
+if(!valid109){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs250 === errors;
+valid105 = _valid26;
+}
+if(!valid105){
+const err89 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs243 === errors;
+if(valid14){
+const _errs255 = errors;
+const _errs256 = errors;
+let valid110 = true;
+const _errs257 = errors;
+const _errs258 = errors;
+const _errs259 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data67 = data.field;
+const _errs260 = errors;
+if(!((((((((((((((((((((((((data67 === "firstName") || (data67 === "lastName")) || (data67 === "companyName")) || (data67 === "title")) || (data67 === "email")) || (data67 === "phone")) || (data67 === "mobilePhone")) || (data67 === "website")) || (data67 === "unqualifiedReason")) || (data67 === "source")) || (data67 === "sourceDetail")) || (data67 === "utm.source")) || (data67 === "utm.medium")) || (data67 === "utm.campaign")) || (data67 === "utm.term")) || (data67 === "utm.content")) || (data67 === "industry")) || (data67 === "address.street1")) || (data67 === "address.street2")) || (data67 === "address.city")) || (data67 === "address.region")) || (data67 === "address.postalCode")) || (data67 === "address.countryCode")) || (data67 === "name"))){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+var valid112 = _errs260 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data68 = data.op;
+const _errs261 = errors;
+if(!(((data68 === "eq") || (data68 === "ne")) || (data68 === "startsWith"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs261 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs259 === errors;
+if(valid111){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+else {
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs257 === errors;
+errors = _errs256;
+if(vErrors !== null){
+if(_errs256){
+vErrors.length = _errs256;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs262 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data69 = data.value;
+const _errs263 = errors;
+if(errors === _errs263){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data69)){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs262 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err93 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs255 === errors;
+if(valid14){
+const _errs265 = errors;
+const _errs266 = errors;
+let valid114 = true;
+const _errs267 = errors;
+const _errs268 = errors;
+const _errs269 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data70 = data.field;
+const _errs270 = errors;
+if(!((((((((((((((((((((((((data70 === "firstName") || (data70 === "lastName")) || (data70 === "companyName")) || (data70 === "title")) || (data70 === "email")) || (data70 === "phone")) || (data70 === "mobilePhone")) || (data70 === "website")) || (data70 === "unqualifiedReason")) || (data70 === "source")) || (data70 === "sourceDetail")) || (data70 === "utm.source")) || (data70 === "utm.medium")) || (data70 === "utm.campaign")) || (data70 === "utm.term")) || (data70 === "utm.content")) || (data70 === "industry")) || (data70 === "address.street1")) || (data70 === "address.street2")) || (data70 === "address.city")) || (data70 === "address.region")) || (data70 === "address.postalCode")) || (data70 === "address.countryCode")) || (data70 === "name"))){
+const err94 = {};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+var valid116 = _errs270 === errors;
+}
+else {
+var valid116 = true;
+}
+if(valid116){
+if(data.op !== undefined){
+let data71 = data.op;
+const _errs271 = errors;
+if(!((data71 === "in") || (data71 === "notIn"))){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid116 = _errs271 === errors;
+}
+else {
+var valid116 = true;
+}
+}
+}
+var valid115 = _errs269 === errors;
+if(valid115){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+else {
+errors = _errs268;
+if(vErrors !== null){
+if(_errs268){
+vErrors.length = _errs268;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs267 === errors;
+errors = _errs266;
+if(vErrors !== null){
+if(_errs266){
+vErrors.length = _errs266;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs272 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+const _errs273 = errors;
+if(errors === _errs273){
+if(Array.isArray(data72)){
+if(data72.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data72.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid118 = true;
+const len8 = data72.length;
+for(let i8=0; i8<len8; i8++){
+let data73 = data72[i8];
+const _errs275 = errors;
+if(errors === _errs275){
+if(typeof data73 === "string"){
+if(func2(data73) > 2048){
+validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data73)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid118 = _errs275 === errors;
+if(!valid118){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs272 === errors;
+valid114 = _valid28;
+}
+if(!valid114){
+const err97 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs265 === errors;
+if(valid14){
+const _errs277 = errors;
+const _errs278 = errors;
+let valid119 = true;
+const _errs279 = errors;
+const _errs280 = errors;
+const _errs281 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs282 = errors;
+if(!(data.field === "rating")){
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+var valid121 = _errs282 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data75 = data.op;
+const _errs283 = errors;
+if(!((data75 === "eq") || (data75 === "ne"))){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid121 = _errs283 === errors;
+}
+else {
+var valid121 = true;
+}
+}
+}
+var valid120 = _errs281 === errors;
+if(valid120){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+else {
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs279 === errors;
+errors = _errs278;
+if(vErrors !== null){
+if(_errs278){
+vErrors.length = _errs278;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs284 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data76 = data.value;
+if(typeof data76 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data76 === "hot") || (data76 === "warm")) || (data76 === "cold"))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid29 = _errs284 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err101 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs277 === errors;
+if(valid14){
+const _errs287 = errors;
+const _errs288 = errors;
+let valid123 = true;
+const _errs289 = errors;
+const _errs290 = errors;
+const _errs291 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs292 = errors;
+if(!(data.field === "rating")){
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+var valid125 = _errs292 === errors;
+}
+else {
+var valid125 = true;
+}
+if(valid125){
+if(data.op !== undefined){
+let data78 = data.op;
+const _errs293 = errors;
+if(!((data78 === "in") || (data78 === "notIn"))){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid125 = _errs293 === errors;
+}
+else {
+var valid125 = true;
+}
+}
+}
+var valid124 = _errs291 === errors;
+if(valid124){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+else {
+errors = _errs290;
+if(vErrors !== null){
+if(_errs290){
+vErrors.length = _errs290;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs289 === errors;
+errors = _errs288;
+if(vErrors !== null){
+if(_errs288){
+vErrors.length = _errs288;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs294 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data79 = data.value;
+const _errs295 = errors;
+if(errors === _errs295){
+if(Array.isArray(data79)){
+if(data79.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data79.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid127 = true;
+const len9 = data79.length;
+for(let i9=0; i9<len9; i9++){
+let data80 = data79[i9];
+const _errs297 = errors;
+if(typeof data80 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data80 === "hot") || (data80 === "warm")) || (data80 === "cold"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid127 = _errs297 === errors;
+if(!valid127){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs294 === errors;
+valid123 = _valid30;
+}
+if(!valid123){
+const err105 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs287 === errors;
+if(valid14){
+const _errs299 = errors;
+const _errs300 = errors;
+let valid128 = true;
+const _errs301 = errors;
+const _errs302 = errors;
+const _errs303 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs304 = errors;
+if(!(data.field === "annualRevenue")){
+const err106 = {};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+var valid130 = _errs304 === errors;
+}
+else {
+var valid130 = true;
+}
+if(valid130){
+if(data.op !== undefined){
+let data82 = data.op;
+const _errs305 = errors;
+if(!((((((data82 === "eq") || (data82 === "ne")) || (data82 === "gt")) || (data82 === "gte")) || (data82 === "lt")) || (data82 === "lte"))){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid130 = _errs305 === errors;
+}
+else {
+var valid130 = true;
+}
+}
+}
+var valid129 = _errs303 === errors;
+if(valid129){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+else {
+errors = _errs302;
+if(vErrors !== null){
+if(_errs302){
+vErrors.length = _errs302;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs301 === errors;
+errors = _errs300;
+if(vErrors !== null){
+if(_errs300){
+vErrors.length = _errs300;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs306 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data83 = data.value;
+const _errs307 = errors;
+if(errors === _errs307){
+if(data83 && typeof data83 == "object" && !Array.isArray(data83)){
+let missing10;
+if(((data83.amount === undefined) && (missing10 = "amount")) || ((data83.currency === undefined) && (missing10 = "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs309 = errors;
+for(const key4 in data83){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs309 === errors){
+if(data83.amount !== undefined){
+let data84 = data83.amount;
+const _errs310 = errors;
+if(errors === _errs310){
+if(typeof data84 === "string"){
+if(func2(data84) > 18){
+validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data84)){
+validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid132 = _errs310 === errors;
+}
+else {
+var valid132 = true;
+}
+if(valid132){
+if(data83.currency !== undefined){
+let data85 = data83.currency;
+const _errs312 = errors;
+if(errors === _errs312){
+if(typeof data85 === "string"){
+if(func2(data85) > 3){
+validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data85) < 3){
+validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data85)){
+validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid132 = _errs312 === errors;
+}
+else {
+var valid132 = true;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs306 === errors;
+valid128 = _valid31;
+}
+if(!valid128){
+const err109 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs299 === errors;
+if(valid14){
+const _errs314 = errors;
+const _errs315 = errors;
+let valid133 = true;
+const _errs316 = errors;
+const _errs317 = errors;
+const _errs318 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs319 = errors;
+if(!(data.field === "annualRevenue")){
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+var valid135 = _errs319 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data.op !== undefined){
+let data87 = data.op;
+const _errs320 = errors;
+if(!((data87 === "in") || (data87 === "notIn"))){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid135 = _errs320 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+var valid134 = _errs318 === errors;
+if(valid134){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+else {
+errors = _errs317;
+if(vErrors !== null){
+if(_errs317){
+vErrors.length = _errs317;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs316 === errors;
+errors = _errs315;
+if(vErrors !== null){
+if(_errs315){
+vErrors.length = _errs315;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs321 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data88 = data.value;
+const _errs322 = errors;
+if(errors === _errs322){
+if(Array.isArray(data88)){
+if(data88.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data88.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid137 = true;
+const len10 = data88.length;
+for(let i10=0; i10<len10; i10++){
+let data89 = data88[i10];
+const _errs324 = errors;
+if(errors === _errs324){
+if(data89 && typeof data89 == "object" && !Array.isArray(data89)){
+let missing11;
+if(((data89.amount === undefined) && (missing11 = "amount")) || ((data89.currency === undefined) && (missing11 = "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs326 = errors;
+for(const key5 in data89){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs326 === errors){
+if(data89.amount !== undefined){
+let data90 = data89.amount;
+const _errs327 = errors;
+if(errors === _errs327){
+if(typeof data90 === "string"){
+if(func2(data90) > 18){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data90)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid138 = _errs327 === errors;
+}
+else {
+var valid138 = true;
+}
+if(valid138){
+if(data89.currency !== undefined){
+let data91 = data89.currency;
+const _errs329 = errors;
+if(errors === _errs329){
+if(typeof data91 === "string"){
+if(func2(data91) > 3){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data91) < 3){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data91)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid138 = _errs329 === errors;
+}
+else {
+var valid138 = true;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid137 = _errs324 === errors;
+if(!valid137){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid32 = _errs321 === errors;
+valid133 = _valid32;
+}
+if(!valid133){
+const err113 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs314 === errors;
+if(valid14){
+const _errs331 = errors;
+const _errs332 = errors;
+let valid139 = true;
+const _errs333 = errors;
+const _errs334 = errors;
+const _errs335 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs336 = errors;
+if(!(data.field === "annualRevenue")){
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+var valid141 = _errs336 === errors;
+}
+else {
+var valid141 = true;
+}
+if(valid141){
+if(data.op !== undefined){
+const _errs337 = errors;
+if(!(data.op === "between")){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid141 = _errs337 === errors;
+}
+else {
+var valid141 = true;
+}
+}
+}
+var valid140 = _errs335 === errors;
+if(valid140){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+else {
+errors = _errs334;
+if(vErrors !== null){
+if(_errs334){
+vErrors.length = _errs334;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs333 === errors;
+errors = _errs332;
+if(vErrors !== null){
+if(_errs332){
+vErrors.length = _errs332;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs338 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data94 = data.value;
+const _errs339 = errors;
+if(errors === _errs339){
+if(Array.isArray(data94)){
+if(data94.length > 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data94.length < 2){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid143 = true;
+const len11 = data94.length;
+for(let i11=0; i11<len11; i11++){
+let data95 = data94[i11];
+const _errs341 = errors;
+if(errors === _errs341){
+if(data95 && typeof data95 == "object" && !Array.isArray(data95)){
+let missing12;
+if(((data95.amount === undefined) && (missing12 = "amount")) || ((data95.currency === undefined) && (missing12 = "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs343 = errors;
+for(const key6 in data95){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs343 === errors){
+if(data95.amount !== undefined){
+let data96 = data95.amount;
+const _errs344 = errors;
+if(errors === _errs344){
+if(typeof data96 === "string"){
+if(func2(data96) > 18){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data96)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid144 = _errs344 === errors;
+}
+else {
+var valid144 = true;
+}
+if(valid144){
+if(data95.currency !== undefined){
+let data97 = data95.currency;
+const _errs346 = errors;
+if(errors === _errs346){
+if(typeof data97 === "string"){
+if(func2(data97) > 3){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data97) < 3){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data97)){
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid144 = _errs346 === errors;
+}
+else {
+var valid144 = true;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid143 = _errs341 === errors;
+if(!valid143){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs338 === errors;
+valid139 = _valid33;
+}
+if(!valid139){
+const err117 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs331 === errors;
+if(valid14){
+const _errs348 = errors;
+const _errs349 = errors;
+let valid145 = true;
+const _errs350 = errors;
+const _errs351 = errors;
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data98 = data.field;
+const _errs353 = errors;
+if(!((data98 === "doNotCall") || (data98 === "emailOptOut"))){
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+var valid147 = _errs353 === errors;
+}
+else {
+var valid147 = true;
+}
+if(valid147){
+if(data.op !== undefined){
+let data99 = data.op;
+const _errs354 = errors;
+if(!((data99 === "eq") || (data99 === "ne"))){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid147 = _errs354 === errors;
+}
+else {
+var valid147 = true;
+}
+}
+}
+var valid146 = _errs352 === errors;
+if(valid146){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+else {
+errors = _errs351;
+if(vErrors !== null){
+if(_errs351){
+vErrors.length = _errs351;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs350 === errors;
+errors = _errs349;
+if(vErrors !== null){
+if(_errs349){
+vErrors.length = _errs349;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs355 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid34 = _errs355 === errors;
+valid145 = _valid34;
+}
+if(!valid145){
+const err121 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs348 === errors;
+if(valid14){
+const _errs358 = errors;
+const _errs359 = errors;
+let valid149 = true;
+const _errs360 = errors;
+const _errs361 = errors;
+const _errs362 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs363 = errors;
+if(!(data.field === "status")){
+const err122 = {};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+var valid151 = _errs363 === errors;
+}
+else {
+var valid151 = true;
+}
+if(valid151){
+if(data.op !== undefined){
+let data102 = data.op;
+const _errs364 = errors;
+if(!((data102 === "eq") || (data102 === "ne"))){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid151 = _errs364 === errors;
+}
+else {
+var valid151 = true;
+}
+}
+}
+var valid150 = _errs362 === errors;
+if(valid150){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+else {
+errors = _errs361;
+if(vErrors !== null){
+if(_errs361){
+vErrors.length = _errs361;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs360 === errors;
+errors = _errs359;
+if(vErrors !== null){
+if(_errs359){
+vErrors.length = _errs359;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs365 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data103 = data.value;
+if(typeof data103 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((data103 === "open") || (data103 === "working")) || (data103 === "qualified")) || (data103 === "unqualified")) || (data103 === "converted"))){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid35 = _errs365 === errors;
+valid149 = _valid35;
+}
+if(!valid149){
+const err125 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs358 === errors;
+if(valid14){
+const _errs368 = errors;
+const _errs369 = errors;
+let valid153 = true;
+const _errs370 = errors;
+const _errs371 = errors;
+const _errs372 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs373 = errors;
+if(!(data.field === "status")){
+const err126 = {};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+var valid155 = _errs373 === errors;
+}
+else {
+var valid155 = true;
+}
+if(valid155){
+if(data.op !== undefined){
+let data105 = data.op;
+const _errs374 = errors;
+if(!((data105 === "in") || (data105 === "notIn"))){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid155 = _errs374 === errors;
+}
+else {
+var valid155 = true;
+}
+}
+}
+var valid154 = _errs372 === errors;
+if(valid154){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+else {
+errors = _errs371;
+if(vErrors !== null){
+if(_errs371){
+vErrors.length = _errs371;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs370 === errors;
+errors = _errs369;
+if(vErrors !== null){
+if(_errs369){
+vErrors.length = _errs369;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs375 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data106 = data.value;
+const _errs376 = errors;
+if(errors === _errs376){
+if(Array.isArray(data106)){
+if(data106.length > 200){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data106.length < 1){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid157 = true;
+const len12 = data106.length;
+for(let i12=0; i12<len12; i12++){
+let data107 = data106[i12];
+const _errs378 = errors;
+if(typeof data107 !== "string"){
+validate326.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((data107 === "open") || (data107 === "working")) || (data107 === "qualified")) || (data107 === "unqualified")) || (data107 === "converted"))){
+validate326.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid157 = _errs378 === errors;
+if(!valid157){
+break;
+}
+}
+}
+}
+}
+else {
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs375 === errors;
+valid153 = _valid36;
+}
+if(!valid153){
+const err129 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs368 === errors;
+if(valid14){
+const _errs380 = errors;
+const _errs381 = errors;
+let valid158 = true;
+const _errs382 = errors;
+const _errs383 = errors;
+const _errs384 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data108 = data.field;
+const _errs385 = errors;
+if(!(((((((((((((((((((((((((((((((((((((data108 === "createdBy.id") || (data108 === "updatedBy.id")) || (data108 === "teamId")) || (data108 === "firstName")) || (data108 === "lastName")) || (data108 === "companyName")) || (data108 === "title")) || (data108 === "email")) || (data108 === "phone")) || (data108 === "mobilePhone")) || (data108 === "website")) || (data108 === "unqualifiedReason")) || (data108 === "rating")) || (data108 === "score")) || (data108 === "source")) || (data108 === "sourceDetail")) || (data108 === "utm")) || (data108 === "utm.source")) || (data108 === "utm.medium")) || (data108 === "utm.campaign")) || (data108 === "utm.term")) || (data108 === "utm.content")) || (data108 === "industry")) || (data108 === "numberOfEmployees")) || (data108 === "annualRevenue")) || (data108 === "address")) || (data108 === "address.street1")) || (data108 === "address.street2")) || (data108 === "address.city")) || (data108 === "address.region")) || (data108 === "address.postalCode")) || (data108 === "address.countryCode")) || (data108 === "description")) || (data108 === "convertedAt")) || (data108 === "convertedAccountId")) || (data108 === "convertedContactId")) || (data108 === "convertedOpportunityId"))){
+const err130 = {};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+var valid160 = _errs385 === errors;
+}
+else {
+var valid160 = true;
+}
+if(valid160){
+if(data.op !== undefined){
+const _errs386 = errors;
+if(!(data.op === "isNull")){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid160 = _errs386 === errors;
+}
+else {
+var valid160 = true;
+}
+}
+}
+var valid159 = _errs384 === errors;
+if(valid159){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+else {
+errors = _errs383;
+if(vErrors !== null){
+if(_errs383){
+vErrors.length = _errs383;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs382 === errors;
+errors = _errs381;
+if(vErrors !== null){
+if(_errs381){
+vErrors.length = _errs381;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs387 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid37 = _errs387 === errors;
+valid158 = _valid37;
+}
+if(!valid158){
+const err133 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs380 === errors;
+if(valid14){
+const _errs390 = errors;
+const _errs391 = errors;
+let valid162 = true;
+const _errs392 = errors;
+const _errs393 = errors;
+const _errs394 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs395 = errors;
+if(!(data.field === "tags")){
+const err134 = {};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+var valid164 = _errs395 === errors;
+}
+else {
+var valid164 = true;
+}
+if(valid164){
+if(data.op !== undefined){
+const _errs396 = errors;
+if(!(data.op === "isEmpty")){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid164 = _errs396 === errors;
+}
+else {
+var valid164 = true;
+}
+}
+}
+var valid163 = _errs394 === errors;
+if(valid163){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+else {
+errors = _errs393;
+if(vErrors !== null){
+if(_errs393){
+vErrors.length = _errs393;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs392 === errors;
+errors = _errs391;
+if(vErrors !== null){
+if(_errs391){
+vErrors.length = _errs391;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs397 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid38 = _errs397 === errors;
+valid162 = _valid38;
+}
+if(!valid162){
+const err137 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid14 = _errs390 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err138 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+validate326.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate326.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate325(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate325.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate326(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate326.errors : vErrors.concat(validate326.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate325.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "score")) || (data2 === "-score"))){
+validate325.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema86.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+const _errs7 = errors;
+if(!(validate172(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+const _errs9 = errors;
+if(!(validate174(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs10 = errors;
+if(!(validate176(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate325.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate325.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate324(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate325(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
+errors = vErrors.length;
+}
+validate324.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateLead_body = validate332;
+
+function validate332(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate291(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate291.errors : vErrors.concat(validate291.errors);
+errors = vErrors.length;
+}
+validate332.errors = vErrors;
+return errors === 0;
+}
+
+exports.convertLead_body = validate334;
+
+function validate337(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -8922,7 +23594,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "customFields")){
-validate310.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate337.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8937,16 +23609,16 @@ errors = vErrors.length;
 }
 }
 else {
-validate310.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate337.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate310.errors = vErrors;
+validate337.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate314(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate341(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -8954,7 +23626,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "customFields")){
-validate314.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate341.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8969,30 +23641,30 @@ errors = vErrors.length;
 }
 }
 else {
-validate314.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate341.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate314.errors = vErrors;
+validate341.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate317(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate344(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate317.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate344.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "name") || (key0 === "amount")) || (key0 === "expectedCloseDate")) || (key0 === "stageId")) || (key0 === "customFields"))){
-validate317.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate344.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9024,8 +23696,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs4 = errors;
-if(!(validate188(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
+if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -9065,16 +23737,16 @@ var valid0 = true;
 }
 }
 else {
-validate317.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate344.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate317.errors = vErrors;
+validate344.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate308(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate335(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -9082,7 +23754,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "accountId") || (key0 === "account")) || (key0 === "contactId")) || (key0 === "contact")) || (key0 === "opportunity"))){
-validate308.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate335.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9102,8 +23774,8 @@ var valid0 = true;
 if(valid0){
 if(data.account !== undefined){
 const _errs3 = errors;
-if(!(validate310(data.account, {instancePath:instancePath+"/account",parentData:data,parentDataProperty:"account",rootData}))){
-vErrors = vErrors === null ? validate310.errors : vErrors.concat(validate310.errors);
+if(!(validate337(data.account, {instancePath:instancePath+"/account",parentData:data,parentDataProperty:"account",rootData}))){
+vErrors = vErrors === null ? validate337.errors : vErrors.concat(validate337.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -9126,8 +23798,8 @@ var valid0 = true;
 if(valid0){
 if(data.contact !== undefined){
 const _errs5 = errors;
-if(!(validate314(data.contact, {instancePath:instancePath+"/contact",parentData:data,parentDataProperty:"contact",rootData}))){
-vErrors = vErrors === null ? validate314.errors : vErrors.concat(validate314.errors);
+if(!(validate341(data.contact, {instancePath:instancePath+"/contact",parentData:data,parentDataProperty:"contact",rootData}))){
+vErrors = vErrors === null ? validate341.errors : vErrors.concat(validate341.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -9138,8 +23810,8 @@ var valid0 = true;
 if(valid0){
 if(data.opportunity !== undefined){
 const _errs6 = errors;
-if(!(validate317(data.opportunity, {instancePath:instancePath+"/opportunity",parentData:data,parentDataProperty:"opportunity",rootData}))){
-vErrors = vErrors === null ? validate317.errors : vErrors.concat(validate317.errors);
+if(!(validate344(data.opportunity, {instancePath:instancePath+"/opportunity",parentData:data,parentDataProperty:"opportunity",rootData}))){
+vErrors = vErrors === null ? validate344.errors : vErrors.concat(validate344.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -9154,44 +23826,44 @@ var valid0 = true;
 }
 }
 else {
-validate308.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate335.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate308.errors = vErrors;
+validate335.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate307(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate334(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate308(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate308.errors : vErrors.concat(validate308.errors);
+if(!(validate335(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate335.errors : vErrors.concat(validate335.errors);
 errors = vErrors.length;
 }
-validate307.errors = vErrors;
+validate334.errors = vErrors;
 return errors === 0;
 }
 
-exports.createOpportunity_body = validate325;
-const schema83 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+exports.createOpportunity_body = validate352;
+const schema95 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate326(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate353(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate326.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate353.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema83.properties, key0))){
-validate326.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema95.properties, key0))){
+validate353.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9309,23 +23981,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate326.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema83.properties.probability.type},message:"must be integer,null"}];
+validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema95.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate326.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate326.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate326.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -9340,8 +24012,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate188(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
+if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -9366,11 +24038,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate326.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema83.properties.type.type},message:"must be string,null"}];
+validate353.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema95.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate326.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema83.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate353.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema95.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -9446,44 +24118,44 @@ var valid0 = true;
 }
 }
 else {
-validate326.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate353.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate326.errors = vErrors;
+validate353.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate325(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate352(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate326(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate326.errors : vErrors.concat(validate326.errors);
+if(!(validate353(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate353.errors : vErrors.concat(validate353.errors);
 errors = vErrors.length;
 }
-validate325.errors = vErrors;
+validate352.errors = vErrors;
 return errors === 0;
 }
 
-exports.batchOpportunities_body = validate343;
-const schema87 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"OpportunityCreate"}}};
+exports.batchOpportunities_body = validate370;
+const schema99 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"OpportunityCreate"}}};
 
-function validate346(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate373(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate346.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate373.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "op") || (key0 === "body"))){
-validate346.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate373.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9493,11 +24165,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate346.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate373.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "create")){
-validate346.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate373.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema99.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -9508,8 +24180,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs4 = errors;
-if(!(validate326(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate326.errors : vErrors.concat(validate326.errors);
+if(!(validate353(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate353.errors : vErrors.concat(validate353.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -9522,26 +24194,26 @@ var valid0 = true;
 }
 }
 else {
-validate346.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate373.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate346.errors = vErrors;
+validate373.errors = vErrors;
 return errors === 0;
 }
 
-const schema88 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"OpportunityUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema89 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+const schema100 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"OpportunityUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema101 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate350(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate377(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema89.properties, key0))){
-validate350.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema101.properties, key0))){
+validate377.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9659,23 +24331,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate350.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema89.properties.probability.type},message:"must be integer,null"}];
+validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema101.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate350.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate350.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate350.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -9690,8 +24362,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate188(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
+if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -9716,11 +24388,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate350.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema89.properties.type.type},message:"must be string,null"}];
+validate377.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema101.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate350.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema89.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate377.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema101.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -9795,30 +24467,30 @@ var valid0 = true;
 }
 }
 else {
-validate350.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate377.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate350.errors = vErrors;
+validate377.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate348(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate375(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate348.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate375.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
-validate348.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate375.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9828,11 +24500,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate348.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate375.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "update")){
-validate348.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema88.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate375.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema100.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -9855,8 +24527,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs5 = errors;
-if(!(validate350(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate350.errors : vErrors.concat(validate350.errors);
+if(!(validate377(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -9883,37 +24555,37 @@ var valid0 = true;
 }
 }
 else {
-validate348.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate375.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate348.errors = vErrors;
+validate375.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate345(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate372(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.op === undefined) && (missing0 = "op")){
-validate345.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate372.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const tag0 = data.op;
 if(typeof tag0 == "string"){
 if(tag0 === "create"){
-if(!(validate346(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate346.errors : vErrors.concat(validate346.errors);
+if(!(validate373(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate373.errors : vErrors.concat(validate373.errors);
 errors = vErrors.length;
 }
 }
 else if(tag0 === "update"){
-if(!(validate348(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate348.errors : vErrors.concat(validate348.errors);
+if(!(validate375(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate375.errors : vErrors.concat(validate375.errors);
 errors = vErrors.length;
 }
 }
@@ -9924,27 +24596,27 @@ errors = vErrors.length;
 }
 }
 else {
-validate345.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+validate372.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
 return false;
 }
 }
 else {
-validate345.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+validate372.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
 return false;
 }
 }
 }
 else {
-validate345.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate372.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate345.errors = vErrors;
+validate372.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate344(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate371(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -9954,14 +24626,14 @@ data.atomic = true;
 }
 let missing0;
 if((data.items === undefined) && (missing0 = "items")){
-validate344.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate371.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "atomic") || (key0 === "items"))){
-validate344.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate371.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -9969,7 +24641,7 @@ break;
 if(_errs1 === errors){
 const _errs2 = errors;
 if(typeof data.atomic !== "boolean"){
-validate344.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate371.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -9980,12 +24652,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(Array.isArray(data1)){
 if(data1.length > 200){
-validate344.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate344.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -9993,8 +24665,8 @@ var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 const _errs6 = errors;
-if(!(validate345(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate345.errors : vErrors.concat(validate345.errors);
+if(!(validate372(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate372.errors : vErrors.concat(validate372.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs6 === errors;
@@ -10006,7 +24678,7 @@ break;
 }
 }
 else {
-validate344.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -10020,93 +24692,5878 @@ var valid0 = true;
 }
 }
 else {
-validate344.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate371.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate344.errors = vErrors;
+validate371.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate343(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate370(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate344(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate344.errors : vErrors.concat(validate344.errors);
+if(!(validate371(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate371.errors : vErrors.concat(validate371.errors);
 errors = vErrors.length;
 }
-validate343.errors = vErrors;
+validate370.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateOpportunity_body = validate373;
+exports.queryOpportunities_body = validate400;
+const schema103 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema104 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper9 = {validate: validate402};
 
-function validate373(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate402(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate350(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate350.errors : vErrors.concat(validate350.errors);
+if(!(data && typeof data == "object" && !Array.isArray(data))){
+validate402.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+const _errs1 = errors;
+const _errs2 = errors;
+let valid1 = true;
+const _errs3 = errors;
+const _errs4 = errors;
+const _errs5 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.and === undefined) && (missing0 = "and")){
+const err0 = {};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var valid2 = _errs5 === errors;
+if(valid2){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+errors = _errs4;
+if(vErrors !== null){
+if(_errs4){
+vErrors.length = _errs4;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid0 = _errs3 === errors;
+errors = _errs2;
+if(vErrors !== null){
+if(_errs2){
+vErrors.length = _errs2;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid0){
+const _errs6 = errors;
+if(errors === _errs6){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing1;
+if((data.and === undefined) && (missing1 = "and")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs8 = errors;
+for(const key0 in data){
+if(!(key0 === "and")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs8 === errors){
+if(data.and !== undefined){
+let data0 = data.and;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data0)){
+if(data0.length > 100){
+validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data0.length < 1){
+validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data0.length;
+for(let i0=0; i0<len0; i0++){
+const _errs11 = errors;
+if(!(wrapper9.validate(data0[i0], {instancePath:instancePath+"/and/" + i0,parentData:data0,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
 errors = vErrors.length;
 }
-validate373.errors = vErrors;
+var valid4 = _errs11 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid0 = _errs6 === errors;
+valid1 = _valid0;
+}
+if(!valid1){
+const err2 = {instancePath,schemaPath:"#/allOf/0/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid0 = _errs1 === errors;
+if(valid0){
+const _errs12 = errors;
+const _errs13 = errors;
+let valid5 = true;
+const _errs14 = errors;
+const _errs15 = errors;
+const _errs16 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing2;
+if((data.or === undefined) && (missing2 = "or")){
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+var valid6 = _errs16 === errors;
+if(valid6){
+const err4 = {};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+errors = _errs15;
+if(vErrors !== null){
+if(_errs15){
+vErrors.length = _errs15;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid1 = _errs14 === errors;
+errors = _errs13;
+if(vErrors !== null){
+if(_errs13){
+vErrors.length = _errs13;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid1){
+const _errs17 = errors;
+if(errors === _errs17){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing3;
+if((data.or === undefined) && (missing3 = "or")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+return false;
+}
+else {
+const _errs19 = errors;
+for(const key1 in data){
+if(!(key1 === "or")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs19 === errors){
+if(data.or !== undefined){
+let data2 = data.or;
+const _errs20 = errors;
+if(errors === _errs20){
+if(Array.isArray(data2)){
+if(data2.length > 100){
+validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+return false;
+}
+else {
+if(data2.length < 1){
+validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid8 = true;
+const len1 = data2.length;
+for(let i1=0; i1<len1; i1++){
+const _errs22 = errors;
+if(!(wrapper9.validate(data2[i1], {instancePath:instancePath+"/or/" + i1,parentData:data2,parentDataProperty:i1,rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
+errors = vErrors.length;
+}
+var valid8 = _errs22 === errors;
+if(!valid8){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid1 = _errs17 === errors;
+valid5 = _valid1;
+}
+if(!valid5){
+const err5 = {instancePath,schemaPath:"#/allOf/1/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid0 = _errs12 === errors;
+if(valid0){
+const _errs23 = errors;
+const _errs24 = errors;
+let valid9 = true;
+const _errs25 = errors;
+const _errs26 = errors;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing4;
+if((data.not === undefined) && (missing4 = "not")){
+const err6 = {};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var valid10 = _errs27 === errors;
+if(valid10){
+const err7 = {};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+errors = _errs26;
+if(vErrors !== null){
+if(_errs26){
+vErrors.length = _errs26;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid2 = _errs25 === errors;
+errors = _errs24;
+if(vErrors !== null){
+if(_errs24){
+vErrors.length = _errs24;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid2){
+const _errs28 = errors;
+if(errors === _errs28){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing5;
+if((data.not === undefined) && (missing5 = "not")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+return false;
+}
+else {
+const _errs30 = errors;
+for(const key2 in data){
+if(!(key2 === "not")){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs30 === errors){
+if(data.not !== undefined){
+if(!(wrapper9.validate(data.not, {instancePath:instancePath+"/not",parentData:data,parentDataProperty:"not",rootData}))){
+vErrors = vErrors === null ? wrapper9.validate.errors : vErrors.concat(wrapper9.validate.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var _valid2 = _errs28 === errors;
+valid9 = _valid2;
+}
+if(!valid9){
+const err8 = {instancePath,schemaPath:"#/allOf/2/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid0 = _errs23 === errors;
+if(valid0){
+const _errs32 = errors;
+const _errs33 = errors;
+let valid12 = true;
+const _errs34 = errors;
+const _errs35 = errors;
+let valid13 = false;
+const _errs36 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing6;
+if((data.and === undefined) && (missing6 = "and")){
+const err9 = {};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var _valid4 = _errs36 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs37 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing7;
+if((data.or === undefined) && (missing7 = "or")){
+const err10 = {};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+var _valid4 = _errs37 === errors;
+valid13 = valid13 || _valid4;
+if(!valid13){
+const _errs38 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing8;
+if((data.not === undefined) && (missing8 = "not")){
+const err11 = {};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+var _valid4 = _errs38 === errors;
+valid13 = valid13 || _valid4;
+}
+}
+if(!valid13){
+const err12 = {};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+else {
+errors = _errs35;
+if(vErrors !== null){
+if(_errs35){
+vErrors.length = _errs35;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid3 = _errs34 === errors;
+errors = _errs33;
+if(vErrors !== null){
+if(_errs33){
+vErrors.length = _errs33;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid3){
+const _errs39 = errors;
+const _errs40 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing9;
+if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+return false;
+}
+}
+var valid14 = _errs40 === errors;
+if(valid14){
+const _errs41 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key3 in data){
+if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
+validate402.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+}
+var valid14 = _errs41 === errors;
+if(valid14){
+const _errs43 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data5 = data.field;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "primaryContactId")) || (data5 === "stageId")) || (data5 === "pipelineId")) || (data5 === "originLeadId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "primaryContact.id")) || (data5 === "primaryContact.createdBy.id")) || (data5 === "primaryContact.updatedBy.id")) || (data5 === "primaryContact.ownerId")) || (data5 === "primaryContact.teamId")) || (data5 === "primaryContact.accountId")) || (data5 === "primaryContact.reportsToId")) || (data5 === "version")) || (data5 === "probability")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "primaryContact.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "stageEnteredAt")) || (data5 === "closedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "primaryContact.createdAt")) || (data5 === "primaryContact.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "primaryContact.createdBy.type")) || (data5 === "primaryContact.updatedBy.type")) || (data5 === "tags")) || (data5 === "account.tags")) || (data5 === "primaryContact.tags")) || (data5 === "primaryContact.additionalEmails")) || (data5 === "name")) || (data5 === "lostReason")) || (data5 === "source")) || (data5 === "nextStep")) || (data5 === "competitor")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "primaryContact.firstName")) || (data5 === "primaryContact.lastName")) || (data5 === "primaryContact.salutation")) || (data5 === "primaryContact.title")) || (data5 === "primaryContact.department")) || (data5 === "primaryContact.email")) || (data5 === "primaryContact.phone")) || (data5 === "primaryContact.mobilePhone")) || (data5 === "primaryContact.mailingAddress.street1")) || (data5 === "primaryContact.mailingAddress.street2")) || (data5 === "primaryContact.mailingAddress.city")) || (data5 === "primaryContact.mailingAddress.region")) || (data5 === "primaryContact.mailingAddress.postalCode")) || (data5 === "primaryContact.mailingAddress.countryCode")) || (data5 === "primaryContact.language")) || (data5 === "primaryContact.timeZone")) || (data5 === "primaryContact.linkedinUrl")) || (data5 === "primaryContact.source")) || (data5 === "primaryContact.name")) || (data5 === "amount")) || (data5 === "account.annualRevenue")) || (data5 === "expectedCloseDate")) || (data5 === "primaryContact.birthdate")) || (data5 === "type")) || (data5 === "status")) || (data5 === "account.type")) || (data5 === "account.lifecycleStage")) || (data5 === "primaryContact.lifecycleStage")) || (data5 === "primaryContact.doNotCall")) || (data5 === "primaryContact.emailOptOut")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "primaryContact.mailingAddress")) || (data5 === "primaryContact.description"))){
+validate402.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var valid14 = _errs43 === errors;
+if(valid14){
+const _errs45 = errors;
+const _errs46 = errors;
+let valid16 = true;
+const _errs47 = errors;
+const _errs48 = errors;
+const _errs49 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data6 = data.field;
+if(!(((((((((((((((data6 === "id") || (data6 === "ownerId")) || (data6 === "stageId")) || (data6 === "pipelineId")) || (data6 === "account.id")) || (data6 === "account.ownerId")) || (data6 === "primaryContact.id")) || (data6 === "primaryContact.ownerId")) || (data6 === "createdBy.type")) || (data6 === "updatedBy.type")) || (data6 === "account.createdBy.type")) || (data6 === "account.updatedBy.type")) || (data6 === "primaryContact.createdBy.type")) || (data6 === "primaryContact.updatedBy.type")) || (data6 === "status"))){
+const err13 = {};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+var valid17 = _errs49 === errors;
+if(valid17){
+const err14 = {};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+errors = _errs48;
+if(vErrors !== null){
+if(_errs48){
+vErrors.length = _errs48;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid5 = _errs47 === errors;
+errors = _errs46;
+if(vErrors !== null){
+if(_errs46){
+vErrors.length = _errs46;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid5){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data7 = data.op;
+if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid5 = _errs51 === errors;
+valid16 = _valid5;
+}
+if(!valid16){
+const err15 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs45 === errors;
+if(valid14){
+const _errs53 = errors;
+const _errs54 = errors;
+let valid20 = true;
+const _errs55 = errors;
+const _errs56 = errors;
+const _errs57 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data8 = data.field;
+if(!(((((((((((((((((((data8 === "createdBy.id") || (data8 === "updatedBy.id")) || (data8 === "teamId")) || (data8 === "accountId")) || (data8 === "primaryContactId")) || (data8 === "originLeadId")) || (data8 === "account.createdBy.id")) || (data8 === "account.updatedBy.id")) || (data8 === "account.teamId")) || (data8 === "account.parentAccountId")) || (data8 === "primaryContact.createdBy.id")) || (data8 === "primaryContact.updatedBy.id")) || (data8 === "primaryContact.teamId")) || (data8 === "primaryContact.accountId")) || (data8 === "primaryContact.reportsToId")) || (data8 === "type")) || (data8 === "account.type")) || (data8 === "account.lifecycleStage")) || (data8 === "primaryContact.lifecycleStage"))){
+const err16 = {};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+var valid21 = _errs57 === errors;
+if(valid21){
+const err17 = {};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+else {
+errors = _errs56;
+if(vErrors !== null){
+if(_errs56){
+vErrors.length = _errs56;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid6 = _errs55 === errors;
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid6){
+const _errs59 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data9 = data.op;
+if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid6 = _errs59 === errors;
+valid20 = _valid6;
+}
+if(!valid20){
+const err18 = {instancePath,schemaPath:"#/allOf/3/else/allOf/4/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs53 === errors;
+if(valid14){
+const _errs61 = errors;
+const _errs62 = errors;
+let valid24 = true;
+const _errs63 = errors;
+const _errs64 = errors;
+const _errs65 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data10 = data.field;
+if(!(((data10 === "version") || (data10 === "account.version")) || (data10 === "primaryContact.version"))){
+const err19 = {};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+var valid25 = _errs65 === errors;
+if(valid25){
+const err20 = {};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+else {
+errors = _errs64;
+if(vErrors !== null){
+if(_errs64){
+vErrors.length = _errs64;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid7 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid7){
+const _errs67 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data11 = data.op;
+if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid7 = _errs67 === errors;
+valid24 = _valid7;
+}
+if(!valid24){
+const err21 = {instancePath,schemaPath:"#/allOf/3/else/allOf/5/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs61 === errors;
+if(valid14){
+const _errs69 = errors;
+const _errs70 = errors;
+let valid28 = true;
+const _errs71 = errors;
+const _errs72 = errors;
+const _errs73 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data12 = data.field;
+if(!((((((data12 === "probability") || (data12 === "account.numberOfEmployees")) || (data12 === "amount")) || (data12 === "account.annualRevenue")) || (data12 === "expectedCloseDate")) || (data12 === "primaryContact.birthdate"))){
+const err22 = {};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+var valid29 = _errs73 === errors;
+if(valid29){
+const err23 = {};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid8 = _errs71 === errors;
+errors = _errs70;
+if(vErrors !== null){
+if(_errs70){
+vErrors.length = _errs70;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid8){
+const _errs75 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data13 = data.op;
+if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid8 = _errs75 === errors;
+valid28 = _valid8;
+}
+if(!valid28){
+const err24 = {instancePath,schemaPath:"#/allOf/3/else/allOf/6/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs69 === errors;
+if(valid14){
+const _errs77 = errors;
+const _errs78 = errors;
+let valid32 = true;
+const _errs79 = errors;
+const _errs80 = errors;
+const _errs81 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data14 = data.field;
+if(!(((((((data14 === "createdAt") || (data14 === "updatedAt")) || (data14 === "stageEnteredAt")) || (data14 === "account.createdAt")) || (data14 === "account.updatedAt")) || (data14 === "primaryContact.createdAt")) || (data14 === "primaryContact.updatedAt"))){
+const err25 = {};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+var valid33 = _errs81 === errors;
+if(valid33){
+const err26 = {};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+else {
+errors = _errs80;
+if(vErrors !== null){
+if(_errs80){
+vErrors.length = _errs80;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid9 = _errs79 === errors;
+errors = _errs78;
+if(vErrors !== null){
+if(_errs78){
+vErrors.length = _errs78;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid9){
+const _errs83 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data15 = data.op;
+if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid9 = _errs83 === errors;
+valid32 = _valid9;
+}
+if(!valid32){
+const err27 = {instancePath,schemaPath:"#/allOf/3/else/allOf/7/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs77 === errors;
+if(valid14){
+const _errs85 = errors;
+const _errs86 = errors;
+let valid36 = true;
+const _errs87 = errors;
+const _errs88 = errors;
+const _errs89 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+if(!(data.field === "closedAt")){
+const err28 = {};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+}
+var valid37 = _errs89 === errors;
+if(valid37){
+const err29 = {};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+else {
+errors = _errs88;
+if(vErrors !== null){
+if(_errs88){
+vErrors.length = _errs88;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid10 = _errs87 === errors;
+errors = _errs86;
+if(vErrors !== null){
+if(_errs86){
+vErrors.length = _errs86;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid10){
+const _errs91 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data17 = data.op;
+if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid10 = _errs91 === errors;
+valid36 = _valid10;
+}
+if(!valid36){
+const err30 = {instancePath,schemaPath:"#/allOf/3/else/allOf/8/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs85 === errors;
+if(valid14){
+const _errs93 = errors;
+const _errs94 = errors;
+let valid40 = true;
+const _errs95 = errors;
+const _errs96 = errors;
+const _errs97 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data18 = data.field;
+if(!((((data18 === "tags") || (data18 === "account.tags")) || (data18 === "primaryContact.tags")) || (data18 === "primaryContact.additionalEmails"))){
+const err31 = {};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+var valid41 = _errs97 === errors;
+if(valid41){
+const err32 = {};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+else {
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid11 = _errs95 === errors;
+errors = _errs94;
+if(vErrors !== null){
+if(_errs94){
+vErrors.length = _errs94;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid11){
+const _errs99 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data19 = data.op;
+if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid11 = _errs99 === errors;
+valid40 = _valid11;
+}
+if(!valid40){
+const err33 = {instancePath,schemaPath:"#/allOf/3/else/allOf/9/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs93 === errors;
+if(valid14){
+const _errs101 = errors;
+const _errs102 = errors;
+let valid44 = true;
+const _errs103 = errors;
+const _errs104 = errors;
+const _errs105 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data20 = data.field;
+if(!((((data20 === "name") || (data20 === "account.name")) || (data20 === "primaryContact.lastName")) || (data20 === "primaryContact.name"))){
+const err34 = {};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+var valid45 = _errs105 === errors;
+if(valid45){
+const err35 = {};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+else {
+errors = _errs104;
+if(vErrors !== null){
+if(_errs104){
+vErrors.length = _errs104;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid12){
+const _errs107 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data21 = data.op;
+if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid12 = _errs107 === errors;
+valid44 = _valid12;
+}
+if(!valid44){
+const err36 = {instancePath,schemaPath:"#/allOf/3/else/allOf/10/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs101 === errors;
+if(valid14){
+const _errs109 = errors;
+const _errs110 = errors;
+let valid48 = true;
+const _errs111 = errors;
+const _errs112 = errors;
+const _errs113 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data22 = data.field;
+if(!(((((((((((((((((((((((((((((((((((((((((((data22 === "lostReason") || (data22 === "source")) || (data22 === "nextStep")) || (data22 === "competitor")) || (data22 === "account.legalName")) || (data22 === "account.domain")) || (data22 === "account.website")) || (data22 === "account.industry")) || (data22 === "account.phone")) || (data22 === "account.email")) || (data22 === "account.billingAddress.street1")) || (data22 === "account.billingAddress.street2")) || (data22 === "account.billingAddress.city")) || (data22 === "account.billingAddress.region")) || (data22 === "account.billingAddress.postalCode")) || (data22 === "account.billingAddress.countryCode")) || (data22 === "account.shippingAddress.street1")) || (data22 === "account.shippingAddress.street2")) || (data22 === "account.shippingAddress.city")) || (data22 === "account.shippingAddress.region")) || (data22 === "account.shippingAddress.postalCode")) || (data22 === "account.shippingAddress.countryCode")) || (data22 === "account.source")) || (data22 === "account.taxId")) || (data22 === "account.registrationNumber")) || (data22 === "account.linkedinUrl")) || (data22 === "primaryContact.firstName")) || (data22 === "primaryContact.salutation")) || (data22 === "primaryContact.title")) || (data22 === "primaryContact.department")) || (data22 === "primaryContact.email")) || (data22 === "primaryContact.phone")) || (data22 === "primaryContact.mobilePhone")) || (data22 === "primaryContact.mailingAddress.street1")) || (data22 === "primaryContact.mailingAddress.street2")) || (data22 === "primaryContact.mailingAddress.city")) || (data22 === "primaryContact.mailingAddress.region")) || (data22 === "primaryContact.mailingAddress.postalCode")) || (data22 === "primaryContact.mailingAddress.countryCode")) || (data22 === "primaryContact.language")) || (data22 === "primaryContact.timeZone")) || (data22 === "primaryContact.linkedinUrl")) || (data22 === "primaryContact.source"))){
+const err37 = {};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+}
+}
+var valid49 = _errs113 === errors;
+if(valid49){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+else {
+errors = _errs112;
+if(vErrors !== null){
+if(_errs112){
+vErrors.length = _errs112;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid13 = _errs111 === errors;
+errors = _errs110;
+if(vErrors !== null){
+if(_errs110){
+vErrors.length = _errs110;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid13){
+const _errs115 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data23 = data.op;
+if(!((((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn")) || (data23 === "isNull"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid13 = _errs115 === errors;
+valid48 = _valid13;
+}
+if(!valid48){
+const err39 = {instancePath,schemaPath:"#/allOf/3/else/allOf/11/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs109 === errors;
+if(valid14){
+const _errs117 = errors;
+const _errs118 = errors;
+let valid52 = true;
+const _errs119 = errors;
+const _errs120 = errors;
+const _errs121 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data24 = data.field;
+if(!((data24 === "primaryContact.doNotCall") || (data24 === "primaryContact.emailOptOut"))){
+const err40 = {};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+var valid53 = _errs121 === errors;
+if(valid53){
+const err41 = {};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+else {
+errors = _errs120;
+if(vErrors !== null){
+if(_errs120){
+vErrors.length = _errs120;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid14 = _errs119 === errors;
+errors = _errs118;
+if(vErrors !== null){
+if(_errs118){
+vErrors.length = _errs118;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid14){
+const _errs123 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+let data25 = data.op;
+if(!((data25 === "eq") || (data25 === "ne"))){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid14 = _errs123 === errors;
+valid52 = _valid14;
+}
+if(!valid52){
+const err42 = {instancePath,schemaPath:"#/allOf/3/else/allOf/12/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs117 === errors;
+if(valid14){
+const _errs125 = errors;
+const _errs126 = errors;
+let valid56 = true;
+const _errs127 = errors;
+const _errs128 = errors;
+const _errs129 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data26 = data.field;
+if(!((((((data26 === "description") || (data26 === "account.description")) || (data26 === "account.billingAddress")) || (data26 === "account.shippingAddress")) || (data26 === "primaryContact.mailingAddress")) || (data26 === "primaryContact.description"))){
+const err43 = {};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+}
+}
+var valid57 = _errs129 === errors;
+if(valid57){
+const err44 = {};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+else {
+errors = _errs128;
+if(vErrors !== null){
+if(_errs128){
+vErrors.length = _errs128;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid15 = _errs127 === errors;
+errors = _errs126;
+if(vErrors !== null){
+if(_errs126){
+vErrors.length = _errs126;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid15){
+const _errs131 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.op !== undefined){
+if(!(data.op === "isNull")){
+validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid15 = _errs131 === errors;
+valid56 = _valid15;
+}
+if(!valid56){
+const err45 = {instancePath,schemaPath:"#/allOf/3/else/allOf/13/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs125 === errors;
+if(valid14){
+const _errs133 = errors;
+const _errs134 = errors;
+let valid60 = true;
+const _errs135 = errors;
+const _errs136 = errors;
+const _errs137 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data28 = data.field;
+const _errs138 = errors;
+if(!(((((((((((((((((((((((data28 === "id") || (data28 === "createdBy.id")) || (data28 === "updatedBy.id")) || (data28 === "ownerId")) || (data28 === "teamId")) || (data28 === "accountId")) || (data28 === "primaryContactId")) || (data28 === "stageId")) || (data28 === "pipelineId")) || (data28 === "originLeadId")) || (data28 === "account.id")) || (data28 === "account.createdBy.id")) || (data28 === "account.updatedBy.id")) || (data28 === "account.ownerId")) || (data28 === "account.teamId")) || (data28 === "account.parentAccountId")) || (data28 === "primaryContact.id")) || (data28 === "primaryContact.createdBy.id")) || (data28 === "primaryContact.updatedBy.id")) || (data28 === "primaryContact.ownerId")) || (data28 === "primaryContact.teamId")) || (data28 === "primaryContact.accountId")) || (data28 === "primaryContact.reportsToId"))){
+const err46 = {};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+var valid62 = _errs138 === errors;
+}
+else {
+var valid62 = true;
+}
+if(valid62){
+if(data.op !== undefined){
+let data29 = data.op;
+const _errs139 = errors;
+if(!((data29 === "eq") || (data29 === "ne"))){
+const err47 = {};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var valid62 = _errs139 === errors;
+}
+else {
+var valid62 = true;
+}
+}
+}
+var valid61 = _errs137 === errors;
+if(valid61){
+const err48 = {};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+else {
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid16 = _errs135 === errors;
+errors = _errs134;
+if(vErrors !== null){
+if(_errs134){
+vErrors.length = _errs134;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid16){
+const _errs140 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data30 = data.value;
+const _errs141 = errors;
+if(errors === _errs141){
+if(errors === _errs141){
+if(typeof data30 === "string"){
+if(func2(data30) > 36){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data30))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid16 = _errs140 === errors;
+valid60 = _valid16;
+}
+if(!valid60){
+const err49 = {instancePath,schemaPath:"#/allOf/3/else/allOf/14/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs133 === errors;
+if(valid14){
+const _errs143 = errors;
+const _errs144 = errors;
+let valid64 = true;
+const _errs145 = errors;
+const _errs146 = errors;
+const _errs147 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data31 = data.field;
+const _errs148 = errors;
+if(!(((((((((((((((((((((((data31 === "id") || (data31 === "createdBy.id")) || (data31 === "updatedBy.id")) || (data31 === "ownerId")) || (data31 === "teamId")) || (data31 === "accountId")) || (data31 === "primaryContactId")) || (data31 === "stageId")) || (data31 === "pipelineId")) || (data31 === "originLeadId")) || (data31 === "account.id")) || (data31 === "account.createdBy.id")) || (data31 === "account.updatedBy.id")) || (data31 === "account.ownerId")) || (data31 === "account.teamId")) || (data31 === "account.parentAccountId")) || (data31 === "primaryContact.id")) || (data31 === "primaryContact.createdBy.id")) || (data31 === "primaryContact.updatedBy.id")) || (data31 === "primaryContact.ownerId")) || (data31 === "primaryContact.teamId")) || (data31 === "primaryContact.accountId")) || (data31 === "primaryContact.reportsToId"))){
+const err50 = {};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+var valid66 = _errs148 === errors;
+}
+else {
+var valid66 = true;
+}
+if(valid66){
+if(data.op !== undefined){
+let data32 = data.op;
+const _errs149 = errors;
+if(!((data32 === "in") || (data32 === "notIn"))){
+const err51 = {};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var valid66 = _errs149 === errors;
+}
+else {
+var valid66 = true;
+}
+}
+}
+var valid65 = _errs147 === errors;
+if(valid65){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+else {
+errors = _errs146;
+if(vErrors !== null){
+if(_errs146){
+vErrors.length = _errs146;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid17 = _errs145 === errors;
+errors = _errs144;
+if(vErrors !== null){
+if(_errs144){
+vErrors.length = _errs144;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid17){
+const _errs150 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data33 = data.value;
+const _errs151 = errors;
+if(errors === _errs151){
+if(Array.isArray(data33)){
+if(data33.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data33.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid68 = true;
+const len2 = data33.length;
+for(let i2=0; i2<len2; i2++){
+let data34 = data33[i2];
+const _errs153 = errors;
+if(errors === _errs153){
+if(errors === _errs153){
+if(typeof data34 === "string"){
+if(func2(data34) > 36){
+validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data34))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid68 = _errs153 === errors;
+if(!valid68){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid17 = _errs150 === errors;
+valid64 = _valid17;
+}
+if(!valid64){
+const err53 = {instancePath,schemaPath:"#/allOf/3/else/allOf/15/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs143 === errors;
+if(valid14){
+const _errs155 = errors;
+const _errs156 = errors;
+let valid69 = true;
+const _errs157 = errors;
+const _errs158 = errors;
+const _errs159 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data35 = data.field;
+const _errs160 = errors;
+if(!(((((data35 === "version") || (data35 === "probability")) || (data35 === "account.version")) || (data35 === "account.numberOfEmployees")) || (data35 === "primaryContact.version"))){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+var valid71 = _errs160 === errors;
+}
+else {
+var valid71 = true;
+}
+if(valid71){
+if(data.op !== undefined){
+let data36 = data.op;
+const _errs161 = errors;
+if(!((((((data36 === "eq") || (data36 === "ne")) || (data36 === "gt")) || (data36 === "gte")) || (data36 === "lt")) || (data36 === "lte"))){
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var valid71 = _errs161 === errors;
+}
+else {
+var valid71 = true;
+}
+}
+}
+var valid70 = _errs159 === errors;
+if(valid70){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+else {
+errors = _errs158;
+if(vErrors !== null){
+if(_errs158){
+vErrors.length = _errs158;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid18 = _errs157 === errors;
+errors = _errs156;
+if(vErrors !== null){
+if(_errs156){
+vErrors.length = _errs156;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid18){
+const _errs162 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data37 = data.value;
+const _errs163 = errors;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs163){
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 2147483647 || isNaN(data37)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data37 < -2147483648 || isNaN(data37)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data37))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+}
+}
+var _valid18 = _errs162 === errors;
+valid69 = _valid18;
+}
+if(!valid69){
+const err57 = {instancePath,schemaPath:"#/allOf/3/else/allOf/16/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs155 === errors;
+if(valid14){
+const _errs165 = errors;
+const _errs166 = errors;
+let valid73 = true;
+const _errs167 = errors;
+const _errs168 = errors;
+const _errs169 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data38 = data.field;
+const _errs170 = errors;
+if(!(((((data38 === "version") || (data38 === "probability")) || (data38 === "account.version")) || (data38 === "account.numberOfEmployees")) || (data38 === "primaryContact.version"))){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+var valid75 = _errs170 === errors;
+}
+else {
+var valid75 = true;
+}
+if(valid75){
+if(data.op !== undefined){
+let data39 = data.op;
+const _errs171 = errors;
+if(!((data39 === "in") || (data39 === "notIn"))){
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+var valid75 = _errs171 === errors;
+}
+else {
+var valid75 = true;
+}
+}
+}
+var valid74 = _errs169 === errors;
+if(valid74){
+const err60 = {};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+else {
+errors = _errs168;
+if(vErrors !== null){
+if(_errs168){
+vErrors.length = _errs168;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid19 = _errs167 === errors;
+errors = _errs166;
+if(vErrors !== null){
+if(_errs166){
+vErrors.length = _errs166;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid19){
+const _errs172 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data40 = data.value;
+const _errs173 = errors;
+if(errors === _errs173){
+if(Array.isArray(data40)){
+if(data40.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data40.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid77 = true;
+const len3 = data40.length;
+for(let i3=0; i3<len3; i3++){
+let data41 = data40[i3];
+const _errs175 = errors;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs175){
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 2147483647 || isNaN(data41)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data41 < -2147483648 || isNaN(data41)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data41))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid77 = _errs175 === errors;
+if(!valid77){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid19 = _errs172 === errors;
+valid73 = _valid19;
+}
+if(!valid73){
+const err61 = {instancePath,schemaPath:"#/allOf/3/else/allOf/17/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs165 === errors;
+if(valid14){
+const _errs177 = errors;
+const _errs178 = errors;
+let valid78 = true;
+const _errs179 = errors;
+const _errs180 = errors;
+const _errs181 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data42 = data.field;
+const _errs182 = errors;
+if(!(((((data42 === "version") || (data42 === "probability")) || (data42 === "account.version")) || (data42 === "account.numberOfEmployees")) || (data42 === "primaryContact.version"))){
+const err62 = {};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+var valid80 = _errs182 === errors;
+}
+else {
+var valid80 = true;
+}
+if(valid80){
+if(data.op !== undefined){
+const _errs183 = errors;
+if(!(data.op === "between")){
+const err63 = {};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var valid80 = _errs183 === errors;
+}
+else {
+var valid80 = true;
+}
+}
+}
+var valid79 = _errs181 === errors;
+if(valid79){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+else {
+errors = _errs180;
+if(vErrors !== null){
+if(_errs180){
+vErrors.length = _errs180;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid20 = _errs179 === errors;
+errors = _errs178;
+if(vErrors !== null){
+if(_errs178){
+vErrors.length = _errs178;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid20){
+const _errs184 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data44 = data.value;
+const _errs185 = errors;
+if(errors === _errs185){
+if(Array.isArray(data44)){
+if(data44.length > 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data44.length < 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid82 = true;
+const len4 = data44.length;
+for(let i4=0; i4<len4; i4++){
+let data45 = data44[i4];
+const _errs187 = errors;
+if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs187){
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 2147483647 || isNaN(data45)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+return false;
+}
+else {
+if(data45 < -2147483648 || isNaN(data45)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+return false;
+}
+else {
+if(!(formats4.validate(data45))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid82 = _errs187 === errors;
+if(!valid82){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid20 = _errs184 === errors;
+valid78 = _valid20;
+}
+if(!valid78){
+const err65 = {instancePath,schemaPath:"#/allOf/3/else/allOf/18/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs177 === errors;
+if(valid14){
+const _errs189 = errors;
+const _errs190 = errors;
+let valid83 = true;
+const _errs191 = errors;
+const _errs192 = errors;
+const _errs193 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data46 = data.field;
+const _errs194 = errors;
+if(!((((((((data46 === "createdAt") || (data46 === "updatedAt")) || (data46 === "stageEnteredAt")) || (data46 === "closedAt")) || (data46 === "account.createdAt")) || (data46 === "account.updatedAt")) || (data46 === "primaryContact.createdAt")) || (data46 === "primaryContact.updatedAt"))){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+var valid85 = _errs194 === errors;
+}
+else {
+var valid85 = true;
+}
+if(valid85){
+if(data.op !== undefined){
+let data47 = data.op;
+const _errs195 = errors;
+if(!((((((data47 === "eq") || (data47 === "ne")) || (data47 === "gt")) || (data47 === "gte")) || (data47 === "lt")) || (data47 === "lte"))){
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+var valid85 = _errs195 === errors;
+}
+else {
+var valid85 = true;
+}
+}
+}
+var valid84 = _errs193 === errors;
+if(valid84){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+else {
+errors = _errs192;
+if(vErrors !== null){
+if(_errs192){
+vErrors.length = _errs192;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid21 = _errs191 === errors;
+errors = _errs190;
+if(vErrors !== null){
+if(_errs190){
+vErrors.length = _errs190;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid21){
+const _errs196 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data48 = data.value;
+const _errs197 = errors;
+if(errors === _errs197){
+if(errors === _errs197){
+if(typeof data48 === "string"){
+if(func2(data48) > 35){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data48)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data48))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid21 = _errs196 === errors;
+valid83 = _valid21;
+}
+if(!valid83){
+const err69 = {instancePath,schemaPath:"#/allOf/3/else/allOf/19/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs189 === errors;
+if(valid14){
+const _errs199 = errors;
+const _errs200 = errors;
+let valid87 = true;
+const _errs201 = errors;
+const _errs202 = errors;
+const _errs203 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data49 = data.field;
+const _errs204 = errors;
+if(!((((((((data49 === "createdAt") || (data49 === "updatedAt")) || (data49 === "stageEnteredAt")) || (data49 === "closedAt")) || (data49 === "account.createdAt")) || (data49 === "account.updatedAt")) || (data49 === "primaryContact.createdAt")) || (data49 === "primaryContact.updatedAt"))){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+var valid89 = _errs204 === errors;
+}
+else {
+var valid89 = true;
+}
+if(valid89){
+if(data.op !== undefined){
+const _errs205 = errors;
+if(!(data.op === "between")){
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+var valid89 = _errs205 === errors;
+}
+else {
+var valid89 = true;
+}
+}
+}
+var valid88 = _errs203 === errors;
+if(valid88){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+else {
+errors = _errs202;
+if(vErrors !== null){
+if(_errs202){
+vErrors.length = _errs202;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid22 = _errs201 === errors;
+errors = _errs200;
+if(vErrors !== null){
+if(_errs200){
+vErrors.length = _errs200;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid22){
+const _errs206 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data51 = data.value;
+const _errs207 = errors;
+if(errors === _errs207){
+if(Array.isArray(data51)){
+if(data51.length > 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data51.length < 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid91 = true;
+const len5 = data51.length;
+for(let i5=0; i5<len5; i5++){
+let data52 = data51[i5];
+const _errs209 = errors;
+if(errors === _errs209){
+if(errors === _errs209){
+if(typeof data52 === "string"){
+if(func2(data52) > 35){
+validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+return false;
+}
+else {
+if(!pattern15.test(data52)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+return false;
+}
+else {
+if(!(formats24.validate(data52))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid91 = _errs209 === errors;
+if(!valid91){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid22 = _errs206 === errors;
+valid87 = _valid22;
+}
+if(!valid87){
+const err73 = {instancePath,schemaPath:"#/allOf/3/else/allOf/20/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs199 === errors;
+if(valid14){
+const _errs211 = errors;
+const _errs212 = errors;
+let valid92 = true;
+const _errs213 = errors;
+const _errs214 = errors;
+const _errs215 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data53 = data.field;
+const _errs216 = errors;
+if(!((((((data53 === "createdBy.type") || (data53 === "updatedBy.type")) || (data53 === "account.createdBy.type")) || (data53 === "account.updatedBy.type")) || (data53 === "primaryContact.createdBy.type")) || (data53 === "primaryContact.updatedBy.type"))){
+const err74 = {};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+var valid94 = _errs216 === errors;
+}
+else {
+var valid94 = true;
+}
+if(valid94){
+if(data.op !== undefined){
+let data54 = data.op;
+const _errs217 = errors;
+if(!((data54 === "eq") || (data54 === "ne"))){
+const err75 = {};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var valid94 = _errs217 === errors;
+}
+else {
+var valid94 = true;
+}
+}
+}
+var valid93 = _errs215 === errors;
+if(valid93){
+const err76 = {};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+else {
+errors = _errs214;
+if(vErrors !== null){
+if(_errs214){
+vErrors.length = _errs214;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid23 = _errs213 === errors;
+errors = _errs212;
+if(vErrors !== null){
+if(_errs212){
+vErrors.length = _errs212;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid23){
+const _errs218 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data55 = data.value;
+if(typeof data55 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data55 === "user") || (data55 === "system"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid23 = _errs218 === errors;
+valid92 = _valid23;
+}
+if(!valid92){
+const err77 = {instancePath,schemaPath:"#/allOf/3/else/allOf/21/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs211 === errors;
+if(valid14){
+const _errs221 = errors;
+const _errs222 = errors;
+let valid96 = true;
+const _errs223 = errors;
+const _errs224 = errors;
+const _errs225 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data56 = data.field;
+const _errs226 = errors;
+if(!((((((data56 === "createdBy.type") || (data56 === "updatedBy.type")) || (data56 === "account.createdBy.type")) || (data56 === "account.updatedBy.type")) || (data56 === "primaryContact.createdBy.type")) || (data56 === "primaryContact.updatedBy.type"))){
+const err78 = {};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+var valid98 = _errs226 === errors;
+}
+else {
+var valid98 = true;
+}
+if(valid98){
+if(data.op !== undefined){
+let data57 = data.op;
+const _errs227 = errors;
+if(!((data57 === "in") || (data57 === "notIn"))){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+var valid98 = _errs227 === errors;
+}
+else {
+var valid98 = true;
+}
+}
+}
+var valid97 = _errs225 === errors;
+if(valid97){
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+else {
+errors = _errs224;
+if(vErrors !== null){
+if(_errs224){
+vErrors.length = _errs224;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid24 = _errs223 === errors;
+errors = _errs222;
+if(vErrors !== null){
+if(_errs222){
+vErrors.length = _errs222;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid24){
+const _errs228 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data58 = data.value;
+const _errs229 = errors;
+if(errors === _errs229){
+if(Array.isArray(data58)){
+if(data58.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data58.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid100 = true;
+const len6 = data58.length;
+for(let i6=0; i6<len6; i6++){
+let data59 = data58[i6];
+const _errs231 = errors;
+if(typeof data59 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((data59 === "user") || (data59 === "system"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid100 = _errs231 === errors;
+if(!valid100){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid24 = _errs228 === errors;
+valid96 = _valid24;
+}
+if(!valid96){
+const err81 = {instancePath,schemaPath:"#/allOf/3/else/allOf/22/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs221 === errors;
+if(valid14){
+const _errs233 = errors;
+const _errs234 = errors;
+let valid101 = true;
+const _errs235 = errors;
+const _errs236 = errors;
+const _errs237 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data60 = data.field;
+const _errs238 = errors;
+if(!((((data60 === "tags") || (data60 === "account.tags")) || (data60 === "primaryContact.tags")) || (data60 === "primaryContact.additionalEmails"))){
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+var valid103 = _errs238 === errors;
+}
+else {
+var valid103 = true;
+}
+if(valid103){
+if(data.op !== undefined){
+const _errs239 = errors;
+if(!(data.op === "has")){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+var valid103 = _errs239 === errors;
+}
+else {
+var valid103 = true;
+}
+}
+}
+var valid102 = _errs237 === errors;
+if(valid102){
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+else {
+errors = _errs236;
+if(vErrors !== null){
+if(_errs236){
+vErrors.length = _errs236;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid25 = _errs235 === errors;
+errors = _errs234;
+if(vErrors !== null){
+if(_errs234){
+vErrors.length = _errs234;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid25){
+const _errs240 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data62 = data.value;
+const _errs241 = errors;
+if(errors === _errs241){
+if(typeof data62 === "string"){
+if(func2(data62) > 2048){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data62)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid25 = _errs240 === errors;
+valid101 = _valid25;
+}
+if(!valid101){
+const err85 = {instancePath,schemaPath:"#/allOf/3/else/allOf/23/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs233 === errors;
+if(valid14){
+const _errs243 = errors;
+const _errs244 = errors;
+let valid105 = true;
+const _errs245 = errors;
+const _errs246 = errors;
+const _errs247 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data63 = data.field;
+const _errs248 = errors;
+if(!((((data63 === "tags") || (data63 === "account.tags")) || (data63 === "primaryContact.tags")) || (data63 === "primaryContact.additionalEmails"))){
+const err86 = {};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+var valid107 = _errs248 === errors;
+}
+else {
+var valid107 = true;
+}
+if(valid107){
+if(data.op !== undefined){
+let data64 = data.op;
+const _errs249 = errors;
+if(!((data64 === "hasAny") || (data64 === "hasAll"))){
+const err87 = {};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var valid107 = _errs249 === errors;
+}
+else {
+var valid107 = true;
+}
+}
+}
+var valid106 = _errs247 === errors;
+if(valid106){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+else {
+errors = _errs246;
+if(vErrors !== null){
+if(_errs246){
+vErrors.length = _errs246;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid26 = _errs245 === errors;
+errors = _errs244;
+if(vErrors !== null){
+if(_errs244){
+vErrors.length = _errs244;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid26){
+const _errs250 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data65 = data.value;
+const _errs251 = errors;
+if(errors === _errs251){
+if(Array.isArray(data65)){
+if(data65.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data65.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid109 = true;
+const len7 = data65.length;
+for(let i7=0; i7<len7; i7++){
+let data66 = data65[i7];
+const _errs253 = errors;
+if(errors === _errs253){
+if(typeof data66 === "string"){
+if(func2(data66) > 2048){
+validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data66)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid109 = _errs253 === errors;
+if(!valid109){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid26 = _errs250 === errors;
+valid105 = _valid26;
+}
+if(!valid105){
+const err89 = {instancePath,schemaPath:"#/allOf/3/else/allOf/24/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs243 === errors;
+if(valid14){
+const _errs255 = errors;
+const _errs256 = errors;
+let valid110 = true;
+const _errs257 = errors;
+const _errs258 = errors;
+const _errs259 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data67 = data.field;
+const _errs260 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((data67 === "name") || (data67 === "lostReason")) || (data67 === "source")) || (data67 === "nextStep")) || (data67 === "competitor")) || (data67 === "account.name")) || (data67 === "account.legalName")) || (data67 === "account.domain")) || (data67 === "account.website")) || (data67 === "account.industry")) || (data67 === "account.phone")) || (data67 === "account.email")) || (data67 === "account.billingAddress.street1")) || (data67 === "account.billingAddress.street2")) || (data67 === "account.billingAddress.city")) || (data67 === "account.billingAddress.region")) || (data67 === "account.billingAddress.postalCode")) || (data67 === "account.billingAddress.countryCode")) || (data67 === "account.shippingAddress.street1")) || (data67 === "account.shippingAddress.street2")) || (data67 === "account.shippingAddress.city")) || (data67 === "account.shippingAddress.region")) || (data67 === "account.shippingAddress.postalCode")) || (data67 === "account.shippingAddress.countryCode")) || (data67 === "account.source")) || (data67 === "account.taxId")) || (data67 === "account.registrationNumber")) || (data67 === "account.linkedinUrl")) || (data67 === "primaryContact.firstName")) || (data67 === "primaryContact.lastName")) || (data67 === "primaryContact.salutation")) || (data67 === "primaryContact.title")) || (data67 === "primaryContact.department")) || (data67 === "primaryContact.email")) || (data67 === "primaryContact.phone")) || (data67 === "primaryContact.mobilePhone")) || (data67 === "primaryContact.mailingAddress.street1")) || (data67 === "primaryContact.mailingAddress.street2")) || (data67 === "primaryContact.mailingAddress.city")) || (data67 === "primaryContact.mailingAddress.region")) || (data67 === "primaryContact.mailingAddress.postalCode")) || (data67 === "primaryContact.mailingAddress.countryCode")) || (data67 === "primaryContact.language")) || (data67 === "primaryContact.timeZone")) || (data67 === "primaryContact.linkedinUrl")) || (data67 === "primaryContact.source")) || (data67 === "primaryContact.name"))){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+var valid112 = _errs260 === errors;
+}
+else {
+var valid112 = true;
+}
+if(valid112){
+if(data.op !== undefined){
+let data68 = data.op;
+const _errs261 = errors;
+if(!(((data68 === "eq") || (data68 === "ne")) || (data68 === "startsWith"))){
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+var valid112 = _errs261 === errors;
+}
+else {
+var valid112 = true;
+}
+}
+}
+var valid111 = _errs259 === errors;
+if(valid111){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+else {
+errors = _errs258;
+if(vErrors !== null){
+if(_errs258){
+vErrors.length = _errs258;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid27 = _errs257 === errors;
+errors = _errs256;
+if(vErrors !== null){
+if(_errs256){
+vErrors.length = _errs256;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid27){
+const _errs262 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data69 = data.value;
+const _errs263 = errors;
+if(errors === _errs263){
+if(typeof data69 === "string"){
+if(func2(data69) > 2048){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data69)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+var _valid27 = _errs262 === errors;
+valid110 = _valid27;
+}
+if(!valid110){
+const err93 = {instancePath,schemaPath:"#/allOf/3/else/allOf/25/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs255 === errors;
+if(valid14){
+const _errs265 = errors;
+const _errs266 = errors;
+let valid114 = true;
+const _errs267 = errors;
+const _errs268 = errors;
+const _errs269 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data70 = data.field;
+const _errs270 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((data70 === "name") || (data70 === "lostReason")) || (data70 === "source")) || (data70 === "nextStep")) || (data70 === "competitor")) || (data70 === "account.name")) || (data70 === "account.legalName")) || (data70 === "account.domain")) || (data70 === "account.website")) || (data70 === "account.industry")) || (data70 === "account.phone")) || (data70 === "account.email")) || (data70 === "account.billingAddress.street1")) || (data70 === "account.billingAddress.street2")) || (data70 === "account.billingAddress.city")) || (data70 === "account.billingAddress.region")) || (data70 === "account.billingAddress.postalCode")) || (data70 === "account.billingAddress.countryCode")) || (data70 === "account.shippingAddress.street1")) || (data70 === "account.shippingAddress.street2")) || (data70 === "account.shippingAddress.city")) || (data70 === "account.shippingAddress.region")) || (data70 === "account.shippingAddress.postalCode")) || (data70 === "account.shippingAddress.countryCode")) || (data70 === "account.source")) || (data70 === "account.taxId")) || (data70 === "account.registrationNumber")) || (data70 === "account.linkedinUrl")) || (data70 === "primaryContact.firstName")) || (data70 === "primaryContact.lastName")) || (data70 === "primaryContact.salutation")) || (data70 === "primaryContact.title")) || (data70 === "primaryContact.department")) || (data70 === "primaryContact.email")) || (data70 === "primaryContact.phone")) || (data70 === "primaryContact.mobilePhone")) || (data70 === "primaryContact.mailingAddress.street1")) || (data70 === "primaryContact.mailingAddress.street2")) || (data70 === "primaryContact.mailingAddress.city")) || (data70 === "primaryContact.mailingAddress.region")) || (data70 === "primaryContact.mailingAddress.postalCode")) || (data70 === "primaryContact.mailingAddress.countryCode")) || (data70 === "primaryContact.language")) || (data70 === "primaryContact.timeZone")) || (data70 === "primaryContact.linkedinUrl")) || (data70 === "primaryContact.source")) || (data70 === "primaryContact.name"))){
+const err94 = {};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+var valid116 = _errs270 === errors;
+}
+else {
+var valid116 = true;
+}
+if(valid116){
+if(data.op !== undefined){
+let data71 = data.op;
+const _errs271 = errors;
+if(!((data71 === "in") || (data71 === "notIn"))){
+const err95 = {};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var valid116 = _errs271 === errors;
+}
+else {
+var valid116 = true;
+}
+}
+}
+var valid115 = _errs269 === errors;
+if(valid115){
+const err96 = {};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+else {
+errors = _errs268;
+if(vErrors !== null){
+if(_errs268){
+vErrors.length = _errs268;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid28 = _errs267 === errors;
+errors = _errs266;
+if(vErrors !== null){
+if(_errs266){
+vErrors.length = _errs266;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid28){
+const _errs272 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data72 = data.value;
+const _errs273 = errors;
+if(errors === _errs273){
+if(Array.isArray(data72)){
+if(data72.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data72.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid118 = true;
+const len8 = data72.length;
+for(let i8=0; i8<len8; i8++){
+let data73 = data72[i8];
+const _errs275 = errors;
+if(errors === _errs275){
+if(typeof data73 === "string"){
+if(func2(data73) > 2048){
+validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(!pattern12.test(data73)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid118 = _errs275 === errors;
+if(!valid118){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid28 = _errs272 === errors;
+valid114 = _valid28;
+}
+if(!valid114){
+const err97 = {instancePath,schemaPath:"#/allOf/3/else/allOf/26/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs265 === errors;
+if(valid14){
+const _errs277 = errors;
+const _errs278 = errors;
+let valid119 = true;
+const _errs279 = errors;
+const _errs280 = errors;
+const _errs281 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data74 = data.field;
+const _errs282 = errors;
+if(!((data74 === "amount") || (data74 === "account.annualRevenue"))){
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+var valid121 = _errs282 === errors;
+}
+else {
+var valid121 = true;
+}
+if(valid121){
+if(data.op !== undefined){
+let data75 = data.op;
+const _errs283 = errors;
+if(!((((((data75 === "eq") || (data75 === "ne")) || (data75 === "gt")) || (data75 === "gte")) || (data75 === "lt")) || (data75 === "lte"))){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+var valid121 = _errs283 === errors;
+}
+else {
+var valid121 = true;
+}
+}
+}
+var valid120 = _errs281 === errors;
+if(valid120){
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+else {
+errors = _errs280;
+if(vErrors !== null){
+if(_errs280){
+vErrors.length = _errs280;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid29 = _errs279 === errors;
+errors = _errs278;
+if(vErrors !== null){
+if(_errs278){
+vErrors.length = _errs278;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid29){
+const _errs284 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data76 = data.value;
+const _errs285 = errors;
+if(errors === _errs285){
+if(data76 && typeof data76 == "object" && !Array.isArray(data76)){
+let missing10;
+if(((data76.amount === undefined) && (missing10 = "amount")) || ((data76.currency === undefined) && (missing10 = "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+return false;
+}
+else {
+const _errs287 = errors;
+for(const key4 in data76){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs287 === errors){
+if(data76.amount !== undefined){
+let data77 = data76.amount;
+const _errs288 = errors;
+if(errors === _errs288){
+if(typeof data77 === "string"){
+if(func2(data77) > 18){
+validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data77)){
+validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid123 = _errs288 === errors;
+}
+else {
+var valid123 = true;
+}
+if(valid123){
+if(data76.currency !== undefined){
+let data78 = data76.currency;
+const _errs290 = errors;
+if(errors === _errs290){
+if(typeof data78 === "string"){
+if(func2(data78) > 3){
+validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data78) < 3){
+validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data78)){
+validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid123 = _errs290 === errors;
+}
+else {
+var valid123 = true;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+}
+}
+var _valid29 = _errs284 === errors;
+valid119 = _valid29;
+}
+if(!valid119){
+const err101 = {instancePath,schemaPath:"#/allOf/3/else/allOf/27/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs277 === errors;
+if(valid14){
+const _errs292 = errors;
+const _errs293 = errors;
+let valid124 = true;
+const _errs294 = errors;
+const _errs295 = errors;
+const _errs296 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data79 = data.field;
+const _errs297 = errors;
+if(!((data79 === "amount") || (data79 === "account.annualRevenue"))){
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+var valid126 = _errs297 === errors;
+}
+else {
+var valid126 = true;
+}
+if(valid126){
+if(data.op !== undefined){
+let data80 = data.op;
+const _errs298 = errors;
+if(!((data80 === "in") || (data80 === "notIn"))){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+var valid126 = _errs298 === errors;
+}
+else {
+var valid126 = true;
+}
+}
+}
+var valid125 = _errs296 === errors;
+if(valid125){
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+else {
+errors = _errs295;
+if(vErrors !== null){
+if(_errs295){
+vErrors.length = _errs295;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid30 = _errs294 === errors;
+errors = _errs293;
+if(vErrors !== null){
+if(_errs293){
+vErrors.length = _errs293;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid30){
+const _errs299 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data81 = data.value;
+const _errs300 = errors;
+if(errors === _errs300){
+if(Array.isArray(data81)){
+if(data81.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data81.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid128 = true;
+const len9 = data81.length;
+for(let i9=0; i9<len9; i9++){
+let data82 = data81[i9];
+const _errs302 = errors;
+if(errors === _errs302){
+if(data82 && typeof data82 == "object" && !Array.isArray(data82)){
+let missing11;
+if(((data82.amount === undefined) && (missing11 = "amount")) || ((data82.currency === undefined) && (missing11 = "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs304 = errors;
+for(const key5 in data82){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs304 === errors){
+if(data82.amount !== undefined){
+let data83 = data82.amount;
+const _errs305 = errors;
+if(errors === _errs305){
+if(typeof data83 === "string"){
+if(func2(data83) > 18){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data83)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid129 = _errs305 === errors;
+}
+else {
+var valid129 = true;
+}
+if(valid129){
+if(data82.currency !== undefined){
+let data84 = data82.currency;
+const _errs307 = errors;
+if(errors === _errs307){
+if(typeof data84 === "string"){
+if(func2(data84) > 3){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data84) < 3){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data84)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid129 = _errs307 === errors;
+}
+else {
+var valid129 = true;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid128 = _errs302 === errors;
+if(!valid128){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid30 = _errs299 === errors;
+valid124 = _valid30;
+}
+if(!valid124){
+const err105 = {instancePath,schemaPath:"#/allOf/3/else/allOf/28/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs292 === errors;
+if(valid14){
+const _errs309 = errors;
+const _errs310 = errors;
+let valid130 = true;
+const _errs311 = errors;
+const _errs312 = errors;
+const _errs313 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data85 = data.field;
+const _errs314 = errors;
+if(!((data85 === "amount") || (data85 === "account.annualRevenue"))){
+const err106 = {};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+var valid132 = _errs314 === errors;
+}
+else {
+var valid132 = true;
+}
+if(valid132){
+if(data.op !== undefined){
+const _errs315 = errors;
+if(!(data.op === "between")){
+const err107 = {};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var valid132 = _errs315 === errors;
+}
+else {
+var valid132 = true;
+}
+}
+}
+var valid131 = _errs313 === errors;
+if(valid131){
+const err108 = {};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+else {
+errors = _errs312;
+if(vErrors !== null){
+if(_errs312){
+vErrors.length = _errs312;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid31 = _errs311 === errors;
+errors = _errs310;
+if(vErrors !== null){
+if(_errs310){
+vErrors.length = _errs310;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid31){
+const _errs316 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data87 = data.value;
+const _errs317 = errors;
+if(errors === _errs317){
+if(Array.isArray(data87)){
+if(data87.length > 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data87.length < 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid134 = true;
+const len10 = data87.length;
+for(let i10=0; i10<len10; i10++){
+let data88 = data87[i10];
+const _errs319 = errors;
+if(errors === _errs319){
+if(data88 && typeof data88 == "object" && !Array.isArray(data88)){
+let missing12;
+if(((data88.amount === undefined) && (missing12 = "amount")) || ((data88.currency === undefined) && (missing12 = "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs321 = errors;
+for(const key6 in data88){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs321 === errors){
+if(data88.amount !== undefined){
+let data89 = data88.amount;
+const _errs322 = errors;
+if(errors === _errs322){
+if(typeof data89 === "string"){
+if(func2(data89) > 18){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern11.test(data89)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid135 = _errs322 === errors;
+}
+else {
+var valid135 = true;
+}
+if(valid135){
+if(data88.currency !== undefined){
+let data90 = data88.currency;
+const _errs324 = errors;
+if(errors === _errs324){
+if(typeof data90 === "string"){
+if(func2(data90) > 3){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data90) < 3){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data90)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid135 = _errs324 === errors;
+}
+else {
+var valid135 = true;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid134 = _errs319 === errors;
+if(!valid134){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid31 = _errs316 === errors;
+valid130 = _valid31;
+}
+if(!valid130){
+const err109 = {instancePath,schemaPath:"#/allOf/3/else/allOf/29/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs309 === errors;
+if(valid14){
+const _errs326 = errors;
+const _errs327 = errors;
+let valid136 = true;
+const _errs328 = errors;
+const _errs329 = errors;
+const _errs330 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data91 = data.field;
+const _errs331 = errors;
+if(!((data91 === "expectedCloseDate") || (data91 === "primaryContact.birthdate"))){
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+var valid138 = _errs331 === errors;
+}
+else {
+var valid138 = true;
+}
+if(valid138){
+if(data.op !== undefined){
+let data92 = data.op;
+const _errs332 = errors;
+if(!((((((data92 === "eq") || (data92 === "ne")) || (data92 === "gt")) || (data92 === "gte")) || (data92 === "lt")) || (data92 === "lte"))){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+var valid138 = _errs332 === errors;
+}
+else {
+var valid138 = true;
+}
+}
+}
+var valid137 = _errs330 === errors;
+if(valid137){
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+else {
+errors = _errs329;
+if(vErrors !== null){
+if(_errs329){
+vErrors.length = _errs329;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid32 = _errs328 === errors;
+errors = _errs327;
+if(vErrors !== null){
+if(_errs327){
+vErrors.length = _errs327;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid32){
+const _errs333 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data93 = data.value;
+const _errs334 = errors;
+if(errors === _errs334){
+if(errors === _errs334){
+if(typeof data93 === "string"){
+if(func2(data93) > 10){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data93)){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data93))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+}
+}
+var _valid32 = _errs333 === errors;
+valid136 = _valid32;
+}
+if(!valid136){
+const err113 = {instancePath,schemaPath:"#/allOf/3/else/allOf/30/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs326 === errors;
+if(valid14){
+const _errs336 = errors;
+const _errs337 = errors;
+let valid140 = true;
+const _errs338 = errors;
+const _errs339 = errors;
+const _errs340 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data94 = data.field;
+const _errs341 = errors;
+if(!((data94 === "expectedCloseDate") || (data94 === "primaryContact.birthdate"))){
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+var valid142 = _errs341 === errors;
+}
+else {
+var valid142 = true;
+}
+if(valid142){
+if(data.op !== undefined){
+let data95 = data.op;
+const _errs342 = errors;
+if(!((data95 === "in") || (data95 === "notIn"))){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+var valid142 = _errs342 === errors;
+}
+else {
+var valid142 = true;
+}
+}
+}
+var valid141 = _errs340 === errors;
+if(valid141){
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+else {
+errors = _errs339;
+if(vErrors !== null){
+if(_errs339){
+vErrors.length = _errs339;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid33 = _errs338 === errors;
+errors = _errs337;
+if(vErrors !== null){
+if(_errs337){
+vErrors.length = _errs337;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid33){
+const _errs343 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data96 = data.value;
+const _errs344 = errors;
+if(errors === _errs344){
+if(Array.isArray(data96)){
+if(data96.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data96.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid144 = true;
+const len11 = data96.length;
+for(let i11=0; i11<len11; i11++){
+let data97 = data96[i11];
+const _errs346 = errors;
+if(errors === _errs346){
+if(errors === _errs346){
+if(typeof data97 === "string"){
+if(func2(data97) > 10){
+validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data97)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data97))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid144 = _errs346 === errors;
+if(!valid144){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid33 = _errs343 === errors;
+valid140 = _valid33;
+}
+if(!valid140){
+const err117 = {instancePath,schemaPath:"#/allOf/3/else/allOf/31/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs336 === errors;
+if(valid14){
+const _errs348 = errors;
+const _errs349 = errors;
+let valid145 = true;
+const _errs350 = errors;
+const _errs351 = errors;
+const _errs352 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data98 = data.field;
+const _errs353 = errors;
+if(!((data98 === "expectedCloseDate") || (data98 === "primaryContact.birthdate"))){
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+var valid147 = _errs353 === errors;
+}
+else {
+var valid147 = true;
+}
+if(valid147){
+if(data.op !== undefined){
+const _errs354 = errors;
+if(!(data.op === "between")){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+var valid147 = _errs354 === errors;
+}
+else {
+var valid147 = true;
+}
+}
+}
+var valid146 = _errs352 === errors;
+if(valid146){
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+else {
+errors = _errs351;
+if(vErrors !== null){
+if(_errs351){
+vErrors.length = _errs351;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid34 = _errs350 === errors;
+errors = _errs349;
+if(vErrors !== null){
+if(_errs349){
+vErrors.length = _errs349;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid34){
+const _errs355 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data100 = data.value;
+const _errs356 = errors;
+if(errors === _errs356){
+if(Array.isArray(data100)){
+if(data100.length > 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data100.length < 2){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid149 = true;
+const len12 = data100.length;
+for(let i12=0; i12<len12; i12++){
+let data101 = data100[i12];
+const _errs358 = errors;
+if(errors === _errs358){
+if(errors === _errs358){
+if(typeof data101 === "string"){
+if(func2(data101) > 10){
+validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+return false;
+}
+else {
+if(!pattern28.test(data101)){
+validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+return false;
+}
+else {
+if(!(formats30.validate(data101))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid149 = _errs358 === errors;
+if(!valid149){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid34 = _errs355 === errors;
+valid145 = _valid34;
+}
+if(!valid145){
+const err121 = {instancePath,schemaPath:"#/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs348 === errors;
+if(valid14){
+const _errs360 = errors;
+const _errs361 = errors;
+let valid150 = true;
+const _errs362 = errors;
+const _errs363 = errors;
+const _errs364 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs365 = errors;
+if(!(data.field === "type")){
+const err122 = {};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+var valid152 = _errs365 === errors;
+}
+else {
+var valid152 = true;
+}
+if(valid152){
+if(data.op !== undefined){
+let data103 = data.op;
+const _errs366 = errors;
+if(!((data103 === "eq") || (data103 === "ne"))){
+const err123 = {};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var valid152 = _errs366 === errors;
+}
+else {
+var valid152 = true;
+}
+}
+}
+var valid151 = _errs364 === errors;
+if(valid151){
+const err124 = {};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+else {
+errors = _errs363;
+if(vErrors !== null){
+if(_errs363){
+vErrors.length = _errs363;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid35 = _errs362 === errors;
+errors = _errs361;
+if(vErrors !== null){
+if(_errs361){
+vErrors.length = _errs361;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid35){
+const _errs367 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data104 = data.value;
+if(typeof data104 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data104 === "new_business") || (data104 === "existing_business")) || (data104 === "renewal"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid35 = _errs367 === errors;
+valid150 = _valid35;
+}
+if(!valid150){
+const err125 = {instancePath,schemaPath:"#/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs360 === errors;
+if(valid14){
+const _errs370 = errors;
+const _errs371 = errors;
+let valid154 = true;
+const _errs372 = errors;
+const _errs373 = errors;
+const _errs374 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs375 = errors;
+if(!(data.field === "type")){
+const err126 = {};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+var valid156 = _errs375 === errors;
+}
+else {
+var valid156 = true;
+}
+if(valid156){
+if(data.op !== undefined){
+let data106 = data.op;
+const _errs376 = errors;
+if(!((data106 === "in") || (data106 === "notIn"))){
+const err127 = {};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+var valid156 = _errs376 === errors;
+}
+else {
+var valid156 = true;
+}
+}
+}
+var valid155 = _errs374 === errors;
+if(valid155){
+const err128 = {};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+else {
+errors = _errs373;
+if(vErrors !== null){
+if(_errs373){
+vErrors.length = _errs373;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid36 = _errs372 === errors;
+errors = _errs371;
+if(vErrors !== null){
+if(_errs371){
+vErrors.length = _errs371;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid36){
+const _errs377 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data107 = data.value;
+const _errs378 = errors;
+if(errors === _errs378){
+if(Array.isArray(data107)){
+if(data107.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data107.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid158 = true;
+const len13 = data107.length;
+for(let i13=0; i13<len13; i13++){
+let data108 = data107[i13];
+const _errs380 = errors;
+if(typeof data108 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data108 === "new_business") || (data108 === "existing_business")) || (data108 === "renewal"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid158 = _errs380 === errors;
+if(!valid158){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid36 = _errs377 === errors;
+valid154 = _valid36;
+}
+if(!valid154){
+const err129 = {instancePath,schemaPath:"#/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs370 === errors;
+if(valid14){
+const _errs382 = errors;
+const _errs383 = errors;
+let valid159 = true;
+const _errs384 = errors;
+const _errs385 = errors;
+const _errs386 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs387 = errors;
+if(!(data.field === "status")){
+const err130 = {};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+var valid161 = _errs387 === errors;
+}
+else {
+var valid161 = true;
+}
+if(valid161){
+if(data.op !== undefined){
+let data110 = data.op;
+const _errs388 = errors;
+if(!((data110 === "eq") || (data110 === "ne"))){
+const err131 = {};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var valid161 = _errs388 === errors;
+}
+else {
+var valid161 = true;
+}
+}
+}
+var valid160 = _errs386 === errors;
+if(valid160){
+const err132 = {};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+else {
+errors = _errs385;
+if(vErrors !== null){
+if(_errs385){
+vErrors.length = _errs385;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid37 = _errs384 === errors;
+errors = _errs383;
+if(vErrors !== null){
+if(_errs383){
+vErrors.length = _errs383;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid37){
+const _errs389 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data111 = data.value;
+if(typeof data111 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data111 === "open") || (data111 === "won")) || (data111 === "lost"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[35].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid37 = _errs389 === errors;
+valid159 = _valid37;
+}
+if(!valid159){
+const err133 = {instancePath,schemaPath:"#/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs382 === errors;
+if(valid14){
+const _errs392 = errors;
+const _errs393 = errors;
+let valid163 = true;
+const _errs394 = errors;
+const _errs395 = errors;
+const _errs396 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs397 = errors;
+if(!(data.field === "status")){
+const err134 = {};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+var valid165 = _errs397 === errors;
+}
+else {
+var valid165 = true;
+}
+if(valid165){
+if(data.op !== undefined){
+let data113 = data.op;
+const _errs398 = errors;
+if(!((data113 === "in") || (data113 === "notIn"))){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid165 = _errs398 === errors;
+}
+else {
+var valid165 = true;
+}
+}
+}
+var valid164 = _errs396 === errors;
+if(valid164){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+else {
+errors = _errs395;
+if(vErrors !== null){
+if(_errs395){
+vErrors.length = _errs395;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs394 === errors;
+errors = _errs393;
+if(vErrors !== null){
+if(_errs393){
+vErrors.length = _errs393;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs399 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data114 = data.value;
+const _errs400 = errors;
+if(errors === _errs400){
+if(Array.isArray(data114)){
+if(data114.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data114.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid167 = true;
+const len14 = data114.length;
+for(let i14=0; i14<len14; i14++){
+let data115 = data114[i14];
+const _errs402 = errors;
+if(typeof data115 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((data115 === "open") || (data115 === "won")) || (data115 === "lost"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[36].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid167 = _errs402 === errors;
+if(!valid167){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid38 = _errs399 === errors;
+valid163 = _valid38;
+}
+if(!valid163){
+const err137 = {instancePath,schemaPath:"#/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs392 === errors;
+if(valid14){
+const _errs404 = errors;
+const _errs405 = errors;
+let valid168 = true;
+const _errs406 = errors;
+const _errs407 = errors;
+const _errs408 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs409 = errors;
+if(!(data.field === "account.type")){
+const err138 = {};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+var valid170 = _errs409 === errors;
+}
+else {
+var valid170 = true;
+}
+if(valid170){
+if(data.op !== undefined){
+let data117 = data.op;
+const _errs410 = errors;
+if(!((data117 === "eq") || (data117 === "ne"))){
+const err139 = {};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+var valid170 = _errs410 === errors;
+}
+else {
+var valid170 = true;
+}
+}
+}
+var valid169 = _errs408 === errors;
+if(valid169){
+const err140 = {};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+else {
+errors = _errs407;
+if(vErrors !== null){
+if(_errs407){
+vErrors.length = _errs407;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid39 = _errs406 === errors;
+errors = _errs405;
+if(vErrors !== null){
+if(_errs405){
+vErrors.length = _errs405;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid39){
+const _errs411 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data118 = data.value;
+if(typeof data118 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data118 === "prospect") || (data118 === "customer")) || (data118 === "partner")) || (data118 === "vendor")) || (data118 === "competitor")) || (data118 === "other"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[37].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid39 = _errs411 === errors;
+valid168 = _valid39;
+}
+if(!valid168){
+const err141 = {instancePath,schemaPath:"#/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs404 === errors;
+if(valid14){
+const _errs414 = errors;
+const _errs415 = errors;
+let valid172 = true;
+const _errs416 = errors;
+const _errs417 = errors;
+const _errs418 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+const _errs419 = errors;
+if(!(data.field === "account.type")){
+const err142 = {};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+}
+var valid174 = _errs419 === errors;
+}
+else {
+var valid174 = true;
+}
+if(valid174){
+if(data.op !== undefined){
+let data120 = data.op;
+const _errs420 = errors;
+if(!((data120 === "in") || (data120 === "notIn"))){
+const err143 = {};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
+}
+errors++;
+}
+var valid174 = _errs420 === errors;
+}
+else {
+var valid174 = true;
+}
+}
+}
+var valid173 = _errs418 === errors;
+if(valid173){
+const err144 = {};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+else {
+errors = _errs417;
+if(vErrors !== null){
+if(_errs417){
+vErrors.length = _errs417;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid40 = _errs416 === errors;
+errors = _errs415;
+if(vErrors !== null){
+if(_errs415){
+vErrors.length = _errs415;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid40){
+const _errs421 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data121 = data.value;
+const _errs422 = errors;
+if(errors === _errs422){
+if(Array.isArray(data121)){
+if(data121.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data121.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid176 = true;
+const len15 = data121.length;
+for(let i15=0; i15<len15; i15++){
+let data122 = data121[i15];
+const _errs424 = errors;
+if(typeof data122 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((data122 === "prospect") || (data122 === "customer")) || (data122 === "partner")) || (data122 === "vendor")) || (data122 === "competitor")) || (data122 === "other"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[38].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid176 = _errs424 === errors;
+if(!valid176){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid40 = _errs421 === errors;
+valid172 = _valid40;
+}
+if(!valid172){
+const err145 = {instancePath,schemaPath:"#/allOf/3/else/allOf/38/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs414 === errors;
+if(valid14){
+const _errs426 = errors;
+const _errs427 = errors;
+let valid177 = true;
+const _errs428 = errors;
+const _errs429 = errors;
+const _errs430 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data123 = data.field;
+const _errs431 = errors;
+if(!((data123 === "account.lifecycleStage") || (data123 === "primaryContact.lifecycleStage"))){
+const err146 = {};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+}
+var valid179 = _errs431 === errors;
+}
+else {
+var valid179 = true;
+}
+if(valid179){
+if(data.op !== undefined){
+let data124 = data.op;
+const _errs432 = errors;
+if(!((data124 === "eq") || (data124 === "ne"))){
+const err147 = {};
+if(vErrors === null){
+vErrors = [err147];
+}
+else {
+vErrors.push(err147);
+}
+errors++;
+}
+var valid179 = _errs432 === errors;
+}
+else {
+var valid179 = true;
+}
+}
+}
+var valid178 = _errs430 === errors;
+if(valid178){
+const err148 = {};
+if(vErrors === null){
+vErrors = [err148];
+}
+else {
+vErrors.push(err148);
+}
+errors++;
+}
+else {
+errors = _errs429;
+if(vErrors !== null){
+if(_errs429){
+vErrors.length = _errs429;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid41 = _errs428 === errors;
+errors = _errs427;
+if(vErrors !== null){
+if(_errs427){
+vErrors.length = _errs427;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid41){
+const _errs433 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data125 = data.value;
+if(typeof data125 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data125 === "subscriber") || (data125 === "lead")) || (data125 === "qualified")) || (data125 === "opportunity")) || (data125 === "customer")) || (data125 === "evangelist")) || (data125 === "former_customer"))){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[39].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+var _valid41 = _errs433 === errors;
+valid177 = _valid41;
+}
+if(!valid177){
+const err149 = {instancePath,schemaPath:"#/allOf/3/else/allOf/39/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err149];
+}
+else {
+vErrors.push(err149);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs426 === errors;
+if(valid14){
+const _errs436 = errors;
+const _errs437 = errors;
+let valid181 = true;
+const _errs438 = errors;
+const _errs439 = errors;
+const _errs440 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data126 = data.field;
+const _errs441 = errors;
+if(!((data126 === "account.lifecycleStage") || (data126 === "primaryContact.lifecycleStage"))){
+const err150 = {};
+if(vErrors === null){
+vErrors = [err150];
+}
+else {
+vErrors.push(err150);
+}
+errors++;
+}
+var valid183 = _errs441 === errors;
+}
+else {
+var valid183 = true;
+}
+if(valid183){
+if(data.op !== undefined){
+let data127 = data.op;
+const _errs442 = errors;
+if(!((data127 === "in") || (data127 === "notIn"))){
+const err151 = {};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
+}
+errors++;
+}
+var valid183 = _errs442 === errors;
+}
+else {
+var valid183 = true;
+}
+}
+}
+var valid182 = _errs440 === errors;
+if(valid182){
+const err152 = {};
+if(vErrors === null){
+vErrors = [err152];
+}
+else {
+vErrors.push(err152);
+}
+errors++;
+}
+else {
+errors = _errs439;
+if(vErrors !== null){
+if(_errs439){
+vErrors.length = _errs439;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid42 = _errs438 === errors;
+errors = _errs437;
+if(vErrors !== null){
+if(_errs437){
+vErrors.length = _errs437;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid42){
+const _errs443 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+let data128 = data.value;
+const _errs444 = errors;
+if(errors === _errs444){
+if(Array.isArray(data128)){
+if(data128.length > 200){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data128.length < 1){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid185 = true;
+const len16 = data128.length;
+for(let i16=0; i16<len16; i16++){
+let data129 = data128[i16];
+const _errs446 = errors;
+if(typeof data129 !== "string"){
+validate402.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data129 === "subscriber") || (data129 === "lead")) || (data129 === "qualified")) || (data129 === "opportunity")) || (data129 === "customer")) || (data129 === "evangelist")) || (data129 === "former_customer"))){
+validate402.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[40].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid185 = _errs446 === errors;
+if(!valid185){
+break;
+}
+}
+}
+}
+}
+else {
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid42 = _errs443 === errors;
+valid181 = _valid42;
+}
+if(!valid181){
+const err153 = {instancePath,schemaPath:"#/allOf/3/else/allOf/40/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err153];
+}
+else {
+vErrors.push(err153);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs436 === errors;
+if(valid14){
+const _errs448 = errors;
+const _errs449 = errors;
+let valid186 = true;
+const _errs450 = errors;
+const _errs451 = errors;
+const _errs452 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data130 = data.field;
+const _errs453 = errors;
+if(!((data130 === "primaryContact.doNotCall") || (data130 === "primaryContact.emailOptOut"))){
+const err154 = {};
+if(vErrors === null){
+vErrors = [err154];
+}
+else {
+vErrors.push(err154);
+}
+errors++;
+}
+var valid188 = _errs453 === errors;
+}
+else {
+var valid188 = true;
+}
+if(valid188){
+if(data.op !== undefined){
+let data131 = data.op;
+const _errs454 = errors;
+if(!((data131 === "eq") || (data131 === "ne"))){
+const err155 = {};
+if(vErrors === null){
+vErrors = [err155];
+}
+else {
+vErrors.push(err155);
+}
+errors++;
+}
+var valid188 = _errs454 === errors;
+}
+else {
+var valid188 = true;
+}
+}
+}
+var valid187 = _errs452 === errors;
+if(valid187){
+const err156 = {};
+if(vErrors === null){
+vErrors = [err156];
+}
+else {
+vErrors.push(err156);
+}
+errors++;
+}
+else {
+errors = _errs451;
+if(vErrors !== null){
+if(_errs451){
+vErrors.length = _errs451;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid43 = _errs450 === errors;
+errors = _errs449;
+if(vErrors !== null){
+if(_errs449){
+vErrors.length = _errs449;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid43){
+const _errs455 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/41/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid43 = _errs455 === errors;
+valid186 = _valid43;
+}
+if(!valid186){
+const err157 = {instancePath,schemaPath:"#/allOf/3/else/allOf/41/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err157];
+}
+else {
+vErrors.push(err157);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs448 === errors;
+if(valid14){
+const _errs458 = errors;
+const _errs459 = errors;
+let valid190 = true;
+const _errs460 = errors;
+const _errs461 = errors;
+const _errs462 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data133 = data.field;
+const _errs463 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data133 === "createdBy.id") || (data133 === "updatedBy.id")) || (data133 === "teamId")) || (data133 === "accountId")) || (data133 === "primaryContactId")) || (data133 === "amount")) || (data133 === "probability")) || (data133 === "expectedCloseDate")) || (data133 === "lostReason")) || (data133 === "type")) || (data133 === "source")) || (data133 === "nextStep")) || (data133 === "competitor")) || (data133 === "description")) || (data133 === "closedAt")) || (data133 === "originLeadId")) || (data133 === "account.createdBy.id")) || (data133 === "account.updatedBy.id")) || (data133 === "account.teamId")) || (data133 === "account.legalName")) || (data133 === "account.domain")) || (data133 === "account.website")) || (data133 === "account.type")) || (data133 === "account.industry")) || (data133 === "account.phone")) || (data133 === "account.email")) || (data133 === "account.numberOfEmployees")) || (data133 === "account.annualRevenue")) || (data133 === "account.description")) || (data133 === "account.billingAddress")) || (data133 === "account.billingAddress.street1")) || (data133 === "account.billingAddress.street2")) || (data133 === "account.billingAddress.city")) || (data133 === "account.billingAddress.region")) || (data133 === "account.billingAddress.postalCode")) || (data133 === "account.billingAddress.countryCode")) || (data133 === "account.shippingAddress")) || (data133 === "account.shippingAddress.street1")) || (data133 === "account.shippingAddress.street2")) || (data133 === "account.shippingAddress.city")) || (data133 === "account.shippingAddress.region")) || (data133 === "account.shippingAddress.postalCode")) || (data133 === "account.shippingAddress.countryCode")) || (data133 === "account.parentAccountId")) || (data133 === "account.source")) || (data133 === "account.taxId")) || (data133 === "account.registrationNumber")) || (data133 === "account.linkedinUrl")) || (data133 === "account.lifecycleStage")) || (data133 === "primaryContact.createdBy.id")) || (data133 === "primaryContact.updatedBy.id")) || (data133 === "primaryContact.teamId")) || (data133 === "primaryContact.firstName")) || (data133 === "primaryContact.salutation")) || (data133 === "primaryContact.title")) || (data133 === "primaryContact.department")) || (data133 === "primaryContact.email")) || (data133 === "primaryContact.phone")) || (data133 === "primaryContact.mobilePhone")) || (data133 === "primaryContact.accountId")) || (data133 === "primaryContact.reportsToId")) || (data133 === "primaryContact.mailingAddress")) || (data133 === "primaryContact.mailingAddress.street1")) || (data133 === "primaryContact.mailingAddress.street2")) || (data133 === "primaryContact.mailingAddress.city")) || (data133 === "primaryContact.mailingAddress.region")) || (data133 === "primaryContact.mailingAddress.postalCode")) || (data133 === "primaryContact.mailingAddress.countryCode")) || (data133 === "primaryContact.birthdate")) || (data133 === "primaryContact.language")) || (data133 === "primaryContact.timeZone")) || (data133 === "primaryContact.linkedinUrl")) || (data133 === "primaryContact.source")) || (data133 === "primaryContact.lifecycleStage")) || (data133 === "primaryContact.description"))){
+const err158 = {};
+if(vErrors === null){
+vErrors = [err158];
+}
+else {
+vErrors.push(err158);
+}
+errors++;
+}
+var valid192 = _errs463 === errors;
+}
+else {
+var valid192 = true;
+}
+if(valid192){
+if(data.op !== undefined){
+const _errs464 = errors;
+if(!(data.op === "isNull")){
+const err159 = {};
+if(vErrors === null){
+vErrors = [err159];
+}
+else {
+vErrors.push(err159);
+}
+errors++;
+}
+var valid192 = _errs464 === errors;
+}
+else {
+var valid192 = true;
+}
+}
+}
+var valid191 = _errs462 === errors;
+if(valid191){
+const err160 = {};
+if(vErrors === null){
+vErrors = [err160];
+}
+else {
+vErrors.push(err160);
+}
+errors++;
+}
+else {
+errors = _errs461;
+if(vErrors !== null){
+if(_errs461){
+vErrors.length = _errs461;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid44 = _errs460 === errors;
+errors = _errs459;
+if(vErrors !== null){
+if(_errs459){
+vErrors.length = _errs459;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid44){
+const _errs465 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/42/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid44 = _errs465 === errors;
+valid190 = _valid44;
+}
+if(!valid190){
+const err161 = {instancePath,schemaPath:"#/allOf/3/else/allOf/42/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err161];
+}
+else {
+vErrors.push(err161);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs458 === errors;
+if(valid14){
+const _errs468 = errors;
+const _errs469 = errors;
+let valid194 = true;
+const _errs470 = errors;
+const _errs471 = errors;
+const _errs472 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data136 = data.field;
+const _errs473 = errors;
+if(!((((data136 === "tags") || (data136 === "account.tags")) || (data136 === "primaryContact.tags")) || (data136 === "primaryContact.additionalEmails"))){
+const err162 = {};
+if(vErrors === null){
+vErrors = [err162];
+}
+else {
+vErrors.push(err162);
+}
+errors++;
+}
+var valid196 = _errs473 === errors;
+}
+else {
+var valid196 = true;
+}
+if(valid196){
+if(data.op !== undefined){
+const _errs474 = errors;
+if(!(data.op === "isEmpty")){
+const err163 = {};
+if(vErrors === null){
+vErrors = [err163];
+}
+else {
+vErrors.push(err163);
+}
+errors++;
+}
+var valid196 = _errs474 === errors;
+}
+else {
+var valid196 = true;
+}
+}
+}
+var valid195 = _errs472 === errors;
+if(valid195){
+const err164 = {};
+if(vErrors === null){
+vErrors = [err164];
+}
+else {
+vErrors.push(err164);
+}
+errors++;
+}
+else {
+errors = _errs471;
+if(vErrors !== null){
+if(_errs471){
+vErrors.length = _errs471;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid45 = _errs470 === errors;
+errors = _errs469;
+if(vErrors !== null){
+if(_errs469){
+vErrors.length = _errs469;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid45){
+const _errs475 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/43/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid45 = _errs475 === errors;
+valid194 = _valid45;
+}
+if(!valid194){
+const err165 = {instancePath,schemaPath:"#/allOf/3/else/allOf/43/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err165];
+}
+else {
+vErrors.push(err165);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid14 = _errs468 === errors;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+var _valid3 = _errs39 === errors;
+valid12 = _valid3;
+}
+if(!valid12){
+const err166 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err166];
+}
+else {
+vErrors.push(err166);
+}
+errors++;
+validate402.errors = vErrors;
+return false;
+}
+var valid0 = _errs32 === errors;
+}
+}
+}
+validate402.errors = vErrors;
 return errors === 0;
 }
 
-exports.createCustomField_body = validate375;
-const schema92 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
-const schema93 = {"type":"string","enum":["account","contact","lead","opportunity"]};
 
-function validate377(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate401(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+validate401.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.filter !== undefined){
+const _errs2 = errors;
+if(!(validate402(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate402.errors : vErrors.concat(validate402.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data1 = data.sort;
+const _errs3 = errors;
+if(errors === _errs3){
+if(Array.isArray(data1)){
+if(data1.length > 2){
+validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data1.length < 1){
+validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+const _errs5 = errors;
+if(typeof data2 !== "string"){
+validate401.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "amount")) || (data2 === "-amount")) || (data2 === "expectedCloseDate")) || (data2 === "-expectedCloseDate"))){
+validate401.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema103.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs5 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data1.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data1[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+if(valid0){
+const _errs7 = errors;
+if(!(validate172(data.limit, {instancePath:instancePath+"/limit",parentData:data,parentDataProperty:"limit",rootData}))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+const _errs9 = errors;
+if(!(validate174(data.cursor, {instancePath:instancePath+"/cursor",parentData:data,parentDataProperty:"cursor",rootData}))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs10 = errors;
+if(!(validate176(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate401.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate401.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate400(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate401(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate401.errors : vErrors.concat(validate401.errors);
+errors = vErrors.length;
+}
+validate400.errors = vErrors;
+return errors === 0;
+}
+
+exports.updateOpportunity_body = validate408;
+
+function validate408(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(!(validate377(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
+errors = vErrors.length;
+}
+validate408.errors = vErrors;
+return errors === 0;
+}
+
+exports.createCustomField_body = validate410;
+const schema107 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
+const schema108 = {"type":"string","enum":["account","contact","lead","opportunity"]};
+
+function validate412(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate377.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate412.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data === "account") || (data === "contact")) || (data === "lead")) || (data === "opportunity"))){
-validate377.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema93.enum},message:"must be equal to one of the allowed values"}];
+validate412.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema108.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate377.errors = vErrors;
+validate412.errors = vErrors;
 return errors === 0;
 }
 
-const schema94 = {"type":"string","enum":["text","longText","number","integer","boolean","date","timestamp","money","select","multiSelect","user","reference","url","email","phone"]};
+const schema109 = {"type":"string","enum":["text","longText","number","integer","boolean","date","timestamp","money","select","multiSelect","user","reference","url","email","phone"]};
 
-function validate379(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate414(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate379.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate414.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((((((((((data === "text") || (data === "longText")) || (data === "number")) || (data === "integer")) || (data === "boolean")) || (data === "date")) || (data === "timestamp")) || (data === "money")) || (data === "select")) || (data === "multiSelect")) || (data === "user")) || (data === "reference")) || (data === "url")) || (data === "email")) || (data === "phone"))){
-validate379.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema94.enum},message:"must be equal to one of the allowed values"}];
+validate414.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema109.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate379.errors = vErrors;
+validate414.errors = vErrors;
 return errors === 0;
 }
 
-const schema95 = {"type":["string","number","boolean","array","object","null"],"maxLength":10000,"pattern":"^[^\\x00]*$","maxItems":200,"items":{"type":"string","maxLength":100,"pattern":"^[^\\x00]*$"},"maxProperties":2,"additionalProperties":true};
+const schema110 = {"type":["string","number","boolean","array","object","null"],"maxLength":10000,"pattern":"^[^\\x00]*$","maxItems":200,"items":{"type":"string","maxLength":100,"pattern":"^[^\\x00]*$"},"maxProperties":2,"additionalProperties":true};
 
-function validate383(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate418(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((((typeof data != "object") && (typeof data !== "string")) && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")){
-validate383.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema95.type},message:"must be string,number,boolean,array,object,null"}];
+validate418.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema110.type},message:"must be string,number,boolean,array,object,null"}];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10000){
-validate383.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10000},message:"must NOT have more than 10000 characters"}];
+validate418.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10000},message:"must NOT have more than 10000 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data)){
-validate383.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate418.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
@@ -10114,7 +30571,7 @@ return false;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 200){
-validate383.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate418.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
@@ -10126,18 +30583,18 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(func2(data0) > 100){
-validate383.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
+validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data0)){
-validate383.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate383.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10151,34 +30608,34 @@ break;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(Object.keys(data).length > 2){
-validate383.errors = [{instancePath,schemaPath:"#/maxProperties",keyword:"maxProperties",params:{limit: 2},message:"must NOT have more than 2 properties"}];
+validate418.errors = [{instancePath,schemaPath:"#/maxProperties",keyword:"maxProperties",params:{limit: 2},message:"must NOT have more than 2 properties"}];
 return false;
 }
 }
 }
 }
 }
-validate383.errors = vErrors;
+validate418.errors = vErrors;
 return errors === 0;
 }
 
-const pattern19 = new RegExp("^[^\\x00-\\x1f\\x7f]+$", "u");
+const pattern74 = new RegExp("^[^\\x00-\\x1f\\x7f]+$", "u");
 
-function validate386(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate421(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.value === undefined) && (missing0 = "value")) || ((data.label === undefined) && (missing0 = "label"))) || ((data.archived === undefined) && (missing0 = "archived"))){
-validate386.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate421.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "value") || (key0 === "label")) || (key0 === "archived"))){
-validate386.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate421.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10190,24 +30647,24 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func2(data0) > 100){
-validate386.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
+validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
 return false;
 }
 else {
 if(func2(data0) < 1){
-validate386.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern19.test(data0)){
-validate386.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+if(!pattern74.test(data0)){
+validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate386.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10232,7 +30689,7 @@ if(valid0){
 if(data.archived !== undefined){
 const _errs5 = errors;
 if(typeof data.archived !== "boolean"){
-validate386.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate421.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -10246,22 +30703,22 @@ var valid0 = true;
 }
 }
 else {
-validate386.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate421.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate386.errors = vErrors;
+validate421.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate385(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate420(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 200){
-validate385.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate420.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
@@ -10269,8 +30726,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate386(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate386.errors : vErrors.concat(validate386.errors);
+if(!(validate421(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate421.errors : vErrors.concat(validate421.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -10281,31 +30738,31 @@ break;
 }
 }
 else {
-validate385.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate420.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-validate385.errors = vErrors;
+validate420.errors = vErrors;
 return errors === 0;
 }
 
-const pattern16 = new RegExp("^[a-z][a-zA-Z0-9_]{0,62}$", "u");
+const pattern71 = new RegExp("^[a-z][a-zA-Z0-9_]{0,62}$", "u");
 
-function validate376(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate411(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.object === undefined) && (missing0 = "object")) || ((data.key === undefined) && (missing0 = "key"))) || ((data.type === undefined) && (missing0 = "type"))) || ((data.label === undefined) && (missing0 = "label"))){
-validate376.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate411.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema92.properties, key0))){
-validate376.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema107.properties, key0))){
+validate411.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10313,8 +30770,8 @@ break;
 if(_errs1 === errors){
 if(data.object !== undefined){
 const _errs2 = errors;
-if(!(validate377(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
-vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
+if(!(validate412(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
+vErrors = vErrors === null ? validate412.errors : vErrors.concat(validate412.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -10329,24 +30786,24 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
 if(func2(data1) > 63){
-validate376.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/maxLength",keyword:"maxLength",params:{limit: 63},message:"must NOT have more than 63 characters"}];
+validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/maxLength",keyword:"maxLength",params:{limit: 63},message:"must NOT have more than 63 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate376.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern16.test(data1)){
-validate376.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-zA-Z0-9_]{0,62}$"},message:"must match pattern \""+"^[a-z][a-zA-Z0-9_]{0,62}$"+"\""}];
+if(!pattern71.test(data1)){
+validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-zA-Z0-9_]{0,62}$"},message:"must match pattern \""+"^[a-z][a-zA-Z0-9_]{0,62}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate376.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10358,8 +30815,8 @@ var valid0 = true;
 if(valid0){
 if(data.type !== undefined){
 const _errs5 = errors;
-if(!(validate379(data.type, {instancePath:instancePath+"/type",parentData:data,parentDataProperty:"type",rootData}))){
-vErrors = vErrors === null ? validate379.errors : vErrors.concat(validate379.errors);
+if(!(validate414(data.type, {instancePath:instancePath+"/type",parentData:data,parentDataProperty:"type",rootData}))){
+vErrors = vErrors === null ? validate414.errors : vErrors.concat(validate414.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -10372,11 +30829,11 @@ if(data.referenceObject !== undefined){
 let data3 = data.referenceObject;
 const _errs6 = errors;
 if((typeof data3 !== "string") && (data3 !== null)){
-validate376.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/type",keyword:"type",params:{type: schema92.properties.referenceObject.type},message:"must be string,null"}];
+validate411.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/type",keyword:"type",params:{type: schema107.properties.referenceObject.type},message:"must be string,null"}];
 return false;
 }
 if(!(((((data3 === "account") || (data3 === "contact")) || (data3 === "lead")) || (data3 === "opportunity")) || (data3 === null))){
-validate376.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/enum",keyword:"enum",params:{allowedValues: schema92.properties.referenceObject.enum},message:"must be equal to one of the allowed values"}];
+validate411.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/enum",keyword:"enum",params:{allowedValues: schema107.properties.referenceObject.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -10412,7 +30869,7 @@ if(valid0){
 if(data.required !== undefined){
 const _errs10 = errors;
 if(typeof data.required !== "boolean"){
-validate376.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate411.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -10424,7 +30881,7 @@ if(valid0){
 if(data.unique !== undefined){
 const _errs12 = errors;
 if(typeof data.unique !== "boolean"){
-validate376.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate411.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -10435,8 +30892,8 @@ var valid0 = true;
 if(valid0){
 if(data.defaultValue !== undefined){
 const _errs14 = errors;
-if(!(validate383(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate383.errors : vErrors.concat(validate383.errors);
+if(!(validate418(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate418.errors : vErrors.concat(validate418.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -10447,8 +30904,8 @@ var valid0 = true;
 if(valid0){
 if(data.options !== undefined){
 const _errs15 = errors;
-if(!(validate385(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate385.errors : vErrors.concat(validate385.errors);
+if(!(validate420(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate420.errors : vErrors.concat(validate420.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
@@ -10461,23 +30918,23 @@ if(data.pattern !== undefined){
 let data10 = data.pattern;
 const _errs16 = errors;
 if((typeof data10 !== "string") && (data10 !== null)){
-validate376.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema92.properties.pattern.type},message:"must be string,null"}];
+validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema107.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs16){
 if(typeof data10 === "string"){
 if(func2(data10) > 200){
-validate376.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
+validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
 if(func2(data10) < 1){
-validate376.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern19.test(data10)){
-validate376.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+if(!pattern74.test(data10)){
+validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
@@ -10494,18 +30951,18 @@ if(data.minimum !== undefined){
 let data11 = data.minimum;
 const _errs18 = errors;
 if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
-validate376.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema92.properties.minimum.type},message:"must be number,null"}];
+validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema107.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data11 == "number") && (isFinite(data11))){
 if(data11 > 999999999999999 || isNaN(data11)){
-validate376.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data11 < -999999999999999 || isNaN(data11)){
-validate376.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -10521,18 +30978,18 @@ if(data.maximum !== undefined){
 let data12 = data.maximum;
 const _errs20 = errors;
 if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
-validate376.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema92.properties.maximum.type},message:"must be number,null"}];
+validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema107.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs20){
 if((typeof data12 == "number") && (isFinite(data12))){
 if(data12 > 999999999999999 || isNaN(data12)){
-validate376.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data12 < -999999999999999 || isNaN(data12)){
-validate376.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -10548,23 +31005,23 @@ if(data.minLength !== undefined){
 let data13 = data.minLength;
 const _errs22 = errors;
 if((!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))) && (data13 !== null)){
-validate376.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema92.properties.minLength.type},message:"must be integer,null"}];
+validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema107.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs22){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 > 10000 || isNaN(data13)){
-validate376.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data13 < 0 || isNaN(data13)){
-validate376.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data13))){
-validate376.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -10581,23 +31038,23 @@ if(data.maxLength !== undefined){
 let data14 = data.maxLength;
 const _errs24 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate376.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema92.properties.maxLength.type},message:"must be integer,null"}];
+validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema107.properties.maxLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs24){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 10000 || isNaN(data14)){
-validate376.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data14 < 1 || isNaN(data14)){
-validate376.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate376.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -10613,7 +31070,7 @@ if(valid0){
 if(data.personalData !== undefined){
 const _errs26 = errors;
 if(typeof data.personalData !== "boolean"){
-validate376.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate411.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs26 === errors;
@@ -10640,38 +31097,38 @@ var valid0 = true;
 }
 }
 else {
-validate376.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate411.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate376.errors = vErrors;
+validate411.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate375(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate410(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate376(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate376.errors : vErrors.concat(validate376.errors);
+if(!(validate411(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate411.errors : vErrors.concat(validate411.errors);
 errors = vErrors.length;
 }
-validate375.errors = vErrors;
+validate410.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateCustomField_body = validate391;
-const schema99 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
+exports.updateCustomField_body = validate426;
+const schema114 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
 
-function validate392(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate427(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema99.properties, key0))){
-validate392.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema114.properties, key0))){
+validate427.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10704,7 +31161,7 @@ if(valid0){
 if(data.required !== undefined){
 const _errs4 = errors;
 if(typeof data.required !== "boolean"){
-validate392.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate427.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs4 === errors;
@@ -10716,7 +31173,7 @@ if(valid0){
 if(data.unique !== undefined){
 const _errs6 = errors;
 if(typeof data.unique !== "boolean"){
-validate392.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate427.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -10727,8 +31184,8 @@ var valid0 = true;
 if(valid0){
 if(data.defaultValue !== undefined){
 const _errs8 = errors;
-if(!(validate383(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate383.errors : vErrors.concat(validate383.errors);
+if(!(validate418(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate418.errors : vErrors.concat(validate418.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
@@ -10739,8 +31196,8 @@ var valid0 = true;
 if(valid0){
 if(data.options !== undefined){
 const _errs9 = errors;
-if(!(validate385(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate385.errors : vErrors.concat(validate385.errors);
+if(!(validate420(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate420.errors : vErrors.concat(validate420.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -10753,23 +31210,23 @@ if(data.pattern !== undefined){
 let data6 = data.pattern;
 const _errs10 = errors;
 if((typeof data6 !== "string") && (data6 !== null)){
-validate392.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema99.properties.pattern.type},message:"must be string,null"}];
+validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema114.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs10){
 if(typeof data6 === "string"){
 if(func2(data6) > 200){
-validate392.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
+validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
 if(func2(data6) < 1){
-validate392.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern19.test(data6)){
-validate392.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+if(!pattern74.test(data6)){
+validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
@@ -10786,18 +31243,18 @@ if(data.minimum !== undefined){
 let data7 = data.minimum;
 const _errs12 = errors;
 if((!((typeof data7 == "number") && (isFinite(data7)))) && (data7 !== null)){
-validate392.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema99.properties.minimum.type},message:"must be number,null"}];
+validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema114.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs12){
 if((typeof data7 == "number") && (isFinite(data7))){
 if(data7 > 999999999999999 || isNaN(data7)){
-validate392.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data7 < -999999999999999 || isNaN(data7)){
-validate392.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -10813,18 +31270,18 @@ if(data.maximum !== undefined){
 let data8 = data.maximum;
 const _errs14 = errors;
 if((!((typeof data8 == "number") && (isFinite(data8)))) && (data8 !== null)){
-validate392.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema99.properties.maximum.type},message:"must be number,null"}];
+validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema114.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs14){
 if((typeof data8 == "number") && (isFinite(data8))){
 if(data8 > 999999999999999 || isNaN(data8)){
-validate392.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data8 < -999999999999999 || isNaN(data8)){
-validate392.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -10840,23 +31297,23 @@ if(data.minLength !== undefined){
 let data9 = data.minLength;
 const _errs16 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate392.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema99.properties.minLength.type},message:"must be integer,null"}];
+validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema114.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs16){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 10000 || isNaN(data9)){
-validate392.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate392.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate392.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -10873,23 +31330,23 @@ if(data.maxLength !== undefined){
 let data10 = data.maxLength;
 const _errs18 = errors;
 if((!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))) && (data10 !== null)){
-validate392.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema99.properties.maxLength.type},message:"must be integer,null"}];
+validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema114.properties.maxLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data10 == "number") && (isFinite(data10))){
 if(data10 > 10000 || isNaN(data10)){
-validate392.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data10 < 1 || isNaN(data10)){
-validate392.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats4.validate(data10))){
-validate392.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -10905,7 +31362,7 @@ if(valid0){
 if(data.personalData !== undefined){
 const _errs20 = errors;
 if(typeof data.personalData !== "boolean"){
-validate392.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate427.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs20 === errors;
@@ -10917,7 +31374,7 @@ if(valid0){
 if(data.archived !== undefined){
 const _errs22 = errors;
 if(typeof data.archived !== "boolean"){
-validate392.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate427.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs22 === errors;
@@ -10940,23 +31397,23 @@ var valid0 = true;
 }
 }
 else {
-validate392.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate427.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate392.errors = vErrors;
+validate427.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate391(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate426(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate392(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate392.errors : vErrors.concat(validate392.errors);
+if(!(validate427(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate427.errors : vErrors.concat(validate427.errors);
 errors = vErrors.length;
 }
-validate391.errors = vErrors;
+validate426.errors = vErrors;
 return errors === 0;
 }
 
@@ -10985,6 +31442,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   listAccounts: { query: fromText.listAccounts_query },
   createAccount: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createAccount_body },
   batchAccounts: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchAccounts_body },
+  queryAccounts: { query: fromText.register_query, body: fromJson.queryAccounts_body },
   getAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateAccount_body },
   deleteAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
@@ -10995,6 +31453,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   listContacts: { query: fromText.listContacts_query },
   createContact: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createContact_body },
   batchContacts: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchContacts_body },
+  queryContacts: { query: fromText.register_query, body: fromJson.queryContacts_body },
   getContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateContact_body },
   deleteContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
@@ -11005,6 +31464,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   listLeads: { query: fromText.listLeads_query },
   createLead: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createLead_body },
   batchLeads: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchLeads_body },
+  queryLeads: { query: fromText.register_query, body: fromJson.queryLeads_body },
   getLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateLead_body },
   deleteLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
@@ -11016,6 +31476,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   listOpportunities: { query: fromText.listOpportunities_query },
   createOpportunity: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createOpportunity_body },
   batchOpportunities: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchOpportunities_body },
+  queryOpportunities: { query: fromText.register_query, body: fromJson.queryOpportunities_body },
   getOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
   updateOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateOpportunity_body },
   deleteOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },

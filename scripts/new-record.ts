@@ -22,7 +22,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
 
   const files: Record<string, string> = {}
   for (const file of [
-    ...['accounts', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
+    ...['accounts', 'accounts_query', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
     ...['accounts_{accountId}_history', 'accounts_{accountId}_purge', 'recycle-bin_accounts'],
   ]) {
     const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')

@@ -221,6 +221,35 @@ async function filterValues(
   return values
 }
 
+const is = (field: string, op: string, value: unknown) => ({ field, op, value })
+const EMPLOYS = is('account.industry', 'eq', 'Logistics')
+
+/** Filter trees of every make: alternatives, negations, lists, ranges, money, tags, and related records. */
+const FILTERS: Record<string, object[]> = {
+  accounts: [
+    { or: [is('industry', 'eq', 'Logistics'), is('type', 'in', ['customer', 'partner'])] },
+    { not: is('parentAccount.name', 'startsWith', 'A') },
+    { and: [is('annualRevenue', 'gt', { amount: '1000', currency: 'EUR' }), is('tags', 'has', 'vip')] },
+  ],
+  contacts: [
+    EMPLOYS,
+    { and: [EMPLOYS, is('lifecycleStage', 'in', ['lead', 'customer']), is('emailOptOut', 'ne', true)] },
+    { and: [is('email', 'in', ['ada@mail.example', 'grace@mail.example']), { not: is('title', 'isNull', true) }] },
+  ],
+  leads: [
+    { or: [is('score', 'between', [500, 1000]), { not: is('status', 'eq', 'open') }] },
+    { and: [is('status', 'in', ['open', 'working']), is('createdAt', 'gte', '2026-01-01T00:00:00Z')] },
+  ],
+  opportunities: [
+    { and: [is('status', 'eq', 'open'), EMPLOYS] },
+    {
+      not: {
+        or: [is('amount', 'lt', { amount: '1000', currency: 'EUR' }), is('primaryContact.emailOptOut', 'eq', true)],
+      },
+    },
+  ],
+}
+
 /** One request of most other kinds, with all references that there are. */
 async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promise<void> {
   const { organizationId, userId: ownerId } = caller
@@ -250,6 +279,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await send(caller, 'PATCH', `${path}/${id}`, { ...references, teamId: null, tags: [] })
     await send(caller, 'DELETE', `${path}/${id}`)
     await send(caller, 'POST', `${path}/${id}/restore`)
+    for (const filter of FILTERS[plural] ?? []) await send(caller, 'POST', `${path}/query`, { filter })
     await sendRecovery(send, caller, plural, String(id))
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })

@@ -10,6 +10,7 @@ import {
   resolve,
   type Schema,
 } from './document.js'
+import { expandFilters } from './filters.js'
 import { normalize, prune } from './normalize.js'
 import { publish } from './publish.js'
 import { checkRules } from './rules.js'
@@ -43,7 +44,7 @@ export interface Contract {
 
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
-  const source = normalize(bundle)
+  const source = expandFilters(normalize(bundle))
   checkRules(source)
   const document = prune(complete(source))
   const declared = new Map(

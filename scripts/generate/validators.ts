@@ -3,6 +3,7 @@ import standalone from 'ajv/dist/standalone/index.js'
 import formats from 'ajv-formats'
 import type { Contract, OperationFacts } from './contract.js'
 import { type Parameter, rewrite, type Schema } from './document.js'
+import { stepwiseFilter } from './filters.js'
 import { BANNER } from './print.js'
 
 const SCHEMAS = '#/components/schemas/'
@@ -120,7 +121,7 @@ class ValidatorModule {
 
 function forAjv(schema: Schema): Schema {
   return rewrite(schema, (node) => {
-    const kept = Object.entries(node).filter(
+    const kept = Object.entries(stepwiseFilter(node)).filter(
       ([keyword]) => !DOCUMENTATION.includes(keyword) && !keyword.startsWith('x-'),
     )
     const { $ref, ...rest } = Object.fromEntries(kept)

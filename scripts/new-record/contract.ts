@@ -17,8 +17,7 @@ export function retold(source: string, names: Names, properties: readonly Proper
       // Nothing about the new records is unique.
       if (key === '409' && String(pair.value).includes('DuplicateValue')) return visit.REMOVE
       if (key === 'enum' && isSeq(pair.value)) {
-        const sorts = ['createdAt', 'updatedAt', ...properties.filter(isSortable).map(({ name }) => name)]
-        pair.value = parseDocument(`[${sorts.map((sort) => `${sort}, '-${sort}'`).join(', ')}]`).contents
+        pair.value = parseDocument(sortsOf(properties)).contents
         return visit.SKIP
       }
       if (key === 'value' && isNode(pair.value)) {
@@ -50,6 +49,11 @@ export function retold(source: string, names: Names, properties: readonly Proper
   })
 }
 
+const sortsOf = (properties: readonly Property[]): string => {
+  const sorts = ['createdAt', 'updatedAt', ...properties.filter(isSortable).map(({ name }) => name)]
+  return `[${sorts.map((sort) => `${sort}, '-${sort}'`).join(', ')}]`
+}
+
 /** Objects and lists that are the value of a property stand on one line. */
 const isValueOfProperty = (node: unknown): boolean =>
   isPair(node) && isScalar(node.key) && !['data', 'page'].includes(String(node.key.value))
@@ -68,12 +72,13 @@ function filterBy(name: string, names: Names) {
   ).contents
 }
 
-/** An example of the accounts with the properties of the new record type: a page, a record, a body, or else a patch. */
+/** An example of the accounts with the properties of the new record type: a page, a query, a record, a body, or else a patch. */
 function example(value: Json, names: Names, properties: readonly Property[]): Json {
   const before = Object.fromEntries(properties.map((property) => [property.name, samplesOf(property)[0]]))
   const change = changeOf(properties)
   if (Array.isArray(value.data))
     return { ...value, data: value.data.map((item: Json) => example(item, names, properties)) }
+  if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('changes' in value) {
     const to: Json = { ownerId: (value.actor as Json).id, tags: [], customFields: {}, ...bodyOf(properties) }
@@ -195,6 +200,37 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       `  - $ref: ${type}Fields.yaml`,
       'unevaluatedProperties: false',
     ),
+    [`schemas/${type}Filter.yaml`]: file(
+      'description: >-',
+      `  Which ${manyWords} are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no`,
+      '  value, `ne`, `notIn` and `not` hold, and every other comparison does not.',
+      `x-filter-of: ${type}`,
+    ),
+    [`schemas/${type}Query.yaml`]: file(
+      `description: What to look for among the ${manyWords}, and how to answer.`,
+      'type: object',
+      'additionalProperties: false',
+      'properties:',
+      '  filter:',
+      `    $ref: ${type}Filter.yaml`,
+      '  sort:',
+      '    description: The order; `-` turns a field round. The id breaks ties.',
+      '    type: array',
+      '    minItems: 1',
+      '    maxItems: 2',
+      '    uniqueItems: true',
+      "    default: ['-createdAt']",
+      '    items:',
+      '      type: string',
+      `      enum: ${sortsOf(properties)}`,
+      '  limit:',
+      '    $ref: PageSize.yaml',
+      '    default: 50',
+      '  cursor:',
+      '    $ref: PageCursor.yaml',
+      '  count:',
+      '    $ref: CountMode.yaml',
+    ),
     [`schemas/${type}List.yaml`]: file(
       `description: A page of ${manyWords}.`,
       'type: object',
@@ -227,7 +263,8 @@ export function rootFile(source: string, names: Names): string {
     tagged,
     /(?=^ {2}\/pipelines:\n)/m,
     [
-      ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `${path}:`, `  $ref: ${file}.yaml`],
+      ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `/${tag}/query:`, `  $ref: paths/${tag}_query.yaml`],
+      ...[`${path}:`, `  $ref: ${file}.yaml`],
       ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
     ]

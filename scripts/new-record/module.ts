@@ -115,6 +115,7 @@ const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}) }
 
 export const cases = {
   list${types}: verbs.list,
+  query${types}: verbs.query,
   create${type}: verbs.create,
   get${type}: verbs.get,
   update${type}: verbs.update,

@@ -30,7 +30,9 @@ export function validate(id: OperationId, request: FastifyRequest): void {
       continue
     }
     if (!validator(request[part])) {
-      throw new InvalidRequest(...((validator.errors ?? []) as AjvError[]).map((error) => toFault(error, prefix)))
+      // What a step of a filter leads to is said by the error below it.
+      const errors = ((validator.errors ?? []) as AjvError[]).filter(({ keyword }) => keyword !== 'if')
+      throw new InvalidRequest(...errors.map((error) => toFault(error, prefix)))
     }
   }
   assertPlainNumbers(given, request.query as Record<string, unknown>)

@@ -14,13 +14,16 @@ export function encodeCursor({ signer }: Scope, binding: unknown, position: Posi
   return signer.sign('cursor', Buffer.from(JSON.stringify([digest(binding), ...position])).toString('base64url'))
 }
 
-/** @throws InvalidRequest for a cursor that this API did not issue for this list with these filters and this order */
-export function decodeCursor({ signer }: Scope, binding: unknown, cursor: string): Position {
+/**
+ * @param pointer where the cursor stands in the request
+ * @throws InvalidRequest for a cursor that this API did not issue for this list with these filters and this order
+ */
+export function decodeCursor({ signer }: Scope, binding: unknown, cursor: string, pointer = '/query/cursor'): Position {
   const payload = signer.verify('cursor', cursor)
   const [bound, ...position] = payload ? (JSON.parse(Buffer.from(payload, 'base64url').toString()) as unknown[]) : []
   if (!payload || bound !== digest(binding)) {
     throw new InvalidRequest({
-      pointer: '/query/cursor',
+      pointer,
       code: 'cursor',
       message: 'must be a nextCursor of the same list with the same filters and order',
     })

@@ -32,6 +32,10 @@ export type Field<Value> = {
   readonly target?: Target
   /** Tells only where the record came from: purging what it refers to clears it, instead of being refused. */
   readonly provenance?: true
+  /** Of money: where amount and currency are. */
+  readonly money?: { units: PgColumn; currency: PgColumn }
+  /** Of an object in several columns: where its properties are. */
+  readonly parts?: Readonly<Record<string, PgColumn>>
 }
 
 export const keyOf = (column: AnyPgColumn): string => postgres.toCamel(column.name)
@@ -101,6 +105,7 @@ export function money(units: PgColumn, currency: PgColumn): Field<Money | null> 
       row[unitsKey] = value && toMinorUnits(value, pointer)
       row[currencyKey] = value?.currency ?? null
     },
+    money: { units, currency },
   }
 }
 

@@ -1,14 +1,14 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Level } from '../../generated/operations.js'
 import type { Scope } from '../context.js'
-import { parameter, statement } from '../db/statement.js'
+import { type Bound, parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
 import { etagOf, ifNoneMatchHits } from './conditional.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
 import { keyOf, type Row } from './fields.js'
+import { type Compiled, type Condition, compileConditions, compileFilter, type Filter } from './filter.js'
 import type { Only } from './only.js'
 import type { Readable, SortKey } from './record-type.js'
-import { assertReferences, compileChecks, referenceParameters, references } from './references.js'
 import { requireLevel, scopeParameters } from './scope.js'
 
 /** One resource that the caller may read, or 304 when the caller has its version already. */
@@ -57,51 +57,85 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
   const { limit, cursor, sort, ...filterQuery } = query
-  const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
-  const filters = Object.entries(filterQuery)
+  const conditions = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([parameterName, value], index) => toFilter(type, parameterName, value, index))
+    .map(([name, value]) => ({ condition: toCondition(name, value), pointer: `/query/${name}` }))
+  const filter = compileConditions(scope, type, conditions)
+  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor' })
+}
+
+/** `createdAt[gte]` is the field and the operator. */
+function toCondition(parameterName: string, value: unknown): Condition {
+  const [, field = parameterName, operator = 'eq'] = /^(\w+)\[(\w+)\]$/.exec(parameterName) ?? []
+  // The type of the query has no other operators.
+  return { field, op: operator as 'eq' | 'gte' | 'lt', value }
+}
+
+/** The body of a query: what its filter is about, the compiler compares with the record. */
+type QueryBody<Resource, Sort extends string> = {
+  filter?: Filter<(keyof Resource & string) | `${string}.${string}`>
+  limit: number
+  cursor?: string
+  sort: readonly (Sort | `-${Sort}`)[]
+  count?: 'exact' | 'estimate'
+}
+
+/** A page of what the caller may read and that matches a filter tree; the number of all matches where asked for. */
+export async function query<Resource, Sort extends string, Body extends QueryBody<Resource, Sort>>(
+  scope: Scope,
+  type: Readable<Resource, Sort>,
+  body: Only<Body, QueryBody<Resource, Sort>>,
+) {
+  const { limit, cursor, sort, count } = body
+  const filter = compileFilter(scope, type, body.filter, '/filter')
+  return page(scope, type, { name: 'query', filter, sort, limit, cursor, cursorPointer: '/cursor', count })
+}
+
+/** What an estimate counts at most. */
+const COUNTED_AT_MOST = 10_000
+
+type Page = {
+  /** What the statements are called in metrics. */
+  name: string
+  filter: Compiled
+  sort: readonly string[]
+  limit: number
+  cursor: string | undefined
+  cursorPointer: string
+  count?: 'exact' | 'estimate' | undefined
+}
+
+/** The one place where records are listed: the rows of the page, the count and the check of references in one flight. */
+async function page<Resource>(
+  scope: Scope,
+  type: Readable<Resource>,
+  { name, filter, sort, limit, cursor, cursorPointer, count }: Page,
+) {
+  const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
   const order = sort.map((term) => toOrder(type, term))
-  const binding = [type.plural, scope.principal.organizationId, sort, filterQuery]
-  const after = cursor === undefined ? undefined : decodeCursor(scope, binding, cursor)
+  const binding = [type.plural, scope.principal.organizationId, sort, filter.shape, filter.parameters]
+  const after = cursor === undefined ? undefined : decodeCursor(scope, binding, cursor, cursorPointer)
 
-  const page = type.prepared(
-    `list ${level} ${filters.map((filter) => filter.shape)} ${sort} ${after !== undefined}`,
-    () =>
-      statement<Row>(`${type.plural}.list`, listQuery(type, level, filters, order, after !== undefined), {
-        plans: filters.length > 0 ? 'always' : 'once',
-        columns: keysOf(type),
-      }),
+  const find = type.prepared(`${name} ${level} ${filter.shape} ${sort} ${after !== undefined}`, () =>
+    statement<Row>(`${type.plural}.${name}`, listQuery(type, level, filter, order, after !== undefined), {
+      plans: filter.shape ? 'always' : 'once',
+      columns: keysOf(type),
+    }),
   )
-  const values = {
-    ...scopeParameters(scope),
+  const values = { ...scopeParameters(scope), ...filter.parameters }
+  const bound = find({
+    ...values,
     limit: limit + 1,
-    ...Object.fromEntries(filters.map((filter) => [filter.parameter, filter.value])),
     ...Object.fromEntries((after ?? []).map((value, index) => [`after${index}`, value])),
-  }
+  })
+  const counting = count && countMatches(type, level, filter, count)({ ...values, most: COUNTED_AT_MOST + 1 })
 
+  const beside: Bound<Row>[] = [filter.check, counting].filter((each) => each !== undefined)
+  const [rows = [], ...answers] = await scope.db.all(bound, ...beside)
   // A filter by a record that the caller cannot see is answered like one by a record that does not exist.
-  const pointed = references(
-    scope,
-    type,
-    filters.map((filter) => filter.name),
-  )
-  const ids = Object.fromEntries(filters.map((filter) => [filter.name, filter.value]))
-  let rows: Row[]
-  if (pointed.names.length > 0) {
-    const checks = type.prepared(`list references ${pointed.shape}`, () =>
-      compileChecks(`${type.plural}.references`, pointed),
-    )
-    const [pageRows, [found = {}]] = await scope.db.all(
-      page(values),
-      checks({ ...scopeParameters(scope), ...referenceParameters(pointed, ids) }),
-    )
-    assertReferences(pointed, found, '/query')
-    rows = pageRows
-  } else {
-    rows = await scope.db.run(page(values))
-  }
+  if (filter.check) filter.assertFound(answers[0]?.[0])
+  const total = counting && Number(answers.at(-1)?.[0]?.total)
 
   const hasMore = rows.length > limit
   const shown = hasMore ? rows.slice(0, limit) : rows
@@ -111,30 +145,29 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
     : null
   return {
     status: 200 as const,
-    body: { data: shown.map((row) => type.toResource(row)), page: { nextCursor, hasMore } },
+    body: {
+      data: shown.map((row) => type.toResource(row)),
+      page: { nextCursor, hasMore, ...(total !== undefined && totalOf(total, count)) },
+    },
   }
 }
 
-type Filter = { name: string; shape: string; parameter: string; condition: SQL; value: unknown }
-
-const OPERATORS: Record<string, SQL> = { eq: sql`=`, gte: sql`>=`, lt: sql`<` }
-
-/** Turns a query parameter that the contract declares into a condition. */
-function toFilter(type: Readable<unknown>, parameterName: string, value: unknown, index: number): Filter {
-  const [, name = parameterName, operator = 'eq'] = /^(\w+)\[(\w+)\]$/.exec(parameterName) ?? []
-  const match = type.fields[name]?.match
-  const symbol = OPERATORS[operator]
-  // Not the caller's fault: the contract declares a filter that the record type does not know.
-  if (!match || !symbol) throw new Error(`${type.plural} cannot be filtered by ${parameterName}`)
-  const placeholder = `filter${index}`
-  return {
-    name,
-    shape: parameterName,
-    parameter: placeholder,
-    condition: sql`${match.column} ${symbol} ${parameter(placeholder)}::${sql.raw(match.column.getSQLType())}`,
-    value: match.encode(value),
-  }
+function countMatches(type: Readable<unknown>, level: Level, filter: Compiled, count: 'exact' | 'estimate') {
+  return type.prepared(`count ${count} ${level} ${filter.shape}`, () => {
+    const matches = sql`from ${type.from} where ${matching(type, level, filter)}`
+    // The planner's own estimate would tell how frequent a value is among all tenants.
+    const text =
+      count === 'exact'
+        ? sql<{ total: string }>`select count(*) as total ${matches}`
+        : sql<{ total: string }>`select count(*) as total from (select ${matches} limit ${parameter('most')}) counted`
+    return statement<{ total: string }>(`${type.plural}.count`, text, { plans: 'always' })
+  })
 }
+
+const totalOf = (total: number, count: 'exact' | 'estimate' | undefined) =>
+  count === 'estimate' && total > COUNTED_AT_MOST
+    ? { total: COUNTED_AT_MOST, totalIsExact: false }
+    : { total, totalIsExact: true }
 
 type Order = { key: SortKey; descending: boolean }
 
@@ -148,11 +181,11 @@ function toOrder(type: Readable<unknown>, term: string): Order {
 function listQuery(
   type: Readable<unknown>,
   level: Level,
-  filters: readonly Filter[],
+  filter: Compiled,
   order: readonly Order[],
   continued: boolean,
 ): SQL<Row> {
-  const conditions = [type.visible(level), ...filters.map((filter) => filter.condition)]
+  const conditions = [matching(type, level, filter)]
   if (continued) conditions.push(afterPosition(type, order))
   const last = order.at(-1)
   const terms = [
@@ -160,6 +193,12 @@ function listQuery(
     direction(type.id, last?.descending ?? true),
   ]
   return sql`select ${columnsOf(type)} from ${type.from} where ${sql.join(conditions, sql` and `)} order by ${sql.join(terms, sql`, `)} limit ${parameter('limit')}`
+}
+
+/** The scope stands beside the filter, whatever that says: no `or` and no `not` gets around it. */
+function matching(type: Readable<unknown>, level: Level, filter: Compiled): SQL {
+  const condition = filter.condition()
+  return condition ? sql`${type.visible(level)} and (${condition})` : type.visible(level)
 }
 
 const direction = (expression: SortKey['expression'], descending: boolean): SQL =>

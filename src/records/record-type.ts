@@ -96,11 +96,16 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
    * can be, by a table of their own.
    */
   unique: Record<Unique, PgColumn>
+  /** The records that filters may reach through a reference. */
+  relations?: Readonly<Record<string, Relation>>
   /** Sets the properties that follow from others. */
   compute?(next: Resource): Partial<Resource>
   /** Like `compute`, when that takes a look at other rows; the change then runs in a transaction. */
   resolve?(tx: Executor, scope: Scope, next: Resource, before: Resource | undefined): Promise<Partial<Resource>>
 }
+
+/** Another kind of record that a column refers to. A function, because two kinds may refer to each other. */
+export type Relation = { by: PgColumn; to(): Readable<unknown> }
 
 /** What can be read, and listed in the order of the properties in `Sort`. */
 export type Readable<Resource, Sort extends string = string> = {
@@ -112,6 +117,8 @@ export type Readable<Resource, Sort extends string = string> = {
   columns: readonly PgColumn[]
   fields: Record<string, Field<unknown>>
   sorts: Record<Sort, SortKey>
+  /** The records that references lead to, as filters see them: `account` where the property is `accountId`. */
+  relations?: Readonly<Record<string, Relation>>
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
   /** The level of the caller, where it is not simply that of the read permission. */
@@ -196,6 +203,7 @@ export function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['sch
       row[typeKey] = value.type
       row[idKey] = value.id
     },
+    parts: { type, id },
   }
 }
 

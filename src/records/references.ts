@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import type { Scope } from '../context.js'
-import { parameter, statement } from '../db/statement.js'
+import { parameter } from '../db/statement.js'
 import { type Fault, InvalidRequest } from '../problem.js'
 import type { Row, Target } from './fields.js'
 import type { Readable } from './record-type.js'
@@ -40,22 +40,32 @@ export function references(
 
 function check(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
   const id = sql`${parameter(parameterOf(name))}::uuid`
-  const matches = sql`${target.id() as AnyPgColumn} = ${id}`
-  return sql`(${id} is null or exists (select from ${target.table()} where ${reachable(target, level)} and ${matches}))`
+  return sql`(${id} is null or ${reachable(target, level, id)})`
 }
 
 function foundOf(name: string, target: Target, level: ReturnType<typeof levelOf>): SQL {
   const id = target.id() as AnyPgColumn
   const matches = sql`${id} = any(${parameter(parameterOf(name))}::uuid[])`
-  return sql`array(select ${id} from ${target.table()} where ${reachable(target, level)} and ${matches})`
+  return sql`array(select ${id} from ${target.table()} where ${visible(target, level)} and ${matches})`
 }
 
-/** The rows of a target that the caller may refer to. */
-function reachable(target: Target, level: ReturnType<typeof levelOf>): SQL {
+/** The rows of a target that a caller with this level of its permission may refer to. */
+function visible(target: Target, level: ReturnType<typeof levelOf>): SQL {
   const table = target.table() as unknown as Parameters<typeof within>[0]
-  const visible = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
-  return target.condition ? sql`${visible} and ${target.condition()}` : visible
+  const seen = target.permission ? (level ? within(table, level) : sql`false`) : sameOrganization(table)
+  return target.condition ? sql`${seen} and ${target.condition()}` : seen
 }
+
+/** Whether there is something with this id that a caller with this level of the target's permission may see. */
+export const reachable = (target: Target, level: ReturnType<typeof levelOf>, id: SQL): SQL =>
+  sql`exists (select from ${target.table()} where ${visible(target, level)} and ${target.id() as AnyPgColumn} = ${id})`
+
+/** The fault of a reference to nothing, or to what the caller may not see. */
+export const missingReference = (pointer: string): Fault => ({
+  pointer,
+  code: 'missing_reference',
+  message: 'must be the id of an existing resource',
+})
 
 /** The parameters of the checks: the id behind each name, or null for what need not be checked. */
 export function referenceParameters({ names }: References, ids: Record<string, unknown>): Record<string, unknown> {
@@ -73,29 +83,11 @@ export function manyReferenceParameters({ names }: References, rows: readonly Ro
   )
 }
 
-/** A statement that tells for each reference whether the caller may see its target. */
-export const compileChecks = (name: string, { names, checks }: References) =>
-  statement<Record<string, boolean>>(
-    name,
-    sql`select ${sql.join(
-      checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
-      sql`, `,
-    )}`,
-  )
-
 /**
  * Complains about references to nothing, or to what the caller may not see: the two look the same.
  * @throws InvalidRequest
  */
-export function assertReferences({ names }: References, found: Record<string, unknown>, prefix = ''): void {
-  const faults = names
-    .filter((name) => found[name] === false)
-    .map(
-      (name): Fault => ({
-        pointer: `${prefix}/${name}`,
-        code: 'missing_reference',
-        message: 'must be the id of an existing resource',
-      }),
-    )
+export function assertReferences({ names }: References, found: Record<string, unknown>): void {
+  const faults = names.filter((name) => found[name] === false).map((name) => missingReference(`/${name}`))
   if (faults.length > 0) throw new InvalidRequest(...faults)
 }

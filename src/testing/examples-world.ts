@@ -71,7 +71,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
   const steps = [
-    at('POST', path.replace(/\/(\{.*|accept$|batch$)/, '').replace('/recycle-bin', '')),
+    at('POST', path.replace(/\/(\{.*|accept$|batch$|query$)/, '').replace('/recycle-bin', '')),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&
       operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),

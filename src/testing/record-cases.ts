@@ -11,6 +11,7 @@ import {
   unchanged,
   type World,
 } from './case.js'
+import { queryCases } from './query-cases.js'
 
 /** What the cases must know of a kind of record. */
 export type RecordFacts = {
@@ -57,6 +58,8 @@ export function recordCases(facts: RecordFacts) {
         return page
       },
     },
+
+    ...queryCases(facts),
 
     create: {
       201: async (world) => {

@@ -7,7 +7,9 @@ import {
   getMe,
   listAccounts,
   paginate,
+  queryAccounts,
   register,
+  type Schemas,
   ZenithProblem,
 } from '../../generated/sdk/src/index.js'
 import { DatabaseUnavailable } from '../db/errors.js'
@@ -45,6 +47,12 @@ it('walks every page exactly once', async () => {
   }
   expect(walked).toEqual(names)
   expect(sizes).toEqual([2, 2, 1])
+
+  const found: string[] = []
+  const filter: Schemas['AccountFilter'] = { not: { field: 'name', op: 'in', value: ['b'] } }
+  const query = { body: { filter, sort: ['-name' as const], limit: 1 } }
+  for await (const { name } of paginate(queryAccounts, client, query)) found.push(name)
+  expect(found).toEqual(['e', 'd', 'c', 'a'])
 })
 
 it('makes one record of a call whose first attempt met a 503 and whose second reply was lost', async () => {

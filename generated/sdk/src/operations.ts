@@ -115,6 +115,11 @@ export function batchAccounts(client: Client, options: Options<'batchAccounts'>)
   return call(client, { method: 'POST', path: '/api/v1/accounts/batch', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Query accounts. `POST /api/v1/accounts/query` */
+export function queryAccounts(client: Client, options: Options<'queryAccounts'>): Promise<Result<'queryAccounts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/query', mediaType: 'application/json' }, options)
+}
+
 /** Get an account. `GET /api/v1/accounts/{accountId}` */
 export function getAccount(client: Client, options: Options<'getAccount'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccount', Exclude<Result<'getAccount'>['status'], 304>>>
 export function getAccount(client: Client, options: Options<'getAccount'>): Promise<Result<'getAccount'>>
@@ -167,6 +172,11 @@ export function batchContacts(client: Client, options: Options<'batchContacts'>)
   return call(client, { method: 'POST', path: '/api/v1/contacts/batch', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Query contacts. `POST /api/v1/contacts/query` */
+export function queryContacts(client: Client, options: Options<'queryContacts'>): Promise<Result<'queryContacts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/query', mediaType: 'application/json' }, options)
+}
+
 /** Get a contact. `GET /api/v1/contacts/{contactId}` */
 export function getContact(client: Client, options: Options<'getContact'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContact', Exclude<Result<'getContact'>['status'], 304>>>
 export function getContact(client: Client, options: Options<'getContact'>): Promise<Result<'getContact'>>
@@ -217,6 +227,11 @@ export function createLead(client: Client, options: Options<'createLead'>): Prom
 /** Change many leads. `POST /api/v1/leads/batch` */
 export function batchLeads(client: Client, options: Options<'batchLeads'>): Promise<Result<'batchLeads'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads/batch', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Query leads. `POST /api/v1/leads/query` */
+export function queryLeads(client: Client, options: Options<'queryLeads'>): Promise<Result<'queryLeads'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/query', mediaType: 'application/json' }, options)
 }
 
 /** Get a lead. `GET /api/v1/leads/{leadId}` */
@@ -274,6 +289,11 @@ export function createOpportunity(client: Client, options: Options<'createOpport
 /** Change many opportunities. `POST /api/v1/opportunities/batch` */
 export function batchOpportunities(client: Client, options: Options<'batchOpportunities'>): Promise<Result<'batchOpportunities'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities/batch', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Query opportunities. `POST /api/v1/opportunities/query` */
+export function queryOpportunities(client: Client, options: Options<'queryOpportunities'>): Promise<Result<'queryOpportunities'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/query', mediaType: 'application/json' }, options)
 }
 
 /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */

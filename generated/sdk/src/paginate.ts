@@ -1,9 +1,9 @@
 import type { Client } from './client.js'
 
-type ListOptions = { query?: { cursor?: string } | undefined } | undefined
+type ListOptions = { query?: { cursor?: string } | undefined; body?: { cursor?: string } | undefined } | undefined
 type ListResult<T> = { data: { data: T[]; page: { nextCursor: string | null } } }
 
-/** Every record of a list, page after page: `for await (const account of paginate(listAccounts, client))`. */
+/** Every record of a list or a query, page after page: `for await (const account of paginate(listAccounts, client))`. */
 export async function* paginate<O extends ListOptions, T>(
   list: (client: Client, options: O) => Promise<ListResult<T>>,
   client: Client,
@@ -11,8 +11,10 @@ export async function* paginate<O extends ListOptions, T>(
 ): AsyncGenerator<T, void, undefined> {
   let cursor: string | null | undefined
   do {
-    const query = cursor ? { ...options?.query, cursor } : options?.query
-    const { data } = await list(client, (query ? { ...options, query } : options) as O)
+    // A query takes its cursor where it takes its filter.
+    const place = options?.body ? 'body' : 'query'
+    const next = cursor ? { ...options, [place]: { ...options?.[place], cursor } } : options
+    const { data } = await list(client, next as O)
     yield* data.data
     cursor = data.page.nextCursor
   } while (cursor)

@@ -391,6 +391,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query accounts
+         * @description A page of the live accounts that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        post: operations["queryAccounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}": {
         parameters: {
             query?: never;
@@ -573,6 +595,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query contacts
+         * @description A page of the live contacts that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        post: operations["queryContacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}": {
         parameters: {
             query?: never;
@@ -749,6 +793,28 @@ export interface paths {
          *     Requires the scope `leads:update`.
          */
         post: operations["batchLeads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query leads
+         * @description A page of the live leads that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        post: operations["queryLeads"];
         delete?: never;
         options?: never;
         head?: never;
@@ -953,6 +1019,28 @@ export interface paths {
          *     Requires the scope `opportunities:update`.
          */
         post: operations["batchOpportunities"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query opportunities
+         * @description A page of the live opportunities that the caller may see and that match a filter. Changes nothing. Send the same body with the `nextCursor` of a page for the one after it. A reference in the filter must lead to something that the caller may see.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        post: operations["queryOpportunities"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1479,6 +1567,13 @@ export interface components {
             /** @description Pass it as `cursor` to get the next page; null on the last one. */
             nextCursor: string | null;
             hasMore: boolean;
+            /**
+             * Format: int64
+             * @description How many records match, on all pages together; only where the request asks for a count.
+             */
+            total?: number;
+            /** @description Whether `total` is the number; otherwise there are at least that many. Stands beside `total`. */
+            totalIsExact?: boolean;
         };
         /** @description A page of users. */
         UserList: {
@@ -1771,6 +1866,203 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
+        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        AccountFilter: {
+            and: components["schemas"]["AccountFilter"][];
+        } | {
+            or: components["schemas"]["AccountFilter"][];
+        } | {
+            not: components["schemas"]["AccountFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId" | "parentAccount.id" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.ownerId" | "parentAccount.teamId" | "parentAccount.parentAccountId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "parentAccountId" | "parentAccount.id" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.ownerId" | "parentAccount.teamId" | "parentAccount.parentAccountId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees" | "parentAccount.version" | "parentAccount.numberOfEmployees";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "parentAccount.createdAt" | "parentAccount.updatedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "parentAccount.createdAt" | "parentAccount.updatedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "parentAccount.createdBy.type" | "parentAccount.updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "parentAccount.createdBy.type" | "parentAccount.updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags" | "parentAccount.tags";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "parentAccount.tags";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "parentAccount.name" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "name" | "legalName" | "domain" | "website" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "parentAccount.name" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "type" | "parentAccount.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "type" | "parentAccount.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue" | "parentAccount.annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue" | "parentAccount.annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue" | "parentAccount.annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage" | "parentAccount.lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage" | "parentAccount.lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.teamId" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.type" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.numberOfEmployees" | "parentAccount.annualRevenue" | "parentAccount.description" | "parentAccount.billingAddress" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.parentAccountId" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl" | "parentAccount.lifecycleStage";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "parentAccount.tags";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /**
+         * Format: int32
+         * @description How many records a page holds.
+         */
+        PageSize: number;
+        /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
+        PageCursor: string;
+        /**
+         * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
+         * @enum {string}
+         */
+        CountMode: "exact" | "estimate";
+        /** @description What to look for among the accounts, and how to answer. */
+        AccountQuery: {
+            filter?: components["schemas"]["AccountFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @default 50 */
+            limit?: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
+            count?: components["schemas"]["CountMode"];
+        };
         /** @description One property before and after a change, as the record showed it; null for no value. */
         Change: {
             /** @description The value before; null for a record that was created. */
@@ -2004,6 +2296,216 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
+        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        ContactFilter: {
+            and: components["schemas"]["ContactFilter"][];
+        } | {
+            or: components["schemas"]["ContactFilter"][];
+        } | {
+            not: components["schemas"]["ContactFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "reportsTo.id" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.ownerId" | "reportsTo.teamId" | "reportsTo.accountId" | "reportsTo.reportsToId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "reportsToId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "reportsTo.id" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.ownerId" | "reportsTo.teamId" | "reportsTo.accountId" | "reportsTo.reportsToId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "account.version" | "account.numberOfEmployees" | "reportsTo.version";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "account.createdAt" | "account.updatedAt" | "reportsTo.createdAt" | "reportsTo.updatedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "account.createdAt" | "account.updatedAt" | "reportsTo.createdAt" | "reportsTo.updatedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "reportsTo.createdBy.type" | "reportsTo.updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "reportsTo.createdBy.type" | "reportsTo.updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "reportsTo.firstName" | "reportsTo.lastName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.name";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "name" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "reportsTo.firstName" | "reportsTo.lastName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.name";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "birthdate" | "reportsTo.birthdate";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "birthdate" | "reportsTo.birthdate";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "birthdate" | "reportsTo.birthdate";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "doNotCall" | "emailOptOut" | "reportsTo.doNotCall" | "reportsTo.emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage" | "account.lifecycleStage" | "reportsTo.lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "lifecycleStage" | "account.lifecycleStage" | "reportsTo.lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "account.annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "lifecycleStage" | "description" | "account.createdBy.id" | "account.updatedBy.id" | "account.teamId" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.annualRevenue" | "account.description" | "account.billingAddress" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "reportsTo.createdBy.id" | "reportsTo.updatedBy.id" | "reportsTo.teamId" | "reportsTo.firstName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.accountId" | "reportsTo.reportsToId" | "reportsTo.mailingAddress" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.birthdate" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.lifecycleStage" | "reportsTo.description";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the contacts, and how to answer. */
+        ContactQuery: {
+            filter?: components["schemas"]["ContactFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @default 50 */
+            limit?: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
+            count?: components["schemas"]["CountMode"];
+        };
         /** @description A lead. */
         Lead: {
             id: components["schemas"]["Id"];
@@ -2235,6 +2737,197 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
+        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. */
+        LeadFilter: {
+            and: components["schemas"]["LeadFilter"][];
+        } | {
+            or: components["schemas"]["LeadFilter"][];
+        } | {
+            not: components["schemas"]["LeadFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "name";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "name";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "rating";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "hot" | "warm" | "cold";
+        } | {
+            /** @enum {string} */
+            field: "rating";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("hot" | "warm" | "cold")[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "doNotCall" | "emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "open" | "working" | "qualified" | "unqualified" | "converted";
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("open" | "working" | "qualified" | "unqualified" | "converted")[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "description" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the leads, and how to answer. */
+        LeadQuery: {
+            filter?: components["schemas"]["LeadFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /** @default 50 */
+            limit?: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
+            count?: components["schemas"]["CountMode"];
+        };
         /** @description What the new account gets beside the values of the lead. */
         AccountConversion: {
             customFields?: components["schemas"]["CustomFields"];
@@ -2463,6 +3156,242 @@ export interface components {
                 /** @description Why the change was refused; pointers begin at the body of the batch, such as `/items/3/body/name`. */
                 problem?: components["schemas"]["Problem"];
             }[];
+        };
+        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        OpportunityFilter: {
+            and: components["schemas"]["OpportunityFilter"][];
+        } | {
+            or: components["schemas"]["OpportunityFilter"][];
+        } | {
+            not: components["schemas"]["OpportunityFilter"];
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "primaryContact.id" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.ownerId" | "primaryContact.teamId" | "primaryContact.accountId" | "primaryContact.reportsToId";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "id" | "createdBy.id" | "updatedBy.id" | "ownerId" | "teamId" | "accountId" | "primaryContactId" | "stageId" | "pipelineId" | "originLeadId" | "account.id" | "account.createdBy.id" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.parentAccountId" | "primaryContact.id" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.ownerId" | "primaryContact.teamId" | "primaryContact.accountId" | "primaryContact.reportsToId";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: int32 */
+            value: number;
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "version" | "probability" | "account.version" | "account.numberOfEmployees" | "primaryContact.version";
+            /** @enum {string} */
+            op: "between";
+            value: number[];
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt" | "account.createdAt" | "account.updatedAt" | "primaryContact.createdAt" | "primaryContact.updatedAt";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date-time */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt" | "account.createdAt" | "account.updatedAt" | "primaryContact.createdAt" | "primaryContact.updatedAt";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "primaryContact.createdBy.type" | "primaryContact.updatedBy.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "user" | "system";
+        } | {
+            /** @enum {string} */
+            field: "createdBy.type" | "updatedBy.type" | "account.createdBy.type" | "account.updatedBy.type" | "primaryContact.createdBy.type" | "primaryContact.updatedBy.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("user" | "system")[];
+        } | {
+            /** @enum {string} */
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
+            /** @enum {string} */
+            op: "has";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "primaryContact.firstName" | "primaryContact.lastName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.name";
+            /** @enum {string} */
+            op: "eq" | "ne" | "startsWith";
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "name" | "lostReason" | "source" | "nextStep" | "competitor" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.industry" | "account.phone" | "account.email" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "primaryContact.firstName" | "primaryContact.lastName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.name";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "amount" | "account.annualRevenue";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            };
+        } | {
+            /** @enum {string} */
+            field: "amount" | "account.annualRevenue";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "amount" | "account.annualRevenue";
+            /** @enum {string} */
+            op: "between";
+            value: {
+                /** @example 1234.50 */
+                amount: string;
+                /**
+                 * @description A currency code per ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate" | "primaryContact.birthdate";
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte";
+            /** Format: date */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate" | "primaryContact.birthdate";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate" | "primaryContact.birthdate";
+            /** @enum {string} */
+            op: "between";
+            value: string[];
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "new_business" | "existing_business" | "renewal";
+        } | {
+            /** @enum {string} */
+            field: "type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("new_business" | "existing_business" | "renewal")[];
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "open" | "won" | "lost";
+        } | {
+            /** @enum {string} */
+            field: "status";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("open" | "won" | "lost")[];
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other";
+        } | {
+            /** @enum {string} */
+            field: "account.type";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("prospect" | "customer" | "partner" | "vendor" | "competitor" | "other")[];
+        } | {
+            /** @enum {string} */
+            field: "account.lifecycleStage" | "primaryContact.lifecycleStage";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            /** @enum {string} */
+            value: "subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer";
+        } | {
+            /** @enum {string} */
+            field: "account.lifecycleStage" | "primaryContact.lifecycleStage";
+            /** @enum {string} */
+            op: "in" | "notIn";
+            value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
+        } | {
+            /** @enum {string} */
+            field: "primaryContact.doNotCall" | "primaryContact.emailOptOut";
+            /** @enum {string} */
+            op: "eq" | "ne";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "createdBy.id" | "updatedBy.id" | "teamId" | "accountId" | "primaryContactId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "closedAt" | "originLeadId" | "account.createdBy.id" | "account.updatedBy.id" | "account.teamId" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.annualRevenue" | "account.description" | "account.billingAddress" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "primaryContact.createdBy.id" | "primaryContact.updatedBy.id" | "primaryContact.teamId" | "primaryContact.firstName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.accountId" | "primaryContact.reportsToId" | "primaryContact.mailingAddress" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.birthdate" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.lifecycleStage" | "primaryContact.description";
+            /** @enum {string} */
+            op: "isNull";
+            value: boolean;
+        } | {
+            /** @enum {string} */
+            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
+            /** @enum {string} */
+            op: "isEmpty";
+            value: boolean;
+        };
+        /** @description What to look for among the opportunities, and how to answer. */
+        OpportunityQuery: {
+            filter?: components["schemas"]["OpportunityFilter"];
+            /**
+             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @default [
+             *       "-createdAt"
+             *     ]
+             */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /** @default 50 */
+            limit?: components["schemas"]["PageSize"];
+            cursor?: components["schemas"]["PageCursor"];
+            count?: components["schemas"]["CountMode"];
         };
         /**
          * @description A kind of record that can have custom fields.
@@ -3892,6 +4821,39 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    queryAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: never;
@@ -4295,6 +5257,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryContacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -4705,6 +5700,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryLeads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -5167,6 +6195,39 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    queryOpportunities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityQuery"];
+            };
+        };
+        responses: {
+            /** @description A page of opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

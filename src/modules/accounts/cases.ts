@@ -32,6 +32,7 @@ const employee = {
 
 export const cases = {
   listAccounts: verbs.list,
+  queryAccounts: verbs.query,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
   getAccount: verbs.get,

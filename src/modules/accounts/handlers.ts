@@ -2,12 +2,13 @@ import type { AccountsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
-import { get, list } from '../../records/read.js'
+import { get, list, query } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { accounts } from './repository.js'
 
 export const handlers: AccountsHandlers = {
   listAccounts: ({ query }, { scope }) => list(scope, accounts, query),
+  queryAccounts: ({ body }, { scope }) => query(scope, accounts, body),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
   batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
   getAccount: ({ params, headers }, { scope }) => get(scope, accounts, params.accountId, headers['if-none-match']),

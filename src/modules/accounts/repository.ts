@@ -1,7 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
 import { column, lowerCase, money, reference } from '../../records/fields.js'
-import { defineRecord, recordTarget, sortBy } from '../../records/record-type.js'
+import { defineRecord, type Readable, recordTarget, sortBy } from '../../records/record-type.js'
 import { crmAccounts as t } from './table.js'
 
 type Account = components['schemas']['Account']
@@ -38,4 +38,5 @@ export const accounts = defineRecord<Account>()({
   defaults: {},
   sorts: { name: sortBy(t.name) },
   unique: { domain: t.domain, customFields: t.customFields },
+  relations: { parentAccount: { by: t.parentAccountId, to: (): Readable<unknown> => accounts } },
 })

@@ -17,6 +17,7 @@ const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada
 
 export const cases = {
   listContacts: verbs.list,
+  queryContacts: verbs.query,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
   getContact: verbs.get,

@@ -2,12 +2,13 @@ import type { ContactsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
-import { get, list } from '../../records/read.js'
+import { get, list, query } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { contacts } from './repository.js'
 
 export const handlers: ContactsHandlers = {
   listContacts: ({ query }, { scope }) => list(scope, contacts, query),
+  queryContacts: ({ body }, { scope }) => query(scope, contacts, body),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
   batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
   getContact: ({ params, headers }, { scope }) => get(scope, contacts, params.contactId, headers['if-none-match']),

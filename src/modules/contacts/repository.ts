@@ -1,8 +1,8 @@
 import { operations } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
 import { caseInsensitive, column, reference, timeZone } from '../../records/fields.js'
-import { defineRecord, recordTarget, sortBy } from '../../records/record-type.js'
-import { accountTarget } from '../accounts/repository.js'
+import { defineRecord, type Readable, recordTarget, sortBy } from '../../records/record-type.js'
+import { accounts, accountTarget } from '../accounts/repository.js'
 import { crmContacts as t } from './table.js'
 
 type Contact = components['schemas']['Contact']
@@ -42,5 +42,9 @@ export const contacts = defineRecord<Contact>()({
   defaults: { additionalEmails: [], doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name) },
   unique: { email: t.emailKey, customFields: t.customFields },
+  relations: {
+    account: { by: t.accountId, to: () => accounts },
+    reportsTo: { by: t.reportsToId, to: (): Readable<unknown> => contacts },
+  },
   compute: ({ firstName, lastName }) => ({ name: [firstName, lastName].filter(Boolean).join(' ') }),
 })

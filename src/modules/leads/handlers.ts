@@ -2,13 +2,14 @@ import type { LeadsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
-import { get, list } from '../../records/read.js'
+import { get, list, query } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
 import { leads } from './repository.js'
 
 export const handlers: LeadsHandlers = {
   listLeads: ({ query }, { scope }) => list(scope, leads, query),
+  queryLeads: ({ body }, { scope }) => query(scope, leads, body),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
   batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
   getLead: ({ params, headers }, { scope }) => get(scope, leads, params.leadId, headers['if-none-match']),

@@ -24,6 +24,7 @@ const duplicate = uniqueFieldCases(opportunity)
 
 export const cases = {
   listOpportunities: verbs.list,
+  queryOpportunities: verbs.query,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   getOpportunity: verbs.get,

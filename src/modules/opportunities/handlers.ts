@@ -2,12 +2,13 @@ import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
-import { get, list } from '../../records/read.js'
+import { get, list, query } from '../../records/read.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
 
 export const handlers: OpportunitiesHandlers = {
   listOpportunities: ({ query }, { scope }) => list(scope, opportunities, query),
+  queryOpportunities: ({ body }, { scope }) => query(scope, opportunities, body),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
   batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
   getOpportunity: ({ params, headers }, { scope }) =>

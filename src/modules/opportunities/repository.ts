@@ -8,8 +8,8 @@ import { InvalidRequest } from '../../problem.js'
 import { column, filled, instantField, money, provenance, reference, type Target } from '../../records/fields.js'
 import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
-import { accountTarget } from '../accounts/repository.js'
-import { contactTarget } from '../contacts/repository.js'
+import { accounts, accountTarget } from '../accounts/repository.js'
+import { contacts, contactTarget } from '../contacts/repository.js'
 import { crmPipelines, crmStages } from '../pipelines/table.js'
 import { amountKey, expectedCloseDateKey, crmOpportunities as t } from './table.js'
 
@@ -105,5 +105,9 @@ export const opportunities = defineRecord<Opportunity>()({
     expectedCloseDate: sortByOptional(t.expectedCloseDate, expectedCloseDateKey, '-infinity'),
   },
   unique: { customFields: t.customFields },
+  relations: {
+    account: { by: t.accountId, to: () => accounts },
+    primaryContact: { by: t.primaryContactId, to: () => contacts },
+  },
   resolve: followStage,
 })

@@ -1,0 +1,239 @@
+import { ContractError, type Document, resolve, rewrite, type Schema } from './document.js'
+
+/** The marker of a component that this file writes: the name of the record that the conditions are about. */
+const MARKER = 'x-filter-of'
+/** Where references of the record lead: with `{ account: Account }`, `accountId` gives conditions on `account.industry`. */
+const RELATIONS = 'x-filter-relations'
+
+/** Only live records are looked at, so there is nothing to tell apart. */
+const CONSTANT = new Set(['deletedAt'])
+/** Texts that may be longer are for search, not for comparison. */
+const LONGEST_COMPARED = 2048
+
+const MAX_MEMBERS = 100
+const MAX_VALUES = 200
+
+type Kind = 'text' | 'number' | 'date' | 'instant' | 'money' | 'id' | 'enum' | 'boolean' | 'list' | 'opaque'
+
+/** The operators that take one value, and those that take a list of values, for each kind of field. */
+const OPERATORS: Record<Kind, { one: string[]; many: string[]; between?: true }> = {
+  text: { one: ['eq', 'ne', 'startsWith'], many: ['in', 'notIn'] },
+  number: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: ['in', 'notIn'], between: true },
+  date: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: ['in', 'notIn'], between: true },
+  instant: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: [], between: true },
+  money: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: ['in', 'notIn'], between: true },
+  id: { one: ['eq', 'ne'], many: ['in', 'notIn'] },
+  enum: { one: ['eq', 'ne'], many: ['in', 'notIn'] },
+  boolean: { one: ['eq', 'ne'], many: [] },
+  list: { one: ['has'], many: ['hasAny', 'hasAll'] },
+  opaque: { one: [], many: [] },
+}
+
+const TEXT: Schema = { type: 'string', maxLength: LONGEST_COMPARED, pattern: '^[^\\x00]*$' }
+const NUMBER: Schema = { type: 'integer', format: 'int32', minimum: -2147483648, maximum: 2147483647 }
+
+/** One field that conditions can be about. */
+type FilterField = { name: string; kind: Kind; nullable: boolean; value: Schema }
+
+/**
+ * Writes the components that are marked `x-filter-of`: the filter tree of a record, with conditions that follow from the schema of
+ * the record, so that the two cannot drift apart.
+ */
+export function expandFilters(source: Document): Document {
+  const schemas = Object.entries(source.components.schemas ?? {}).map(([name, schema]) => [
+    name,
+    MARKER in schema ? filterOf(source, name, schema) : schema,
+  ])
+  return { ...source, components: { ...source.components, schemas: Object.fromEntries(schemas) } }
+}
+
+function filterOf(document: Document, name: string, marked: Schema): Schema {
+  const relations = Object.entries((marked[RELATIONS] ?? {}) as Record<string, string>)
+  const record = String(marked[MARKER])
+  const own = recordOf(document, record).properties ?? {}
+  const dangling = relations.filter(([relation]) => !(`${relation}Id` in own))
+  if (dangling.length > 0)
+    throw new ContractError(dangling.map(([relation]) => `${name}: ${record} has no ${relation}Id`))
+  const fields = [
+    ...fieldsOf(document, record),
+    ...relations.flatMap(([relation, related]) =>
+      fieldsOf(document, related).map((field) => ({ ...field, name: `${relation}.${field.name}` })),
+    ),
+  ]
+  const self = { $ref: `#/components/schemas/${name}` }
+  const members = { type: 'array', minItems: 1, maxItems: MAX_MEMBERS, items: self }
+  return {
+    ...marked,
+    oneOf: [
+      group('All of these hold.', 'and', members),
+      group('At least one of these holds.', 'or', members),
+      group('This does not hold.', 'not', self),
+      ...conditionsOn(fields),
+    ],
+  }
+}
+
+const group = (description: string, name: string, value: Schema): Schema => ({
+  description,
+  type: 'object',
+  additionalProperties: false,
+  required: [name],
+  properties: { [name]: value },
+})
+
+const condition = (description: string, fields: string[], operators: string[], value: Schema): Schema => ({
+  description,
+  type: 'object',
+  additionalProperties: false,
+  required: ['field', 'op', 'value'],
+  properties: {
+    field: { type: 'string', enum: fields },
+    op: { type: 'string', enum: operators },
+    value,
+  },
+})
+
+/** Fields whose values look alike share their conditions. */
+function conditionsOn(fields: readonly FilterField[]): Schema[] {
+  const alike = new Map<string, FilterField[]>()
+  for (const field of fields) {
+    const key = JSON.stringify([field.kind, field.value])
+    alike.set(key, [...(alike.get(key) ?? []), field])
+  }
+  const conditions = [...alike.values()].flatMap((members) => {
+    const [{ kind, value }] = members as [FilterField]
+    const { one, many, between } = OPERATORS[kind]
+    const names = members.map(({ name }) => name)
+    const several = (least: number, most: number): Schema => ({
+      type: 'array',
+      minItems: least,
+      maxItems: most,
+      items: value,
+    })
+    return [
+      ...(one.length > 0 ? [condition(`A ${kind} and a value.`, names, one, value)] : []),
+      ...(many.length > 0 ? [condition(`A ${kind} and several values.`, names, many, several(1, MAX_VALUES))] : []),
+      ...(between
+        ? [condition('From the first value to the second, both included.', names, ['between'], several(2, 2))]
+        : []),
+    ]
+  })
+  const named = (matches: (field: FilterField) => boolean) => fields.filter(matches).map(({ name }) => name)
+  const [nullable, lists] = [named((field) => field.nullable), named(({ kind }) => kind === 'list')]
+  const truth = { type: 'boolean' }
+  if (nullable.length > 0) conditions.push(condition('Whether there is no value.', nullable, ['isNull'], truth))
+  if (lists.length > 0) conditions.push(condition('Whether the list is empty.', lists, ['isEmpty'], truth))
+  return conditions
+}
+
+function recordOf(document: Document, record: string): Schema {
+  const schema = document.components.schemas?.[record]
+  if (!schema) throw new ContractError([`a filter is about ${record}, which is no schema`])
+  return schema
+}
+
+function fieldsOf(document: Document, record: string): FilterField[] {
+  return Object.entries(recordOf(document, record).properties ?? {})
+    .filter(([name]) => !CONSTANT.has(name))
+    .flatMap(([name, property]) => fieldsIn(document, name, resolve<Schema>(document, property as Schema)))
+}
+
+/** The field, or those inside it: `billingAddress` and `billingAddress.city`. */
+function fieldsIn(document: Document, name: string, schema: Schema, outerNullable = false): FilterField[] {
+  const types = [schema.type ?? []].flat()
+  const nullable = outerNullable || types.includes('null')
+  const kind = kindOf(document, schema, types)
+  if (!kind) return []
+  const field: FilterField = { name, kind, nullable, value: comparedWith(document, kind, schema) }
+  if (kind !== 'opaque') return [field]
+  const parts = Object.entries(schema.properties ?? {}).flatMap(([part, property]) =>
+    fieldsIn(document, `${name}.${part}`, resolve<Schema>(document, property as Schema), nullable),
+  )
+  return nullable ? [field, ...parts] : parts
+}
+
+/** Undefined for what conditions cannot be about. */
+function kindOf(document: Document, schema: Schema, types: readonly string[]): Kind | undefined {
+  if (types.includes('boolean')) return 'boolean'
+  if (types.includes('integer')) return 'number'
+  if (types.includes('array')) {
+    const items = resolve<Schema>(document, (schema.items ?? {}) as Schema)
+    return items.type === 'string' ? 'list' : undefined
+  }
+  if (types.includes('object')) {
+    const names = Object.keys(schema.properties ?? {})
+    if (names.join() === 'amount,currency') return 'money'
+    return names.length > 0 ? 'opaque' : undefined
+  }
+  if (!types.includes('string')) return undefined
+  if (schema.enum) return 'enum'
+  if (schema.format === 'uuid') return 'id'
+  if (schema.format === 'date') return 'date'
+  if (schema.format === 'date-time') return 'instant'
+  return Number(schema.maxLength ?? 0) > LONGEST_COMPARED ? 'opaque' : 'text'
+}
+
+/** What a condition compares with: like the field, but never null. */
+function comparedWith(document: Document, kind: Kind, schema: Schema): Schema {
+  if (kind === 'opaque') return {}
+  if (kind === 'number') return NUMBER
+  if (kind === 'text' || kind === 'list') return TEXT
+  const { description: _, examples: __, default: ___, ...rest } = schema
+  const type = [rest.type ?? []].flat().filter((each) => each !== 'null')
+  const plain = {
+    ...rest,
+    type: type[0] as string,
+    ...(rest.enum && { enum: rest.enum.filter((each) => each !== null) }),
+  }
+  return rewrite<Schema>(plain, (node) => (node.$ref ? resolve<Schema>(document, node as Schema) : node) as Schema)
+}
+
+type Branch = { field: unknown[]; op: unknown[]; value: Schema }
+
+/**
+ * The same filter for the validator, which decides step by step: so an error points to the field, the operator or the value that is
+ * wrong, where `oneOf` could only say that nothing fits.
+ */
+export function stepwiseFilter(node: Record<string, unknown>): Record<string, unknown> {
+  if (!(MARKER in node)) return node
+  const members = node.oneOf as Schema[]
+  const groups = members.filter(({ properties = {} }) => !properties.field)
+  const branches = members
+    .filter(({ properties = {} }) => properties.field)
+    .map(({ properties = {} }): Branch => {
+      const { field = {}, op = {}, value = {} } = properties
+      return { field: field.enum ?? [], op: op.enum ?? [], value }
+    })
+  const isGroup = groups.map(({ required = [] }) => ({ required }))
+  return {
+    type: 'object',
+    allOf: [
+      ...groups.map((member, index) => where(isGroup[index] ?? {}, member)),
+      { if: { anyOf: isGroup }, else: { allOf: conditionSteps(branches) } },
+    ],
+  }
+}
+
+/** The consequence holds wherever the condition does. */
+const where = (condition: Schema, consequence: Schema): Schema => ({ if: { not: condition }, else: consequence })
+
+function conditionSteps(branches: readonly Branch[]): Schema[] {
+  const operators = new Map<unknown, unknown[]>()
+  for (const { field, op } of branches)
+    for (const name of field) operators.set(name, [...(operators.get(name) ?? []), ...op])
+  const fieldsBy = new Map<string, unknown[]>()
+  for (const [name, names] of operators) {
+    const key = JSON.stringify(names)
+    fieldsBy.set(key, [...(fieldsBy.get(key) ?? []), name])
+  }
+  const is = (properties: Record<string, unknown[]>): Schema => ({
+    properties: Object.fromEntries(Object.entries(properties).map(([name, values]) => [name, { enum: values }])),
+  })
+  return [
+    { required: ['field', 'op', 'value'] },
+    { properties: { field: {}, op: {}, value: {} }, additionalProperties: false },
+    is({ field: [...operators.keys()] }),
+    ...[...fieldsBy].map(([key, field]) => where(is({ field }), is({ op: JSON.parse(key) as unknown[] }))),
+    ...branches.map(({ field, op, value }) => where(is({ field, op }), { properties: { value } })),
+  ]
+}
