@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { componentFiles, retold, rootFile } from './new-record/contract.js'
+import { componentFiles, renamedText, retold, rootFile } from './new-record/contract.js'
 import { moduleFiles } from './new-record/module.js'
 import { namesOf } from './new-record/names.js'
 import { parseProperty } from './new-record/properties.js'
@@ -22,7 +22,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
 
   const files: Record<string, string> = {}
   for (const file of [
-    ...['accounts', 'accounts_query', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
+    ...['accounts', 'accounts_query', 'accounts_batch', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
     ...['accounts_{accountId}_history', 'accounts_{accountId}_purge', 'recycle-bin_accounts'],
   ]) {
     const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')
@@ -32,6 +32,10 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   for (const verb of ['Get', 'Update', 'Delete', 'Restore']) {
     const source = await readFile(`openapi/components/links/${verb}Account.yaml`, 'utf8')
     files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
+  }
+  for (const part of ['', 'Create', 'Item', 'Result', 'Update']) {
+    const source = await readFile(`openapi/components/schemas/AccountBatch${part}.yaml`, 'utf8')
+    files[`openapi/components/schemas/${names.type}Batch${part}.yaml`] = renamedText(source, names)
   }
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content

@@ -78,6 +78,10 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   const change = changeOf(properties)
   if (Array.isArray(value.data))
     return { ...value, data: value.data.map((item: Json) => example(item, names, properties)) }
+  if (Array.isArray(value.items))
+    return { ...value, items: value.items.map((item: Json) => itemExample(item, properties)) }
+  if (Array.isArray(value.results))
+    return { ...value, results: value.results.map((result: Json) => resultExample(result, names, properties)) }
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('changes' in value) {
@@ -109,6 +113,17 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   return 'name' in value ? bodyOf(properties) : change
 }
 
+/** An item of a batch. */
+function itemExample(item: Json, properties: readonly Property[]): Json {
+  if (!('body' in item)) return item
+  return { ...item, body: item.op === 'create' ? bodyOf(properties) : changeOf(properties) }
+}
+
+/** What became of an item of a batch. */
+function resultExample(result: Json, names: Names, properties: readonly Property[]): Json {
+  return 'body' in result ? { ...result, body: example(result.body as Json, names, properties) } : result
+}
+
 /** What a caller gives. */
 export const bodyOf = (properties: readonly Property[]): Json =>
   Object.fromEntries(
@@ -120,6 +135,9 @@ export function changeOf(properties: readonly Property[]): Json {
   const first = properties.find(({ kind }) => kind.samples)
   return first ? { [first.name]: samplesOf(first)[1] } : {}
 }
+
+/** A schema of the accounts that names no property, told of the new record type. */
+export const renamedText = (source: string, names: Names): string => renamed(names, textAbout(names, source))
 
 /** `an account` is `a product`. */
 const textAbout = (names: Names, text: string): string =>
@@ -264,6 +282,7 @@ export function rootFile(source: string, names: Names): string {
     /(?=^ {2}\/pipelines:\n)/m,
     [
       ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `/${tag}/query:`, `  $ref: paths/${tag}_query.yaml`],
+      ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
       ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],

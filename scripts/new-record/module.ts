@@ -100,6 +100,7 @@ const handlersFile = (accounts: string, { tag, singular, plural, type, types }: 
 const casesFile = ({ object, singular, table, tag, type, types }: Names, properties: readonly Property[]): string =>
   `import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
+import { batchCases } from '../../testing/batch-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 
@@ -117,6 +118,7 @@ export const cases = {
   list${types}: verbs.list,
   query${types}: verbs.query,
   create${type}: verbs.create,
+  batch${types}: batchCases(${singular}),
   get${type}: verbs.get,
   update${type}: verbs.update,
   delete${type}: verbs.remove,
