@@ -294,6 +294,42 @@ describe('what the contract refuses', () => {
   })
 })
 
+describe('custom fields', () => {
+  const define = (values: Row) =>
+    owner.post('/api/v1/custom-fields', { object: 'account', label: 'Code', key: 'code', type: 'text', ...values })
+
+  it('are held against their definitions item by item, defaults filled in', async () => {
+    await define({ defaultValue: 'none', maxLength: 4 })
+    const results = await resultsOf([
+      create({ customFields: { code: 'long one' } }),
+      create({ customFields: { other: 1 } }),
+      create(),
+    ])
+    expect(statuses(results)).toEqual([400, 400, 201])
+    expect(results[0]?.problem).toMatchObject({ errors: [{ pointer: '/items/0/body/customFields/code' }] })
+    expect(results[2]?.body).toMatchObject({ customFields: { code: 'none' } })
+    await refused(world(), 'invalid_request', () => send([create(), create({ customFields: { other: 1 } })]))
+  })
+
+  it('stay unique, within a batch as well', async () => {
+    await define({ unique: true })
+    const kept = await make({ customFields: { code: 'A' } })
+    const coded = (code: string) => create({ customFields: { code } })
+    const results = await resultsOf([
+      coded('A'),
+      coded('B'),
+      coded('B'),
+      { op: 'update', id: kept.id, body: { customFields: { code: 'B' } } },
+      { op: 'delete', id: kept.id },
+      coded('A'),
+    ])
+    expect(statuses(results)).toEqual([409, 201, 409, 409, 204, 201])
+    expect(results[0]?.problem).toMatchObject({ conflicts: [{ id: kept.id }] })
+    await refused(world(), 'batch_rejected', () => send([coded('C'), coded('B')]))
+    expect(statuses(await resultsOf([coded('C')]))).toEqual([201])
+  })
+})
+
 describe('at once', () => {
   it('fifty batches that take the same values make one record of each', async () => {
     const domains = Array.from({ length: 10 }, (_, index) => `d${index}.example`)
