@@ -12,7 +12,7 @@ import { missingReference, reachable } from './references.js'
 import { levelOf, scopeParameters } from './scope.js'
 
 /** Every filter of the contract. */
-type AnyFilter = components['schemas'][`${'Account' | 'Contact' | 'Lead' | 'Opportunity'}Filter`]
+type AnyFilter = components['schemas'][Extract<keyof components['schemas'], `${string}Filter`>]
 
 type Operator = Extract<AnyFilter, { op: unknown }>['op']
 
