@@ -14,9 +14,9 @@ import { columnsOf } from './read.js'
 import type { RecordMeta, RecordType } from './record-type.js'
 import { assertReferences, manyReferenceParameters, type References, references } from './references.js'
 import { levelOf, reaches, requireLevel, scopeParameters, within } from './scope.js'
-import { crmEvents } from './table.js'
 import {
   type AnyType,
+  addEvents,
   DuplicateValue,
   definitionsAreCurrent,
   describeDuplicate,
@@ -442,6 +442,12 @@ function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References
   const conditions = names.map(
     (name) => sql`(${key(name)} is null or ${key(name)} = any(pointed.${sql.identifier(name)}))`,
   )
+  const event = addEvents({
+    id: sql`given."eventId"`,
+    changes: sql`given."eventChanges"`,
+    at: sql`given."updatedAt"`,
+    from: sql`written join given on given.id = written.id`,
+  })
   return sql`with given as materialized (
     select * from jsonb_to_recordset(${parameter('rows')}::jsonb) as given(ordinal integer, "eventId" uuid, "eventChanges" jsonb, ${sql.join(shape, comma)})
   ), pointed as materialized (select ${sql.join([sql`${definitionsAreCurrent()} as current`, ...visible], comma)}), written as (
@@ -449,10 +455,6 @@ function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References
     select ${parameter('scopeOrganizationId')}::uuid, ${sql.join(values, comma)} from given, pointed
     where ${sql.join([sql`pointed.current`, ...conditions], sql` and `)} order by given.ordinal
     ${Object.keys(type.unique).length > 0 ? sql`on conflict do nothing` : sql``} returning organization_id, id, version
-  ), event as (
-    insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
-    select written.organization_id, given."eventId", ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
-      'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, given."eventChanges", given."updatedAt"
-    from written join given on given.id = written.id)
+  ), event as (${event})
   select pointed.current, to_json(array(select id from written)) as written, to_json(pointed) as found from pointed`
 }

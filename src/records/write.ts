@@ -449,13 +449,22 @@ export function withEvent({ names, checks }: Checks, write: SQL): SQL<Written> {
           checks().map((each, index) => sql`${each} as ${sql.identifier(names[index] as string)}`),
           sql`, `,
         )
-  return sql`with pointed as materialized (select ${found}), written as (${write}), event as (
-    insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
-    select written.organization_id, ${parameter('eventId')}::uuid, ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
-      'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, ${parameter('eventChanges')}::jsonb, ${parameter('eventAt')}::timestamptz
-    from written)
+  const event = addEvents({
+    id: sql`${parameter('eventId')}::uuid`,
+    changes: sql`${parameter('eventChanges')}::jsonb`,
+    at: sql`${parameter('eventAt')}::timestamptz`,
+    from: sql`written`,
+  })
+  return sql`with pointed as materialized (select ${found}), written as (${write}), event as (${event})
   select exists (select from written) as written, pointed.* from pointed`
 }
+
+/** The part of a statement that adds an event for each row of its `written`; `from` joins whatever the other values come from. */
+export const addEvents = ({ id, changes, at, from }: Record<'id' | 'changes' | 'at' | 'from', SQL>): SQL =>
+  sql`insert into ${crmEvents} (organization_id, id, type, object, record_id, version, actor_type, actor_id, cause, request_id, changes, occurred_at)
+    select written.organization_id, ${id}, ${parameter('eventType')}::text, ${parameter('eventObject')}::text, written.id, written.version,
+      'user', ${parameter('scopeUserId')}::uuid, ${parameter('eventCause')}::text, ${parameter('eventRequestId')}::text, ${changes}, ${at}
+    from ${from}`
 
 export function eventParameters(
   scope: Scope,
