@@ -285,7 +285,7 @@ export const codeMutations: readonly Mutation[] = [
     'src/testing/coverage.test.ts',
     'a write leaves no event',
     'createAccount 201',
-    replace('src/records/write.ts', '    from written)\n', '    from written where false)\n'),
+    replace('src/records/write.ts', 'from: sql`written`', 'from: sql`written where false`'),
   ),
 
   test(

@@ -2063,12 +2063,18 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
         };
+        /** @description A value of any property of a record, or null. */
+        PropertyValue: string | number | boolean | (string | number | boolean | {
+            [key: string]: unknown;
+        } | null)[] | {
+            [key: string]: unknown;
+        } | null;
         /** @description One property before and after a change, as the record showed it; null for no value. */
         Change: {
             /** @description The value before; null for a record that was created. */
-            from: unknown;
+            from: components["schemas"]["PropertyValue"];
             /** @description The value since then. */
-            to: unknown;
+            to: components["schemas"]["PropertyValue"];
         };
         /** @description One change of a record. Events are never edited; those of a purged record lose their `changes`. */
         RecordEvent: {
