@@ -60,7 +60,23 @@ except requests.HTTPError:
 owner = register()
 definer = register()
 session = register()
+invitation = call("POST", "/invitations", {"email": new_email(), "role": "member"}, owner["accessToken"])
 employer = member = None
+
+# Only what is in the recycle bin can be purged.
+PURGES = {
+    "purgeAccount": ("/accounts", {"name": "Purged"}),
+    "purgeContact": ("/contacts", {"lastName": "Purged"}),
+    "purgeLead": ("/leads", {"lastName": "Purged"}),
+    "purgeOpportunity": ("/opportunities", {"name": "Purged"}),
+}
+
+
+def deleted(collection, body):
+    record = call("POST", collection, body, owner["accessToken"])
+    headers = {"authorization": f"Bearer {owner['accessToken']}"}
+    requests.delete(f"{API}{collection}/{record['id']}", headers=headers, timeout=30).raise_for_status()
+    return record["id"]
 
 # These end sessions or demote their callers: they get callers of their own.
 OWN_SESSION = ["logout", "changePassword"]
@@ -138,8 +154,14 @@ def before_call(context, case, kwargs):
         del case.query[name]
     if case.meta.phase.name != "stateful" and "userId" in case.path_parameters and member:
         case.path_parameters["userId"] = member["user"]["id"]
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "getInvitation":
+        case.path_parameters["invitationId"] = invitation["id"]
+    if operation in PURGES and case.meta.phase.name != "stateful":
+        for name in case.path_parameters:
+            case.path_parameters[name] = deleted(*PURGES[operation])
     if isinstance(case.body, dict):
-        case.body = with_known_values(case.operation.definition.raw["operationId"], case.body)
+        case.body = with_known_values(operation, case.body)
 
 
 def is_reference(name):
@@ -201,7 +223,7 @@ def tell_answered():
 # What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
 MEANING = {
     "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions", "max_depth",
-    "missing_reference", "number_range", "repeated", "time_zone", "version_mismatch", "weak_password",
+    "missing_reference", "not_new", "number_range", "repeated", "time_zone", "version_mismatch", "weak_password",
 }
 # That the rules of a definition go with its type and with each other, and its default with them.
 MEANING_OF_DEFINITIONS = {
