@@ -114,7 +114,7 @@ export function requests(sample: Sample, cursor: string, tokens: readonly string
 /** The cursor that the API would have given with the page before the deep one. */
 export function apiCursor(secret: string, { organizationId, position }: Sample): string {
   const scope = { signer: createSigner(secret) } as Pick<Scope, 'signer'> as Scope
-  return encodeCursor(scope, ['contacts', organizationId, ['-createdAt'], {}], [position.createdAt, position.id])
+  return encodeCursor(scope, ['contacts', organizationId, ['-createdAt'], '', {}], [position.createdAt, position.id])
 }
 
 export const baselineCursor = ({ position: { createdAt, id } }: Sample): string =>
