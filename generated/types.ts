@@ -1623,6 +1623,11 @@ export interface components {
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["OptionalText"];
         };
+        /**
+         * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
+         * @enum {string}
+         */
+        CountMode: "exact" | "estimate";
         /** @description Labels without order; no label twice. */
         Tags: string[];
         /**
@@ -2043,11 +2048,6 @@ export interface components {
         PageSize: number;
         /** @description The `nextCursor` of the page before. It is bound to the filter and the order that it was made with. */
         PageCursor: string;
-        /**
-         * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
-         * @enum {string}
-         */
-        CountMode: "exact" | "estimate";
         /** @description What to look for among the accounts, and how to answer. */
         AccountQuery: {
             filter?: components["schemas"]["AccountFilter"];
@@ -4001,6 +4001,8 @@ export interface components {
         IdempotencyKey: string;
         /** @description The id of the invitation. */
         InvitationId: components["schemas"]["Id"];
+        /** @description Asks for `page.total`: how many records match, on all pages together. */
+        Count: components["schemas"]["CountMode"];
         /** @description Only records owned by this user. */
         OwnerIdFilter: components["schemas"]["Id"];
         /** @description Only records created at or after this instant. */
@@ -4702,6 +4704,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
                 /** @description Only records owned by this user. */
@@ -5145,6 +5149,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
                 /** @description Only records owned by this user. */
@@ -5586,6 +5592,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
                 /** @description Only records owned by this user. */
@@ -6077,6 +6085,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
                 /** @description Only records owned by this user. */

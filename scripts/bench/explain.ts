@@ -146,7 +146,7 @@ type Contract = {
 }
 
 /** The contract's lists: how they can be sorted and filtered. */
-function lists(): { path: string; table: string; sorts: string[][]; filters: string[] }[] {
+function lists(): { path: string; table: string; sorts: string[][]; counts: boolean; filters: string[] }[] {
   const file = join(import.meta.dirname, '../../generated/openapi.json')
   const { paths, components } = JSON.parse(readFileSync(file, 'utf8')) as Contract
   return Object.entries(TABLES).map(([path, table]) => {
@@ -164,18 +164,20 @@ function lists(): { path: string; table: string; sorts: string[][]; filters: str
       path,
       table,
       sorts: [...terms.map((term) => [term]), ...pairs],
-      filters: query.map(({ name }) => name).filter((name) => !['limit', 'cursor', 'sort'].includes(name)),
+      counts: query.some(({ name }) => name === 'count'),
+      filters: query.map(({ name }) => name).filter((name) => !['limit', 'cursor', 'sort', 'count'].includes(name)),
     }
   })
 }
 
 /** Every order, alone and with each filter; every pair of filters; each of them also from a cursor on. */
 async function sendLists(send: Send, client: pg.Client, caller: Caller, extent: Extent): Promise<void> {
-  for (const { path, table, sorts, filters } of lists()) {
+  for (const { path, table, sorts, counts, filters } of lists()) {
     const values = await filterValues(client, caller, table, filters)
     const few = extent === 'common' && caller.role === 'member'
     const single = sorts.filter(({ length }) => length === 1).slice(0, few ? 2 : undefined)
     const queries: Record<string, string>[] = (few ? single : sorts).map((sort) => ({ sort: sort.join(',') }))
+    if (counts) queries.push({ count: 'exact' }, { count: 'estimate' })
     for (const [name, found] of values) {
       for (const value of extent === 'all' ? found : found.slice(0, 1))
         for (const [sort = ''] of single) queries.push({ sort, [name]: value })

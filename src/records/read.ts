@@ -46,23 +46,27 @@ type ListQuery<Resource, Sort extends string> = {
   limit: number
   cursor?: string
   sort: readonly (Sort | `-${Sort}`)[]
+  count?: 'exact' | 'estimate'
 } & {
   [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
 }
 
-/** A page of what the caller may read. Every other query parameter is a filter: `field` or `field[operator]`. */
+/**
+ * A page of what the caller may read; the number of all matches where asked for. Every other query parameter is a filter: `field`
+ * or `field[operator]`.
+ */
 export async function list<Resource, Sort extends string, Query extends ListQuery<Resource, Sort>>(
   scope: Scope,
   type: Readable<Resource, Sort>,
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, ...filterQuery } = query
+  const { limit, cursor, sort, count, ...filterQuery } = query
   const conditions = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => ({ condition: toCondition(name, value), pointer: `/query/${name}` }))
   const filter = compileConditions(scope, type, conditions)
-  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor' })
+  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor', count })
 }
 
 /** `createdAt[gte]` is the field and the operator. */

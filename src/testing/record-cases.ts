@@ -55,6 +55,12 @@ export function recordCases(facts: RecordFacts) {
         const last = await world.owner.get(`${path}?limit=2&cursor=${nextCursor}`)
         expect(last.json()).toEqual({ data: [first], page: { nextCursor: null, hasMore: false } })
         expect(last.headers).not.toHaveProperty('link')
+        for (const count of ['exact', 'estimate']) {
+          const counted = await world.owner.get(`${path}?limit=1&count=${count}`)
+          expect(counted.json()).toMatchObject({ data: [third], page: { total: 3, totalIsExact: true } })
+        }
+        const none = await world.owner.get(`${path}?count=exact&createdAt[lt]=2020-01-01T00:00:00Z`)
+        expect(none.json()).toMatchObject({ data: [], page: { total: 0, totalIsExact: true } })
         return page
       },
     },
