@@ -315,7 +315,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['sort'],
+    csv: ['expand', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createAccount: {
@@ -375,7 +375,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: [],
+    csv: ['expand'],
     defaulted: [],
   },
   updateAccount: {
@@ -480,7 +480,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['sort'],
+    csv: ['expand', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createContact: {
@@ -540,7 +540,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: [],
+    csv: ['expand'],
     defaulted: [],
   },
   updateContact: {
@@ -645,7 +645,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['sort'],
+    csv: ['expand', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createLead: {
@@ -705,7 +705,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: [],
+    csv: ['expand'],
     defaulted: [],
   },
   updateLead: {
@@ -825,7 +825,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['sort'],
+    csv: ['expand', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createOpportunity: {
@@ -885,7 +885,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: [],
+    csv: ['expand'],
     defaulted: [],
   },
   updateOpportunity: {

@@ -1340,7 +1340,7 @@ return json + JSON_STR_END_OBJECT
     ? input.toJSON()
     : input
   
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        if (obj === null) return JSON_STR_NULL
         let json = ''
 
         
@@ -1601,11 +1601,23 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous20(value)
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value)
+      }
+    
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous20(value)
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value)
+      }
+    
         }
       }
       return json + JSON_STR_END_ARRAY
@@ -2560,13 +2572,54 @@ return json + JSON_STR_END_OBJECT
       }
     
 
+      // "AccountExpanded#"
+      function anonymous31 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_153 = false
+
+          const value_owner_154 = obj["owner"]
+          if (value_owner_154 !== undefined) {
+            json += addComma_153 ? ",\"owner\":" : ((addComma_153 = true), "{\"owner\":")
+            
+      if (value_owner_154 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value_owner_154)
+      }
+    
+          }
+
+          const value_parentAccount_155 = obj["parentAccount"]
+          if (value_parentAccount_155 !== undefined) {
+            json += addComma_153 ? ",\"parentAccount\":" : ((addComma_153 = true), "{\"parentAccount\":")
+            
+      if (value_parentAccount_155 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_parentAccount_155)
+      }
+    
+          }
+if (!addComma_153) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
       // "Account#"
       function anonymous26 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
   
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        if (obj === null) return JSON_STR_NULL
         let json = ''
 
         
@@ -3422,6 +3475,12 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
+      const value_expanded_152 = obj["expanded"]
+      if (value_expanded_152 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous31(value_expanded_152)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
@@ -3441,11 +3500,23 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous26(value)
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous26(value)
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
         }
       }
       return json + JSON_STR_END_ARRAY
@@ -3469,10 +3540,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_152 = obj["page"]
-      if (value_page_152 !== undefined) {
+      const value_page_156 = obj["page"]
+      if (value_page_156 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_152)
+        json += anonymous21(value_page_156)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3483,7 +3554,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "AccountBatchResult#/properties/results/items"
-      function anonymous33 (input) {
+      function anonymous34 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3492,52 +3563,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_159 = obj["index"]
-      if (value_index_159 !== undefined) {
+      const value_index_163 = obj["index"]
+      if (value_index_163 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_159)
+        json += asInteger(value_index_163)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_160 = obj["status"]
-      if (value_status_160 !== undefined) {
+      const value_status_164 = obj["status"]
+      if (value_status_164 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_160)
+        json += asInteger(value_status_164)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_161 = obj["etag"]
-      if (value_etag_161 !== undefined) {
+      const value_etag_165 = obj["etag"]
+      if (value_etag_165 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_161 !== 'string') {
-          if (value_etag_161 === null) {
+        if (typeof value_etag_165 !== 'string') {
+          if (value_etag_165 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_161 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_161.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_161 instanceof RegExp) {
-            json += asString(value_etag_161.source)
+          } else if (value_etag_165 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_165.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_165 instanceof RegExp) {
+            json += asString(value_etag_165.source)
           } else {
-            json += asString(value_etag_161.toString())
+            json += asString(value_etag_165.toString())
           }
         } else {
-          json += asString(value_etag_161)
+          json += asString(value_etag_165)
         }
         
       }
 
-      const value_body_162 = obj["body"]
-      if (value_body_162 !== undefined) {
+      const value_body_166 = obj["body"]
+      if (value_body_166 !== undefined) {
         json += ",\"body\":"
-        json += anonymous26(value_body_162)
+        
+      if (value_body_166 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_body_166)
+      }
+    
       }
 
-      const value_problem_163 = obj["problem"]
-      if (value_problem_163 !== undefined) {
+      const value_problem_167 = obj["problem"]
+      if (value_problem_167 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_163)
+        json += anonymous1(value_problem_167)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -3545,7 +3622,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous32 (obj) {
+    function anonymous33 (obj) {
       // "AccountBatchResult#/properties/results"
       let json = ''
   
@@ -3559,18 +3636,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous33(value)
+        json += anonymous34(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous33(value)
+          json += anonymous34(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountBatchResult#"
-      function anonymous31 (input) {
+      function anonymous32 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3579,32 +3656,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_156 = obj["outcome"]
-      if (value_outcome_156 !== undefined) {
+      const value_outcome_160 = obj["outcome"]
+      if (value_outcome_160 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_156 !== 'string') {
-          if (value_outcome_156 === null) {
+        if (typeof value_outcome_160 !== 'string') {
+          if (value_outcome_160 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_156 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_156.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_156 instanceof RegExp) {
-            json += asString(value_outcome_156.source)
+          } else if (value_outcome_160 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_160.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_160 instanceof RegExp) {
+            json += asString(value_outcome_160.source)
           } else {
-            json += asString(value_outcome_156.toString())
+            json += asString(value_outcome_160.toString())
           }
         } else {
-          json += asString(value_outcome_156)
+          json += asString(value_outcome_160)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_157 = obj["results"]
-      if (value_results_157 !== undefined) {
+      const value_results_161 = obj["results"]
+      if (value_results_161 !== undefined) {
         json += ",\"results\":"
-        json += anonymous32(value_results_157)
+        json += anonymous33(value_results_161)
       } else {
         throw new Error('"results" is required!')
       }
@@ -3615,7 +3692,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Change#"
-      function anonymous38 (input) {
+      function anonymous39 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3624,18 +3701,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_from_180 = obj["from"]
-      if (value_from_180 !== undefined) {
+      const value_from_184 = obj["from"]
+      if (value_from_184 !== undefined) {
         json += "{\"from\":"
-        json += JSON.stringify(value_from_180)
+        json += JSON.stringify(value_from_184)
       } else {
         throw new Error('"from" is required!')
       }
       
-      const value_to_181 = obj["to"]
-      if (value_to_181 !== undefined) {
+      const value_to_185 = obj["to"]
+      if (value_to_185 !== undefined) {
         json += ",\"to\":"
-        json += JSON.stringify(value_to_181)
+        json += JSON.stringify(value_to_185)
       } else {
         throw new Error('"to" is required!')
       }
@@ -3646,7 +3723,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "RecordEvent#/properties/changes"
-      function anonymous37 (input) {
+      function anonymous38 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3654,7 +3731,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_178 = false
+        let addComma_182 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3665,12 +3742,12 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_178 ? JSON_STR_COMMA : ((addComma_178 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_182 ? JSON_STR_COMMA : ((addComma_182 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
-        json += anonymous38(value)
+        json += anonymous39(value)
       
     }
-  if (!addComma_178) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_182) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3678,7 +3755,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "RecordEvent#"
-      function anonymous36 (input) {
+      function anonymous37 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3687,166 +3764,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_168 = obj["id"]
-      if (value_id_168 !== undefined) {
+      const value_id_172 = obj["id"]
+      if (value_id_172 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_168 !== 'string') {
-          if (value_id_168 === null) {
+        if (typeof value_id_172 !== 'string') {
+          if (value_id_172 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_168 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_168.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_168 instanceof RegExp) {
-            json += asString(value_id_168.source)
+          } else if (value_id_172 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_172.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_172 instanceof RegExp) {
+            json += asString(value_id_172.source)
           } else {
-            json += asString(value_id_168.toString())
+            json += asString(value_id_172.toString())
           }
         } else {
-          json += asString(value_id_168)
+          json += asString(value_id_172)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_type_169 = obj["type"]
-      if (value_type_169 !== undefined) {
+      const value_type_173 = obj["type"]
+      if (value_type_173 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_169 !== 'string') {
-          if (value_type_169 === null) {
+        if (typeof value_type_173 !== 'string') {
+          if (value_type_173 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_169 instanceof RegExp) {
-            json += asString(value_type_169.source)
+          } else if (value_type_173 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_173.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_173 instanceof RegExp) {
+            json += asString(value_type_173.source)
           } else {
-            json += asString(value_type_169.toString())
+            json += asString(value_type_173.toString())
           }
         } else {
-          json += asString(value_type_169)
+          json += asString(value_type_173)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_object_170 = obj["object"]
-      if (value_object_170 !== undefined) {
+      const value_object_174 = obj["object"]
+      if (value_object_174 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_170 !== 'string') {
-          if (value_object_170 === null) {
+        if (typeof value_object_174 !== 'string') {
+          if (value_object_174 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_170 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_170.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_170 instanceof RegExp) {
-            json += asString(value_object_170.source)
+          } else if (value_object_174 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_174.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_174 instanceof RegExp) {
+            json += asString(value_object_174.source)
           } else {
-            json += asString(value_object_170.toString())
+            json += asString(value_object_174.toString())
           }
         } else {
-          json += asString(value_object_170)
+          json += asString(value_object_174)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_recordId_171 = obj["recordId"]
-      if (value_recordId_171 !== undefined) {
+      const value_recordId_175 = obj["recordId"]
+      if (value_recordId_175 !== undefined) {
         json += ",\"recordId\":"
         
-        if (typeof value_recordId_171 !== 'string') {
-          if (value_recordId_171 === null) {
+        if (typeof value_recordId_175 !== 'string') {
+          if (value_recordId_175 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_171 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_171.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_171 instanceof RegExp) {
-            json += asString(value_recordId_171.source)
+          } else if (value_recordId_175 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_175.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_175 instanceof RegExp) {
+            json += asString(value_recordId_175.source)
           } else {
-            json += asString(value_recordId_171.toString())
+            json += asString(value_recordId_175.toString())
           }
         } else {
-          json += asString(value_recordId_171)
+          json += asString(value_recordId_175)
         }
         
       } else {
         throw new Error('"recordId" is required!')
       }
       
-      const value_version_172 = obj["version"]
-      if (value_version_172 !== undefined) {
+      const value_version_176 = obj["version"]
+      if (value_version_176 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_172)
+        json += asInteger(value_version_176)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_occurredAt_173 = obj["occurredAt"]
-      if (value_occurredAt_173 !== undefined) {
+      const value_occurredAt_177 = obj["occurredAt"]
+      if (value_occurredAt_177 !== undefined) {
         json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_173)
+        json += asDateTime(value_occurredAt_177)
       } else {
         throw new Error('"occurredAt" is required!')
       }
       
-      const value_actor_174 = obj["actor"]
-      if (value_actor_174 !== undefined) {
+      const value_actor_178 = obj["actor"]
+      if (value_actor_178 !== undefined) {
         json += ",\"actor\":"
-        json += anonymous23(value_actor_174)
+        json += anonymous23(value_actor_178)
       } else {
         throw new Error('"actor" is required!')
       }
       
-      const value_cause_175 = obj["cause"]
-      if (value_cause_175 !== undefined) {
+      const value_cause_179 = obj["cause"]
+      if (value_cause_179 !== undefined) {
         json += ",\"cause\":"
         
-        if (typeof value_cause_175 !== 'string') {
-          if (value_cause_175 === null) {
+        if (typeof value_cause_179 !== 'string') {
+          if (value_cause_179 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_175 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_175.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_175 instanceof RegExp) {
-            json += asString(value_cause_175.source)
+          } else if (value_cause_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_179 instanceof RegExp) {
+            json += asString(value_cause_179.source)
           } else {
-            json += asString(value_cause_175.toString())
+            json += asString(value_cause_179.toString())
           }
         } else {
-          json += asString(value_cause_175)
+          json += asString(value_cause_179)
         }
         
       } else {
         throw new Error('"cause" is required!')
       }
       
-      const value_requestId_176 = obj["requestId"]
-      if (value_requestId_176 !== undefined) {
+      const value_requestId_180 = obj["requestId"]
+      if (value_requestId_180 !== undefined) {
         json += ",\"requestId\":"
         
-        if (typeof value_requestId_176 !== 'string') {
-          if (value_requestId_176 === null) {
+        if (typeof value_requestId_180 !== 'string') {
+          if (value_requestId_180 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_176 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_176.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_176 instanceof RegExp) {
-            json += asString(value_requestId_176.source)
+          } else if (value_requestId_180 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_180.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_180 instanceof RegExp) {
+            json += asString(value_requestId_180.source)
           } else {
-            json += asString(value_requestId_176.toString())
+            json += asString(value_requestId_180.toString())
           }
         } else {
-          json += asString(value_requestId_176)
+          json += asString(value_requestId_180)
         }
         
       } else {
         throw new Error('"requestId" is required!')
       }
       
-      const value_changes_177 = obj["changes"]
-      if (value_changes_177 !== undefined) {
+      const value_changes_181 = obj["changes"]
+      if (value_changes_181 !== undefined) {
         json += ",\"changes\":"
-        json += anonymous37(value_changes_177)
+        json += anonymous38(value_changes_181)
       } else {
         throw new Error('"changes" is required!')
       }
@@ -3856,7 +3933,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous35 (obj) {
+    function anonymous36 (obj) {
       // "RecordEventList#/properties/data"
       let json = ''
   
@@ -3870,18 +3947,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous36(value)
+        json += anonymous37(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous36(value)
+          json += anonymous37(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "RecordEventList#"
-      function anonymous34 (input) {
+      function anonymous35 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3890,18 +3967,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_166 = obj["data"]
-      if (value_data_166 !== undefined) {
+      const value_data_170 = obj["data"]
+      if (value_data_170 !== undefined) {
         json += "{\"data\":"
-        json += anonymous35(value_data_166)
+        json += anonymous36(value_data_170)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_182 = obj["page"]
-      if (value_page_182 !== undefined) {
+      const value_page_186 = obj["page"]
+      if (value_page_186 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_182)
+        json += anonymous21(value_page_186)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3911,7 +3988,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous42 (obj) {
+    function anonymous43 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -3968,7 +4045,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous41 (input) {
+      function anonymous42 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3977,54 +4054,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_191 = obj["object"]
-      if (value_object_191 !== undefined) {
+      const value_object_195 = obj["object"]
+      if (value_object_195 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_191 !== 'string') {
-          if (value_object_191 === null) {
+        if (typeof value_object_195 !== 'string') {
+          if (value_object_195 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_191 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_191.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_191 instanceof RegExp) {
-            json += asString(value_object_191.source)
+          } else if (value_object_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_195 instanceof RegExp) {
+            json += asString(value_object_195.source)
           } else {
-            json += asString(value_object_191.toString())
+            json += asString(value_object_195.toString())
           }
         } else {
-          json += asString(value_object_191)
+          json += asString(value_object_195)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_192 = obj["id"]
-      if (value_id_192 !== undefined) {
+      const value_id_196 = obj["id"]
+      if (value_id_196 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_192 !== 'string') {
-          if (value_id_192 === null) {
+        if (typeof value_id_196 !== 'string') {
+          if (value_id_196 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_192 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_192.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_192 instanceof RegExp) {
-            json += asString(value_id_192.source)
+          } else if (value_id_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_196 instanceof RegExp) {
+            json += asString(value_id_196.source)
           } else {
-            json += asString(value_id_192.toString())
+            json += asString(value_id_196.toString())
           }
         } else {
-          json += asString(value_id_192)
+          json += asString(value_id_196)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_193 = obj["matchedOn"]
-      if (value_matchedOn_193 !== undefined) {
+      const value_matchedOn_197 = obj["matchedOn"]
+      if (value_matchedOn_197 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous42(value_matchedOn_193)
+        json += anonymous43(value_matchedOn_197)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4034,7 +4111,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous40 (obj) {
+    function anonymous41 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4048,18 +4125,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous41(value)
+        json += anonymous42(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous41(value)
+          json += anonymous42(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous39 (input) {
+      function anonymous40 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4068,70 +4145,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_185 = obj["dryRun"]
-      if (value_dryRun_185 !== undefined) {
+      const value_dryRun_189 = obj["dryRun"]
+      if (value_dryRun_189 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_185)
+        json += asBoolean(value_dryRun_189)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_186 = obj["object"]
-      if (value_object_186 !== undefined) {
+      const value_object_190 = obj["object"]
+      if (value_object_190 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_186 !== 'string') {
-          if (value_object_186 === null) {
+        if (typeof value_object_190 !== 'string') {
+          if (value_object_190 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_186 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_186.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_186 instanceof RegExp) {
-            json += asString(value_object_186.source)
+          } else if (value_object_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_190 instanceof RegExp) {
+            json += asString(value_object_190.source)
           } else {
-            json += asString(value_object_186.toString())
+            json += asString(value_object_190.toString())
           }
         } else {
-          json += asString(value_object_186)
+          json += asString(value_object_190)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_187 = obj["id"]
-      if (value_id_187 !== undefined) {
+      const value_id_191 = obj["id"]
+      if (value_id_191 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_187 !== 'string') {
-          if (value_id_187 === null) {
+        if (typeof value_id_191 !== 'string') {
+          if (value_id_191 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_187 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_187.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_187 instanceof RegExp) {
-            json += asString(value_id_187.source)
+          } else if (value_id_191 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_191.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_191 instanceof RegExp) {
+            json += asString(value_id_191.source)
           } else {
-            json += asString(value_id_187.toString())
+            json += asString(value_id_191.toString())
           }
         } else {
-          json += asString(value_id_187)
+          json += asString(value_id_191)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_188 = obj["events"]
-      if (value_events_188 !== undefined) {
+      const value_events_192 = obj["events"]
+      if (value_events_192 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_188)
+        json += asInteger(value_events_192)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_189 = obj["cleared"]
-      if (value_cleared_189 !== undefined) {
+      const value_cleared_193 = obj["cleared"]
+      if (value_cleared_193 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous40(value_cleared_189)
+        json += anonymous41(value_cleared_193)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4141,7 +4218,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous46 (obj) {
+    function anonymous47 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -4194,7 +4271,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous47 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4202,40 +4279,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_221 = false
+        let addComma_225 = false
 
-          const value_street1_222 = obj["street1"]
-          if (value_street1_222 !== undefined) {
-            json += addComma_221 ? ",\"street1\":" : ((addComma_221 = true), "{\"street1\":")
+          const value_street1_226 = obj["street1"]
+          if (value_street1_226 !== undefined) {
+            json += addComma_225 ? ",\"street1\":" : ((addComma_225 = true), "{\"street1\":")
             
-          if (value_street1_222 === null) {
+          if (value_street1_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_222 === "string" ||
-            value_street1_222 === null ||
-            value_street1_222 instanceof Date ||
-            value_street1_222 instanceof RegExp ||
+            typeof value_street1_226 === "string" ||
+            value_street1_226 === null ||
+            value_street1_226 instanceof Date ||
+            value_street1_226 instanceof RegExp ||
             (
-              typeof value_street1_222 === "object" &&
-              typeof value_street1_222.toString === "function" &&
-              value_street1_222.toString !== Object.prototype.toString
+              typeof value_street1_226 === "object" &&
+              typeof value_street1_226.toString === "function" &&
+              value_street1_226.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_222 !== 'string') {
-          if (value_street1_222 === null) {
+        if (typeof value_street1_226 !== 'string') {
+          if (value_street1_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_222 instanceof RegExp) {
-            json += asString(value_street1_222.source)
+          } else if (value_street1_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_226 instanceof RegExp) {
+            json += asString(value_street1_226.source)
           } else {
-            json += asString(value_street1_222.toString())
+            json += asString(value_street1_226.toString())
           }
         } else {
-          json += asString(value_street1_222)
+          json += asString(value_street1_226)
         }
         
           }
@@ -4244,38 +4321,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_223 = obj["street2"]
-          if (value_street2_223 !== undefined) {
-            json += addComma_221 ? ",\"street2\":" : ((addComma_221 = true), "{\"street2\":")
+          const value_street2_227 = obj["street2"]
+          if (value_street2_227 !== undefined) {
+            json += addComma_225 ? ",\"street2\":" : ((addComma_225 = true), "{\"street2\":")
             
-          if (value_street2_223 === null) {
+          if (value_street2_227 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_223 === "string" ||
-            value_street2_223 === null ||
-            value_street2_223 instanceof Date ||
-            value_street2_223 instanceof RegExp ||
+            typeof value_street2_227 === "string" ||
+            value_street2_227 === null ||
+            value_street2_227 instanceof Date ||
+            value_street2_227 instanceof RegExp ||
             (
-              typeof value_street2_223 === "object" &&
-              typeof value_street2_223.toString === "function" &&
-              value_street2_223.toString !== Object.prototype.toString
+              typeof value_street2_227 === "object" &&
+              typeof value_street2_227.toString === "function" &&
+              value_street2_227.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_223 !== 'string') {
-          if (value_street2_223 === null) {
+        if (typeof value_street2_227 !== 'string') {
+          if (value_street2_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_223 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_223.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_223 instanceof RegExp) {
-            json += asString(value_street2_223.source)
+          } else if (value_street2_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_227 instanceof RegExp) {
+            json += asString(value_street2_227.source)
           } else {
-            json += asString(value_street2_223.toString())
+            json += asString(value_street2_227.toString())
           }
         } else {
-          json += asString(value_street2_223)
+          json += asString(value_street2_227)
         }
         
           }
@@ -4284,38 +4361,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_224 = obj["city"]
-          if (value_city_224 !== undefined) {
-            json += addComma_221 ? ",\"city\":" : ((addComma_221 = true), "{\"city\":")
+          const value_city_228 = obj["city"]
+          if (value_city_228 !== undefined) {
+            json += addComma_225 ? ",\"city\":" : ((addComma_225 = true), "{\"city\":")
             
-          if (value_city_224 === null) {
+          if (value_city_228 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_224 === "string" ||
-            value_city_224 === null ||
-            value_city_224 instanceof Date ||
-            value_city_224 instanceof RegExp ||
+            typeof value_city_228 === "string" ||
+            value_city_228 === null ||
+            value_city_228 instanceof Date ||
+            value_city_228 instanceof RegExp ||
             (
-              typeof value_city_224 === "object" &&
-              typeof value_city_224.toString === "function" &&
-              value_city_224.toString !== Object.prototype.toString
+              typeof value_city_228 === "object" &&
+              typeof value_city_228.toString === "function" &&
+              value_city_228.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_224 !== 'string') {
-          if (value_city_224 === null) {
+        if (typeof value_city_228 !== 'string') {
+          if (value_city_228 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_224 instanceof RegExp) {
-            json += asString(value_city_224.source)
+          } else if (value_city_228 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_228.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_228 instanceof RegExp) {
+            json += asString(value_city_228.source)
           } else {
-            json += asString(value_city_224.toString())
+            json += asString(value_city_228.toString())
           }
         } else {
-          json += asString(value_city_224)
+          json += asString(value_city_228)
         }
         
           }
@@ -4324,38 +4401,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_225 = obj["region"]
-          if (value_region_225 !== undefined) {
-            json += addComma_221 ? ",\"region\":" : ((addComma_221 = true), "{\"region\":")
+          const value_region_229 = obj["region"]
+          if (value_region_229 !== undefined) {
+            json += addComma_225 ? ",\"region\":" : ((addComma_225 = true), "{\"region\":")
             
-          if (value_region_225 === null) {
+          if (value_region_229 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_225 === "string" ||
-            value_region_225 === null ||
-            value_region_225 instanceof Date ||
-            value_region_225 instanceof RegExp ||
+            typeof value_region_229 === "string" ||
+            value_region_229 === null ||
+            value_region_229 instanceof Date ||
+            value_region_229 instanceof RegExp ||
             (
-              typeof value_region_225 === "object" &&
-              typeof value_region_225.toString === "function" &&
-              value_region_225.toString !== Object.prototype.toString
+              typeof value_region_229 === "object" &&
+              typeof value_region_229.toString === "function" &&
+              value_region_229.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_225 !== 'string') {
-          if (value_region_225 === null) {
+        if (typeof value_region_229 !== 'string') {
+          if (value_region_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_225 instanceof RegExp) {
-            json += asString(value_region_225.source)
+          } else if (value_region_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_229 instanceof RegExp) {
+            json += asString(value_region_229.source)
           } else {
-            json += asString(value_region_225.toString())
+            json += asString(value_region_229.toString())
           }
         } else {
-          json += asString(value_region_225)
+          json += asString(value_region_229)
         }
         
           }
@@ -4364,38 +4441,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_226 = obj["postalCode"]
-          if (value_postalCode_226 !== undefined) {
-            json += addComma_221 ? ",\"postalCode\":" : ((addComma_221 = true), "{\"postalCode\":")
+          const value_postalCode_230 = obj["postalCode"]
+          if (value_postalCode_230 !== undefined) {
+            json += addComma_225 ? ",\"postalCode\":" : ((addComma_225 = true), "{\"postalCode\":")
             
-          if (value_postalCode_226 === null) {
+          if (value_postalCode_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_226 === "string" ||
-            value_postalCode_226 === null ||
-            value_postalCode_226 instanceof Date ||
-            value_postalCode_226 instanceof RegExp ||
+            typeof value_postalCode_230 === "string" ||
+            value_postalCode_230 === null ||
+            value_postalCode_230 instanceof Date ||
+            value_postalCode_230 instanceof RegExp ||
             (
-              typeof value_postalCode_226 === "object" &&
-              typeof value_postalCode_226.toString === "function" &&
-              value_postalCode_226.toString !== Object.prototype.toString
+              typeof value_postalCode_230 === "object" &&
+              typeof value_postalCode_230.toString === "function" &&
+              value_postalCode_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_226 !== 'string') {
-          if (value_postalCode_226 === null) {
+        if (typeof value_postalCode_230 !== 'string') {
+          if (value_postalCode_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_226 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_226.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_226 instanceof RegExp) {
-            json += asString(value_postalCode_226.source)
+          } else if (value_postalCode_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_230 instanceof RegExp) {
+            json += asString(value_postalCode_230.source)
           } else {
-            json += asString(value_postalCode_226.toString())
+            json += asString(value_postalCode_230.toString())
           }
         } else {
-          json += asString(value_postalCode_226)
+          json += asString(value_postalCode_230)
         }
         
           }
@@ -4404,38 +4481,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_227 = obj["countryCode"]
-          if (value_countryCode_227 !== undefined) {
-            json += addComma_221 ? ",\"countryCode\":" : ((addComma_221 = true), "{\"countryCode\":")
+          const value_countryCode_231 = obj["countryCode"]
+          if (value_countryCode_231 !== undefined) {
+            json += addComma_225 ? ",\"countryCode\":" : ((addComma_225 = true), "{\"countryCode\":")
             
-          if (value_countryCode_227 === null) {
+          if (value_countryCode_231 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_227 === "string" ||
-            value_countryCode_227 === null ||
-            value_countryCode_227 instanceof Date ||
-            value_countryCode_227 instanceof RegExp ||
+            typeof value_countryCode_231 === "string" ||
+            value_countryCode_231 === null ||
+            value_countryCode_231 instanceof Date ||
+            value_countryCode_231 instanceof RegExp ||
             (
-              typeof value_countryCode_227 === "object" &&
-              typeof value_countryCode_227.toString === "function" &&
-              value_countryCode_227.toString !== Object.prototype.toString
+              typeof value_countryCode_231 === "object" &&
+              typeof value_countryCode_231.toString === "function" &&
+              value_countryCode_231.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_227 !== 'string') {
-          if (value_countryCode_227 === null) {
+        if (typeof value_countryCode_231 !== 'string') {
+          if (value_countryCode_231 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_227 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_227.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_227 instanceof RegExp) {
-            json += asString(value_countryCode_227.source)
+          } else if (value_countryCode_231 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_231.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_231 instanceof RegExp) {
+            json += asString(value_countryCode_231.source)
           } else {
-            json += asString(value_countryCode_227.toString())
+            json += asString(value_countryCode_231.toString())
           }
         } else {
-          json += asString(value_countryCode_227)
+          json += asString(value_countryCode_231)
         }
         
           }
@@ -4443,15 +4520,15 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_221) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_225) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "Contact#"
-      function anonymous45 (input) {
+      // "ContactExpanded#"
+      function anonymous49 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4459,89 +4536,142 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
+        let addComma_243 = false
+
+          const value_owner_244 = obj["owner"]
+          if (value_owner_244 !== undefined) {
+            json += addComma_243 ? ",\"owner\":" : ((addComma_243 = true), "{\"owner\":")
+            
+      if (value_owner_244 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value_owner_244)
+      }
+    
+          }
+
+          const value_account_245 = obj["account"]
+          if (value_account_245 !== undefined) {
+            json += addComma_243 ? ",\"account\":" : ((addComma_243 = true), "{\"account\":")
+            
+      if (value_account_245 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_account_245)
+      }
+    
+          }
+
+          const value_reportsTo_246 = obj["reportsTo"]
+          if (value_reportsTo_246 !== undefined) {
+            json += addComma_243 ? ",\"reportsTo\":" : ((addComma_243 = true), "{\"reportsTo\":")
+            
+      if (value_reportsTo_246 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value_reportsTo_246)
+      }
+    
+          }
+if (!addComma_243) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Contact#"
+      function anonymous46 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_NULL
+        let json = ''
+
         
-      const value_id_198 = obj["id"]
-      if (value_id_198 !== undefined) {
+      const value_id_202 = obj["id"]
+      if (value_id_202 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_198 !== 'string') {
-          if (value_id_198 === null) {
+        if (typeof value_id_202 !== 'string') {
+          if (value_id_202 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_198 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_198.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_198 instanceof RegExp) {
-            json += asString(value_id_198.source)
+          } else if (value_id_202 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_202.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_202 instanceof RegExp) {
+            json += asString(value_id_202.source)
           } else {
-            json += asString(value_id_198.toString())
+            json += asString(value_id_202.toString())
           }
         } else {
-          json += asString(value_id_198)
+          json += asString(value_id_202)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_199 = obj["version"]
-      if (value_version_199 !== undefined) {
+      const value_version_203 = obj["version"]
+      if (value_version_203 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_199)
+        json += asInteger(value_version_203)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_200 = obj["createdAt"]
-      if (value_createdAt_200 !== undefined) {
+      const value_createdAt_204 = obj["createdAt"]
+      if (value_createdAt_204 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_200)
+        json += asDateTime(value_createdAt_204)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_201 = obj["createdBy"]
-      if (value_createdBy_201 !== undefined) {
+      const value_createdBy_205 = obj["createdBy"]
+      if (value_createdBy_205 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_201)
+        json += anonymous23(value_createdBy_205)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_202 = obj["updatedAt"]
-      if (value_updatedAt_202 !== undefined) {
+      const value_updatedAt_206 = obj["updatedAt"]
+      if (value_updatedAt_206 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_202)
+        json += asDateTime(value_updatedAt_206)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_203 = obj["updatedBy"]
-      if (value_updatedBy_203 !== undefined) {
+      const value_updatedBy_207 = obj["updatedBy"]
+      if (value_updatedBy_207 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_203)
+        json += anonymous23(value_updatedBy_207)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_204 = obj["deletedAt"]
-      if (value_deletedAt_204 !== undefined) {
+      const value_deletedAt_208 = obj["deletedAt"]
+      if (value_deletedAt_208 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_204 === null) {
+          if (value_deletedAt_208 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_204 === "string" ||
-            value_deletedAt_204 === null ||
-            value_deletedAt_204 instanceof Date ||
-            value_deletedAt_204 instanceof RegExp ||
+            typeof value_deletedAt_208 === "string" ||
+            value_deletedAt_208 === null ||
+            value_deletedAt_208 instanceof Date ||
+            value_deletedAt_208 instanceof RegExp ||
             (
-              typeof value_deletedAt_204 === "object" &&
-              typeof value_deletedAt_204.toString === "function" &&
-              value_deletedAt_204.toString !== Object.prototype.toString
+              typeof value_deletedAt_208 === "object" &&
+              typeof value_deletedAt_208.toString === "function" &&
+              value_deletedAt_208.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_204)
+            json += asDateTime(value_deletedAt_208)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4550,60 +4680,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_205 = obj["ownerId"]
-      if (value_ownerId_205 !== undefined) {
+      const value_ownerId_209 = obj["ownerId"]
+      if (value_ownerId_209 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_205 !== 'string') {
-          if (value_ownerId_205 === null) {
+        if (typeof value_ownerId_209 !== 'string') {
+          if (value_ownerId_209 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_205 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_205.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_205 instanceof RegExp) {
-            json += asString(value_ownerId_205.source)
+          } else if (value_ownerId_209 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_209.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_209 instanceof RegExp) {
+            json += asString(value_ownerId_209.source)
           } else {
-            json += asString(value_ownerId_205.toString())
+            json += asString(value_ownerId_209.toString())
           }
         } else {
-          json += asString(value_ownerId_205)
+          json += asString(value_ownerId_209)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_206 = obj["teamId"]
-      if (value_teamId_206 !== undefined) {
+      const value_teamId_210 = obj["teamId"]
+      if (value_teamId_210 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_206 === null) {
+          if (value_teamId_210 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_206 === "string" ||
-            value_teamId_206 === null ||
-            value_teamId_206 instanceof Date ||
-            value_teamId_206 instanceof RegExp ||
+            typeof value_teamId_210 === "string" ||
+            value_teamId_210 === null ||
+            value_teamId_210 instanceof Date ||
+            value_teamId_210 instanceof RegExp ||
             (
-              typeof value_teamId_206 === "object" &&
-              typeof value_teamId_206.toString === "function" &&
-              value_teamId_206.toString !== Object.prototype.toString
+              typeof value_teamId_210 === "object" &&
+              typeof value_teamId_210.toString === "function" &&
+              value_teamId_210.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_206 !== 'string') {
-          if (value_teamId_206 === null) {
+        if (typeof value_teamId_210 !== 'string') {
+          if (value_teamId_210 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_206 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_206.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_206 instanceof RegExp) {
-            json += asString(value_teamId_206.source)
+          } else if (value_teamId_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_210 instanceof RegExp) {
+            json += asString(value_teamId_210.source)
           } else {
-            json += asString(value_teamId_206.toString())
+            json += asString(value_teamId_210.toString())
           }
         } else {
-          json += asString(value_teamId_206)
+          json += asString(value_teamId_210)
         }
         
           }
@@ -4614,54 +4744,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_207 = obj["tags"]
-      if (value_tags_207 !== undefined) {
+      const value_tags_211 = obj["tags"]
+      if (value_tags_211 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_207)
+        json += anonymous27(value_tags_211)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_208 = obj["customFields"]
-      if (value_customFields_208 !== undefined) {
+      const value_customFields_212 = obj["customFields"]
+      if (value_customFields_212 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_208)
+        json += JSON.stringify(value_customFields_212)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_209 = obj["firstName"]
-      if (value_firstName_209 !== undefined) {
+      const value_firstName_213 = obj["firstName"]
+      if (value_firstName_213 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_209 === null) {
+          if (value_firstName_213 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_209 === "string" ||
-            value_firstName_209 === null ||
-            value_firstName_209 instanceof Date ||
-            value_firstName_209 instanceof RegExp ||
+            typeof value_firstName_213 === "string" ||
+            value_firstName_213 === null ||
+            value_firstName_213 instanceof Date ||
+            value_firstName_213 instanceof RegExp ||
             (
-              typeof value_firstName_209 === "object" &&
-              typeof value_firstName_209.toString === "function" &&
-              value_firstName_209.toString !== Object.prototype.toString
+              typeof value_firstName_213 === "object" &&
+              typeof value_firstName_213.toString === "function" &&
+              value_firstName_213.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_209 !== 'string') {
-          if (value_firstName_209 === null) {
+        if (typeof value_firstName_213 !== 'string') {
+          if (value_firstName_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_209 instanceof RegExp) {
-            json += asString(value_firstName_209.source)
+          } else if (value_firstName_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_213 instanceof RegExp) {
+            json += asString(value_firstName_213.source)
           } else {
-            json += asString(value_firstName_209.toString())
+            json += asString(value_firstName_213.toString())
           }
         } else {
-          json += asString(value_firstName_209)
+          json += asString(value_firstName_213)
         }
         
           }
@@ -4672,60 +4802,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_210 = obj["lastName"]
-      if (value_lastName_210 !== undefined) {
+      const value_lastName_214 = obj["lastName"]
+      if (value_lastName_214 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_210 !== 'string') {
-          if (value_lastName_210 === null) {
+        if (typeof value_lastName_214 !== 'string') {
+          if (value_lastName_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_210 instanceof RegExp) {
-            json += asString(value_lastName_210.source)
+          } else if (value_lastName_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_214 instanceof RegExp) {
+            json += asString(value_lastName_214.source)
           } else {
-            json += asString(value_lastName_210.toString())
+            json += asString(value_lastName_214.toString())
           }
         } else {
-          json += asString(value_lastName_210)
+          json += asString(value_lastName_214)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_211 = obj["salutation"]
-      if (value_salutation_211 !== undefined) {
+      const value_salutation_215 = obj["salutation"]
+      if (value_salutation_215 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_211 === null) {
+          if (value_salutation_215 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_211 === "string" ||
-            value_salutation_211 === null ||
-            value_salutation_211 instanceof Date ||
-            value_salutation_211 instanceof RegExp ||
+            typeof value_salutation_215 === "string" ||
+            value_salutation_215 === null ||
+            value_salutation_215 instanceof Date ||
+            value_salutation_215 instanceof RegExp ||
             (
-              typeof value_salutation_211 === "object" &&
-              typeof value_salutation_211.toString === "function" &&
-              value_salutation_211.toString !== Object.prototype.toString
+              typeof value_salutation_215 === "object" &&
+              typeof value_salutation_215.toString === "function" &&
+              value_salutation_215.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_211 !== 'string') {
-          if (value_salutation_211 === null) {
+        if (typeof value_salutation_215 !== 'string') {
+          if (value_salutation_215 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_211 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_211.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_211 instanceof RegExp) {
-            json += asString(value_salutation_211.source)
+          } else if (value_salutation_215 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_215.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_215 instanceof RegExp) {
+            json += asString(value_salutation_215.source)
           } else {
-            json += asString(value_salutation_211.toString())
+            json += asString(value_salutation_215.toString())
           }
         } else {
-          json += asString(value_salutation_211)
+          json += asString(value_salutation_215)
         }
         
           }
@@ -4736,38 +4866,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_212 = obj["title"]
-      if (value_title_212 !== undefined) {
+      const value_title_216 = obj["title"]
+      if (value_title_216 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_212 === null) {
+          if (value_title_216 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_212 === "string" ||
-            value_title_212 === null ||
-            value_title_212 instanceof Date ||
-            value_title_212 instanceof RegExp ||
+            typeof value_title_216 === "string" ||
+            value_title_216 === null ||
+            value_title_216 instanceof Date ||
+            value_title_216 instanceof RegExp ||
             (
-              typeof value_title_212 === "object" &&
-              typeof value_title_212.toString === "function" &&
-              value_title_212.toString !== Object.prototype.toString
+              typeof value_title_216 === "object" &&
+              typeof value_title_216.toString === "function" &&
+              value_title_216.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_212 !== 'string') {
-          if (value_title_212 === null) {
+        if (typeof value_title_216 !== 'string') {
+          if (value_title_216 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_212 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_212.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_212 instanceof RegExp) {
-            json += asString(value_title_212.source)
+          } else if (value_title_216 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_216.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_216 instanceof RegExp) {
+            json += asString(value_title_216.source)
           } else {
-            json += asString(value_title_212.toString())
+            json += asString(value_title_216.toString())
           }
         } else {
-          json += asString(value_title_212)
+          json += asString(value_title_216)
         }
         
           }
@@ -4778,38 +4908,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_213 = obj["department"]
-      if (value_department_213 !== undefined) {
+      const value_department_217 = obj["department"]
+      if (value_department_217 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_213 === null) {
+          if (value_department_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_213 === "string" ||
-            value_department_213 === null ||
-            value_department_213 instanceof Date ||
-            value_department_213 instanceof RegExp ||
+            typeof value_department_217 === "string" ||
+            value_department_217 === null ||
+            value_department_217 instanceof Date ||
+            value_department_217 instanceof RegExp ||
             (
-              typeof value_department_213 === "object" &&
-              typeof value_department_213.toString === "function" &&
-              value_department_213.toString !== Object.prototype.toString
+              typeof value_department_217 === "object" &&
+              typeof value_department_217.toString === "function" &&
+              value_department_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_213 !== 'string') {
-          if (value_department_213 === null) {
+        if (typeof value_department_217 !== 'string') {
+          if (value_department_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_213 instanceof RegExp) {
-            json += asString(value_department_213.source)
+          } else if (value_department_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_217 instanceof RegExp) {
+            json += asString(value_department_217.source)
           } else {
-            json += asString(value_department_213.toString())
+            json += asString(value_department_217.toString())
           }
         } else {
-          json += asString(value_department_213)
+          json += asString(value_department_217)
         }
         
           }
@@ -4820,38 +4950,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_214 = obj["email"]
-      if (value_email_214 !== undefined) {
+      const value_email_218 = obj["email"]
+      if (value_email_218 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_214 === null) {
+          if (value_email_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_214 === "string" ||
-            value_email_214 === null ||
-            value_email_214 instanceof Date ||
-            value_email_214 instanceof RegExp ||
+            typeof value_email_218 === "string" ||
+            value_email_218 === null ||
+            value_email_218 instanceof Date ||
+            value_email_218 instanceof RegExp ||
             (
-              typeof value_email_214 === "object" &&
-              typeof value_email_214.toString === "function" &&
-              value_email_214.toString !== Object.prototype.toString
+              typeof value_email_218 === "object" &&
+              typeof value_email_218.toString === "function" &&
+              value_email_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_214 !== 'string') {
-          if (value_email_214 === null) {
+        if (typeof value_email_218 !== 'string') {
+          if (value_email_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_214 instanceof RegExp) {
-            json += asString(value_email_214.source)
+          } else if (value_email_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_218 instanceof RegExp) {
+            json += asString(value_email_218.source)
           } else {
-            json += asString(value_email_214.toString())
+            json += asString(value_email_218.toString())
           }
         } else {
-          json += asString(value_email_214)
+          json += asString(value_email_218)
         }
         
           }
@@ -4862,46 +4992,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_215 = obj["additionalEmails"]
-      if (value_additionalEmails_215 !== undefined) {
+      const value_additionalEmails_219 = obj["additionalEmails"]
+      if (value_additionalEmails_219 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous46(value_additionalEmails_215)
+        json += anonymous47(value_additionalEmails_219)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_216 = obj["phone"]
-      if (value_phone_216 !== undefined) {
+      const value_phone_220 = obj["phone"]
+      if (value_phone_220 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_216 === null) {
+          if (value_phone_220 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_216 === "string" ||
-            value_phone_216 === null ||
-            value_phone_216 instanceof Date ||
-            value_phone_216 instanceof RegExp ||
+            typeof value_phone_220 === "string" ||
+            value_phone_220 === null ||
+            value_phone_220 instanceof Date ||
+            value_phone_220 instanceof RegExp ||
             (
-              typeof value_phone_216 === "object" &&
-              typeof value_phone_216.toString === "function" &&
-              value_phone_216.toString !== Object.prototype.toString
+              typeof value_phone_220 === "object" &&
+              typeof value_phone_220.toString === "function" &&
+              value_phone_220.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_216 !== 'string') {
-          if (value_phone_216 === null) {
+        if (typeof value_phone_220 !== 'string') {
+          if (value_phone_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_216 instanceof RegExp) {
-            json += asString(value_phone_216.source)
+          } else if (value_phone_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_220 instanceof RegExp) {
+            json += asString(value_phone_220.source)
           } else {
-            json += asString(value_phone_216.toString())
+            json += asString(value_phone_220.toString())
           }
         } else {
-          json += asString(value_phone_216)
+          json += asString(value_phone_220)
         }
         
           }
@@ -4912,38 +5042,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_217 = obj["mobilePhone"]
-      if (value_mobilePhone_217 !== undefined) {
+      const value_mobilePhone_221 = obj["mobilePhone"]
+      if (value_mobilePhone_221 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_217 === null) {
+          if (value_mobilePhone_221 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_217 === "string" ||
-            value_mobilePhone_217 === null ||
-            value_mobilePhone_217 instanceof Date ||
-            value_mobilePhone_217 instanceof RegExp ||
+            typeof value_mobilePhone_221 === "string" ||
+            value_mobilePhone_221 === null ||
+            value_mobilePhone_221 instanceof Date ||
+            value_mobilePhone_221 instanceof RegExp ||
             (
-              typeof value_mobilePhone_217 === "object" &&
-              typeof value_mobilePhone_217.toString === "function" &&
-              value_mobilePhone_217.toString !== Object.prototype.toString
+              typeof value_mobilePhone_221 === "object" &&
+              typeof value_mobilePhone_221.toString === "function" &&
+              value_mobilePhone_221.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_217 !== 'string') {
-          if (value_mobilePhone_217 === null) {
+        if (typeof value_mobilePhone_221 !== 'string') {
+          if (value_mobilePhone_221 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_217 instanceof RegExp) {
-            json += asString(value_mobilePhone_217.source)
+          } else if (value_mobilePhone_221 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_221.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_221 instanceof RegExp) {
+            json += asString(value_mobilePhone_221.source)
           } else {
-            json += asString(value_mobilePhone_217.toString())
+            json += asString(value_mobilePhone_221.toString())
           }
         } else {
-          json += asString(value_mobilePhone_217)
+          json += asString(value_mobilePhone_221)
         }
         
           }
@@ -4954,38 +5084,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_218 = obj["accountId"]
-      if (value_accountId_218 !== undefined) {
+      const value_accountId_222 = obj["accountId"]
+      if (value_accountId_222 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_218 === null) {
+          if (value_accountId_222 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_218 === "string" ||
-            value_accountId_218 === null ||
-            value_accountId_218 instanceof Date ||
-            value_accountId_218 instanceof RegExp ||
+            typeof value_accountId_222 === "string" ||
+            value_accountId_222 === null ||
+            value_accountId_222 instanceof Date ||
+            value_accountId_222 instanceof RegExp ||
             (
-              typeof value_accountId_218 === "object" &&
-              typeof value_accountId_218.toString === "function" &&
-              value_accountId_218.toString !== Object.prototype.toString
+              typeof value_accountId_222 === "object" &&
+              typeof value_accountId_222.toString === "function" &&
+              value_accountId_222.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_218 !== 'string') {
-          if (value_accountId_218 === null) {
+        if (typeof value_accountId_222 !== 'string') {
+          if (value_accountId_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_218 instanceof RegExp) {
-            json += asString(value_accountId_218.source)
+          } else if (value_accountId_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_222 instanceof RegExp) {
+            json += asString(value_accountId_222.source)
           } else {
-            json += asString(value_accountId_218.toString())
+            json += asString(value_accountId_222.toString())
           }
         } else {
-          json += asString(value_accountId_218)
+          json += asString(value_accountId_222)
         }
         
           }
@@ -4996,38 +5126,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_219 = obj["reportsToId"]
-      if (value_reportsToId_219 !== undefined) {
+      const value_reportsToId_223 = obj["reportsToId"]
+      if (value_reportsToId_223 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_219 === null) {
+          if (value_reportsToId_223 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_219 === "string" ||
-            value_reportsToId_219 === null ||
-            value_reportsToId_219 instanceof Date ||
-            value_reportsToId_219 instanceof RegExp ||
+            typeof value_reportsToId_223 === "string" ||
+            value_reportsToId_223 === null ||
+            value_reportsToId_223 instanceof Date ||
+            value_reportsToId_223 instanceof RegExp ||
             (
-              typeof value_reportsToId_219 === "object" &&
-              typeof value_reportsToId_219.toString === "function" &&
-              value_reportsToId_219.toString !== Object.prototype.toString
+              typeof value_reportsToId_223 === "object" &&
+              typeof value_reportsToId_223.toString === "function" &&
+              value_reportsToId_223.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_219 !== 'string') {
-          if (value_reportsToId_219 === null) {
+        if (typeof value_reportsToId_223 !== 'string') {
+          if (value_reportsToId_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_219 instanceof RegExp) {
-            json += asString(value_reportsToId_219.source)
+          } else if (value_reportsToId_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_223 instanceof RegExp) {
+            json += asString(value_reportsToId_223.source)
           } else {
-            json += asString(value_reportsToId_219.toString())
+            json += asString(value_reportsToId_223.toString())
           }
         } else {
-          json += asString(value_reportsToId_219)
+          json += asString(value_reportsToId_223)
         }
         
           }
@@ -5038,16 +5168,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_220 = obj["mailingAddress"]
-      if (value_mailingAddress_220 !== undefined) {
+      const value_mailingAddress_224 = obj["mailingAddress"]
+      if (value_mailingAddress_224 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_220 === null) {
+          if (value_mailingAddress_224 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_220 === "object" && !Array.isArray(value_mailingAddress_220)) || value_mailingAddress_220 === null) {
-            json += anonymous47(value_mailingAddress_220)
+          else if((typeof value_mailingAddress_224 === "object" && !Array.isArray(value_mailingAddress_224)) || value_mailingAddress_224 === null) {
+            json += anonymous48(value_mailingAddress_224)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -5056,26 +5186,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_228 = obj["birthdate"]
-      if (value_birthdate_228 !== undefined) {
+      const value_birthdate_232 = obj["birthdate"]
+      if (value_birthdate_232 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_228 === null) {
+          if (value_birthdate_232 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_228 === "string" ||
-            value_birthdate_228 === null ||
-            value_birthdate_228 instanceof Date ||
-            value_birthdate_228 instanceof RegExp ||
+            typeof value_birthdate_232 === "string" ||
+            value_birthdate_232 === null ||
+            value_birthdate_232 instanceof Date ||
+            value_birthdate_232 instanceof RegExp ||
             (
-              typeof value_birthdate_228 === "object" &&
-              typeof value_birthdate_228.toString === "function" &&
-              value_birthdate_228.toString !== Object.prototype.toString
+              typeof value_birthdate_232 === "object" &&
+              typeof value_birthdate_232.toString === "function" &&
+              value_birthdate_232.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_228)
+            json += asDate(value_birthdate_232)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -5084,38 +5214,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_229 = obj["language"]
-      if (value_language_229 !== undefined) {
+      const value_language_233 = obj["language"]
+      if (value_language_233 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_229 === null) {
+          if (value_language_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_229 === "string" ||
-            value_language_229 === null ||
-            value_language_229 instanceof Date ||
-            value_language_229 instanceof RegExp ||
+            typeof value_language_233 === "string" ||
+            value_language_233 === null ||
+            value_language_233 instanceof Date ||
+            value_language_233 instanceof RegExp ||
             (
-              typeof value_language_229 === "object" &&
-              typeof value_language_229.toString === "function" &&
-              value_language_229.toString !== Object.prototype.toString
+              typeof value_language_233 === "object" &&
+              typeof value_language_233.toString === "function" &&
+              value_language_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_229 !== 'string') {
-          if (value_language_229 === null) {
+        if (typeof value_language_233 !== 'string') {
+          if (value_language_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_229 instanceof RegExp) {
-            json += asString(value_language_229.source)
+          } else if (value_language_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_233 instanceof RegExp) {
+            json += asString(value_language_233.source)
           } else {
-            json += asString(value_language_229.toString())
+            json += asString(value_language_233.toString())
           }
         } else {
-          json += asString(value_language_229)
+          json += asString(value_language_233)
         }
         
           }
@@ -5126,38 +5256,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_230 = obj["timeZone"]
-      if (value_timeZone_230 !== undefined) {
+      const value_timeZone_234 = obj["timeZone"]
+      if (value_timeZone_234 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_230 === null) {
+          if (value_timeZone_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_230 === "string" ||
-            value_timeZone_230 === null ||
-            value_timeZone_230 instanceof Date ||
-            value_timeZone_230 instanceof RegExp ||
+            typeof value_timeZone_234 === "string" ||
+            value_timeZone_234 === null ||
+            value_timeZone_234 instanceof Date ||
+            value_timeZone_234 instanceof RegExp ||
             (
-              typeof value_timeZone_230 === "object" &&
-              typeof value_timeZone_230.toString === "function" &&
-              value_timeZone_230.toString !== Object.prototype.toString
+              typeof value_timeZone_234 === "object" &&
+              typeof value_timeZone_234.toString === "function" &&
+              value_timeZone_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_230 !== 'string') {
-          if (value_timeZone_230 === null) {
+        if (typeof value_timeZone_234 !== 'string') {
+          if (value_timeZone_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_230 instanceof RegExp) {
-            json += asString(value_timeZone_230.source)
+          } else if (value_timeZone_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_234 instanceof RegExp) {
+            json += asString(value_timeZone_234.source)
           } else {
-            json += asString(value_timeZone_230.toString())
+            json += asString(value_timeZone_234.toString())
           }
         } else {
-          json += asString(value_timeZone_230)
+          json += asString(value_timeZone_234)
         }
         
           }
@@ -5168,38 +5298,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_231 = obj["linkedinUrl"]
-      if (value_linkedinUrl_231 !== undefined) {
+      const value_linkedinUrl_235 = obj["linkedinUrl"]
+      if (value_linkedinUrl_235 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_231 === null) {
+          if (value_linkedinUrl_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_231 === "string" ||
-            value_linkedinUrl_231 === null ||
-            value_linkedinUrl_231 instanceof Date ||
-            value_linkedinUrl_231 instanceof RegExp ||
+            typeof value_linkedinUrl_235 === "string" ||
+            value_linkedinUrl_235 === null ||
+            value_linkedinUrl_235 instanceof Date ||
+            value_linkedinUrl_235 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_231 === "object" &&
-              typeof value_linkedinUrl_231.toString === "function" &&
-              value_linkedinUrl_231.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_235 === "object" &&
+              typeof value_linkedinUrl_235.toString === "function" &&
+              value_linkedinUrl_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_231 !== 'string') {
-          if (value_linkedinUrl_231 === null) {
+        if (typeof value_linkedinUrl_235 !== 'string') {
+          if (value_linkedinUrl_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_231 instanceof RegExp) {
-            json += asString(value_linkedinUrl_231.source)
+          } else if (value_linkedinUrl_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_235 instanceof RegExp) {
+            json += asString(value_linkedinUrl_235.source)
           } else {
-            json += asString(value_linkedinUrl_231.toString())
+            json += asString(value_linkedinUrl_235.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_231)
+          json += asString(value_linkedinUrl_235)
         }
         
           }
@@ -5210,38 +5340,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_232 = obj["source"]
-      if (value_source_232 !== undefined) {
+      const value_source_236 = obj["source"]
+      if (value_source_236 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_232 === null) {
+          if (value_source_236 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_232 === "string" ||
-            value_source_232 === null ||
-            value_source_232 instanceof Date ||
-            value_source_232 instanceof RegExp ||
+            typeof value_source_236 === "string" ||
+            value_source_236 === null ||
+            value_source_236 instanceof Date ||
+            value_source_236 instanceof RegExp ||
             (
-              typeof value_source_232 === "object" &&
-              typeof value_source_232.toString === "function" &&
-              value_source_232.toString !== Object.prototype.toString
+              typeof value_source_236 === "object" &&
+              typeof value_source_236.toString === "function" &&
+              value_source_236.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_232 !== 'string') {
-          if (value_source_232 === null) {
+        if (typeof value_source_236 !== 'string') {
+          if (value_source_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_232 instanceof RegExp) {
-            json += asString(value_source_232.source)
+          } else if (value_source_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_236 instanceof RegExp) {
+            json += asString(value_source_236.source)
           } else {
-            json += asString(value_source_232.toString())
+            json += asString(value_source_236.toString())
           }
         } else {
-          json += asString(value_source_232)
+          json += asString(value_source_236)
         }
         
           }
@@ -5252,54 +5382,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_233 = obj["doNotCall"]
-      if (value_doNotCall_233 !== undefined) {
+      const value_doNotCall_237 = obj["doNotCall"]
+      if (value_doNotCall_237 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_233)
+        json += asBoolean(value_doNotCall_237)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_234 = obj["emailOptOut"]
-      if (value_emailOptOut_234 !== undefined) {
+      const value_emailOptOut_238 = obj["emailOptOut"]
+      if (value_emailOptOut_238 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_234)
+        json += asBoolean(value_emailOptOut_238)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_235 = obj["lifecycleStage"]
-      if (value_lifecycleStage_235 !== undefined) {
+      const value_lifecycleStage_239 = obj["lifecycleStage"]
+      if (value_lifecycleStage_239 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_235 === null) {
+          if (value_lifecycleStage_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_235 === "string" ||
-            value_lifecycleStage_235 === null ||
-            value_lifecycleStage_235 instanceof Date ||
-            value_lifecycleStage_235 instanceof RegExp ||
+            typeof value_lifecycleStage_239 === "string" ||
+            value_lifecycleStage_239 === null ||
+            value_lifecycleStage_239 instanceof Date ||
+            value_lifecycleStage_239 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_235 === "object" &&
-              typeof value_lifecycleStage_235.toString === "function" &&
-              value_lifecycleStage_235.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_239 === "object" &&
+              typeof value_lifecycleStage_239.toString === "function" &&
+              value_lifecycleStage_239.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_235 !== 'string') {
-          if (value_lifecycleStage_235 === null) {
+        if (typeof value_lifecycleStage_239 !== 'string') {
+          if (value_lifecycleStage_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_235 instanceof RegExp) {
-            json += asString(value_lifecycleStage_235.source)
+          } else if (value_lifecycleStage_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_239 instanceof RegExp) {
+            json += asString(value_lifecycleStage_239.source)
           } else {
-            json += asString(value_lifecycleStage_235.toString())
+            json += asString(value_lifecycleStage_239.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_235)
+          json += asString(value_lifecycleStage_239)
         }
         
           }
@@ -5310,38 +5440,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_236 = obj["description"]
-      if (value_description_236 !== undefined) {
+      const value_description_240 = obj["description"]
+      if (value_description_240 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_236 === null) {
+          if (value_description_240 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_236 === "string" ||
-            value_description_236 === null ||
-            value_description_236 instanceof Date ||
-            value_description_236 instanceof RegExp ||
+            typeof value_description_240 === "string" ||
+            value_description_240 === null ||
+            value_description_240 instanceof Date ||
+            value_description_240 instanceof RegExp ||
             (
-              typeof value_description_236 === "object" &&
-              typeof value_description_236.toString === "function" &&
-              value_description_236.toString !== Object.prototype.toString
+              typeof value_description_240 === "object" &&
+              typeof value_description_240.toString === "function" &&
+              value_description_240.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_236 !== 'string') {
-          if (value_description_236 === null) {
+        if (typeof value_description_240 !== 'string') {
+          if (value_description_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_236 instanceof RegExp) {
-            json += asString(value_description_236.source)
+          } else if (value_description_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_240 instanceof RegExp) {
+            json += asString(value_description_240.source)
           } else {
-            json += asString(value_description_236.toString())
+            json += asString(value_description_240.toString())
           }
         } else {
-          json += asString(value_description_236)
+          json += asString(value_description_240)
         }
         
           }
@@ -5352,34 +5482,40 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_237 = obj["name"]
-      if (value_name_237 !== undefined) {
+      const value_name_241 = obj["name"]
+      if (value_name_241 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_237 !== 'string') {
-          if (value_name_237 === null) {
+        if (typeof value_name_241 !== 'string') {
+          if (value_name_241 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_237 instanceof RegExp) {
-            json += asString(value_name_237.source)
+          } else if (value_name_241 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_241.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_241 instanceof RegExp) {
+            json += asString(value_name_241.source)
           } else {
-            json += asString(value_name_237.toString())
+            json += asString(value_name_241.toString())
           }
         } else {
-          json += asString(value_name_237)
+          json += asString(value_name_241)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
+      const value_expanded_242 = obj["expanded"]
+      if (value_expanded_242 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous49(value_expanded_242)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-    function anonymous44 (obj) {
+    function anonymous45 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -5393,18 +5529,30 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous45(value)
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value)
+      }
+    
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous45(value)
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value)
+      }
+    
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactList#"
-      function anonymous43 (input) {
+      function anonymous44 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5413,18 +5561,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_196 = obj["data"]
-      if (value_data_196 !== undefined) {
+      const value_data_200 = obj["data"]
+      if (value_data_200 !== undefined) {
         json += "{\"data\":"
-        json += anonymous44(value_data_196)
+        json += anonymous45(value_data_200)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_238 = obj["page"]
-      if (value_page_238 !== undefined) {
+      const value_page_247 = obj["page"]
+      if (value_page_247 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_238)
+        json += anonymous21(value_page_247)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5435,7 +5583,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous50 (input) {
+      function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5444,52 +5592,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_245 = obj["index"]
-      if (value_index_245 !== undefined) {
+      const value_index_254 = obj["index"]
+      if (value_index_254 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_245)
+        json += asInteger(value_index_254)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_246 = obj["status"]
-      if (value_status_246 !== undefined) {
+      const value_status_255 = obj["status"]
+      if (value_status_255 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_246)
+        json += asInteger(value_status_255)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_247 = obj["etag"]
-      if (value_etag_247 !== undefined) {
+      const value_etag_256 = obj["etag"]
+      if (value_etag_256 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_247 !== 'string') {
-          if (value_etag_247 === null) {
+        if (typeof value_etag_256 !== 'string') {
+          if (value_etag_256 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_247 instanceof RegExp) {
-            json += asString(value_etag_247.source)
+          } else if (value_etag_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_256 instanceof RegExp) {
+            json += asString(value_etag_256.source)
           } else {
-            json += asString(value_etag_247.toString())
+            json += asString(value_etag_256.toString())
           }
         } else {
-          json += asString(value_etag_247)
+          json += asString(value_etag_256)
         }
         
       }
 
-      const value_body_248 = obj["body"]
-      if (value_body_248 !== undefined) {
+      const value_body_257 = obj["body"]
+      if (value_body_257 !== undefined) {
         json += ",\"body\":"
-        json += anonymous45(value_body_248)
+        
+      if (value_body_257 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value_body_257)
+      }
+    
       }
 
-      const value_problem_249 = obj["problem"]
-      if (value_problem_249 !== undefined) {
+      const value_problem_258 = obj["problem"]
+      if (value_problem_258 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_249)
+        json += anonymous1(value_problem_258)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5497,7 +5651,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous51 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -5511,18 +5665,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous50(value)
+        json += anonymous52(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous50(value)
+          json += anonymous52(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous48 (input) {
+      function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5531,32 +5685,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_242 = obj["outcome"]
-      if (value_outcome_242 !== undefined) {
+      const value_outcome_251 = obj["outcome"]
+      if (value_outcome_251 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_242 !== 'string') {
-          if (value_outcome_242 === null) {
+        if (typeof value_outcome_251 !== 'string') {
+          if (value_outcome_251 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_242 instanceof RegExp) {
-            json += asString(value_outcome_242.source)
+          } else if (value_outcome_251 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_251.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_251 instanceof RegExp) {
+            json += asString(value_outcome_251.source)
           } else {
-            json += asString(value_outcome_242.toString())
+            json += asString(value_outcome_251.toString())
           }
         } else {
-          json += asString(value_outcome_242)
+          json += asString(value_outcome_251)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_243 = obj["results"]
-      if (value_results_243 !== undefined) {
+      const value_results_252 = obj["results"]
+      if (value_results_252 !== undefined) {
         json += ",\"results\":"
-        json += anonymous49(value_results_243)
+        json += anonymous51(value_results_252)
       } else {
         throw new Error('"results" is required!')
       }
@@ -5567,7 +5721,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous54 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5575,40 +5729,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_279 = false
+        let addComma_288 = false
 
-          const value_source_280 = obj["source"]
-          if (value_source_280 !== undefined) {
-            json += addComma_279 ? ",\"source\":" : ((addComma_279 = true), "{\"source\":")
+          const value_source_289 = obj["source"]
+          if (value_source_289 !== undefined) {
+            json += addComma_288 ? ",\"source\":" : ((addComma_288 = true), "{\"source\":")
             
-          if (value_source_280 === null) {
+          if (value_source_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_280 === "string" ||
-            value_source_280 === null ||
-            value_source_280 instanceof Date ||
-            value_source_280 instanceof RegExp ||
+            typeof value_source_289 === "string" ||
+            value_source_289 === null ||
+            value_source_289 instanceof Date ||
+            value_source_289 instanceof RegExp ||
             (
-              typeof value_source_280 === "object" &&
-              typeof value_source_280.toString === "function" &&
-              value_source_280.toString !== Object.prototype.toString
+              typeof value_source_289 === "object" &&
+              typeof value_source_289.toString === "function" &&
+              value_source_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_280 !== 'string') {
-          if (value_source_280 === null) {
+        if (typeof value_source_289 !== 'string') {
+          if (value_source_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_280 instanceof RegExp) {
-            json += asString(value_source_280.source)
+          } else if (value_source_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_289 instanceof RegExp) {
+            json += asString(value_source_289.source)
           } else {
-            json += asString(value_source_280.toString())
+            json += asString(value_source_289.toString())
           }
         } else {
-          json += asString(value_source_280)
+          json += asString(value_source_289)
         }
         
           }
@@ -5617,38 +5771,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_281 = obj["medium"]
-          if (value_medium_281 !== undefined) {
-            json += addComma_279 ? ",\"medium\":" : ((addComma_279 = true), "{\"medium\":")
+          const value_medium_290 = obj["medium"]
+          if (value_medium_290 !== undefined) {
+            json += addComma_288 ? ",\"medium\":" : ((addComma_288 = true), "{\"medium\":")
             
-          if (value_medium_281 === null) {
+          if (value_medium_290 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_281 === "string" ||
-            value_medium_281 === null ||
-            value_medium_281 instanceof Date ||
-            value_medium_281 instanceof RegExp ||
+            typeof value_medium_290 === "string" ||
+            value_medium_290 === null ||
+            value_medium_290 instanceof Date ||
+            value_medium_290 instanceof RegExp ||
             (
-              typeof value_medium_281 === "object" &&
-              typeof value_medium_281.toString === "function" &&
-              value_medium_281.toString !== Object.prototype.toString
+              typeof value_medium_290 === "object" &&
+              typeof value_medium_290.toString === "function" &&
+              value_medium_290.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_281 !== 'string') {
-          if (value_medium_281 === null) {
+        if (typeof value_medium_290 !== 'string') {
+          if (value_medium_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_281 instanceof RegExp) {
-            json += asString(value_medium_281.source)
+          } else if (value_medium_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_290 instanceof RegExp) {
+            json += asString(value_medium_290.source)
           } else {
-            json += asString(value_medium_281.toString())
+            json += asString(value_medium_290.toString())
           }
         } else {
-          json += asString(value_medium_281)
+          json += asString(value_medium_290)
         }
         
           }
@@ -5657,38 +5811,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_282 = obj["campaign"]
-          if (value_campaign_282 !== undefined) {
-            json += addComma_279 ? ",\"campaign\":" : ((addComma_279 = true), "{\"campaign\":")
+          const value_campaign_291 = obj["campaign"]
+          if (value_campaign_291 !== undefined) {
+            json += addComma_288 ? ",\"campaign\":" : ((addComma_288 = true), "{\"campaign\":")
             
-          if (value_campaign_282 === null) {
+          if (value_campaign_291 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_282 === "string" ||
-            value_campaign_282 === null ||
-            value_campaign_282 instanceof Date ||
-            value_campaign_282 instanceof RegExp ||
+            typeof value_campaign_291 === "string" ||
+            value_campaign_291 === null ||
+            value_campaign_291 instanceof Date ||
+            value_campaign_291 instanceof RegExp ||
             (
-              typeof value_campaign_282 === "object" &&
-              typeof value_campaign_282.toString === "function" &&
-              value_campaign_282.toString !== Object.prototype.toString
+              typeof value_campaign_291 === "object" &&
+              typeof value_campaign_291.toString === "function" &&
+              value_campaign_291.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_282 !== 'string') {
-          if (value_campaign_282 === null) {
+        if (typeof value_campaign_291 !== 'string') {
+          if (value_campaign_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_282 instanceof RegExp) {
-            json += asString(value_campaign_282.source)
+          } else if (value_campaign_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_291 instanceof RegExp) {
+            json += asString(value_campaign_291.source)
           } else {
-            json += asString(value_campaign_282.toString())
+            json += asString(value_campaign_291.toString())
           }
         } else {
-          json += asString(value_campaign_282)
+          json += asString(value_campaign_291)
         }
         
           }
@@ -5697,38 +5851,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_283 = obj["term"]
-          if (value_term_283 !== undefined) {
-            json += addComma_279 ? ",\"term\":" : ((addComma_279 = true), "{\"term\":")
+          const value_term_292 = obj["term"]
+          if (value_term_292 !== undefined) {
+            json += addComma_288 ? ",\"term\":" : ((addComma_288 = true), "{\"term\":")
             
-          if (value_term_283 === null) {
+          if (value_term_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_283 === "string" ||
-            value_term_283 === null ||
-            value_term_283 instanceof Date ||
-            value_term_283 instanceof RegExp ||
+            typeof value_term_292 === "string" ||
+            value_term_292 === null ||
+            value_term_292 instanceof Date ||
+            value_term_292 instanceof RegExp ||
             (
-              typeof value_term_283 === "object" &&
-              typeof value_term_283.toString === "function" &&
-              value_term_283.toString !== Object.prototype.toString
+              typeof value_term_292 === "object" &&
+              typeof value_term_292.toString === "function" &&
+              value_term_292.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_283 !== 'string') {
-          if (value_term_283 === null) {
+        if (typeof value_term_292 !== 'string') {
+          if (value_term_292 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_283 instanceof RegExp) {
-            json += asString(value_term_283.source)
+          } else if (value_term_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_292 instanceof RegExp) {
+            json += asString(value_term_292.source)
           } else {
-            json += asString(value_term_283.toString())
+            json += asString(value_term_292.toString())
           }
         } else {
-          json += asString(value_term_283)
+          json += asString(value_term_292)
         }
         
           }
@@ -5737,38 +5891,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_284 = obj["content"]
-          if (value_content_284 !== undefined) {
-            json += addComma_279 ? ",\"content\":" : ((addComma_279 = true), "{\"content\":")
+          const value_content_293 = obj["content"]
+          if (value_content_293 !== undefined) {
+            json += addComma_288 ? ",\"content\":" : ((addComma_288 = true), "{\"content\":")
             
-          if (value_content_284 === null) {
+          if (value_content_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_284 === "string" ||
-            value_content_284 === null ||
-            value_content_284 instanceof Date ||
-            value_content_284 instanceof RegExp ||
+            typeof value_content_293 === "string" ||
+            value_content_293 === null ||
+            value_content_293 instanceof Date ||
+            value_content_293 instanceof RegExp ||
             (
-              typeof value_content_284 === "object" &&
-              typeof value_content_284.toString === "function" &&
-              value_content_284.toString !== Object.prototype.toString
+              typeof value_content_293 === "object" &&
+              typeof value_content_293.toString === "function" &&
+              value_content_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_284 !== 'string') {
-          if (value_content_284 === null) {
+        if (typeof value_content_293 !== 'string') {
+          if (value_content_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_284 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_284.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_284 instanceof RegExp) {
-            json += asString(value_content_284.source)
+          } else if (value_content_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_293 instanceof RegExp) {
+            json += asString(value_content_293.source)
           } else {
-            json += asString(value_content_284.toString())
+            json += asString(value_content_293.toString())
           }
         } else {
-          json += asString(value_content_284)
+          json += asString(value_content_293)
         }
         
           }
@@ -5776,7 +5930,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_279) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_288) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5784,7 +5938,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous55 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5793,44 +5947,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_289 = obj["amount"]
-      if (value_amount_289 !== undefined) {
+      const value_amount_298 = obj["amount"]
+      if (value_amount_298 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_289 !== 'string') {
-          if (value_amount_289 === null) {
+        if (typeof value_amount_298 !== 'string') {
+          if (value_amount_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_289 instanceof RegExp) {
-            json += asString(value_amount_289.source)
+          } else if (value_amount_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_298 instanceof RegExp) {
+            json += asString(value_amount_298.source)
           } else {
-            json += asString(value_amount_289.toString())
+            json += asString(value_amount_298.toString())
           }
         } else {
-          json += asString(value_amount_289)
+          json += asString(value_amount_298)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_290 = obj["currency"]
-      if (value_currency_290 !== undefined) {
+      const value_currency_299 = obj["currency"]
+      if (value_currency_299 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_290 !== 'string') {
-          if (value_currency_290 === null) {
+        if (typeof value_currency_299 !== 'string') {
+          if (value_currency_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_290 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_290.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_290 instanceof RegExp) {
-            json += asString(value_currency_290.source)
+          } else if (value_currency_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_299 instanceof RegExp) {
+            json += asString(value_currency_299.source)
           } else {
-            json += asString(value_currency_290.toString())
+            json += asString(value_currency_299.toString())
           }
         } else {
-          json += asString(value_currency_290)
+          json += asString(value_currency_299)
         }
         
       } else {
@@ -5843,7 +5997,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous56 (input) {
+      function anonymous58 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5851,40 +6005,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_292 = false
+        let addComma_301 = false
 
-          const value_street1_293 = obj["street1"]
-          if (value_street1_293 !== undefined) {
-            json += addComma_292 ? ",\"street1\":" : ((addComma_292 = true), "{\"street1\":")
+          const value_street1_302 = obj["street1"]
+          if (value_street1_302 !== undefined) {
+            json += addComma_301 ? ",\"street1\":" : ((addComma_301 = true), "{\"street1\":")
             
-          if (value_street1_293 === null) {
+          if (value_street1_302 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_293 === "string" ||
-            value_street1_293 === null ||
-            value_street1_293 instanceof Date ||
-            value_street1_293 instanceof RegExp ||
+            typeof value_street1_302 === "string" ||
+            value_street1_302 === null ||
+            value_street1_302 instanceof Date ||
+            value_street1_302 instanceof RegExp ||
             (
-              typeof value_street1_293 === "object" &&
-              typeof value_street1_293.toString === "function" &&
-              value_street1_293.toString !== Object.prototype.toString
+              typeof value_street1_302 === "object" &&
+              typeof value_street1_302.toString === "function" &&
+              value_street1_302.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_293 !== 'string') {
-          if (value_street1_293 === null) {
+        if (typeof value_street1_302 !== 'string') {
+          if (value_street1_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_293 instanceof RegExp) {
-            json += asString(value_street1_293.source)
+          } else if (value_street1_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_302 instanceof RegExp) {
+            json += asString(value_street1_302.source)
           } else {
-            json += asString(value_street1_293.toString())
+            json += asString(value_street1_302.toString())
           }
         } else {
-          json += asString(value_street1_293)
+          json += asString(value_street1_302)
         }
         
           }
@@ -5893,38 +6047,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_294 = obj["street2"]
-          if (value_street2_294 !== undefined) {
-            json += addComma_292 ? ",\"street2\":" : ((addComma_292 = true), "{\"street2\":")
+          const value_street2_303 = obj["street2"]
+          if (value_street2_303 !== undefined) {
+            json += addComma_301 ? ",\"street2\":" : ((addComma_301 = true), "{\"street2\":")
             
-          if (value_street2_294 === null) {
+          if (value_street2_303 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_294 === "string" ||
-            value_street2_294 === null ||
-            value_street2_294 instanceof Date ||
-            value_street2_294 instanceof RegExp ||
+            typeof value_street2_303 === "string" ||
+            value_street2_303 === null ||
+            value_street2_303 instanceof Date ||
+            value_street2_303 instanceof RegExp ||
             (
-              typeof value_street2_294 === "object" &&
-              typeof value_street2_294.toString === "function" &&
-              value_street2_294.toString !== Object.prototype.toString
+              typeof value_street2_303 === "object" &&
+              typeof value_street2_303.toString === "function" &&
+              value_street2_303.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_294 !== 'string') {
-          if (value_street2_294 === null) {
+        if (typeof value_street2_303 !== 'string') {
+          if (value_street2_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_294 instanceof RegExp) {
-            json += asString(value_street2_294.source)
+          } else if (value_street2_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_303 instanceof RegExp) {
+            json += asString(value_street2_303.source)
           } else {
-            json += asString(value_street2_294.toString())
+            json += asString(value_street2_303.toString())
           }
         } else {
-          json += asString(value_street2_294)
+          json += asString(value_street2_303)
         }
         
           }
@@ -5933,38 +6087,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_295 = obj["city"]
-          if (value_city_295 !== undefined) {
-            json += addComma_292 ? ",\"city\":" : ((addComma_292 = true), "{\"city\":")
+          const value_city_304 = obj["city"]
+          if (value_city_304 !== undefined) {
+            json += addComma_301 ? ",\"city\":" : ((addComma_301 = true), "{\"city\":")
             
-          if (value_city_295 === null) {
+          if (value_city_304 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_295 === "string" ||
-            value_city_295 === null ||
-            value_city_295 instanceof Date ||
-            value_city_295 instanceof RegExp ||
+            typeof value_city_304 === "string" ||
+            value_city_304 === null ||
+            value_city_304 instanceof Date ||
+            value_city_304 instanceof RegExp ||
             (
-              typeof value_city_295 === "object" &&
-              typeof value_city_295.toString === "function" &&
-              value_city_295.toString !== Object.prototype.toString
+              typeof value_city_304 === "object" &&
+              typeof value_city_304.toString === "function" &&
+              value_city_304.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_295 !== 'string') {
-          if (value_city_295 === null) {
+        if (typeof value_city_304 !== 'string') {
+          if (value_city_304 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_295 instanceof RegExp) {
-            json += asString(value_city_295.source)
+          } else if (value_city_304 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_304.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_304 instanceof RegExp) {
+            json += asString(value_city_304.source)
           } else {
-            json += asString(value_city_295.toString())
+            json += asString(value_city_304.toString())
           }
         } else {
-          json += asString(value_city_295)
+          json += asString(value_city_304)
         }
         
           }
@@ -5973,38 +6127,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_296 = obj["region"]
-          if (value_region_296 !== undefined) {
-            json += addComma_292 ? ",\"region\":" : ((addComma_292 = true), "{\"region\":")
+          const value_region_305 = obj["region"]
+          if (value_region_305 !== undefined) {
+            json += addComma_301 ? ",\"region\":" : ((addComma_301 = true), "{\"region\":")
             
-          if (value_region_296 === null) {
+          if (value_region_305 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_296 === "string" ||
-            value_region_296 === null ||
-            value_region_296 instanceof Date ||
-            value_region_296 instanceof RegExp ||
+            typeof value_region_305 === "string" ||
+            value_region_305 === null ||
+            value_region_305 instanceof Date ||
+            value_region_305 instanceof RegExp ||
             (
-              typeof value_region_296 === "object" &&
-              typeof value_region_296.toString === "function" &&
-              value_region_296.toString !== Object.prototype.toString
+              typeof value_region_305 === "object" &&
+              typeof value_region_305.toString === "function" &&
+              value_region_305.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_296 !== 'string') {
-          if (value_region_296 === null) {
+        if (typeof value_region_305 !== 'string') {
+          if (value_region_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_296 instanceof RegExp) {
-            json += asString(value_region_296.source)
+          } else if (value_region_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_305 instanceof RegExp) {
+            json += asString(value_region_305.source)
           } else {
-            json += asString(value_region_296.toString())
+            json += asString(value_region_305.toString())
           }
         } else {
-          json += asString(value_region_296)
+          json += asString(value_region_305)
         }
         
           }
@@ -6013,38 +6167,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_297 = obj["postalCode"]
-          if (value_postalCode_297 !== undefined) {
-            json += addComma_292 ? ",\"postalCode\":" : ((addComma_292 = true), "{\"postalCode\":")
+          const value_postalCode_306 = obj["postalCode"]
+          if (value_postalCode_306 !== undefined) {
+            json += addComma_301 ? ",\"postalCode\":" : ((addComma_301 = true), "{\"postalCode\":")
             
-          if (value_postalCode_297 === null) {
+          if (value_postalCode_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_297 === "string" ||
-            value_postalCode_297 === null ||
-            value_postalCode_297 instanceof Date ||
-            value_postalCode_297 instanceof RegExp ||
+            typeof value_postalCode_306 === "string" ||
+            value_postalCode_306 === null ||
+            value_postalCode_306 instanceof Date ||
+            value_postalCode_306 instanceof RegExp ||
             (
-              typeof value_postalCode_297 === "object" &&
-              typeof value_postalCode_297.toString === "function" &&
-              value_postalCode_297.toString !== Object.prototype.toString
+              typeof value_postalCode_306 === "object" &&
+              typeof value_postalCode_306.toString === "function" &&
+              value_postalCode_306.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_297 !== 'string') {
-          if (value_postalCode_297 === null) {
+        if (typeof value_postalCode_306 !== 'string') {
+          if (value_postalCode_306 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_297 instanceof RegExp) {
-            json += asString(value_postalCode_297.source)
+          } else if (value_postalCode_306 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_306.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_306 instanceof RegExp) {
+            json += asString(value_postalCode_306.source)
           } else {
-            json += asString(value_postalCode_297.toString())
+            json += asString(value_postalCode_306.toString())
           }
         } else {
-          json += asString(value_postalCode_297)
+          json += asString(value_postalCode_306)
         }
         
           }
@@ -6053,38 +6207,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_298 = obj["countryCode"]
-          if (value_countryCode_298 !== undefined) {
-            json += addComma_292 ? ",\"countryCode\":" : ((addComma_292 = true), "{\"countryCode\":")
+          const value_countryCode_307 = obj["countryCode"]
+          if (value_countryCode_307 !== undefined) {
+            json += addComma_301 ? ",\"countryCode\":" : ((addComma_301 = true), "{\"countryCode\":")
             
-          if (value_countryCode_298 === null) {
+          if (value_countryCode_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_298 === "string" ||
-            value_countryCode_298 === null ||
-            value_countryCode_298 instanceof Date ||
-            value_countryCode_298 instanceof RegExp ||
+            typeof value_countryCode_307 === "string" ||
+            value_countryCode_307 === null ||
+            value_countryCode_307 instanceof Date ||
+            value_countryCode_307 instanceof RegExp ||
             (
-              typeof value_countryCode_298 === "object" &&
-              typeof value_countryCode_298.toString === "function" &&
-              value_countryCode_298.toString !== Object.prototype.toString
+              typeof value_countryCode_307 === "object" &&
+              typeof value_countryCode_307.toString === "function" &&
+              value_countryCode_307.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_298 !== 'string') {
-          if (value_countryCode_298 === null) {
+        if (typeof value_countryCode_307 !== 'string') {
+          if (value_countryCode_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_298 instanceof RegExp) {
-            json += asString(value_countryCode_298.source)
+          } else if (value_countryCode_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_307 instanceof RegExp) {
+            json += asString(value_countryCode_307.source)
           } else {
-            json += asString(value_countryCode_298.toString())
+            json += asString(value_countryCode_307.toString())
           }
         } else {
-          json += asString(value_countryCode_298)
+          json += asString(value_countryCode_307)
         }
         
           }
@@ -6092,15 +6246,15 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_292) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_301) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "Lead#"
-      function anonymous53 (input) {
+      // "OptionalMoney#"
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6109,88 +6263,365 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_254 = obj["id"]
-      if (value_id_254 !== undefined) {
-        json += "{\"id\":"
+      const value_amount_341 = obj["amount"]
+      if (value_amount_341 !== undefined) {
+        json += "{\"amount\":"
         
-        if (typeof value_id_254 !== 'string') {
-          if (value_id_254 === null) {
+        if (typeof value_amount_341 !== 'string') {
+          if (value_amount_341 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_254 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_254.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_254 instanceof RegExp) {
-            json += asString(value_id_254.source)
+          } else if (value_amount_341 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_341.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_341 instanceof RegExp) {
+            json += asString(value_amount_341.source)
           } else {
-            json += asString(value_id_254.toString())
+            json += asString(value_amount_341.toString())
           }
         } else {
-          json += asString(value_id_254)
+          json += asString(value_amount_341)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_342 = obj["currency"]
+      if (value_currency_342 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_342 !== 'string') {
+          if (value_currency_342 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_342 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_342.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_342 instanceof RegExp) {
+            json += asString(value_currency_342.source)
+          } else {
+            json += asString(value_currency_342.toString())
+          }
+        } else {
+          json += asString(value_currency_342)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Stage#"
+      function anonymous63 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_NULL
+        let json = ''
+
+        
+      const value_id_363 = obj["id"]
+      if (value_id_363 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_363 !== 'string') {
+          if (value_id_363 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_363 instanceof RegExp) {
+            json += asString(value_id_363.source)
+          } else {
+            json += asString(value_id_363.toString())
+          }
+        } else {
+          json += asString(value_id_363)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_255 = obj["version"]
-      if (value_version_255 !== undefined) {
+      const value_key_364 = obj["key"]
+      if (value_key_364 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_364 !== 'string') {
+          if (value_key_364 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_364 instanceof RegExp) {
+            json += asString(value_key_364.source)
+          } else {
+            json += asString(value_key_364.toString())
+          }
+        } else {
+          json += asString(value_key_364)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_name_365 = obj["name"]
+      if (value_name_365 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_365 !== 'string') {
+          if (value_name_365 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_365 instanceof RegExp) {
+            json += asString(value_name_365.source)
+          } else {
+            json += asString(value_name_365.toString())
+          }
+        } else {
+          json += asString(value_name_365)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_position_366 = obj["position"]
+      if (value_position_366 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_366)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_type_367 = obj["type"]
+      if (value_type_367 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_367 !== 'string') {
+          if (value_type_367 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_367 instanceof RegExp) {
+            json += asString(value_type_367.source)
+          } else {
+            json += asString(value_type_367.toString())
+          }
+        } else {
+          json += asString(value_type_367)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_probability_368 = obj["probability"]
+      if (value_probability_368 !== undefined) {
+        json += ",\"probability\":"
+        json += asInteger(value_probability_368)
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_forecastCategory_369 = obj["forecastCategory"]
+      if (value_forecastCategory_369 !== undefined) {
+        json += ",\"forecastCategory\":"
+        
+        if (typeof value_forecastCategory_369 !== 'string') {
+          if (value_forecastCategory_369 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_forecastCategory_369 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_369.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_369 instanceof RegExp) {
+            json += asString(value_forecastCategory_369.source)
+          } else {
+            json += asString(value_forecastCategory_369.toString())
+          }
+        } else {
+          json += asString(value_forecastCategory_369)
+        }
+        
+      } else {
+        throw new Error('"forecastCategory" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OpportunityExpanded#"
+      function anonymous62 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_357 = false
+
+          const value_owner_358 = obj["owner"]
+          if (value_owner_358 !== undefined) {
+            json += addComma_357 ? ",\"owner\":" : ((addComma_357 = true), "{\"owner\":")
+            
+      if (value_owner_358 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value_owner_358)
+      }
+    
+          }
+
+          const value_account_359 = obj["account"]
+          if (value_account_359 !== undefined) {
+            json += addComma_357 ? ",\"account\":" : ((addComma_357 = true), "{\"account\":")
+            
+      if (value_account_359 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_account_359)
+      }
+    
+          }
+
+          const value_primaryContact_360 = obj["primaryContact"]
+          if (value_primaryContact_360 !== undefined) {
+            json += addComma_357 ? ",\"primaryContact\":" : ((addComma_357 = true), "{\"primaryContact\":")
+            
+      if (value_primaryContact_360 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value_primaryContact_360)
+      }
+    
+          }
+
+          const value_stage_361 = obj["stage"]
+          if (value_stage_361 !== undefined) {
+            json += addComma_357 ? ",\"stage\":" : ((addComma_357 = true), "{\"stage\":")
+            
+      if (value_stage_361 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous63(value_stage_361)
+      }
+    
+          }
+
+          const value_originLead_370 = obj["originLead"]
+          if (value_originLead_370 !== undefined) {
+            json += addComma_357 ? ",\"originLead\":" : ((addComma_357 = true), "{\"originLead\":")
+            
+      if (value_originLead_370 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value_originLead_370)
+      }
+    
+          }
+if (!addComma_357) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Opportunity#"
+      function anonymous60 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_NULL
+        let json = ''
+
+        
+      const value_id_324 = obj["id"]
+      if (value_id_324 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_324 !== 'string') {
+          if (value_id_324 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_324 instanceof RegExp) {
+            json += asString(value_id_324.source)
+          } else {
+            json += asString(value_id_324.toString())
+          }
+        } else {
+          json += asString(value_id_324)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_325 = obj["version"]
+      if (value_version_325 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_255)
+        json += asInteger(value_version_325)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_256 = obj["createdAt"]
-      if (value_createdAt_256 !== undefined) {
+      const value_createdAt_326 = obj["createdAt"]
+      if (value_createdAt_326 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_256)
+        json += asDateTime(value_createdAt_326)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_257 = obj["createdBy"]
-      if (value_createdBy_257 !== undefined) {
+      const value_createdBy_327 = obj["createdBy"]
+      if (value_createdBy_327 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_257)
+        json += anonymous23(value_createdBy_327)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_258 = obj["updatedAt"]
-      if (value_updatedAt_258 !== undefined) {
+      const value_updatedAt_328 = obj["updatedAt"]
+      if (value_updatedAt_328 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_258)
+        json += asDateTime(value_updatedAt_328)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_259 = obj["updatedBy"]
-      if (value_updatedBy_259 !== undefined) {
+      const value_updatedBy_329 = obj["updatedBy"]
+      if (value_updatedBy_329 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_259)
+        json += anonymous23(value_updatedBy_329)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_260 = obj["deletedAt"]
-      if (value_deletedAt_260 !== undefined) {
+      const value_deletedAt_330 = obj["deletedAt"]
+      if (value_deletedAt_330 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_260 === null) {
+          if (value_deletedAt_330 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_260 === "string" ||
-            value_deletedAt_260 === null ||
-            value_deletedAt_260 instanceof Date ||
-            value_deletedAt_260 instanceof RegExp ||
+            typeof value_deletedAt_330 === "string" ||
+            value_deletedAt_330 === null ||
+            value_deletedAt_330 instanceof Date ||
+            value_deletedAt_330 instanceof RegExp ||
             (
-              typeof value_deletedAt_260 === "object" &&
-              typeof value_deletedAt_260.toString === "function" &&
-              value_deletedAt_260.toString !== Object.prototype.toString
+              typeof value_deletedAt_330 === "object" &&
+              typeof value_deletedAt_330.toString === "function" &&
+              value_deletedAt_330.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_260)
+            json += asDateTime(value_deletedAt_330)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6199,60 +6630,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_261 = obj["ownerId"]
-      if (value_ownerId_261 !== undefined) {
+      const value_ownerId_331 = obj["ownerId"]
+      if (value_ownerId_331 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_261 !== 'string') {
-          if (value_ownerId_261 === null) {
+        if (typeof value_ownerId_331 !== 'string') {
+          if (value_ownerId_331 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_261 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_261.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_261 instanceof RegExp) {
-            json += asString(value_ownerId_261.source)
+          } else if (value_ownerId_331 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_331.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_331 instanceof RegExp) {
+            json += asString(value_ownerId_331.source)
           } else {
-            json += asString(value_ownerId_261.toString())
+            json += asString(value_ownerId_331.toString())
           }
         } else {
-          json += asString(value_ownerId_261)
+          json += asString(value_ownerId_331)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_262 = obj["teamId"]
-      if (value_teamId_262 !== undefined) {
+      const value_teamId_332 = obj["teamId"]
+      if (value_teamId_332 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_262 === null) {
+          if (value_teamId_332 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_262 === "string" ||
-            value_teamId_262 === null ||
-            value_teamId_262 instanceof Date ||
-            value_teamId_262 instanceof RegExp ||
+            typeof value_teamId_332 === "string" ||
+            value_teamId_332 === null ||
+            value_teamId_332 instanceof Date ||
+            value_teamId_332 instanceof RegExp ||
             (
-              typeof value_teamId_262 === "object" &&
-              typeof value_teamId_262.toString === "function" &&
-              value_teamId_262.toString !== Object.prototype.toString
+              typeof value_teamId_332 === "object" &&
+              typeof value_teamId_332.toString === "function" &&
+              value_teamId_332.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_262 !== 'string') {
-          if (value_teamId_262 === null) {
+        if (typeof value_teamId_332 !== 'string') {
+          if (value_teamId_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_262 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_262.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_262 instanceof RegExp) {
-            json += asString(value_teamId_262.source)
+          } else if (value_teamId_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_332 instanceof RegExp) {
+            json += asString(value_teamId_332.source)
           } else {
-            json += asString(value_teamId_262.toString())
+            json += asString(value_teamId_332.toString())
           }
         } else {
-          json += asString(value_teamId_262)
+          json += asString(value_teamId_332)
         }
         
           }
@@ -6263,54 +6694,246 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_263 = obj["tags"]
-      if (value_tags_263 !== undefined) {
+      const value_tags_333 = obj["tags"]
+      if (value_tags_333 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_263)
+        json += anonymous27(value_tags_333)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_264 = obj["customFields"]
-      if (value_customFields_264 !== undefined) {
+      const value_customFields_334 = obj["customFields"]
+      if (value_customFields_334 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_264)
+        json += JSON.stringify(value_customFields_334)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_265 = obj["firstName"]
-      if (value_firstName_265 !== undefined) {
-        json += ",\"firstName\":"
+      const value_name_335 = obj["name"]
+      if (value_name_335 !== undefined) {
+        json += ",\"name\":"
         
-          if (value_firstName_265 === null) {
+        if (typeof value_name_335 !== 'string') {
+          if (value_name_335 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_335 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_335.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_335 instanceof RegExp) {
+            json += asString(value_name_335.source)
+          } else {
+            json += asString(value_name_335.toString())
+          }
+        } else {
+          json += asString(value_name_335)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_accountId_336 = obj["accountId"]
+      if (value_accountId_336 !== undefined) {
+        json += ",\"accountId\":"
+        
+          if (value_accountId_336 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_265 === "string" ||
-            value_firstName_265 === null ||
-            value_firstName_265 instanceof Date ||
-            value_firstName_265 instanceof RegExp ||
+            typeof value_accountId_336 === "string" ||
+            value_accountId_336 === null ||
+            value_accountId_336 instanceof Date ||
+            value_accountId_336 instanceof RegExp ||
             (
-              typeof value_firstName_265 === "object" &&
-              typeof value_firstName_265.toString === "function" &&
-              value_firstName_265.toString !== Object.prototype.toString
+              typeof value_accountId_336 === "object" &&
+              typeof value_accountId_336.toString === "function" &&
+              value_accountId_336.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_265 !== 'string') {
-          if (value_firstName_265 === null) {
+        if (typeof value_accountId_336 !== 'string') {
+          if (value_accountId_336 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_265 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_265.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_265 instanceof RegExp) {
-            json += asString(value_firstName_265.source)
+          } else if (value_accountId_336 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_336.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_336 instanceof RegExp) {
+            json += asString(value_accountId_336.source)
           } else {
-            json += asString(value_firstName_265.toString())
+            json += asString(value_accountId_336.toString())
           }
         } else {
-          json += asString(value_firstName_265)
+          json += asString(value_accountId_336)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"accountId" is required!')
+      }
+      
+      const value_primaryContactId_337 = obj["primaryContactId"]
+      if (value_primaryContactId_337 !== undefined) {
+        json += ",\"primaryContactId\":"
+        
+          if (value_primaryContactId_337 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_primaryContactId_337 === "string" ||
+            value_primaryContactId_337 === null ||
+            value_primaryContactId_337 instanceof Date ||
+            value_primaryContactId_337 instanceof RegExp ||
+            (
+              typeof value_primaryContactId_337 === "object" &&
+              typeof value_primaryContactId_337.toString === "function" &&
+              value_primaryContactId_337.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_primaryContactId_337 !== 'string') {
+          if (value_primaryContactId_337 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_primaryContactId_337 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_337.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_337 instanceof RegExp) {
+            json += asString(value_primaryContactId_337.source)
+          } else {
+            json += asString(value_primaryContactId_337.toString())
+          }
+        } else {
+          json += asString(value_primaryContactId_337)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"primaryContactId" is required!')
+      }
+      
+      const value_stageId_338 = obj["stageId"]
+      if (value_stageId_338 !== undefined) {
+        json += ",\"stageId\":"
+        
+        if (typeof value_stageId_338 !== 'string') {
+          if (value_stageId_338 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_stageId_338 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_338.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_338 instanceof RegExp) {
+            json += asString(value_stageId_338.source)
+          } else {
+            json += asString(value_stageId_338.toString())
+          }
+        } else {
+          json += asString(value_stageId_338)
+        }
+        
+      } else {
+        throw new Error('"stageId" is required!')
+      }
+      
+      const value_amount_339 = obj["amount"]
+      if (value_amount_339 !== undefined) {
+        json += ",\"amount\":"
+        
+          if (value_amount_339 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_amount_339 === "object" && !Array.isArray(value_amount_339)) || value_amount_339 === null) {
+            json += anonymous61(value_amount_339)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_probability_343 = obj["probability"]
+      if (value_probability_343 !== undefined) {
+        json += ",\"probability\":"
+        
+          if (value_probability_343 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_probability_343) || value_probability_343 === null) {
+            json += asInteger(value_probability_343)
+          }
+        
+    else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
+  
+      } else {
+        throw new Error('"probability" is required!')
+      }
+      
+      const value_expectedCloseDate_344 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_344 !== undefined) {
+        json += ",\"expectedCloseDate\":"
+        
+          if (value_expectedCloseDate_344 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_expectedCloseDate_344 === "string" ||
+            value_expectedCloseDate_344 === null ||
+            value_expectedCloseDate_344 instanceof Date ||
+            value_expectedCloseDate_344 instanceof RegExp ||
+            (
+              typeof value_expectedCloseDate_344 === "object" &&
+              typeof value_expectedCloseDate_344.toString === "function" &&
+              value_expectedCloseDate_344.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDate(value_expectedCloseDate_344)
+          }
+        
+    else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"expectedCloseDate" is required!')
+      }
+      
+      const value_lostReason_345 = obj["lostReason"]
+      if (value_lostReason_345 !== undefined) {
+        json += ",\"lostReason\":"
+        
+          if (value_lostReason_345 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lostReason_345 === "string" ||
+            value_lostReason_345 === null ||
+            value_lostReason_345 instanceof Date ||
+            value_lostReason_345 instanceof RegExp ||
+            (
+              typeof value_lostReason_345 === "object" &&
+              typeof value_lostReason_345.toString === "function" &&
+              value_lostReason_345.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lostReason_345 !== 'string') {
+          if (value_lostReason_345 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lostReason_345 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_345.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_345 instanceof RegExp) {
+            json += asString(value_lostReason_345.source)
+          } else {
+            json += asString(value_lostReason_345.toString())
+          }
+        } else {
+          json += asString(value_lostReason_345)
         }
         
           }
@@ -6318,437 +6941,83 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
       } else {
-        throw new Error('"firstName" is required!')
+        throw new Error('"lostReason" is required!')
       }
       
-      const value_lastName_266 = obj["lastName"]
-      if (value_lastName_266 !== undefined) {
-        json += ",\"lastName\":"
+      const value_type_346 = obj["type"]
+      if (value_type_346 !== undefined) {
+        json += ",\"type\":"
         
-          if (value_lastName_266 === null) {
+          if (value_type_346 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_266 === "string" ||
-            value_lastName_266 === null ||
-            value_lastName_266 instanceof Date ||
-            value_lastName_266 instanceof RegExp ||
+            typeof value_type_346 === "string" ||
+            value_type_346 === null ||
+            value_type_346 instanceof Date ||
+            value_type_346 instanceof RegExp ||
             (
-              typeof value_lastName_266 === "object" &&
-              typeof value_lastName_266.toString === "function" &&
-              value_lastName_266.toString !== Object.prototype.toString
+              typeof value_type_346 === "object" &&
+              typeof value_type_346.toString === "function" &&
+              value_type_346.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_266 !== 'string') {
-          if (value_lastName_266 === null) {
+        if (typeof value_type_346 !== 'string') {
+          if (value_type_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_266 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_266.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_266 instanceof RegExp) {
-            json += asString(value_lastName_266.source)
+          } else if (value_type_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_346 instanceof RegExp) {
+            json += asString(value_type_346.source)
           } else {
-            json += asString(value_lastName_266.toString())
+            json += asString(value_type_346.toString())
           }
         } else {
-          json += asString(value_lastName_266)
+          json += asString(value_type_346)
         }
         
           }
         
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+    else throw new TypeError("The value of 'Opportunity#/properties/type' does not match schema definition.")
   
       } else {
-        throw new Error('"lastName" is required!')
+        throw new Error('"type" is required!')
       }
       
-      const value_companyName_267 = obj["companyName"]
-      if (value_companyName_267 !== undefined) {
-        json += ",\"companyName\":"
-        
-          if (value_companyName_267 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_companyName_267 === "string" ||
-            value_companyName_267 === null ||
-            value_companyName_267 instanceof Date ||
-            value_companyName_267 instanceof RegExp ||
-            (
-              typeof value_companyName_267 === "object" &&
-              typeof value_companyName_267.toString === "function" &&
-              value_companyName_267.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_companyName_267 !== 'string') {
-          if (value_companyName_267 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_267 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_267.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_267 instanceof RegExp) {
-            json += asString(value_companyName_267.source)
-          } else {
-            json += asString(value_companyName_267.toString())
-          }
-        } else {
-          json += asString(value_companyName_267)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"companyName" is required!')
-      }
-      
-      const value_title_268 = obj["title"]
-      if (value_title_268 !== undefined) {
-        json += ",\"title\":"
-        
-          if (value_title_268 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_title_268 === "string" ||
-            value_title_268 === null ||
-            value_title_268 instanceof Date ||
-            value_title_268 instanceof RegExp ||
-            (
-              typeof value_title_268 === "object" &&
-              typeof value_title_268.toString === "function" &&
-              value_title_268.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_title_268 !== 'string') {
-          if (value_title_268 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_title_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_268 instanceof RegExp) {
-            json += asString(value_title_268.source)
-          } else {
-            json += asString(value_title_268.toString())
-          }
-        } else {
-          json += asString(value_title_268)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"title" is required!')
-      }
-      
-      const value_email_269 = obj["email"]
-      if (value_email_269 !== undefined) {
-        json += ",\"email\":"
-        
-          if (value_email_269 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_email_269 === "string" ||
-            value_email_269 === null ||
-            value_email_269 instanceof Date ||
-            value_email_269 instanceof RegExp ||
-            (
-              typeof value_email_269 === "object" &&
-              typeof value_email_269.toString === "function" &&
-              value_email_269.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_email_269 !== 'string') {
-          if (value_email_269 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_email_269 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_269.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_269 instanceof RegExp) {
-            json += asString(value_email_269.source)
-          } else {
-            json += asString(value_email_269.toString())
-          }
-        } else {
-          json += asString(value_email_269)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"email" is required!')
-      }
-      
-      const value_phone_270 = obj["phone"]
-      if (value_phone_270 !== undefined) {
-        json += ",\"phone\":"
-        
-          if (value_phone_270 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_phone_270 === "string" ||
-            value_phone_270 === null ||
-            value_phone_270 instanceof Date ||
-            value_phone_270 instanceof RegExp ||
-            (
-              typeof value_phone_270 === "object" &&
-              typeof value_phone_270.toString === "function" &&
-              value_phone_270.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_phone_270 !== 'string') {
-          if (value_phone_270 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_270 instanceof RegExp) {
-            json += asString(value_phone_270.source)
-          } else {
-            json += asString(value_phone_270.toString())
-          }
-        } else {
-          json += asString(value_phone_270)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"phone" is required!')
-      }
-      
-      const value_mobilePhone_271 = obj["mobilePhone"]
-      if (value_mobilePhone_271 !== undefined) {
-        json += ",\"mobilePhone\":"
-        
-          if (value_mobilePhone_271 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_mobilePhone_271 === "string" ||
-            value_mobilePhone_271 === null ||
-            value_mobilePhone_271 instanceof Date ||
-            value_mobilePhone_271 instanceof RegExp ||
-            (
-              typeof value_mobilePhone_271 === "object" &&
-              typeof value_mobilePhone_271.toString === "function" &&
-              value_mobilePhone_271.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_mobilePhone_271 !== 'string') {
-          if (value_mobilePhone_271 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_271 instanceof RegExp) {
-            json += asString(value_mobilePhone_271.source)
-          } else {
-            json += asString(value_mobilePhone_271.toString())
-          }
-        } else {
-          json += asString(value_mobilePhone_271)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"mobilePhone" is required!')
-      }
-      
-      const value_website_272 = obj["website"]
-      if (value_website_272 !== undefined) {
-        json += ",\"website\":"
-        
-          if (value_website_272 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_website_272 === "string" ||
-            value_website_272 === null ||
-            value_website_272 instanceof Date ||
-            value_website_272 instanceof RegExp ||
-            (
-              typeof value_website_272 === "object" &&
-              typeof value_website_272.toString === "function" &&
-              value_website_272.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_website_272 !== 'string') {
-          if (value_website_272 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_website_272 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_272.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_272 instanceof RegExp) {
-            json += asString(value_website_272.source)
-          } else {
-            json += asString(value_website_272.toString())
-          }
-        } else {
-          json += asString(value_website_272)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"website" is required!')
-      }
-      
-      const value_unqualifiedReason_273 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_273 !== undefined) {
-        json += ",\"unqualifiedReason\":"
-        
-          if (value_unqualifiedReason_273 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_unqualifiedReason_273 === "string" ||
-            value_unqualifiedReason_273 === null ||
-            value_unqualifiedReason_273 instanceof Date ||
-            value_unqualifiedReason_273 instanceof RegExp ||
-            (
-              typeof value_unqualifiedReason_273 === "object" &&
-              typeof value_unqualifiedReason_273.toString === "function" &&
-              value_unqualifiedReason_273.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_unqualifiedReason_273 !== 'string') {
-          if (value_unqualifiedReason_273 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_273 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_273.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_273 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_273.source)
-          } else {
-            json += asString(value_unqualifiedReason_273.toString())
-          }
-        } else {
-          json += asString(value_unqualifiedReason_273)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"unqualifiedReason" is required!')
-      }
-      
-      const value_rating_274 = obj["rating"]
-      if (value_rating_274 !== undefined) {
-        json += ",\"rating\":"
-        
-          if (value_rating_274 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_rating_274 === "string" ||
-            value_rating_274 === null ||
-            value_rating_274 instanceof Date ||
-            value_rating_274 instanceof RegExp ||
-            (
-              typeof value_rating_274 === "object" &&
-              typeof value_rating_274.toString === "function" &&
-              value_rating_274.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_rating_274 !== 'string') {
-          if (value_rating_274 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_274 instanceof RegExp) {
-            json += asString(value_rating_274.source)
-          } else {
-            json += asString(value_rating_274.toString())
-          }
-        } else {
-          json += asString(value_rating_274)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/rating' does not match schema definition.")
-  
-      } else {
-        throw new Error('"rating" is required!')
-      }
-      
-      const value_score_275 = obj["score"]
-      if (value_score_275 !== undefined) {
-        json += ",\"score\":"
-        
-          if (value_score_275 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_score_275) || value_score_275 === null) {
-            json += asInteger(value_score_275)
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
-  
-      } else {
-        throw new Error('"score" is required!')
-      }
-      
-      const value_source_276 = obj["source"]
-      if (value_source_276 !== undefined) {
+      const value_source_347 = obj["source"]
+      if (value_source_347 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_276 === null) {
+          if (value_source_347 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_276 === "string" ||
-            value_source_276 === null ||
-            value_source_276 instanceof Date ||
-            value_source_276 instanceof RegExp ||
+            typeof value_source_347 === "string" ||
+            value_source_347 === null ||
+            value_source_347 instanceof Date ||
+            value_source_347 instanceof RegExp ||
             (
-              typeof value_source_276 === "object" &&
-              typeof value_source_276.toString === "function" &&
-              value_source_276.toString !== Object.prototype.toString
+              typeof value_source_347 === "object" &&
+              typeof value_source_347.toString === "function" &&
+              value_source_347.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_276 !== 'string') {
-          if (value_source_276 === null) {
+        if (typeof value_source_347 !== 'string') {
+          if (value_source_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_276 instanceof RegExp) {
-            json += asString(value_source_276.source)
+          } else if (value_source_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_347 instanceof RegExp) {
+            json += asString(value_source_347.source)
           } else {
-            json += asString(value_source_276.toString())
+            json += asString(value_source_347.toString())
           }
         } else {
-          json += asString(value_source_276)
+          json += asString(value_source_347)
         }
         
           }
@@ -6759,38 +7028,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_277 = obj["sourceDetail"]
-      if (value_sourceDetail_277 !== undefined) {
-        json += ",\"sourceDetail\":"
+      const value_nextStep_348 = obj["nextStep"]
+      if (value_nextStep_348 !== undefined) {
+        json += ",\"nextStep\":"
         
-          if (value_sourceDetail_277 === null) {
+          if (value_nextStep_348 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_277 === "string" ||
-            value_sourceDetail_277 === null ||
-            value_sourceDetail_277 instanceof Date ||
-            value_sourceDetail_277 instanceof RegExp ||
+            typeof value_nextStep_348 === "string" ||
+            value_nextStep_348 === null ||
+            value_nextStep_348 instanceof Date ||
+            value_nextStep_348 instanceof RegExp ||
             (
-              typeof value_sourceDetail_277 === "object" &&
-              typeof value_sourceDetail_277.toString === "function" &&
-              value_sourceDetail_277.toString !== Object.prototype.toString
+              typeof value_nextStep_348 === "object" &&
+              typeof value_nextStep_348.toString === "function" &&
+              value_nextStep_348.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_277 !== 'string') {
-          if (value_sourceDetail_277 === null) {
+        if (typeof value_nextStep_348 !== 'string') {
+          if (value_nextStep_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_277 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_277.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_277 instanceof RegExp) {
-            json += asString(value_sourceDetail_277.source)
+          } else if (value_nextStep_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_348 instanceof RegExp) {
+            json += asString(value_nextStep_348.source)
           } else {
-            json += asString(value_sourceDetail_277.toString())
+            json += asString(value_nextStep_348.toString())
           }
         } else {
-          json += asString(value_sourceDetail_277)
+          json += asString(value_nextStep_348)
         }
         
           }
@@ -6798,59 +7067,41 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
       } else {
-        throw new Error('"sourceDetail" is required!')
+        throw new Error('"nextStep" is required!')
       }
       
-      const value_utm_278 = obj["utm"]
-      if (value_utm_278 !== undefined) {
-        json += ",\"utm\":"
+      const value_competitor_349 = obj["competitor"]
+      if (value_competitor_349 !== undefined) {
+        json += ",\"competitor\":"
         
-          if (value_utm_278 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_utm_278 === "object" && !Array.isArray(value_utm_278)) || value_utm_278 === null) {
-            json += anonymous54(value_utm_278)
-          }
-        
-    else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
-  
-      } else {
-        throw new Error('"utm" is required!')
-      }
-      
-      const value_industry_285 = obj["industry"]
-      if (value_industry_285 !== undefined) {
-        json += ",\"industry\":"
-        
-          if (value_industry_285 === null) {
+          if (value_competitor_349 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_285 === "string" ||
-            value_industry_285 === null ||
-            value_industry_285 instanceof Date ||
-            value_industry_285 instanceof RegExp ||
+            typeof value_competitor_349 === "string" ||
+            value_competitor_349 === null ||
+            value_competitor_349 instanceof Date ||
+            value_competitor_349 instanceof RegExp ||
             (
-              typeof value_industry_285 === "object" &&
-              typeof value_industry_285.toString === "function" &&
-              value_industry_285.toString !== Object.prototype.toString
+              typeof value_competitor_349 === "object" &&
+              typeof value_competitor_349.toString === "function" &&
+              value_competitor_349.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_285 !== 'string') {
-          if (value_industry_285 === null) {
+        if (typeof value_competitor_349 !== 'string') {
+          if (value_competitor_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_285 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_285.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_285 instanceof RegExp) {
-            json += asString(value_industry_285.source)
+          } else if (value_competitor_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_349 instanceof RegExp) {
+            json += asString(value_competitor_349.source)
           } else {
-            json += asString(value_industry_285.toString())
+            json += asString(value_competitor_349.toString())
           }
         } else {
-          json += asString(value_industry_285)
+          json += asString(value_competitor_349)
         }
         
           }
@@ -6858,95 +7109,41 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
       } else {
-        throw new Error('"industry" is required!')
+        throw new Error('"competitor" is required!')
       }
       
-      const value_numberOfEmployees_286 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_286 !== undefined) {
-        json += ",\"numberOfEmployees\":"
-        
-          if (value_numberOfEmployees_286 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_numberOfEmployees_286) || value_numberOfEmployees_286 === null) {
-            json += asInteger(value_numberOfEmployees_286)
-          }
-        
-    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"numberOfEmployees" is required!')
-      }
-      
-      const value_annualRevenue_287 = obj["annualRevenue"]
-      if (value_annualRevenue_287 !== undefined) {
-        json += ",\"annualRevenue\":"
-        
-          if (value_annualRevenue_287 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_annualRevenue_287 === "object" && !Array.isArray(value_annualRevenue_287)) || value_annualRevenue_287 === null) {
-            json += anonymous55(value_annualRevenue_287)
-          }
-        
-    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"annualRevenue" is required!')
-      }
-      
-      const value_address_291 = obj["address"]
-      if (value_address_291 !== undefined) {
-        json += ",\"address\":"
-        
-          if (value_address_291 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_address_291 === "object" && !Array.isArray(value_address_291)) || value_address_291 === null) {
-            json += anonymous56(value_address_291)
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"address" is required!')
-      }
-      
-      const value_description_299 = obj["description"]
-      if (value_description_299 !== undefined) {
+      const value_description_350 = obj["description"]
+      if (value_description_350 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_299 === null) {
+          if (value_description_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_299 === "string" ||
-            value_description_299 === null ||
-            value_description_299 instanceof Date ||
-            value_description_299 instanceof RegExp ||
+            typeof value_description_350 === "string" ||
+            value_description_350 === null ||
+            value_description_350 instanceof Date ||
+            value_description_350 instanceof RegExp ||
             (
-              typeof value_description_299 === "object" &&
-              typeof value_description_299.toString === "function" &&
-              value_description_299.toString !== Object.prototype.toString
+              typeof value_description_350 === "object" &&
+              typeof value_description_350.toString === "function" &&
+              value_description_350.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_299 !== 'string') {
-          if (value_description_299 === null) {
+        if (typeof value_description_350 !== 'string') {
+          if (value_description_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_299 instanceof RegExp) {
-            json += asString(value_description_299.source)
+          } else if (value_description_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_350 instanceof RegExp) {
+            json += asString(value_description_350.source)
           } else {
-            json += asString(value_description_299.toString())
+            json += asString(value_description_350.toString())
           }
         } else {
-          json += asString(value_description_299)
+          json += asString(value_description_350)
         }
         
           }
@@ -6957,86 +7154,1142 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_300 = obj["doNotCall"]
-      if (value_doNotCall_300 !== undefined) {
-        json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_300)
-      } else {
-        throw new Error('"doNotCall" is required!')
-      }
-      
-      const value_emailOptOut_301 = obj["emailOptOut"]
-      if (value_emailOptOut_301 !== undefined) {
-        json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_301)
-      } else {
-        throw new Error('"emailOptOut" is required!')
-      }
-      
-      const value_name_302 = obj["name"]
-      if (value_name_302 !== undefined) {
-        json += ",\"name\":"
+      const value_pipelineId_351 = obj["pipelineId"]
+      if (value_pipelineId_351 !== undefined) {
+        json += ",\"pipelineId\":"
         
-        if (typeof value_name_302 !== 'string') {
-          if (value_name_302 === null) {
+        if (typeof value_pipelineId_351 !== 'string') {
+          if (value_pipelineId_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_302 instanceof RegExp) {
-            json += asString(value_name_302.source)
+          } else if (value_pipelineId_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_351 instanceof RegExp) {
+            json += asString(value_pipelineId_351.source)
           } else {
-            json += asString(value_name_302.toString())
+            json += asString(value_pipelineId_351.toString())
           }
         } else {
-          json += asString(value_name_302)
+          json += asString(value_pipelineId_351)
         }
         
       } else {
-        throw new Error('"name" is required!')
+        throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_303 = obj["status"]
-      if (value_status_303 !== undefined) {
+      const value_status_352 = obj["status"]
+      if (value_status_352 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_303 !== 'string') {
-          if (value_status_303 === null) {
+        if (typeof value_status_352 !== 'string') {
+          if (value_status_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_303 instanceof RegExp) {
-            json += asString(value_status_303.source)
+          } else if (value_status_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_352 instanceof RegExp) {
+            json += asString(value_status_352.source)
           } else {
-            json += asString(value_status_303.toString())
+            json += asString(value_status_352.toString())
           }
         } else {
-          json += asString(value_status_303)
+          json += asString(value_status_352)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_304 = obj["convertedAt"]
-      if (value_convertedAt_304 !== undefined) {
-        json += ",\"convertedAt\":"
+      const value_stageEnteredAt_353 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_353 !== undefined) {
+        json += ",\"stageEnteredAt\":"
+        json += asDateTime(value_stageEnteredAt_353)
+      } else {
+        throw new Error('"stageEnteredAt" is required!')
+      }
+      
+      const value_closedAt_354 = obj["closedAt"]
+      if (value_closedAt_354 !== undefined) {
+        json += ",\"closedAt\":"
         
-          if (value_convertedAt_304 === null) {
+          if (value_closedAt_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_304 === "string" ||
-            value_convertedAt_304 === null ||
-            value_convertedAt_304 instanceof Date ||
-            value_convertedAt_304 instanceof RegExp ||
+            typeof value_closedAt_354 === "string" ||
+            value_closedAt_354 === null ||
+            value_closedAt_354 instanceof Date ||
+            value_closedAt_354 instanceof RegExp ||
             (
-              typeof value_convertedAt_304 === "object" &&
-              typeof value_convertedAt_304.toString === "function" &&
-              value_convertedAt_304.toString !== Object.prototype.toString
+              typeof value_closedAt_354 === "object" &&
+              typeof value_closedAt_354.toString === "function" &&
+              value_closedAt_354.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_304)
+            json += asDateTime(value_closedAt_354)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"closedAt" is required!')
+      }
+      
+      const value_originLeadId_355 = obj["originLeadId"]
+      if (value_originLeadId_355 !== undefined) {
+        json += ",\"originLeadId\":"
+        
+          if (value_originLeadId_355 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_originLeadId_355 === "string" ||
+            value_originLeadId_355 === null ||
+            value_originLeadId_355 instanceof Date ||
+            value_originLeadId_355 instanceof RegExp ||
+            (
+              typeof value_originLeadId_355 === "object" &&
+              typeof value_originLeadId_355.toString === "function" &&
+              value_originLeadId_355.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_originLeadId_355 !== 'string') {
+          if (value_originLeadId_355 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_originLeadId_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_355 instanceof RegExp) {
+            json += asString(value_originLeadId_355.source)
+          } else {
+            json += asString(value_originLeadId_355.toString())
+          }
+        } else {
+          json += asString(value_originLeadId_355)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"originLeadId" is required!')
+      }
+      
+      const value_expanded_356 = obj["expanded"]
+      if (value_expanded_356 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous62(value_expanded_356)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "LeadExpanded#"
+      function anonymous59 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_318 = false
+
+          const value_owner_319 = obj["owner"]
+          if (value_owner_319 !== undefined) {
+            json += addComma_318 ? ",\"owner\":" : ((addComma_318 = true), "{\"owner\":")
+            
+      if (value_owner_319 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous20(value_owner_319)
+      }
+    
+          }
+
+          const value_convertedAccount_320 = obj["convertedAccount"]
+          if (value_convertedAccount_320 !== undefined) {
+            json += addComma_318 ? ",\"convertedAccount\":" : ((addComma_318 = true), "{\"convertedAccount\":")
+            
+      if (value_convertedAccount_320 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_convertedAccount_320)
+      }
+    
+          }
+
+          const value_convertedContact_321 = obj["convertedContact"]
+          if (value_convertedContact_321 !== undefined) {
+            json += addComma_318 ? ",\"convertedContact\":" : ((addComma_318 = true), "{\"convertedContact\":")
+            
+      if (value_convertedContact_321 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value_convertedContact_321)
+      }
+    
+          }
+
+          const value_convertedOpportunity_322 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_322 !== undefined) {
+            json += addComma_318 ? ",\"convertedOpportunity\":" : ((addComma_318 = true), "{\"convertedOpportunity\":")
+            
+      if (value_convertedOpportunity_322 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous60(value_convertedOpportunity_322)
+      }
+    
+          }
+if (!addComma_318) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Lead#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_NULL
+        let json = ''
+
+        
+      const value_id_263 = obj["id"]
+      if (value_id_263 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_263 !== 'string') {
+          if (value_id_263 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_263 instanceof RegExp) {
+            json += asString(value_id_263.source)
+          } else {
+            json += asString(value_id_263.toString())
+          }
+        } else {
+          json += asString(value_id_263)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_264 = obj["version"]
+      if (value_version_264 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_264)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_265 = obj["createdAt"]
+      if (value_createdAt_265 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_265)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_266 = obj["createdBy"]
+      if (value_createdBy_266 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_266)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_267 = obj["updatedAt"]
+      if (value_updatedAt_267 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_267)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_268 = obj["updatedBy"]
+      if (value_updatedBy_268 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_268)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_deletedAt_269 = obj["deletedAt"]
+      if (value_deletedAt_269 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_269 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_269 === "string" ||
+            value_deletedAt_269 === null ||
+            value_deletedAt_269 instanceof Date ||
+            value_deletedAt_269 instanceof RegExp ||
+            (
+              typeof value_deletedAt_269 === "object" &&
+              typeof value_deletedAt_269.toString === "function" &&
+              value_deletedAt_269.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_269)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"deletedAt" is required!')
+      }
+      
+      const value_ownerId_270 = obj["ownerId"]
+      if (value_ownerId_270 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_270 !== 'string') {
+          if (value_ownerId_270 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_270 instanceof RegExp) {
+            json += asString(value_ownerId_270.source)
+          } else {
+            json += asString(value_ownerId_270.toString())
+          }
+        } else {
+          json += asString(value_ownerId_270)
+        }
+        
+      } else {
+        throw new Error('"ownerId" is required!')
+      }
+      
+      const value_teamId_271 = obj["teamId"]
+      if (value_teamId_271 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_271 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_271 === "string" ||
+            value_teamId_271 === null ||
+            value_teamId_271 instanceof Date ||
+            value_teamId_271 instanceof RegExp ||
+            (
+              typeof value_teamId_271 === "object" &&
+              typeof value_teamId_271.toString === "function" &&
+              value_teamId_271.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_271 !== 'string') {
+          if (value_teamId_271 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_271 instanceof RegExp) {
+            json += asString(value_teamId_271.source)
+          } else {
+            json += asString(value_teamId_271.toString())
+          }
+        } else {
+          json += asString(value_teamId_271)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"teamId" is required!')
+      }
+      
+      const value_tags_272 = obj["tags"]
+      if (value_tags_272 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_272)
+      } else {
+        throw new Error('"tags" is required!')
+      }
+      
+      const value_customFields_273 = obj["customFields"]
+      if (value_customFields_273 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_273)
+      } else {
+        throw new Error('"customFields" is required!')
+      }
+      
+      const value_firstName_274 = obj["firstName"]
+      if (value_firstName_274 !== undefined) {
+        json += ",\"firstName\":"
+        
+          if (value_firstName_274 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_firstName_274 === "string" ||
+            value_firstName_274 === null ||
+            value_firstName_274 instanceof Date ||
+            value_firstName_274 instanceof RegExp ||
+            (
+              typeof value_firstName_274 === "object" &&
+              typeof value_firstName_274.toString === "function" &&
+              value_firstName_274.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_firstName_274 !== 'string') {
+          if (value_firstName_274 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_firstName_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_274 instanceof RegExp) {
+            json += asString(value_firstName_274.source)
+          } else {
+            json += asString(value_firstName_274.toString())
+          }
+        } else {
+          json += asString(value_firstName_274)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"firstName" is required!')
+      }
+      
+      const value_lastName_275 = obj["lastName"]
+      if (value_lastName_275 !== undefined) {
+        json += ",\"lastName\":"
+        
+          if (value_lastName_275 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lastName_275 === "string" ||
+            value_lastName_275 === null ||
+            value_lastName_275 instanceof Date ||
+            value_lastName_275 instanceof RegExp ||
+            (
+              typeof value_lastName_275 === "object" &&
+              typeof value_lastName_275.toString === "function" &&
+              value_lastName_275.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lastName_275 !== 'string') {
+          if (value_lastName_275 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lastName_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_275 instanceof RegExp) {
+            json += asString(value_lastName_275.source)
+          } else {
+            json += asString(value_lastName_275.toString())
+          }
+        } else {
+          json += asString(value_lastName_275)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"lastName" is required!')
+      }
+      
+      const value_companyName_276 = obj["companyName"]
+      if (value_companyName_276 !== undefined) {
+        json += ",\"companyName\":"
+        
+          if (value_companyName_276 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_companyName_276 === "string" ||
+            value_companyName_276 === null ||
+            value_companyName_276 instanceof Date ||
+            value_companyName_276 instanceof RegExp ||
+            (
+              typeof value_companyName_276 === "object" &&
+              typeof value_companyName_276.toString === "function" &&
+              value_companyName_276.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_companyName_276 !== 'string') {
+          if (value_companyName_276 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_companyName_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_276 instanceof RegExp) {
+            json += asString(value_companyName_276.source)
+          } else {
+            json += asString(value_companyName_276.toString())
+          }
+        } else {
+          json += asString(value_companyName_276)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"companyName" is required!')
+      }
+      
+      const value_title_277 = obj["title"]
+      if (value_title_277 !== undefined) {
+        json += ",\"title\":"
+        
+          if (value_title_277 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_title_277 === "string" ||
+            value_title_277 === null ||
+            value_title_277 instanceof Date ||
+            value_title_277 instanceof RegExp ||
+            (
+              typeof value_title_277 === "object" &&
+              typeof value_title_277.toString === "function" &&
+              value_title_277.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_title_277 !== 'string') {
+          if (value_title_277 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_title_277 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_277.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_277 instanceof RegExp) {
+            json += asString(value_title_277.source)
+          } else {
+            json += asString(value_title_277.toString())
+          }
+        } else {
+          json += asString(value_title_277)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"title" is required!')
+      }
+      
+      const value_email_278 = obj["email"]
+      if (value_email_278 !== undefined) {
+        json += ",\"email\":"
+        
+          if (value_email_278 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_email_278 === "string" ||
+            value_email_278 === null ||
+            value_email_278 instanceof Date ||
+            value_email_278 instanceof RegExp ||
+            (
+              typeof value_email_278 === "object" &&
+              typeof value_email_278.toString === "function" &&
+              value_email_278.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_email_278 !== 'string') {
+          if (value_email_278 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_email_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_278 instanceof RegExp) {
+            json += asString(value_email_278.source)
+          } else {
+            json += asString(value_email_278.toString())
+          }
+        } else {
+          json += asString(value_email_278)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"email" is required!')
+      }
+      
+      const value_phone_279 = obj["phone"]
+      if (value_phone_279 !== undefined) {
+        json += ",\"phone\":"
+        
+          if (value_phone_279 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_phone_279 === "string" ||
+            value_phone_279 === null ||
+            value_phone_279 instanceof Date ||
+            value_phone_279 instanceof RegExp ||
+            (
+              typeof value_phone_279 === "object" &&
+              typeof value_phone_279.toString === "function" &&
+              value_phone_279.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_phone_279 !== 'string') {
+          if (value_phone_279 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_phone_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_279 instanceof RegExp) {
+            json += asString(value_phone_279.source)
+          } else {
+            json += asString(value_phone_279.toString())
+          }
+        } else {
+          json += asString(value_phone_279)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"phone" is required!')
+      }
+      
+      const value_mobilePhone_280 = obj["mobilePhone"]
+      if (value_mobilePhone_280 !== undefined) {
+        json += ",\"mobilePhone\":"
+        
+          if (value_mobilePhone_280 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_mobilePhone_280 === "string" ||
+            value_mobilePhone_280 === null ||
+            value_mobilePhone_280 instanceof Date ||
+            value_mobilePhone_280 instanceof RegExp ||
+            (
+              typeof value_mobilePhone_280 === "object" &&
+              typeof value_mobilePhone_280.toString === "function" &&
+              value_mobilePhone_280.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_mobilePhone_280 !== 'string') {
+          if (value_mobilePhone_280 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_mobilePhone_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_280 instanceof RegExp) {
+            json += asString(value_mobilePhone_280.source)
+          } else {
+            json += asString(value_mobilePhone_280.toString())
+          }
+        } else {
+          json += asString(value_mobilePhone_280)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"mobilePhone" is required!')
+      }
+      
+      const value_website_281 = obj["website"]
+      if (value_website_281 !== undefined) {
+        json += ",\"website\":"
+        
+          if (value_website_281 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_website_281 === "string" ||
+            value_website_281 === null ||
+            value_website_281 instanceof Date ||
+            value_website_281 instanceof RegExp ||
+            (
+              typeof value_website_281 === "object" &&
+              typeof value_website_281.toString === "function" &&
+              value_website_281.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_website_281 !== 'string') {
+          if (value_website_281 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_website_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_281 instanceof RegExp) {
+            json += asString(value_website_281.source)
+          } else {
+            json += asString(value_website_281.toString())
+          }
+        } else {
+          json += asString(value_website_281)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"website" is required!')
+      }
+      
+      const value_unqualifiedReason_282 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_282 !== undefined) {
+        json += ",\"unqualifiedReason\":"
+        
+          if (value_unqualifiedReason_282 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_unqualifiedReason_282 === "string" ||
+            value_unqualifiedReason_282 === null ||
+            value_unqualifiedReason_282 instanceof Date ||
+            value_unqualifiedReason_282 instanceof RegExp ||
+            (
+              typeof value_unqualifiedReason_282 === "object" &&
+              typeof value_unqualifiedReason_282.toString === "function" &&
+              value_unqualifiedReason_282.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_unqualifiedReason_282 !== 'string') {
+          if (value_unqualifiedReason_282 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_unqualifiedReason_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_282 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_282.source)
+          } else {
+            json += asString(value_unqualifiedReason_282.toString())
+          }
+        } else {
+          json += asString(value_unqualifiedReason_282)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"unqualifiedReason" is required!')
+      }
+      
+      const value_rating_283 = obj["rating"]
+      if (value_rating_283 !== undefined) {
+        json += ",\"rating\":"
+        
+          if (value_rating_283 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_rating_283 === "string" ||
+            value_rating_283 === null ||
+            value_rating_283 instanceof Date ||
+            value_rating_283 instanceof RegExp ||
+            (
+              typeof value_rating_283 === "object" &&
+              typeof value_rating_283.toString === "function" &&
+              value_rating_283.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_rating_283 !== 'string') {
+          if (value_rating_283 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_rating_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_283 instanceof RegExp) {
+            json += asString(value_rating_283.source)
+          } else {
+            json += asString(value_rating_283.toString())
+          }
+        } else {
+          json += asString(value_rating_283)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/rating' does not match schema definition.")
+  
+      } else {
+        throw new Error('"rating" is required!')
+      }
+      
+      const value_score_284 = obj["score"]
+      if (value_score_284 !== undefined) {
+        json += ",\"score\":"
+        
+          if (value_score_284 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_score_284) || value_score_284 === null) {
+            json += asInteger(value_score_284)
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
+  
+      } else {
+        throw new Error('"score" is required!')
+      }
+      
+      const value_source_285 = obj["source"]
+      if (value_source_285 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_285 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_285 === "string" ||
+            value_source_285 === null ||
+            value_source_285 instanceof Date ||
+            value_source_285 instanceof RegExp ||
+            (
+              typeof value_source_285 === "object" &&
+              typeof value_source_285.toString === "function" &&
+              value_source_285.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_285 !== 'string') {
+          if (value_source_285 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_285 instanceof RegExp) {
+            json += asString(value_source_285.source)
+          } else {
+            json += asString(value_source_285.toString())
+          }
+        } else {
+          json += asString(value_source_285)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"source" is required!')
+      }
+      
+      const value_sourceDetail_286 = obj["sourceDetail"]
+      if (value_sourceDetail_286 !== undefined) {
+        json += ",\"sourceDetail\":"
+        
+          if (value_sourceDetail_286 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_sourceDetail_286 === "string" ||
+            value_sourceDetail_286 === null ||
+            value_sourceDetail_286 instanceof Date ||
+            value_sourceDetail_286 instanceof RegExp ||
+            (
+              typeof value_sourceDetail_286 === "object" &&
+              typeof value_sourceDetail_286.toString === "function" &&
+              value_sourceDetail_286.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_sourceDetail_286 !== 'string') {
+          if (value_sourceDetail_286 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_sourceDetail_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_286 instanceof RegExp) {
+            json += asString(value_sourceDetail_286.source)
+          } else {
+            json += asString(value_sourceDetail_286.toString())
+          }
+        } else {
+          json += asString(value_sourceDetail_286)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"sourceDetail" is required!')
+      }
+      
+      const value_utm_287 = obj["utm"]
+      if (value_utm_287 !== undefined) {
+        json += ",\"utm\":"
+        
+          if (value_utm_287 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_utm_287 === "object" && !Array.isArray(value_utm_287)) || value_utm_287 === null) {
+            json += anonymous56(value_utm_287)
+          }
+        
+    else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
+  
+      } else {
+        throw new Error('"utm" is required!')
+      }
+      
+      const value_industry_294 = obj["industry"]
+      if (value_industry_294 !== undefined) {
+        json += ",\"industry\":"
+        
+          if (value_industry_294 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_industry_294 === "string" ||
+            value_industry_294 === null ||
+            value_industry_294 instanceof Date ||
+            value_industry_294 instanceof RegExp ||
+            (
+              typeof value_industry_294 === "object" &&
+              typeof value_industry_294.toString === "function" &&
+              value_industry_294.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_industry_294 !== 'string') {
+          if (value_industry_294 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_industry_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_294 instanceof RegExp) {
+            json += asString(value_industry_294.source)
+          } else {
+            json += asString(value_industry_294.toString())
+          }
+        } else {
+          json += asString(value_industry_294)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"industry" is required!')
+      }
+      
+      const value_numberOfEmployees_295 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_295 !== undefined) {
+        json += ",\"numberOfEmployees\":"
+        
+          if (value_numberOfEmployees_295 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_numberOfEmployees_295) || value_numberOfEmployees_295 === null) {
+            json += asInteger(value_numberOfEmployees_295)
+          }
+        
+    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"numberOfEmployees" is required!')
+      }
+      
+      const value_annualRevenue_296 = obj["annualRevenue"]
+      if (value_annualRevenue_296 !== undefined) {
+        json += ",\"annualRevenue\":"
+        
+          if (value_annualRevenue_296 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_annualRevenue_296 === "object" && !Array.isArray(value_annualRevenue_296)) || value_annualRevenue_296 === null) {
+            json += anonymous57(value_annualRevenue_296)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"annualRevenue" is required!')
+      }
+      
+      const value_address_300 = obj["address"]
+      if (value_address_300 !== undefined) {
+        json += ",\"address\":"
+        
+          if (value_address_300 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_address_300 === "object" && !Array.isArray(value_address_300)) || value_address_300 === null) {
+            json += anonymous58(value_address_300)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"address" is required!')
+      }
+      
+      const value_description_308 = obj["description"]
+      if (value_description_308 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_308 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_308 === "string" ||
+            value_description_308 === null ||
+            value_description_308 instanceof Date ||
+            value_description_308 instanceof RegExp ||
+            (
+              typeof value_description_308 === "object" &&
+              typeof value_description_308.toString === "function" &&
+              value_description_308.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_308 !== 'string') {
+          if (value_description_308 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_308 instanceof RegExp) {
+            json += asString(value_description_308.source)
+          } else {
+            json += asString(value_description_308.toString())
+          }
+        } else {
+          json += asString(value_description_308)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_doNotCall_309 = obj["doNotCall"]
+      if (value_doNotCall_309 !== undefined) {
+        json += ",\"doNotCall\":"
+        json += asBoolean(value_doNotCall_309)
+      } else {
+        throw new Error('"doNotCall" is required!')
+      }
+      
+      const value_emailOptOut_310 = obj["emailOptOut"]
+      if (value_emailOptOut_310 !== undefined) {
+        json += ",\"emailOptOut\":"
+        json += asBoolean(value_emailOptOut_310)
+      } else {
+        throw new Error('"emailOptOut" is required!')
+      }
+      
+      const value_name_311 = obj["name"]
+      if (value_name_311 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_311 !== 'string') {
+          if (value_name_311 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_311 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_311.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_311 instanceof RegExp) {
+            json += asString(value_name_311.source)
+          } else {
+            json += asString(value_name_311.toString())
+          }
+        } else {
+          json += asString(value_name_311)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_status_312 = obj["status"]
+      if (value_status_312 !== undefined) {
+        json += ",\"status\":"
+        
+        if (typeof value_status_312 !== 'string') {
+          if (value_status_312 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_312 instanceof RegExp) {
+            json += asString(value_status_312.source)
+          } else {
+            json += asString(value_status_312.toString())
+          }
+        } else {
+          json += asString(value_status_312)
+        }
+        
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_convertedAt_313 = obj["convertedAt"]
+      if (value_convertedAt_313 !== undefined) {
+        json += ",\"convertedAt\":"
+        
+          if (value_convertedAt_313 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedAt_313 === "string" ||
+            value_convertedAt_313 === null ||
+            value_convertedAt_313 instanceof Date ||
+            value_convertedAt_313 instanceof RegExp ||
+            (
+              typeof value_convertedAt_313 === "object" &&
+              typeof value_convertedAt_313.toString === "function" &&
+              value_convertedAt_313.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_convertedAt_313)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7045,38 +8298,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_305 = obj["convertedAccountId"]
-      if (value_convertedAccountId_305 !== undefined) {
+      const value_convertedAccountId_314 = obj["convertedAccountId"]
+      if (value_convertedAccountId_314 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_305 === null) {
+          if (value_convertedAccountId_314 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_305 === "string" ||
-            value_convertedAccountId_305 === null ||
-            value_convertedAccountId_305 instanceof Date ||
-            value_convertedAccountId_305 instanceof RegExp ||
+            typeof value_convertedAccountId_314 === "string" ||
+            value_convertedAccountId_314 === null ||
+            value_convertedAccountId_314 instanceof Date ||
+            value_convertedAccountId_314 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_305 === "object" &&
-              typeof value_convertedAccountId_305.toString === "function" &&
-              value_convertedAccountId_305.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_314 === "object" &&
+              typeof value_convertedAccountId_314.toString === "function" &&
+              value_convertedAccountId_314.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_305 !== 'string') {
-          if (value_convertedAccountId_305 === null) {
+        if (typeof value_convertedAccountId_314 !== 'string') {
+          if (value_convertedAccountId_314 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_305 instanceof RegExp) {
-            json += asString(value_convertedAccountId_305.source)
+          } else if (value_convertedAccountId_314 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_314.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_314 instanceof RegExp) {
+            json += asString(value_convertedAccountId_314.source)
           } else {
-            json += asString(value_convertedAccountId_305.toString())
+            json += asString(value_convertedAccountId_314.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_305)
+          json += asString(value_convertedAccountId_314)
         }
         
           }
@@ -7087,38 +8340,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_306 = obj["convertedContactId"]
-      if (value_convertedContactId_306 !== undefined) {
+      const value_convertedContactId_315 = obj["convertedContactId"]
+      if (value_convertedContactId_315 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_306 === null) {
+          if (value_convertedContactId_315 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_306 === "string" ||
-            value_convertedContactId_306 === null ||
-            value_convertedContactId_306 instanceof Date ||
-            value_convertedContactId_306 instanceof RegExp ||
+            typeof value_convertedContactId_315 === "string" ||
+            value_convertedContactId_315 === null ||
+            value_convertedContactId_315 instanceof Date ||
+            value_convertedContactId_315 instanceof RegExp ||
             (
-              typeof value_convertedContactId_306 === "object" &&
-              typeof value_convertedContactId_306.toString === "function" &&
-              value_convertedContactId_306.toString !== Object.prototype.toString
+              typeof value_convertedContactId_315 === "object" &&
+              typeof value_convertedContactId_315.toString === "function" &&
+              value_convertedContactId_315.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_306 !== 'string') {
-          if (value_convertedContactId_306 === null) {
+        if (typeof value_convertedContactId_315 !== 'string') {
+          if (value_convertedContactId_315 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_306 instanceof RegExp) {
-            json += asString(value_convertedContactId_306.source)
+          } else if (value_convertedContactId_315 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_315.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_315 instanceof RegExp) {
+            json += asString(value_convertedContactId_315.source)
           } else {
-            json += asString(value_convertedContactId_306.toString())
+            json += asString(value_convertedContactId_315.toString())
           }
         } else {
-          json += asString(value_convertedContactId_306)
+          json += asString(value_convertedContactId_315)
         }
         
           }
@@ -7129,38 +8382,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_307 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_307 !== undefined) {
+      const value_convertedOpportunityId_316 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_316 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_307 === null) {
+          if (value_convertedOpportunityId_316 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_307 === "string" ||
-            value_convertedOpportunityId_307 === null ||
-            value_convertedOpportunityId_307 instanceof Date ||
-            value_convertedOpportunityId_307 instanceof RegExp ||
+            typeof value_convertedOpportunityId_316 === "string" ||
+            value_convertedOpportunityId_316 === null ||
+            value_convertedOpportunityId_316 instanceof Date ||
+            value_convertedOpportunityId_316 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_307 === "object" &&
-              typeof value_convertedOpportunityId_307.toString === "function" &&
-              value_convertedOpportunityId_307.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_316 === "object" &&
+              typeof value_convertedOpportunityId_316.toString === "function" &&
+              value_convertedOpportunityId_316.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_307 !== 'string') {
-          if (value_convertedOpportunityId_307 === null) {
+        if (typeof value_convertedOpportunityId_316 !== 'string') {
+          if (value_convertedOpportunityId_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_307 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_307.source)
+          } else if (value_convertedOpportunityId_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_316 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_316.source)
           } else {
-            json += asString(value_convertedOpportunityId_307.toString())
+            json += asString(value_convertedOpportunityId_316.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_307)
+          json += asString(value_convertedOpportunityId_316)
         }
         
           }
@@ -7171,12 +8424,18 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
+      const value_expanded_317 = obj["expanded"]
+      if (value_expanded_317 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous59(value_expanded_317)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-    function anonymous52 (obj) {
+    function anonymous54 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -7190,18 +8449,30 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous53(value)
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value)
+      }
+    
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous53(value)
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value)
+      }
+    
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadList#"
-      function anonymous51 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7210,18 +8481,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_252 = obj["data"]
-      if (value_data_252 !== undefined) {
+      const value_data_261 = obj["data"]
+      if (value_data_261 !== undefined) {
         json += "{\"data\":"
-        json += anonymous52(value_data_252)
+        json += anonymous54(value_data_261)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_308 = obj["page"]
-      if (value_page_308 !== undefined) {
+      const value_page_371 = obj["page"]
+      if (value_page_371 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_308)
+        json += anonymous21(value_page_371)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7232,7 +8503,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous59 (input) {
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7241,52 +8512,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_315 = obj["index"]
-      if (value_index_315 !== undefined) {
+      const value_index_378 = obj["index"]
+      if (value_index_378 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_315)
+        json += asInteger(value_index_378)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_316 = obj["status"]
-      if (value_status_316 !== undefined) {
+      const value_status_379 = obj["status"]
+      if (value_status_379 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_316)
+        json += asInteger(value_status_379)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_317 = obj["etag"]
-      if (value_etag_317 !== undefined) {
+      const value_etag_380 = obj["etag"]
+      if (value_etag_380 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_317 !== 'string') {
-          if (value_etag_317 === null) {
+        if (typeof value_etag_380 !== 'string') {
+          if (value_etag_380 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_317 instanceof RegExp) {
-            json += asString(value_etag_317.source)
+          } else if (value_etag_380 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_380.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_380 instanceof RegExp) {
+            json += asString(value_etag_380.source)
           } else {
-            json += asString(value_etag_317.toString())
+            json += asString(value_etag_380.toString())
           }
         } else {
-          json += asString(value_etag_317)
+          json += asString(value_etag_380)
         }
         
       }
 
-      const value_body_318 = obj["body"]
-      if (value_body_318 !== undefined) {
+      const value_body_381 = obj["body"]
+      if (value_body_381 !== undefined) {
         json += ",\"body\":"
-        json += anonymous53(value_body_318)
+        
+      if (value_body_381 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value_body_381)
+      }
+    
       }
 
-      const value_problem_319 = obj["problem"]
-      if (value_problem_319 !== undefined) {
+      const value_problem_382 = obj["problem"]
+      if (value_problem_382 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_319)
+        json += anonymous1(value_problem_382)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7294,7 +8571,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous58 (obj) {
+    function anonymous65 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -7308,18 +8585,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous59(value)
+        json += anonymous66(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous59(value)
+          json += anonymous66(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous57 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7328,32 +8605,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_312 = obj["outcome"]
-      if (value_outcome_312 !== undefined) {
+      const value_outcome_375 = obj["outcome"]
+      if (value_outcome_375 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_312 !== 'string') {
-          if (value_outcome_312 === null) {
+        if (typeof value_outcome_375 !== 'string') {
+          if (value_outcome_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_312 instanceof RegExp) {
-            json += asString(value_outcome_312.source)
+          } else if (value_outcome_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_375 instanceof RegExp) {
+            json += asString(value_outcome_375.source)
           } else {
-            json += asString(value_outcome_312.toString())
+            json += asString(value_outcome_375.toString())
           }
         } else {
-          json += asString(value_outcome_312)
+          json += asString(value_outcome_375)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_313 = obj["results"]
-      if (value_results_313 !== undefined) {
+      const value_results_376 = obj["results"]
+      if (value_results_376 !== undefined) {
         json += ",\"results\":"
-        json += anonymous58(value_results_313)
+        json += anonymous65(value_results_376)
       } else {
         throw new Error('"results" is required!')
       }
@@ -7364,7 +8641,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous61 (input) {
+      function anonymous68 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7373,32 +8650,38 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_326 = obj["outcome"]
-      if (value_outcome_326 !== undefined) {
+      const value_outcome_389 = obj["outcome"]
+      if (value_outcome_389 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_326 !== 'string') {
-          if (value_outcome_326 === null) {
+        if (typeof value_outcome_389 !== 'string') {
+          if (value_outcome_389 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_326 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_326.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_326 instanceof RegExp) {
-            json += asString(value_outcome_326.source)
+          } else if (value_outcome_389 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_389.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_389 instanceof RegExp) {
+            json += asString(value_outcome_389.source)
           } else {
-            json += asString(value_outcome_326.toString())
+            json += asString(value_outcome_389.toString())
           }
         } else {
-          json += asString(value_outcome_326)
+          json += asString(value_outcome_389)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_327 = obj["record"]
-      if (value_record_327 !== undefined) {
+      const value_record_390 = obj["record"]
+      if (value_record_390 !== undefined) {
         json += ",\"record\":"
-        json += anonymous26(value_record_327)
+        
+      if (value_record_390 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_record_390)
+      }
+    
       } else {
         throw new Error('"record" is required!')
       }
@@ -7409,7 +8692,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous62 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7418,32 +8701,38 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_330 = obj["outcome"]
-      if (value_outcome_330 !== undefined) {
+      const value_outcome_393 = obj["outcome"]
+      if (value_outcome_393 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_330 !== 'string') {
-          if (value_outcome_330 === null) {
+        if (typeof value_outcome_393 !== 'string') {
+          if (value_outcome_393 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_330 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_330.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_330 instanceof RegExp) {
-            json += asString(value_outcome_330.source)
+          } else if (value_outcome_393 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_393.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_393 instanceof RegExp) {
+            json += asString(value_outcome_393.source)
           } else {
-            json += asString(value_outcome_330.toString())
+            json += asString(value_outcome_393.toString())
           }
         } else {
-          json += asString(value_outcome_330)
+          json += asString(value_outcome_393)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_331 = obj["record"]
-      if (value_record_331 !== undefined) {
+      const value_record_394 = obj["record"]
+      if (value_record_394 !== undefined) {
         json += ",\"record\":"
-        json += anonymous45(value_record_331)
+        
+      if (value_record_394 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value_record_394)
+      }
+    
       } else {
         throw new Error('"record" is required!')
       }
@@ -7453,818 +8742,8 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "OptionalMoney#"
-      function anonymous65 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_amount_354 = obj["amount"]
-      if (value_amount_354 !== undefined) {
-        json += "{\"amount\":"
-        
-        if (typeof value_amount_354 !== 'string') {
-          if (value_amount_354 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_354 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_354.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_354 instanceof RegExp) {
-            json += asString(value_amount_354.source)
-          } else {
-            json += asString(value_amount_354.toString())
-          }
-        } else {
-          json += asString(value_amount_354)
-        }
-        
-      } else {
-        throw new Error('"amount" is required!')
-      }
-      
-      const value_currency_355 = obj["currency"]
-      if (value_currency_355 !== undefined) {
-        json += ",\"currency\":"
-        
-        if (typeof value_currency_355 !== 'string') {
-          if (value_currency_355 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_355 instanceof RegExp) {
-            json += asString(value_currency_355.source)
-          } else {
-            json += asString(value_currency_355.toString())
-          }
-        } else {
-          json += asString(value_currency_355)
-        }
-        
-      } else {
-        throw new Error('"currency" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Opportunity#"
-      function anonymous64 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_id_337 = obj["id"]
-      if (value_id_337 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_337 !== 'string') {
-          if (value_id_337 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_337 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_337.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_337 instanceof RegExp) {
-            json += asString(value_id_337.source)
-          } else {
-            json += asString(value_id_337.toString())
-          }
-        } else {
-          json += asString(value_id_337)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_version_338 = obj["version"]
-      if (value_version_338 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_338)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_createdAt_339 = obj["createdAt"]
-      if (value_createdAt_339 !== undefined) {
-        json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_339)
-      } else {
-        throw new Error('"createdAt" is required!')
-      }
-      
-      const value_createdBy_340 = obj["createdBy"]
-      if (value_createdBy_340 !== undefined) {
-        json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_340)
-      } else {
-        throw new Error('"createdBy" is required!')
-      }
-      
-      const value_updatedAt_341 = obj["updatedAt"]
-      if (value_updatedAt_341 !== undefined) {
-        json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_341)
-      } else {
-        throw new Error('"updatedAt" is required!')
-      }
-      
-      const value_updatedBy_342 = obj["updatedBy"]
-      if (value_updatedBy_342 !== undefined) {
-        json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_342)
-      } else {
-        throw new Error('"updatedBy" is required!')
-      }
-      
-      const value_deletedAt_343 = obj["deletedAt"]
-      if (value_deletedAt_343 !== undefined) {
-        json += ",\"deletedAt\":"
-        
-          if (value_deletedAt_343 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_deletedAt_343 === "string" ||
-            value_deletedAt_343 === null ||
-            value_deletedAt_343 instanceof Date ||
-            value_deletedAt_343 instanceof RegExp ||
-            (
-              typeof value_deletedAt_343 === "object" &&
-              typeof value_deletedAt_343.toString === "function" &&
-              value_deletedAt_343.toString !== Object.prototype.toString
-            )
-          ) {
-            json += asDateTime(value_deletedAt_343)
-          }
-        
-    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"deletedAt" is required!')
-      }
-      
-      const value_ownerId_344 = obj["ownerId"]
-      if (value_ownerId_344 !== undefined) {
-        json += ",\"ownerId\":"
-        
-        if (typeof value_ownerId_344 !== 'string') {
-          if (value_ownerId_344 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_344 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_344.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_344 instanceof RegExp) {
-            json += asString(value_ownerId_344.source)
-          } else {
-            json += asString(value_ownerId_344.toString())
-          }
-        } else {
-          json += asString(value_ownerId_344)
-        }
-        
-      } else {
-        throw new Error('"ownerId" is required!')
-      }
-      
-      const value_teamId_345 = obj["teamId"]
-      if (value_teamId_345 !== undefined) {
-        json += ",\"teamId\":"
-        
-          if (value_teamId_345 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_teamId_345 === "string" ||
-            value_teamId_345 === null ||
-            value_teamId_345 instanceof Date ||
-            value_teamId_345 instanceof RegExp ||
-            (
-              typeof value_teamId_345 === "object" &&
-              typeof value_teamId_345.toString === "function" &&
-              value_teamId_345.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_teamId_345 !== 'string') {
-          if (value_teamId_345 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_345 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_345.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_345 instanceof RegExp) {
-            json += asString(value_teamId_345.source)
-          } else {
-            json += asString(value_teamId_345.toString())
-          }
-        } else {
-          json += asString(value_teamId_345)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"teamId" is required!')
-      }
-      
-      const value_tags_346 = obj["tags"]
-      if (value_tags_346 !== undefined) {
-        json += ",\"tags\":"
-        json += anonymous27(value_tags_346)
-      } else {
-        throw new Error('"tags" is required!')
-      }
-      
-      const value_customFields_347 = obj["customFields"]
-      if (value_customFields_347 !== undefined) {
-        json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_347)
-      } else {
-        throw new Error('"customFields" is required!')
-      }
-      
-      const value_name_348 = obj["name"]
-      if (value_name_348 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_348 !== 'string') {
-          if (value_name_348 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_348 instanceof RegExp) {
-            json += asString(value_name_348.source)
-          } else {
-            json += asString(value_name_348.toString())
-          }
-        } else {
-          json += asString(value_name_348)
-        }
-        
-      } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_accountId_349 = obj["accountId"]
-      if (value_accountId_349 !== undefined) {
-        json += ",\"accountId\":"
-        
-          if (value_accountId_349 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_accountId_349 === "string" ||
-            value_accountId_349 === null ||
-            value_accountId_349 instanceof Date ||
-            value_accountId_349 instanceof RegExp ||
-            (
-              typeof value_accountId_349 === "object" &&
-              typeof value_accountId_349.toString === "function" &&
-              value_accountId_349.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_accountId_349 !== 'string') {
-          if (value_accountId_349 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_349 instanceof RegExp) {
-            json += asString(value_accountId_349.source)
-          } else {
-            json += asString(value_accountId_349.toString())
-          }
-        } else {
-          json += asString(value_accountId_349)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"accountId" is required!')
-      }
-      
-      const value_primaryContactId_350 = obj["primaryContactId"]
-      if (value_primaryContactId_350 !== undefined) {
-        json += ",\"primaryContactId\":"
-        
-          if (value_primaryContactId_350 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_primaryContactId_350 === "string" ||
-            value_primaryContactId_350 === null ||
-            value_primaryContactId_350 instanceof Date ||
-            value_primaryContactId_350 instanceof RegExp ||
-            (
-              typeof value_primaryContactId_350 === "object" &&
-              typeof value_primaryContactId_350.toString === "function" &&
-              value_primaryContactId_350.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_primaryContactId_350 !== 'string') {
-          if (value_primaryContactId_350 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_350 instanceof RegExp) {
-            json += asString(value_primaryContactId_350.source)
-          } else {
-            json += asString(value_primaryContactId_350.toString())
-          }
-        } else {
-          json += asString(value_primaryContactId_350)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"primaryContactId" is required!')
-      }
-      
-      const value_stageId_351 = obj["stageId"]
-      if (value_stageId_351 !== undefined) {
-        json += ",\"stageId\":"
-        
-        if (typeof value_stageId_351 !== 'string') {
-          if (value_stageId_351 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_351 instanceof RegExp) {
-            json += asString(value_stageId_351.source)
-          } else {
-            json += asString(value_stageId_351.toString())
-          }
-        } else {
-          json += asString(value_stageId_351)
-        }
-        
-      } else {
-        throw new Error('"stageId" is required!')
-      }
-      
-      const value_amount_352 = obj["amount"]
-      if (value_amount_352 !== undefined) {
-        json += ",\"amount\":"
-        
-          if (value_amount_352 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if((typeof value_amount_352 === "object" && !Array.isArray(value_amount_352)) || value_amount_352 === null) {
-            json += anonymous65(value_amount_352)
-          }
-        
-    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"amount" is required!')
-      }
-      
-      const value_probability_356 = obj["probability"]
-      if (value_probability_356 !== undefined) {
-        json += ",\"probability\":"
-        
-          if (value_probability_356 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_probability_356) || value_probability_356 === null) {
-            json += asInteger(value_probability_356)
-          }
-        
-    else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
-  
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_expectedCloseDate_357 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_357 !== undefined) {
-        json += ",\"expectedCloseDate\":"
-        
-          if (value_expectedCloseDate_357 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_expectedCloseDate_357 === "string" ||
-            value_expectedCloseDate_357 === null ||
-            value_expectedCloseDate_357 instanceof Date ||
-            value_expectedCloseDate_357 instanceof RegExp ||
-            (
-              typeof value_expectedCloseDate_357 === "object" &&
-              typeof value_expectedCloseDate_357.toString === "function" &&
-              value_expectedCloseDate_357.toString !== Object.prototype.toString
-            )
-          ) {
-            json += asDate(value_expectedCloseDate_357)
-          }
-        
-    else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"expectedCloseDate" is required!')
-      }
-      
-      const value_lostReason_358 = obj["lostReason"]
-      if (value_lostReason_358 !== undefined) {
-        json += ",\"lostReason\":"
-        
-          if (value_lostReason_358 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_lostReason_358 === "string" ||
-            value_lostReason_358 === null ||
-            value_lostReason_358 instanceof Date ||
-            value_lostReason_358 instanceof RegExp ||
-            (
-              typeof value_lostReason_358 === "object" &&
-              typeof value_lostReason_358.toString === "function" &&
-              value_lostReason_358.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_lostReason_358 !== 'string') {
-          if (value_lostReason_358 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_358 instanceof RegExp) {
-            json += asString(value_lostReason_358.source)
-          } else {
-            json += asString(value_lostReason_358.toString())
-          }
-        } else {
-          json += asString(value_lostReason_358)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"lostReason" is required!')
-      }
-      
-      const value_type_359 = obj["type"]
-      if (value_type_359 !== undefined) {
-        json += ",\"type\":"
-        
-          if (value_type_359 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_type_359 === "string" ||
-            value_type_359 === null ||
-            value_type_359 instanceof Date ||
-            value_type_359 instanceof RegExp ||
-            (
-              typeof value_type_359 === "object" &&
-              typeof value_type_359.toString === "function" &&
-              value_type_359.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_type_359 !== 'string') {
-          if (value_type_359 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_359 instanceof RegExp) {
-            json += asString(value_type_359.source)
-          } else {
-            json += asString(value_type_359.toString())
-          }
-        } else {
-          json += asString(value_type_359)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'Opportunity#/properties/type' does not match schema definition.")
-  
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_source_360 = obj["source"]
-      if (value_source_360 !== undefined) {
-        json += ",\"source\":"
-        
-          if (value_source_360 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_source_360 === "string" ||
-            value_source_360 === null ||
-            value_source_360 instanceof Date ||
-            value_source_360 instanceof RegExp ||
-            (
-              typeof value_source_360 === "object" &&
-              typeof value_source_360.toString === "function" &&
-              value_source_360.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_source_360 !== 'string') {
-          if (value_source_360 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_source_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_360 instanceof RegExp) {
-            json += asString(value_source_360.source)
-          } else {
-            json += asString(value_source_360.toString())
-          }
-        } else {
-          json += asString(value_source_360)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"source" is required!')
-      }
-      
-      const value_nextStep_361 = obj["nextStep"]
-      if (value_nextStep_361 !== undefined) {
-        json += ",\"nextStep\":"
-        
-          if (value_nextStep_361 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_nextStep_361 === "string" ||
-            value_nextStep_361 === null ||
-            value_nextStep_361 instanceof Date ||
-            value_nextStep_361 instanceof RegExp ||
-            (
-              typeof value_nextStep_361 === "object" &&
-              typeof value_nextStep_361.toString === "function" &&
-              value_nextStep_361.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_nextStep_361 !== 'string') {
-          if (value_nextStep_361 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_361 instanceof RegExp) {
-            json += asString(value_nextStep_361.source)
-          } else {
-            json += asString(value_nextStep_361.toString())
-          }
-        } else {
-          json += asString(value_nextStep_361)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"nextStep" is required!')
-      }
-      
-      const value_competitor_362 = obj["competitor"]
-      if (value_competitor_362 !== undefined) {
-        json += ",\"competitor\":"
-        
-          if (value_competitor_362 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_competitor_362 === "string" ||
-            value_competitor_362 === null ||
-            value_competitor_362 instanceof Date ||
-            value_competitor_362 instanceof RegExp ||
-            (
-              typeof value_competitor_362 === "object" &&
-              typeof value_competitor_362.toString === "function" &&
-              value_competitor_362.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_competitor_362 !== 'string') {
-          if (value_competitor_362 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_362 instanceof RegExp) {
-            json += asString(value_competitor_362.source)
-          } else {
-            json += asString(value_competitor_362.toString())
-          }
-        } else {
-          json += asString(value_competitor_362)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"competitor" is required!')
-      }
-      
-      const value_description_363 = obj["description"]
-      if (value_description_363 !== undefined) {
-        json += ",\"description\":"
-        
-          if (value_description_363 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_description_363 === "string" ||
-            value_description_363 === null ||
-            value_description_363 instanceof Date ||
-            value_description_363 instanceof RegExp ||
-            (
-              typeof value_description_363 === "object" &&
-              typeof value_description_363.toString === "function" &&
-              value_description_363.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_description_363 !== 'string') {
-          if (value_description_363 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_description_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_363 instanceof RegExp) {
-            json += asString(value_description_363.source)
-          } else {
-            json += asString(value_description_363.toString())
-          }
-        } else {
-          json += asString(value_description_363)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"description" is required!')
-      }
-      
-      const value_pipelineId_364 = obj["pipelineId"]
-      if (value_pipelineId_364 !== undefined) {
-        json += ",\"pipelineId\":"
-        
-        if (typeof value_pipelineId_364 !== 'string') {
-          if (value_pipelineId_364 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_364 instanceof RegExp) {
-            json += asString(value_pipelineId_364.source)
-          } else {
-            json += asString(value_pipelineId_364.toString())
-          }
-        } else {
-          json += asString(value_pipelineId_364)
-        }
-        
-      } else {
-        throw new Error('"pipelineId" is required!')
-      }
-      
-      const value_status_365 = obj["status"]
-      if (value_status_365 !== undefined) {
-        json += ",\"status\":"
-        
-        if (typeof value_status_365 !== 'string') {
-          if (value_status_365 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_status_365 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_365.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_365 instanceof RegExp) {
-            json += asString(value_status_365.source)
-          } else {
-            json += asString(value_status_365.toString())
-          }
-        } else {
-          json += asString(value_status_365)
-        }
-        
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_stageEnteredAt_366 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_366 !== undefined) {
-        json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_366)
-      } else {
-        throw new Error('"stageEnteredAt" is required!')
-      }
-      
-      const value_closedAt_367 = obj["closedAt"]
-      if (value_closedAt_367 !== undefined) {
-        json += ",\"closedAt\":"
-        
-          if (value_closedAt_367 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_closedAt_367 === "string" ||
-            value_closedAt_367 === null ||
-            value_closedAt_367 instanceof Date ||
-            value_closedAt_367 instanceof RegExp ||
-            (
-              typeof value_closedAt_367 === "object" &&
-              typeof value_closedAt_367.toString === "function" &&
-              value_closedAt_367.toString !== Object.prototype.toString
-            )
-          ) {
-            json += asDateTime(value_closedAt_367)
-          }
-        
-    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"closedAt" is required!')
-      }
-      
-      const value_originLeadId_368 = obj["originLeadId"]
-      if (value_originLeadId_368 !== undefined) {
-        json += ",\"originLeadId\":"
-        
-          if (value_originLeadId_368 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_originLeadId_368 === "string" ||
-            value_originLeadId_368 === null ||
-            value_originLeadId_368 instanceof Date ||
-            value_originLeadId_368 instanceof RegExp ||
-            (
-              typeof value_originLeadId_368 === "object" &&
-              typeof value_originLeadId_368.toString === "function" &&
-              value_originLeadId_368.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_originLeadId_368 !== 'string') {
-          if (value_originLeadId_368 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_368 instanceof RegExp) {
-            json += asString(value_originLeadId_368.source)
-          } else {
-            json += asString(value_originLeadId_368.toString())
-          }
-        } else {
-          json += asString(value_originLeadId_368)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"originLeadId" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous63 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8273,32 +8752,38 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_334 = obj["outcome"]
-      if (value_outcome_334 !== undefined) {
+      const value_outcome_397 = obj["outcome"]
+      if (value_outcome_397 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_334 !== 'string') {
-          if (value_outcome_334 === null) {
+        if (typeof value_outcome_397 !== 'string') {
+          if (value_outcome_397 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_334 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_334.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_334 instanceof RegExp) {
-            json += asString(value_outcome_334.source)
+          } else if (value_outcome_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_397 instanceof RegExp) {
+            json += asString(value_outcome_397.source)
           } else {
-            json += asString(value_outcome_334.toString())
+            json += asString(value_outcome_397.toString())
           }
         } else {
-          json += asString(value_outcome_334)
+          json += asString(value_outcome_397)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_335 = obj["record"]
-      if (value_record_335 !== undefined) {
+      const value_record_398 = obj["record"]
+      if (value_record_398 !== undefined) {
         json += ",\"record\":"
-        json += anonymous64(value_record_335)
+        
+      if (value_record_398 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous60(value_record_398)
+      }
+    
       } else {
         throw new Error('"record" is required!')
       }
@@ -8309,7 +8794,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous60 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8318,48 +8803,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_322 = obj["dryRun"]
-      if (value_dryRun_322 !== undefined) {
+      const value_dryRun_385 = obj["dryRun"]
+      if (value_dryRun_385 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_322)
+        json += asBoolean(value_dryRun_385)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_323 = obj["lead"]
-      if (value_lead_323 !== undefined) {
+      const value_lead_386 = obj["lead"]
+      if (value_lead_386 !== undefined) {
         json += ",\"lead\":"
-        json += anonymous53(value_lead_323)
+        
+      if (value_lead_386 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value_lead_386)
+      }
+    
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_324 = obj["account"]
-      if (value_account_324 !== undefined) {
+      const value_account_387 = obj["account"]
+      if (value_account_387 !== undefined) {
         json += ",\"account\":"
-        json += anonymous61(value_account_324)
+        json += anonymous68(value_account_387)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_328 = obj["contact"]
-      if (value_contact_328 !== undefined) {
+      const value_contact_391 = obj["contact"]
+      if (value_contact_391 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous62(value_contact_328)
+        json += anonymous69(value_contact_391)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_332 = obj["opportunity"]
-      if (value_opportunity_332 !== undefined) {
+      const value_opportunity_395 = obj["opportunity"]
+      if (value_opportunity_395 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_332 === null) {
+          if (value_opportunity_395 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_332 === "object" && !Array.isArray(value_opportunity_332)) || value_opportunity_332 === null) {
-            json += anonymous63(value_opportunity_332)
+          else if((typeof value_opportunity_395 === "object" && !Array.isArray(value_opportunity_395)) || value_opportunity_395 === null) {
+            json += anonymous70(value_opportunity_395)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -8373,7 +8864,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous67 (obj) {
+    function anonymous72 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -8387,18 +8878,30 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous64(value)
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous60(value)
+      }
+    
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous64(value)
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous60(value)
+      }
+    
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityList#"
-      function anonymous66 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8407,18 +8910,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_371 = obj["data"]
-      if (value_data_371 !== undefined) {
+      const value_data_401 = obj["data"]
+      if (value_data_401 !== undefined) {
         json += "{\"data\":"
-        json += anonymous67(value_data_371)
+        json += anonymous72(value_data_401)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_372 = obj["page"]
-      if (value_page_372 !== undefined) {
+      const value_page_402 = obj["page"]
+      if (value_page_402 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_372)
+        json += anonymous21(value_page_402)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8429,138 +8932,6 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous70 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_index_379 = obj["index"]
-      if (value_index_379 !== undefined) {
-        json += "{\"index\":"
-        json += asInteger(value_index_379)
-      } else {
-        throw new Error('"index" is required!')
-      }
-      
-      const value_status_380 = obj["status"]
-      if (value_status_380 !== undefined) {
-        json += ",\"status\":"
-        json += asInteger(value_status_380)
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_etag_381 = obj["etag"]
-      if (value_etag_381 !== undefined) {
-        json += ",\"etag\":"
-        
-        if (typeof value_etag_381 !== 'string') {
-          if (value_etag_381 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_381 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_381.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_381 instanceof RegExp) {
-            json += asString(value_etag_381.source)
-          } else {
-            json += asString(value_etag_381.toString())
-          }
-        } else {
-          json += asString(value_etag_381)
-        }
-        
-      }
-
-      const value_body_382 = obj["body"]
-      if (value_body_382 !== undefined) {
-        json += ",\"body\":"
-        json += anonymous64(value_body_382)
-      }
-
-      const value_problem_383 = obj["problem"]
-      if (value_problem_383 !== undefined) {
-        json += ",\"problem\":"
-        json += anonymous1(value_problem_383)
-      }
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous69 (obj) {
-      // "OpportunityBatchResult#/properties/results"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'OpportunityBatchResult#/properties/results' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous70(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous70(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "OpportunityBatchResult#"
-      function anonymous68 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_outcome_376 = obj["outcome"]
-      if (value_outcome_376 !== undefined) {
-        json += "{\"outcome\":"
-        
-        if (typeof value_outcome_376 !== 'string') {
-          if (value_outcome_376 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_376 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_376.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_376 instanceof RegExp) {
-            json += asString(value_outcome_376.source)
-          } else {
-            json += asString(value_outcome_376.toString())
-          }
-        } else {
-          json += asString(value_outcome_376)
-        }
-        
-      } else {
-        throw new Error('"outcome" is required!')
-      }
-      
-      const value_results_377 = obj["results"]
-      if (value_results_377 !== undefined) {
-        json += ",\"results\":"
-        json += anonymous69(value_results_377)
-      } else {
-        throw new Error('"results" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "CustomFieldOption#"
       function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -8570,70 +8941,72 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_405 = obj["value"]
-      if (value_value_405 !== undefined) {
-        json += "{\"value\":"
+      const value_index_409 = obj["index"]
+      if (value_index_409 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_409)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_410 = obj["status"]
+      if (value_status_410 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_410)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_411 = obj["etag"]
+      if (value_etag_411 !== undefined) {
+        json += ",\"etag\":"
         
-        if (typeof value_value_405 !== 'string') {
-          if (value_value_405 === null) {
+        if (typeof value_etag_411 !== 'string') {
+          if (value_etag_411 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_405 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_405.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_405 instanceof RegExp) {
-            json += asString(value_value_405.source)
+          } else if (value_etag_411 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_411.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_411 instanceof RegExp) {
+            json += asString(value_etag_411.source)
           } else {
-            json += asString(value_value_405.toString())
+            json += asString(value_etag_411.toString())
           }
         } else {
-          json += asString(value_value_405)
+          json += asString(value_etag_411)
         }
         
-      } else {
-        throw new Error('"value" is required!')
       }
-      
-      const value_label_406 = obj["label"]
-      if (value_label_406 !== undefined) {
-        json += ",\"label\":"
+
+      const value_body_412 = obj["body"]
+      if (value_body_412 !== undefined) {
+        json += ",\"body\":"
         
-        if (typeof value_label_406 !== 'string') {
-          if (value_label_406 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_label_406 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_406.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_406 instanceof RegExp) {
-            json += asString(value_label_406.source)
-          } else {
-            json += asString(value_label_406.toString())
-          }
-        } else {
-          json += asString(value_label_406)
-        }
-        
+      if (value_body_412 === null) {
+        json += JSON_STR_NULL
       } else {
-        throw new Error('"label" is required!')
+    json += anonymous60(value_body_412)
       }
-      
-      const value_archived_407 = obj["archived"]
-      if (value_archived_407 !== undefined) {
-        json += ",\"archived\":"
-        json += asBoolean(value_archived_407)
-      } else {
-        throw new Error('"archived" is required!')
+    
       }
-      
+
+      const value_problem_413 = obj["problem"]
+      if (value_problem_413 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_413)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
     
 
     function anonymous74 (obj) {
-      // "CustomFieldOptions#"
+      // "OpportunityBatchResult#/properties/results"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
+      throw new TypeError("The value of 'OpportunityBatchResult#/properties/results' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -8651,7 +9024,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "CustomField#"
+      // "OpportunityBatchResult#"
       function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -8661,400 +9034,34 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_388 = obj["id"]
-      if (value_id_388 !== undefined) {
-        json += "{\"id\":"
+      const value_outcome_406 = obj["outcome"]
+      if (value_outcome_406 !== undefined) {
+        json += "{\"outcome\":"
         
-        if (typeof value_id_388 !== 'string') {
-          if (value_id_388 === null) {
+        if (typeof value_outcome_406 !== 'string') {
+          if (value_outcome_406 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_388 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_388.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_388 instanceof RegExp) {
-            json += asString(value_id_388.source)
+          } else if (value_outcome_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_406 instanceof RegExp) {
+            json += asString(value_outcome_406.source)
           } else {
-            json += asString(value_id_388.toString())
+            json += asString(value_outcome_406.toString())
           }
         } else {
-          json += asString(value_id_388)
+          json += asString(value_outcome_406)
         }
         
       } else {
-        throw new Error('"id" is required!')
+        throw new Error('"outcome" is required!')
       }
       
-      const value_version_389 = obj["version"]
-      if (value_version_389 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_389)
+      const value_results_407 = obj["results"]
+      if (value_results_407 !== undefined) {
+        json += ",\"results\":"
+        json += anonymous74(value_results_407)
       } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_createdAt_390 = obj["createdAt"]
-      if (value_createdAt_390 !== undefined) {
-        json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_390)
-      } else {
-        throw new Error('"createdAt" is required!')
-      }
-      
-      const value_createdBy_391 = obj["createdBy"]
-      if (value_createdBy_391 !== undefined) {
-        json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_391)
-      } else {
-        throw new Error('"createdBy" is required!')
-      }
-      
-      const value_updatedAt_392 = obj["updatedAt"]
-      if (value_updatedAt_392 !== undefined) {
-        json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_392)
-      } else {
-        throw new Error('"updatedAt" is required!')
-      }
-      
-      const value_updatedBy_393 = obj["updatedBy"]
-      if (value_updatedBy_393 !== undefined) {
-        json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_393)
-      } else {
-        throw new Error('"updatedBy" is required!')
-      }
-      
-      const value_object_394 = obj["object"]
-      if (value_object_394 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_394 !== 'string') {
-          if (value_object_394 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_394 instanceof RegExp) {
-            json += asString(value_object_394.source)
-          } else {
-            json += asString(value_object_394.toString())
-          }
-        } else {
-          json += asString(value_object_394)
-        }
-        
-      } else {
-        throw new Error('"object" is required!')
-      }
-      
-      const value_key_395 = obj["key"]
-      if (value_key_395 !== undefined) {
-        json += ",\"key\":"
-        
-        if (typeof value_key_395 !== 'string') {
-          if (value_key_395 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_key_395 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_395.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_395 instanceof RegExp) {
-            json += asString(value_key_395.source)
-          } else {
-            json += asString(value_key_395.toString())
-          }
-        } else {
-          json += asString(value_key_395)
-        }
-        
-      } else {
-        throw new Error('"key" is required!')
-      }
-      
-      const value_type_396 = obj["type"]
-      if (value_type_396 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_396 !== 'string') {
-          if (value_type_396 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_396 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_396.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_396 instanceof RegExp) {
-            json += asString(value_type_396.source)
-          } else {
-            json += asString(value_type_396.toString())
-          }
-        } else {
-          json += asString(value_type_396)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_referenceObject_397 = obj["referenceObject"]
-      if (value_referenceObject_397 !== undefined) {
-        json += ",\"referenceObject\":"
-        
-          if (value_referenceObject_397 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_referenceObject_397 === "string" ||
-            value_referenceObject_397 === null ||
-            value_referenceObject_397 instanceof Date ||
-            value_referenceObject_397 instanceof RegExp ||
-            (
-              typeof value_referenceObject_397 === "object" &&
-              typeof value_referenceObject_397.toString === "function" &&
-              value_referenceObject_397.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_referenceObject_397 !== 'string') {
-          if (value_referenceObject_397 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_397 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_397.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_397 instanceof RegExp) {
-            json += asString(value_referenceObject_397.source)
-          } else {
-            json += asString(value_referenceObject_397.toString())
-          }
-        } else {
-          json += asString(value_referenceObject_397)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
-  
-      } else {
-        throw new Error('"referenceObject" is required!')
-      }
-      
-      const value_label_398 = obj["label"]
-      if (value_label_398 !== undefined) {
-        json += ",\"label\":"
-        
-        if (typeof value_label_398 !== 'string') {
-          if (value_label_398 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_label_398 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_398.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_398 instanceof RegExp) {
-            json += asString(value_label_398.source)
-          } else {
-            json += asString(value_label_398.toString())
-          }
-        } else {
-          json += asString(value_label_398)
-        }
-        
-      } else {
-        throw new Error('"label" is required!')
-      }
-      
-      const value_description_399 = obj["description"]
-      if (value_description_399 !== undefined) {
-        json += ",\"description\":"
-        
-          if (value_description_399 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_description_399 === "string" ||
-            value_description_399 === null ||
-            value_description_399 instanceof Date ||
-            value_description_399 instanceof RegExp ||
-            (
-              typeof value_description_399 === "object" &&
-              typeof value_description_399.toString === "function" &&
-              value_description_399.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_description_399 !== 'string') {
-          if (value_description_399 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_description_399 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_399.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_399 instanceof RegExp) {
-            json += asString(value_description_399.source)
-          } else {
-            json += asString(value_description_399.toString())
-          }
-        } else {
-          json += asString(value_description_399)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"description" is required!')
-      }
-      
-      const value_required_400 = obj["required"]
-      if (value_required_400 !== undefined) {
-        json += ",\"required\":"
-        json += asBoolean(value_required_400)
-      } else {
-        throw new Error('"required" is required!')
-      }
-      
-      const value_unique_401 = obj["unique"]
-      if (value_unique_401 !== undefined) {
-        json += ",\"unique\":"
-        json += asBoolean(value_unique_401)
-      } else {
-        throw new Error('"unique" is required!')
-      }
-      
-      const value_defaultValue_402 = obj["defaultValue"]
-      if (value_defaultValue_402 !== undefined) {
-        json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_402)
-      } else {
-        throw new Error('"defaultValue" is required!')
-      }
-      
-      const value_options_403 = obj["options"]
-      if (value_options_403 !== undefined) {
-        json += ",\"options\":"
-        json += anonymous74(value_options_403)
-      } else {
-        throw new Error('"options" is required!')
-      }
-      
-      const value_pattern_408 = obj["pattern"]
-      if (value_pattern_408 !== undefined) {
-        json += ",\"pattern\":"
-        
-          if (value_pattern_408 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_pattern_408 === "string" ||
-            value_pattern_408 === null ||
-            value_pattern_408 instanceof Date ||
-            value_pattern_408 instanceof RegExp ||
-            (
-              typeof value_pattern_408 === "object" &&
-              typeof value_pattern_408.toString === "function" &&
-              value_pattern_408.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_pattern_408 !== 'string') {
-          if (value_pattern_408 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_408 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_408.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_408 instanceof RegExp) {
-            json += asString(value_pattern_408.source)
-          } else {
-            json += asString(value_pattern_408.toString())
-          }
-        } else {
-          json += asString(value_pattern_408)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
-  
-      } else {
-        throw new Error('"pattern" is required!')
-      }
-      
-      const value_minimum_409 = obj["minimum"]
-      if (value_minimum_409 !== undefined) {
-        json += ",\"minimum\":"
-        
-          if (value_minimum_409 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_minimum_409 === "number" || value_minimum_409 === null) {
-            json += asNumber(value_minimum_409)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minimum" is required!')
-      }
-      
-      const value_maximum_410 = obj["maximum"]
-      if (value_maximum_410 !== undefined) {
-        json += ",\"maximum\":"
-        
-          if (value_maximum_410 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_maximum_410 === "number" || value_maximum_410 === null) {
-            json += asNumber(value_maximum_410)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maximum" is required!')
-      }
-      
-      const value_minLength_411 = obj["minLength"]
-      if (value_minLength_411 !== undefined) {
-        json += ",\"minLength\":"
-        
-          if (value_minLength_411 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_minLength_411) || value_minLength_411 === null) {
-            json += asInteger(value_minLength_411)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minLength" is required!')
-      }
-      
-      const value_maxLength_412 = obj["maxLength"]
-      if (value_maxLength_412 !== undefined) {
-        json += ",\"maxLength\":"
-        
-          if (value_maxLength_412 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_maxLength_412) || value_maxLength_412 === null) {
-            json += asInteger(value_maxLength_412)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maxLength" is required!')
-      }
-      
-      const value_personalData_413 = obj["personalData"]
-      if (value_personalData_413 !== undefined) {
-        json += ",\"personalData\":"
-        json += asBoolean(value_personalData_413)
-      } else {
-        throw new Error('"personalData" is required!')
-      }
-      
-      const value_archived_414 = obj["archived"]
-      if (value_archived_414 !== undefined) {
-        json += ",\"archived\":"
-        json += asBoolean(value_archived_414)
-      } else {
-        throw new Error('"archived" is required!')
+        throw new Error('"results" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -9062,62 +9069,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous72 (obj) {
-      // "CustomFieldList#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous73(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous73(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "CustomFieldList#"
-      function anonymous71 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_386 = obj["data"]
-      if (value_data_386 !== undefined) {
-        json += "{\"data\":"
-        json += anonymous72(value_data_386)
-      } else {
-        throw new Error('"data" is required!')
-      }
-      
-      const value_page_415 = obj["page"]
-      if (value_page_415 !== undefined) {
-        json += ",\"page\":"
-        json += anonymous21(value_page_415)
-      } else {
-        throw new Error('"page" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Stage#"
+      // "CustomFieldOption#"
       function anonymous80 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9127,130 +9079,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_428 = obj["id"]
-      if (value_id_428 !== undefined) {
-        json += "{\"id\":"
+      const value_value_435 = obj["value"]
+      if (value_value_435 !== undefined) {
+        json += "{\"value\":"
         
-        if (typeof value_id_428 !== 'string') {
-          if (value_id_428 === null) {
+        if (typeof value_value_435 !== 'string') {
+          if (value_value_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_428 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_428.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_428 instanceof RegExp) {
-            json += asString(value_id_428.source)
+          } else if (value_value_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_435 instanceof RegExp) {
+            json += asString(value_value_435.source)
           } else {
-            json += asString(value_id_428.toString())
+            json += asString(value_value_435.toString())
           }
         } else {
-          json += asString(value_id_428)
+          json += asString(value_value_435)
         }
         
       } else {
-        throw new Error('"id" is required!')
+        throw new Error('"value" is required!')
       }
       
-      const value_key_429 = obj["key"]
-      if (value_key_429 !== undefined) {
-        json += ",\"key\":"
+      const value_label_436 = obj["label"]
+      if (value_label_436 !== undefined) {
+        json += ",\"label\":"
         
-        if (typeof value_key_429 !== 'string') {
-          if (value_key_429 === null) {
+        if (typeof value_label_436 !== 'string') {
+          if (value_label_436 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_429 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_429.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_429 instanceof RegExp) {
-            json += asString(value_key_429.source)
+          } else if (value_label_436 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_436.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_436 instanceof RegExp) {
+            json += asString(value_label_436.source)
           } else {
-            json += asString(value_key_429.toString())
+            json += asString(value_label_436.toString())
           }
         } else {
-          json += asString(value_key_429)
+          json += asString(value_label_436)
         }
         
       } else {
-        throw new Error('"key" is required!')
+        throw new Error('"label" is required!')
       }
       
-      const value_name_430 = obj["name"]
-      if (value_name_430 !== undefined) {
-        json += ",\"name\":"
-        
-        if (typeof value_name_430 !== 'string') {
-          if (value_name_430 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_name_430 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_430.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_430 instanceof RegExp) {
-            json += asString(value_name_430.source)
-          } else {
-            json += asString(value_name_430.toString())
-          }
-        } else {
-          json += asString(value_name_430)
-        }
-        
+      const value_archived_437 = obj["archived"]
+      if (value_archived_437 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_437)
       } else {
-        throw new Error('"name" is required!')
-      }
-      
-      const value_position_431 = obj["position"]
-      if (value_position_431 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_431)
-      } else {
-        throw new Error('"position" is required!')
-      }
-      
-      const value_type_432 = obj["type"]
-      if (value_type_432 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_432 !== 'string') {
-          if (value_type_432 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_432 instanceof RegExp) {
-            json += asString(value_type_432.source)
-          } else {
-            json += asString(value_type_432.toString())
-          }
-        } else {
-          json += asString(value_type_432)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_probability_433 = obj["probability"]
-      if (value_probability_433 !== undefined) {
-        json += ",\"probability\":"
-        json += asInteger(value_probability_433)
-      } else {
-        throw new Error('"probability" is required!')
-      }
-      
-      const value_forecastCategory_434 = obj["forecastCategory"]
-      if (value_forecastCategory_434 !== undefined) {
-        json += ",\"forecastCategory\":"
-        
-        if (typeof value_forecastCategory_434 !== 'string') {
-          if (value_forecastCategory_434 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_434 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_434.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_434 instanceof RegExp) {
-            json += asString(value_forecastCategory_434.source)
-          } else {
-            json += asString(value_forecastCategory_434.toString())
-          }
-        } else {
-          json += asString(value_forecastCategory_434)
-        }
-        
-      } else {
-        throw new Error('"forecastCategory" is required!')
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -9259,12 +9137,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous79 (obj) {
-      // "Pipeline#/properties/stages"
+      // "CustomFieldOptions#"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -9282,7 +9160,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "Pipeline#"
+      // "CustomField#"
       function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9292,72 +9170,400 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_422 = obj["id"]
-      if (value_id_422 !== undefined) {
+      const value_id_418 = obj["id"]
+      if (value_id_418 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_422 !== 'string') {
-          if (value_id_422 === null) {
+        if (typeof value_id_418 !== 'string') {
+          if (value_id_418 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_422 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_422.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_422 instanceof RegExp) {
-            json += asString(value_id_422.source)
+          } else if (value_id_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_418 instanceof RegExp) {
+            json += asString(value_id_418.source)
           } else {
-            json += asString(value_id_422.toString())
+            json += asString(value_id_418.toString())
           }
         } else {
-          json += asString(value_id_422)
+          json += asString(value_id_418)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_423 = obj["name"]
-      if (value_name_423 !== undefined) {
-        json += ",\"name\":"
+      const value_version_419 = obj["version"]
+      if (value_version_419 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_419)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_420 = obj["createdAt"]
+      if (value_createdAt_420 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_420)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_421 = obj["createdBy"]
+      if (value_createdBy_421 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_421)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_422 = obj["updatedAt"]
+      if (value_updatedAt_422 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_422)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_423 = obj["updatedBy"]
+      if (value_updatedBy_423 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_423)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_object_424 = obj["object"]
+      if (value_object_424 !== undefined) {
+        json += ",\"object\":"
         
-        if (typeof value_name_423 !== 'string') {
-          if (value_name_423 === null) {
+        if (typeof value_object_424 !== 'string') {
+          if (value_object_424 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_423 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_423.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_423 instanceof RegExp) {
-            json += asString(value_name_423.source)
+          } else if (value_object_424 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_424.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_424 instanceof RegExp) {
+            json += asString(value_object_424.source)
           } else {
-            json += asString(value_name_423.toString())
+            json += asString(value_object_424.toString())
           }
         } else {
-          json += asString(value_name_423)
+          json += asString(value_object_424)
         }
         
       } else {
-        throw new Error('"name" is required!')
+        throw new Error('"object" is required!')
       }
       
-      const value_isDefault_424 = obj["isDefault"]
-      if (value_isDefault_424 !== undefined) {
-        json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_424)
+      const value_key_425 = obj["key"]
+      if (value_key_425 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_425 !== 'string') {
+          if (value_key_425 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_425 instanceof RegExp) {
+            json += asString(value_key_425.source)
+          } else {
+            json += asString(value_key_425.toString())
+          }
+        } else {
+          json += asString(value_key_425)
+        }
+        
       } else {
-        throw new Error('"isDefault" is required!')
+        throw new Error('"key" is required!')
       }
       
-      const value_position_425 = obj["position"]
-      if (value_position_425 !== undefined) {
-        json += ",\"position\":"
-        json += asInteger(value_position_425)
+      const value_type_426 = obj["type"]
+      if (value_type_426 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_426 !== 'string') {
+          if (value_type_426 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_426 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_426.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_426 instanceof RegExp) {
+            json += asString(value_type_426.source)
+          } else {
+            json += asString(value_type_426.toString())
+          }
+        } else {
+          json += asString(value_type_426)
+        }
+        
       } else {
-        throw new Error('"position" is required!')
+        throw new Error('"type" is required!')
       }
       
-      const value_stages_426 = obj["stages"]
-      if (value_stages_426 !== undefined) {
-        json += ",\"stages\":"
-        json += anonymous79(value_stages_426)
+      const value_referenceObject_427 = obj["referenceObject"]
+      if (value_referenceObject_427 !== undefined) {
+        json += ",\"referenceObject\":"
+        
+          if (value_referenceObject_427 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_referenceObject_427 === "string" ||
+            value_referenceObject_427 === null ||
+            value_referenceObject_427 instanceof Date ||
+            value_referenceObject_427 instanceof RegExp ||
+            (
+              typeof value_referenceObject_427 === "object" &&
+              typeof value_referenceObject_427.toString === "function" &&
+              value_referenceObject_427.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_referenceObject_427 !== 'string') {
+          if (value_referenceObject_427 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_referenceObject_427 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_427.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_427 instanceof RegExp) {
+            json += asString(value_referenceObject_427.source)
+          } else {
+            json += asString(value_referenceObject_427.toString())
+          }
+        } else {
+          json += asString(value_referenceObject_427)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
+  
       } else {
-        throw new Error('"stages" is required!')
+        throw new Error('"referenceObject" is required!')
+      }
+      
+      const value_label_428 = obj["label"]
+      if (value_label_428 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_428 !== 'string') {
+          if (value_label_428 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_428 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_428.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_428 instanceof RegExp) {
+            json += asString(value_label_428.source)
+          } else {
+            json += asString(value_label_428.toString())
+          }
+        } else {
+          json += asString(value_label_428)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_description_429 = obj["description"]
+      if (value_description_429 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_429 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_429 === "string" ||
+            value_description_429 === null ||
+            value_description_429 instanceof Date ||
+            value_description_429 instanceof RegExp ||
+            (
+              typeof value_description_429 === "object" &&
+              typeof value_description_429.toString === "function" &&
+              value_description_429.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_429 !== 'string') {
+          if (value_description_429 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_429 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_429.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_429 instanceof RegExp) {
+            json += asString(value_description_429.source)
+          } else {
+            json += asString(value_description_429.toString())
+          }
+        } else {
+          json += asString(value_description_429)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_required_430 = obj["required"]
+      if (value_required_430 !== undefined) {
+        json += ",\"required\":"
+        json += asBoolean(value_required_430)
+      } else {
+        throw new Error('"required" is required!')
+      }
+      
+      const value_unique_431 = obj["unique"]
+      if (value_unique_431 !== undefined) {
+        json += ",\"unique\":"
+        json += asBoolean(value_unique_431)
+      } else {
+        throw new Error('"unique" is required!')
+      }
+      
+      const value_defaultValue_432 = obj["defaultValue"]
+      if (value_defaultValue_432 !== undefined) {
+        json += ",\"defaultValue\":"
+        json += JSON.stringify(value_defaultValue_432)
+      } else {
+        throw new Error('"defaultValue" is required!')
+      }
+      
+      const value_options_433 = obj["options"]
+      if (value_options_433 !== undefined) {
+        json += ",\"options\":"
+        json += anonymous79(value_options_433)
+      } else {
+        throw new Error('"options" is required!')
+      }
+      
+      const value_pattern_438 = obj["pattern"]
+      if (value_pattern_438 !== undefined) {
+        json += ",\"pattern\":"
+        
+          if (value_pattern_438 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_pattern_438 === "string" ||
+            value_pattern_438 === null ||
+            value_pattern_438 instanceof Date ||
+            value_pattern_438 instanceof RegExp ||
+            (
+              typeof value_pattern_438 === "object" &&
+              typeof value_pattern_438.toString === "function" &&
+              value_pattern_438.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_pattern_438 !== 'string') {
+          if (value_pattern_438 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pattern_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_438 instanceof RegExp) {
+            json += asString(value_pattern_438.source)
+          } else {
+            json += asString(value_pattern_438.toString())
+          }
+        } else {
+          json += asString(value_pattern_438)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
+  
+      } else {
+        throw new Error('"pattern" is required!')
+      }
+      
+      const value_minimum_439 = obj["minimum"]
+      if (value_minimum_439 !== undefined) {
+        json += ",\"minimum\":"
+        
+          if (value_minimum_439 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_minimum_439 === "number" || value_minimum_439 === null) {
+            json += asNumber(value_minimum_439)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minimum" is required!')
+      }
+      
+      const value_maximum_440 = obj["maximum"]
+      if (value_maximum_440 !== undefined) {
+        json += ",\"maximum\":"
+        
+          if (value_maximum_440 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_maximum_440 === "number" || value_maximum_440 === null) {
+            json += asNumber(value_maximum_440)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maximum" is required!')
+      }
+      
+      const value_minLength_441 = obj["minLength"]
+      if (value_minLength_441 !== undefined) {
+        json += ",\"minLength\":"
+        
+          if (value_minLength_441 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_minLength_441) || value_minLength_441 === null) {
+            json += asInteger(value_minLength_441)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minLength" is required!')
+      }
+      
+      const value_maxLength_442 = obj["maxLength"]
+      if (value_maxLength_442 !== undefined) {
+        json += ",\"maxLength\":"
+        
+          if (value_maxLength_442 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_maxLength_442) || value_maxLength_442 === null) {
+            json += asInteger(value_maxLength_442)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maxLength" is required!')
+      }
+      
+      const value_personalData_443 = obj["personalData"]
+      if (value_personalData_443 !== undefined) {
+        json += ",\"personalData\":"
+        json += asBoolean(value_personalData_443)
+      } else {
+        throw new Error('"personalData" is required!')
+      }
+      
+      const value_archived_444 = obj["archived"]
+      if (value_archived_444 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_444)
+      } else {
+        throw new Error('"archived" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -9366,12 +9572,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous77 (obj) {
-      // "PipelineList#/properties/data"
+      // "CustomFieldList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -9389,7 +9595,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "PipelineList#"
+      // "CustomFieldList#"
       function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9399,10 +9605,184 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_420 = obj["data"]
-      if (value_data_420 !== undefined) {
+      const value_data_416 = obj["data"]
+      if (value_data_416 !== undefined) {
         json += "{\"data\":"
-        json += anonymous77(value_data_420)
+        json += anonymous77(value_data_416)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_445 = obj["page"]
+      if (value_page_445 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_445)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous84 (obj) {
+      // "Pipeline#/properties/stages"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Pipeline#/properties/stages' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous63(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous63(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "Pipeline#"
+      function anonymous83 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_452 = obj["id"]
+      if (value_id_452 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_452 !== 'string') {
+          if (value_id_452 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_452 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_452.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_452 instanceof RegExp) {
+            json += asString(value_id_452.source)
+          } else {
+            json += asString(value_id_452.toString())
+          }
+        } else {
+          json += asString(value_id_452)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_name_453 = obj["name"]
+      if (value_name_453 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_453 !== 'string') {
+          if (value_name_453 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_453 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_453.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_453 instanceof RegExp) {
+            json += asString(value_name_453.source)
+          } else {
+            json += asString(value_name_453.toString())
+          }
+        } else {
+          json += asString(value_name_453)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_isDefault_454 = obj["isDefault"]
+      if (value_isDefault_454 !== undefined) {
+        json += ",\"isDefault\":"
+        json += asBoolean(value_isDefault_454)
+      } else {
+        throw new Error('"isDefault" is required!')
+      }
+      
+      const value_position_455 = obj["position"]
+      if (value_position_455 !== undefined) {
+        json += ",\"position\":"
+        json += asInteger(value_position_455)
+      } else {
+        throw new Error('"position" is required!')
+      }
+      
+      const value_stages_456 = obj["stages"]
+      if (value_stages_456 !== undefined) {
+        json += ",\"stages\":"
+        json += anonymous84(value_stages_456)
+      } else {
+        throw new Error('"stages" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous82 (obj) {
+      // "PipelineList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PipelineList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous83(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous83(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PipelineList#"
+      function anonymous81 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_450 = obj["data"]
+      if (value_data_450 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous82(value_data_450)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9413,7 +9793,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous82 (input) {
+      function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9422,44 +9802,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_440 = obj["database"]
-      if (value_database_440 !== undefined) {
+      const value_database_462 = obj["database"]
+      if (value_database_462 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_440 !== 'string') {
-          if (value_database_440 === null) {
+        if (typeof value_database_462 !== 'string') {
+          if (value_database_462 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_440 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_440.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_440 instanceof RegExp) {
-            json += asString(value_database_440.source)
+          } else if (value_database_462 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_462.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_462 instanceof RegExp) {
+            json += asString(value_database_462.source)
           } else {
-            json += asString(value_database_440.toString())
+            json += asString(value_database_462.toString())
           }
         } else {
-          json += asString(value_database_440)
+          json += asString(value_database_462)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_441 = obj["redis"]
-      if (value_redis_441 !== undefined) {
+      const value_redis_463 = obj["redis"]
+      if (value_redis_463 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_441 !== 'string') {
-          if (value_redis_441 === null) {
+        if (typeof value_redis_463 !== 'string') {
+          if (value_redis_463 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_441 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_441.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_441 instanceof RegExp) {
-            json += asString(value_redis_441.source)
+          } else if (value_redis_463 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_463.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_463 instanceof RegExp) {
+            json += asString(value_redis_463.source)
           } else {
-            json += asString(value_redis_441.toString())
+            json += asString(value_redis_463.toString())
           }
         } else {
-          json += asString(value_redis_441)
+          json += asString(value_redis_463)
         }
         
       } else {
@@ -9472,7 +9852,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous81 (input) {
+      function anonymous85 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9481,32 +9861,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_437 = obj["status"]
-      if (value_status_437 !== undefined) {
+      const value_status_459 = obj["status"]
+      if (value_status_459 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_437 !== 'string') {
-          if (value_status_437 === null) {
+        if (typeof value_status_459 !== 'string') {
+          if (value_status_459 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_437 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_437.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_437 instanceof RegExp) {
-            json += asString(value_status_437.source)
+          } else if (value_status_459 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_459.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_459 instanceof RegExp) {
+            json += asString(value_status_459.source)
           } else {
-            json += asString(value_status_437.toString())
+            json += asString(value_status_459.toString())
           }
         } else {
-          json += asString(value_status_437)
+          json += asString(value_status_459)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_438 = obj["dependencies"]
-      if (value_dependencies_438 !== undefined) {
+      const value_dependencies_460 = obj["dependencies"]
+      if (value_dependencies_460 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous82(value_dependencies_438)
+        json += anonymous86(value_dependencies_460)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -9517,7 +9897,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous83 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9526,8 +9906,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_444 = obj["status"]
-      if (value_status_444 !== undefined) {
+      const value_status_466 = obj["status"]
+      if (value_status_466 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -9574,7 +9954,11 @@ return {
   },
   getUser_200: (value) => {
     let json = ''
+    if (value === null) {
+        json += JSON_STR_NULL
+      } else {
     json += anonymous20(value)
+      }
     return json
   },
   createInvitation_201: (value) => {
@@ -9589,82 +9973,98 @@ return {
   },
   createAccount_201: (value) => {
     let json = ''
+    if (value === null) {
+        json += JSON_STR_NULL
+      } else {
     json += anonymous26(value)
+      }
     return json
   },
   batchAccounts_200: (value) => {
     let json = ''
-    json += anonymous31(value)
+    json += anonymous32(value)
     return json
   },
   listAccountHistory_200: (value) => {
     let json = ''
-    json += anonymous34(value)
+    json += anonymous35(value)
     return json
   },
   purgeAccount_200: (value) => {
     let json = ''
-    json += anonymous39(value)
+    json += anonymous40(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous43(value)
+    json += anonymous44(value)
     return json
   },
   createContact_201: (value) => {
     let json = ''
-    json += anonymous45(value)
+    if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous46(value)
+      }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous48(value)
+    json += anonymous50(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous51(value)
+    json += anonymous53(value)
     return json
   },
   createLead_201: (value) => {
     let json = ''
-    json += anonymous53(value)
+    if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous55(value)
+      }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous57(value)
+    json += anonymous64(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous60(value)
+    json += anonymous67(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous66(value)
+    json += anonymous71(value)
     return json
   },
   createOpportunity_201: (value) => {
     let json = ''
-    json += anonymous64(value)
+    if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous60(value)
+      }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous68(value)
+    json += anonymous73(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous71(value)
+    json += anonymous76(value)
     return json
   },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous78(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -9674,17 +10074,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous76(value)
+    json += anonymous81(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous81(value)
+    json += anonymous85(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous83(value)
+    json += anonymous87(value)
     return json
   },
 }

@@ -746,7 +746,7 @@ return errors === 0;
 }
 
 exports.listAccounts_query = validate36;
-const schema17 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"domain":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"industry":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"type":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]},"parentAccountId":{"$ref":"Id"}}};
+const schema17 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"expand":{"$ref":"AccountExpand"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"domain":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"industry":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"type":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]},"parentAccountId":{"$ref":"Id"}}};
 const func12 = Object.prototype.hasOwnProperty;
 const pattern8 = new RegExp("^[^\\x00-\\x1f\\x7f]*$", "u");
 const schema18 = {"type":"string","enum":["exact","estimate"]};
@@ -784,10 +784,95 @@ validate37.errors = vErrors;
 return errors === 0;
 }
 
+const schema19 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","parentAccount","parentAccount.owner","parentAccount.parentAccount"]}};
+
+function validate39(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate39.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate39.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 == "number" || dataType0 == "boolean"){
+coerced0 = "" + data0;
+}
+else if(data0 === null){
+coerced0 = "";
+}
+else {
+validate39.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data[i0] = coerced0;
+}
+}
+}
+if(!((((data0 === "owner") || (data0 === "parentAccount")) || (data0 === "parentAccount.owner")) || (data0 === "parentAccount.parentAccount"))){
+validate39.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema19.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate39.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate39.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate39.errors = vErrors;
+return errors === 0;
+}
+
 const formats6 = require("ajv-formats/dist/formats").fullFormats["date-time"];
 const pattern7 = new RegExp("^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$", "u");
 
-function validate40(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
@@ -801,7 +886,7 @@ else if(data === null){
 coerced0 = "";
 }
 else {
-validate40.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate42.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -816,17 +901,17 @@ if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 35){
-validate40.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate42.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern7.test(data)){
-validate40.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate42.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats6.validate(data))){
-validate40.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate42.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
@@ -834,7 +919,7 @@ return false;
 }
 }
 }
-validate40.errors = vErrors;
+validate42.errors = vErrors;
 return errors === 0;
 }
 
@@ -966,33 +1051,45 @@ else {
 var valid0 = true;
 }
 if(valid0){
-let data3 = data.sort;
+if(data.expand !== undefined){
 const _errs7 = errors;
-if(errors === _errs7){
-if(Array.isArray(data3)){
-if(data3.length > 2){
+if(!(validate39(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate39.errors : vErrors.concat(validate39.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data4 = data.sort;
+const _errs8 = errors;
+if(errors === _errs8){
+if(Array.isArray(data4)){
+if(data4.length > 2){
 validate36.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
-if(data3.length < 1){
+if(data4.length < 1){
 validate36.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
 var valid1 = true;
-const len0 = data3.length;
+const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs9 = errors;
-if(typeof data4 !== "string"){
-let dataType2 = typeof data4;
+let data5 = data4[i0];
+const _errs10 = errors;
+if(typeof data5 !== "string"){
+let dataType2 = typeof data5;
 let coerced2 = undefined;
 if(!(coerced2 !== undefined)){
 if(dataType2 == "number" || dataType2 == "boolean"){
-coerced2 = "" + data4;
+coerced2 = "" + data5;
 }
-else if(data4 === null){
+else if(data5 === null){
 coerced2 = "";
 }
 else {
@@ -1001,28 +1098,28 @@ return false;
 }
 }
 if(coerced2 !== undefined){
-data4 = coerced2;
-if(data3 !== undefined){
-data3[i0] = coerced2;
+data5 = coerced2;
+if(data4 !== undefined){
+data4[i0] = coerced2;
 }
 }
 }
-if(!((((((data4 === "createdAt") || (data4 === "-createdAt")) || (data4 === "updatedAt")) || (data4 === "-updatedAt")) || (data4 === "name")) || (data4 === "-name"))){
+if(!((((((data5 === "createdAt") || (data5 === "-createdAt")) || (data5 === "updatedAt")) || (data5 === "-updatedAt")) || (data5 === "name")) || (data5 === "-name"))){
 validate36.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema17.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-var valid1 = _errs9 === errors;
+var valid1 = _errs10 === errors;
 if(!valid1){
 break;
 }
 }
 if(valid1){
-let i1 = data3.length;
+let i1 = data4.length;
 let j0;
 if(i1 > 1){
 const indices0 = {};
 for(;i1--;){
-let item0 = data3[i1];
+let item0 = data4[i1];
 if(typeof item0 !== "string"){
 continue;
 }
@@ -1044,24 +1141,12 @@ validate36.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties
 return false;
 }
 }
-var valid0 = _errs7 === errors;
+var valid0 = _errs8 === errors;
 if(valid0){
 if(data.ownerId !== undefined){
-const _errs11 = errors;
+const _errs12 = errors;
 if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["createdAt[gte]"] !== undefined){
-const _errs12 = errors;
-if(!(validate40(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -1070,10 +1155,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["createdAt[lt]"] !== undefined){
+if(data["createdAt[gte]"] !== undefined){
 const _errs13 = errors;
-if(!(validate40(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -1082,10 +1167,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[gte]"] !== undefined){
+if(data["createdAt[lt]"] !== undefined){
 const _errs14 = errors;
-if(!(validate40(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -1094,10 +1179,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[lt]"] !== undefined){
+if(data["updatedAt[gte]"] !== undefined){
 const _errs15 = errors;
-if(!(validate40(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
@@ -1106,17 +1191,29 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.domain !== undefined){
-let data10 = data.domain;
+if(data["updatedAt[lt]"] !== undefined){
 const _errs16 = errors;
-if(typeof data10 !== "string"){
-let dataType3 = typeof data10;
+if(!(validate42(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.domain !== undefined){
+let data11 = data.domain;
+const _errs17 = errors;
+if(typeof data11 !== "string"){
+let dataType3 = typeof data11;
 let coerced3 = undefined;
 if(!(coerced3 !== undefined)){
 if(dataType3 == "number" || dataType3 == "boolean"){
-coerced3 = "" + data10;
+coerced3 = "" + data11;
 }
-else if(data10 === null){
+else if(data11 === null){
 coerced3 = "";
 }
 else {
@@ -1125,25 +1222,25 @@ return false;
 }
 }
 if(coerced3 !== undefined){
-data10 = coerced3;
+data11 = coerced3;
 if(data !== undefined){
 data["domain"] = coerced3;
 }
 }
 }
-if(errors === _errs16){
-if(typeof data10 === "string"){
-if(func2(data10) > 255){
+if(errors === _errs17){
+if(typeof data11 === "string"){
+if(func2(data11) > 255){
 validate36.errors = [{instancePath:instancePath+"/domain",schemaPath:"#/properties/domain/maxLength",keyword:"maxLength",params:{limit: 255},message:"must NOT have more than 255 characters"}];
 return false;
 }
 else {
-if(func2(data10) < 1){
+if(func2(data11) < 1){
 validate36.errors = [{instancePath:instancePath+"/domain",schemaPath:"#/properties/domain/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern8.test(data10)){
+if(!pattern8.test(data11)){
 validate36.errors = [{instancePath:instancePath+"/domain",schemaPath:"#/properties/domain/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]*$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]*$"+"\""}];
 return false;
 }
@@ -1151,23 +1248,23 @@ return false;
 }
 }
 }
-var valid0 = _errs16 === errors;
+var valid0 = _errs17 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.industry !== undefined){
-let data11 = data.industry;
-const _errs18 = errors;
-if(typeof data11 !== "string"){
-let dataType4 = typeof data11;
+let data12 = data.industry;
+const _errs19 = errors;
+if(typeof data12 !== "string"){
+let dataType4 = typeof data12;
 let coerced4 = undefined;
 if(!(coerced4 !== undefined)){
 if(dataType4 == "number" || dataType4 == "boolean"){
-coerced4 = "" + data11;
+coerced4 = "" + data12;
 }
-else if(data11 === null){
+else if(data12 === null){
 coerced4 = "";
 }
 else {
@@ -1176,25 +1273,25 @@ return false;
 }
 }
 if(coerced4 !== undefined){
-data11 = coerced4;
+data12 = coerced4;
 if(data !== undefined){
 data["industry"] = coerced4;
 }
 }
 }
-if(errors === _errs18){
-if(typeof data11 === "string"){
-if(func2(data11) > 255){
+if(errors === _errs19){
+if(typeof data12 === "string"){
+if(func2(data12) > 255){
 validate36.errors = [{instancePath:instancePath+"/industry",schemaPath:"#/properties/industry/maxLength",keyword:"maxLength",params:{limit: 255},message:"must NOT have more than 255 characters"}];
 return false;
 }
 else {
-if(func2(data11) < 1){
+if(func2(data12) < 1){
 validate36.errors = [{instancePath:instancePath+"/industry",schemaPath:"#/properties/industry/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern8.test(data11)){
+if(!pattern8.test(data12)){
 validate36.errors = [{instancePath:instancePath+"/industry",schemaPath:"#/properties/industry/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]*$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]*$"+"\""}];
 return false;
 }
@@ -1202,23 +1299,23 @@ return false;
 }
 }
 }
-var valid0 = _errs18 === errors;
+var valid0 = _errs19 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.type !== undefined){
-let data12 = data.type;
-const _errs20 = errors;
-if(typeof data12 !== "string"){
-let dataType5 = typeof data12;
+let data13 = data.type;
+const _errs21 = errors;
+if(typeof data13 !== "string"){
+let dataType5 = typeof data13;
 let coerced5 = undefined;
 if(!(coerced5 !== undefined)){
 if(dataType5 == "number" || dataType5 == "boolean"){
-coerced5 = "" + data12;
+coerced5 = "" + data13;
 }
-else if(data12 === null){
+else if(data13 === null){
 coerced5 = "";
 }
 else {
@@ -1227,32 +1324,33 @@ return false;
 }
 }
 if(coerced5 !== undefined){
-data12 = coerced5;
+data13 = coerced5;
 if(data !== undefined){
 data["type"] = coerced5;
 }
 }
 }
-if(!((((((data12 === "prospect") || (data12 === "customer")) || (data12 === "partner")) || (data12 === "vendor")) || (data12 === "competitor")) || (data12 === "other"))){
+if(!((((((data13 === "prospect") || (data13 === "customer")) || (data13 === "partner")) || (data13 === "vendor")) || (data13 === "competitor")) || (data13 === "other"))){
 validate36.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema17.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-var valid0 = _errs20 === errors;
+var valid0 = _errs21 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.parentAccountId !== undefined){
-const _errs22 = errors;
+const _errs23 = errors;
 if(!(validate30(data.parentAccountId, {instancePath:instancePath+"/parentAccountId",parentData:data,parentDataProperty:"parentAccountId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs22 === errors;
+var valid0 = _errs23 === errors;
 }
 else {
 var valid0 = true;
+}
 }
 }
 }
@@ -1277,23 +1375,23 @@ validate36.errors = vErrors;
 return errors === 0;
 }
 
-exports.getAccount_params = validate46;
+exports.getAccount_params = validate48;
 
-function validate46(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.accountId === undefined) && (missing0 = "accountId")){
-validate46.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate48.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "accountId")){
-validate46.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate48.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -1309,168 +1407,6 @@ errors = vErrors.length;
 }
 }
 else {
-validate46.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate46.errors = vErrors;
-return errors === 0;
-}
-
-exports.listAccountHistory_query = validate48;
-const schema21 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","name","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","shippingAddress","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage"]}}};
-
-function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.limit === undefined){
-data.limit = 50;
-}
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "field"))){
-validate48.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-let data0 = data.limit;
-const _errs2 = errors;
-if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-let dataType0 = typeof data0;
-let coerced0 = undefined;
-if(!(coerced0 !== undefined)){
-if(dataType0 === "boolean" || data0 === null
-              || (dataType0 === "string" && data0 && data0 == +data0 && !(data0 % 1))){
-coerced0 = +data0;
-}
-else {
-validate48.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-}
-if(coerced0 !== undefined){
-data0 = coerced0;
-if(data !== undefined){
-data["limit"] = coerced0;
-}
-}
-}
-if(errors === _errs2){
-if((typeof data0 == "number") && (isFinite(data0))){
-if(data0 > 200 || isNaN(data0)){
-validate48.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data0 < 1 || isNaN(data0)){
-validate48.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats0.validate(data0))){
-validate48.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
-}
-var valid0 = _errs2 === errors;
-if(valid0){
-if(data.cursor !== undefined){
-let data1 = data.cursor;
-const _errs4 = errors;
-if(typeof data1 !== "string"){
-let dataType1 = typeof data1;
-let coerced1 = undefined;
-if(!(coerced1 !== undefined)){
-if(dataType1 == "number" || dataType1 == "boolean"){
-coerced1 = "" + data1;
-}
-else if(data1 === null){
-coerced1 = "";
-}
-else {
-validate48.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced1 !== undefined){
-data1 = coerced1;
-if(data !== undefined){
-data["cursor"] = coerced1;
-}
-}
-}
-if(errors === _errs4){
-if(typeof data1 === "string"){
-if(func2(data1) > 2048){
-validate48.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data1) < 1){
-validate48.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data1)){
-validate48.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.field !== undefined){
-let data2 = data.field;
-const _errs6 = errors;
-if(typeof data2 !== "string"){
-let dataType2 = typeof data2;
-let coerced2 = undefined;
-if(!(coerced2 !== undefined)){
-if(dataType2 == "number" || dataType2 == "boolean"){
-coerced2 = "" + data2;
-}
-else if(data2 === null){
-coerced2 = "";
-}
-else {
-validate48.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced2 !== undefined){
-data2 = coerced2;
-if(data !== undefined){
-data["field"] = coerced2;
-}
-}
-}
-if(!(((((((((((((((((((((((data2 === "ownerId") || (data2 === "teamId")) || (data2 === "tags")) || (data2 === "customFields")) || (data2 === "name")) || (data2 === "legalName")) || (data2 === "domain")) || (data2 === "website")) || (data2 === "type")) || (data2 === "industry")) || (data2 === "phone")) || (data2 === "email")) || (data2 === "numberOfEmployees")) || (data2 === "annualRevenue")) || (data2 === "description")) || (data2 === "billingAddress")) || (data2 === "shippingAddress")) || (data2 === "parentAccountId")) || (data2 === "source")) || (data2 === "taxId")) || (data2 === "registrationNumber")) || (data2 === "linkedinUrl")) || (data2 === "lifecycleStage"))){
-validate48.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema21.properties.field.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
 validate48.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
@@ -1479,183 +1415,26 @@ validate48.errors = vErrors;
 return errors === 0;
 }
 
-exports.purgeAccount_query = validate49;
-
-function validate49(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.dryRun === undefined){
-data.dryRun = false;
-}
-const _errs1 = errors;
-for(const key0 in data){
-if(!(key0 === "dryRun")){
-validate49.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-let data0 = data.dryRun;
-if(typeof data0 !== "boolean"){
-let coerced0 = undefined;
-if(!(coerced0 !== undefined)){
-if(data0 === "false" || data0 === 0 || data0 === null){
-coerced0 = false;
-}
-else if(data0 === "true" || data0 === 1){
-coerced0 = true;
-}
-else {
-validate49.errors = [{instancePath:instancePath+"/dryRun",schemaPath:"#/properties/dryRun/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-}
-if(coerced0 !== undefined){
-data0 = coerced0;
-if(data !== undefined){
-data["dryRun"] = coerced0;
-}
-}
-}
-}
-}
-else {
-validate49.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate49.errors = vErrors;
-return errors === 0;
-}
-
-exports.listDeletedAccounts_query = validate50;
+exports.getAccount_query = validate50;
 
 function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.limit === undefined){
-data.limit = 50;
-}
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "ownerId"))){
+if(!(key0 === "expand")){
 validate50.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-let data0 = data.limit;
-const _errs2 = errors;
-if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-let dataType0 = typeof data0;
-let coerced0 = undefined;
-if(!(coerced0 !== undefined)){
-if(dataType0 === "boolean" || data0 === null
-              || (dataType0 === "string" && data0 && data0 == +data0 && !(data0 % 1))){
-coerced0 = +data0;
-}
-else {
-validate50.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-}
-if(coerced0 !== undefined){
-data0 = coerced0;
-if(data !== undefined){
-data["limit"] = coerced0;
-}
-}
-}
-if(errors === _errs2){
-if((typeof data0 == "number") && (isFinite(data0))){
-if(data0 > 200 || isNaN(data0)){
-validate50.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
-return false;
-}
-else {
-if(data0 < 1 || isNaN(data0)){
-validate50.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-else {
-if(!(formats0.validate(data0))){
-validate50.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
-}
-var valid0 = _errs2 === errors;
-if(valid0){
-if(data.cursor !== undefined){
-let data1 = data.cursor;
-const _errs4 = errors;
-if(typeof data1 !== "string"){
-let dataType1 = typeof data1;
-let coerced1 = undefined;
-if(!(coerced1 !== undefined)){
-if(dataType1 == "number" || dataType1 == "boolean"){
-coerced1 = "" + data1;
-}
-else if(data1 === null){
-coerced1 = "";
-}
-else {
-validate50.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced1 !== undefined){
-data1 = coerced1;
-if(data !== undefined){
-data["cursor"] = coerced1;
-}
-}
-}
-if(errors === _errs4){
-if(typeof data1 === "string"){
-if(func2(data1) > 2048){
-validate50.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func2(data1) < 1){
-validate50.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern2.test(data1)){
-validate50.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.ownerId !== undefined){
-const _errs6 = errors;
-if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+if(data.expand !== undefined){
+if(!(validate39(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate39.errors : vErrors.concat(validate39.errors);
 errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
 }
 }
 }
@@ -1669,55 +1448,8 @@ validate50.errors = vErrors;
 return errors === 0;
 }
 
-exports.listContacts_query = validate52;
-const schema24 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"email":{"$ref":"Email"},"accountId":{"$ref":"Id"},"lifecycleStage":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}};
-const formats14 = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i;
-
-function validate59(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
-let dataType0 = typeof data;
-let coerced0 = undefined;
-if(!(coerced0 !== undefined)){
-if(dataType0 == "number" || dataType0 == "boolean"){
-coerced0 = "" + data;
-}
-else if(data === null){
-coerced0 = "";
-}
-else {
-validate59.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced0 !== undefined){
-data = coerced0;
-if(parentData !== undefined){
-parentData[parentDataProperty] = coerced0;
-}
-}
-}
-if(errors === 0){
-if(errors === 0){
-if(typeof data === "string"){
-if(func2(data) > 254){
-validate59.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 254},message:"must NOT have more than 254 characters"}];
-return false;
-}
-else {
-if(!(formats14.test(data))){
-validate59.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "email"},message:"must match format \""+"email"+"\""}];
-return false;
-}
-}
-}
-}
-}
-validate59.errors = vErrors;
-return errors === 0;
-}
-
+exports.listAccountHistory_query = validate52;
+const schema23 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","name","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","shippingAddress","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage"]}}};
 
 function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -1727,12 +1459,9 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.limit === undefined){
 data.limit = 50;
 }
-if(data.sort === undefined){
-data.sort = ["-createdAt"];
-}
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func12.call(schema24.properties, key0))){
+if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "field"))){
 validate52.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -1834,224 +1563,39 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.count !== undefined){
+if(data.field !== undefined){
+let data2 = data.field;
 const _errs6 = errors;
-if(!(validate37(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
-vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
-errors = vErrors.length;
+if(typeof data2 !== "string"){
+let dataType2 = typeof data2;
+let coerced2 = undefined;
+if(!(coerced2 !== undefined)){
+if(dataType2 == "number" || dataType2 == "boolean"){
+coerced2 = "" + data2;
+}
+else if(data2 === null){
+coerced2 = "";
+}
+else {
+validate52.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced2 !== undefined){
+data2 = coerced2;
+if(data !== undefined){
+data["field"] = coerced2;
+}
+}
+}
+if(!(((((((((((((((((((((((data2 === "ownerId") || (data2 === "teamId")) || (data2 === "tags")) || (data2 === "customFields")) || (data2 === "name")) || (data2 === "legalName")) || (data2 === "domain")) || (data2 === "website")) || (data2 === "type")) || (data2 === "industry")) || (data2 === "phone")) || (data2 === "email")) || (data2 === "numberOfEmployees")) || (data2 === "annualRevenue")) || (data2 === "description")) || (data2 === "billingAddress")) || (data2 === "shippingAddress")) || (data2 === "parentAccountId")) || (data2 === "source")) || (data2 === "taxId")) || (data2 === "registrationNumber")) || (data2 === "linkedinUrl")) || (data2 === "lifecycleStage"))){
+validate52.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema23.properties.field.enum},message:"must be equal to one of the allowed values"}];
+return false;
 }
 var valid0 = _errs6 === errors;
 }
 else {
 var valid0 = true;
-}
-if(valid0){
-let data3 = data.sort;
-const _errs7 = errors;
-if(errors === _errs7){
-if(Array.isArray(data3)){
-if(data3.length > 2){
-validate52.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
-return false;
-}
-else {
-if(data3.length < 1){
-validate52.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid1 = true;
-const len0 = data3.length;
-for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs9 = errors;
-if(typeof data4 !== "string"){
-let dataType2 = typeof data4;
-let coerced2 = undefined;
-if(!(coerced2 !== undefined)){
-if(dataType2 == "number" || dataType2 == "boolean"){
-coerced2 = "" + data4;
-}
-else if(data4 === null){
-coerced2 = "";
-}
-else {
-validate52.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced2 !== undefined){
-data4 = coerced2;
-if(data3 !== undefined){
-data3[i0] = coerced2;
-}
-}
-}
-if(!((((((data4 === "createdAt") || (data4 === "-createdAt")) || (data4 === "updatedAt")) || (data4 === "-updatedAt")) || (data4 === "name")) || (data4 === "-name"))){
-validate52.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema24.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid1 = _errs9 === errors;
-if(!valid1){
-break;
-}
-}
-if(valid1){
-let i1 = data3.length;
-let j0;
-if(i1 > 1){
-const indices0 = {};
-for(;i1--;){
-let item0 = data3[i1];
-if(typeof item0 !== "string"){
-continue;
-}
-if(typeof indices0[item0] == "number"){
-j0 = indices0[item0];
-validate52.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
-return false;
-break;
-}
-indices0[item0] = i1;
-}
-}
-}
-}
-}
-}
-else {
-validate52.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs7 === errors;
-if(valid0){
-if(data.ownerId !== undefined){
-const _errs11 = errors;
-if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["createdAt[gte]"] !== undefined){
-const _errs12 = errors;
-if(!(validate40(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["createdAt[lt]"] !== undefined){
-const _errs13 = errors;
-if(!(validate40(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["updatedAt[gte]"] !== undefined){
-const _errs14 = errors;
-if(!(validate40(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["updatedAt[lt]"] !== undefined){
-const _errs15 = errors;
-if(!(validate40(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.email !== undefined){
-const _errs16 = errors;
-if(!(validate59(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate59.errors : vErrors.concat(validate59.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.accountId !== undefined){
-const _errs17 = errors;
-if(!(validate30(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
-vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lifecycleStage !== undefined){
-let data12 = data.lifecycleStage;
-const _errs18 = errors;
-if(typeof data12 !== "string"){
-let dataType3 = typeof data12;
-let coerced3 = undefined;
-if(!(coerced3 !== undefined)){
-if(dataType3 == "number" || dataType3 == "boolean"){
-coerced3 = "" + data12;
-}
-else if(data12 === null){
-coerced3 = "";
-}
-else {
-validate52.errors = [{instancePath:instancePath+"/lifecycleStage",schemaPath:"#/properties/lifecycleStage/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced3 !== undefined){
-data12 = coerced3;
-if(data !== undefined){
-data["lifecycleStage"] = coerced3;
-}
-}
-}
-if(!(((((((data12 === "subscriber") || (data12 === "lead")) || (data12 === "qualified")) || (data12 === "opportunity")) || (data12 === "customer")) || (data12 === "evangelist")) || (data12 === "former_customer"))){
-validate52.errors = [{instancePath:instancePath+"/lifecycleStage",schemaPath:"#/properties/lifecycleStage/enum",keyword:"enum",params:{allowedValues: schema24.properties.lifecycleStage.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
 }
 }
 }
@@ -2066,23 +1610,708 @@ validate52.errors = vErrors;
 return errors === 0;
 }
 
-exports.getContact_params = validate62;
+exports.purgeAccount_query = validate53;
 
-function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.dryRun === undefined){
+data.dryRun = false;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(key0 === "dryRun")){
+validate53.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+let data0 = data.dryRun;
+if(typeof data0 !== "boolean"){
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(data0 === "false" || data0 === 0 || data0 === null){
+coerced0 = false;
+}
+else if(data0 === "true" || data0 === 1){
+coerced0 = true;
+}
+else {
+validate53.errors = [{instancePath:instancePath+"/dryRun",schemaPath:"#/properties/dryRun/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data["dryRun"] = coerced0;
+}
+}
+}
+}
+}
+else {
+validate53.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate53.errors = vErrors;
+return errors === 0;
+}
+
+exports.listDeletedAccounts_query = validate54;
+
+function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.limit === undefined){
+data.limit = 50;
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "ownerId"))){
+validate54.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+let data0 = data.limit;
+const _errs2 = errors;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 === "boolean" || data0 === null
+              || (dataType0 === "string" && data0 && data0 == +data0 && !(data0 % 1))){
+coerced0 = +data0;
+}
+else {
+validate54.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data["limit"] = coerced0;
+}
+}
+}
+if(errors === _errs2){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 > 200 || isNaN(data0)){
+validate54.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data0 < 1 || isNaN(data0)){
+validate54.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats0.validate(data0))){
+validate54.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs2 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data1 = data.cursor;
+const _errs4 = errors;
+if(typeof data1 !== "string"){
+let dataType1 = typeof data1;
+let coerced1 = undefined;
+if(!(coerced1 !== undefined)){
+if(dataType1 == "number" || dataType1 == "boolean"){
+coerced1 = "" + data1;
+}
+else if(data1 === null){
+coerced1 = "";
+}
+else {
+validate54.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced1 !== undefined){
+data1 = coerced1;
+if(data !== undefined){
+data["cursor"] = coerced1;
+}
+}
+}
+if(errors === _errs4){
+if(typeof data1 === "string"){
+if(func2(data1) > 2048){
+validate54.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data1) < 1){
+validate54.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data1)){
+validate54.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ownerId !== undefined){
+const _errs6 = errors;
+if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate54.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate54.errors = vErrors;
+return errors === 0;
+}
+
+exports.listContacts_query = validate56;
+const schema26 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"expand":{"$ref":"ContactExpand"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"email":{"$ref":"Email"},"accountId":{"$ref":"Id"},"lifecycleStage":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}};
+const schema27 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","account","account.owner","account.parentAccount","reportsTo","reportsTo.owner","reportsTo.account","reportsTo.reportsTo"]}};
+
+function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate58.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate58.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 == "number" || dataType0 == "boolean"){
+coerced0 = "" + data0;
+}
+else if(data0 === null){
+coerced0 = "";
+}
+else {
+validate58.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data[i0] = coerced0;
+}
+}
+}
+if(!((((((((data0 === "owner") || (data0 === "account")) || (data0 === "account.owner")) || (data0 === "account.parentAccount")) || (data0 === "reportsTo")) || (data0 === "reportsTo.owner")) || (data0 === "reportsTo.account")) || (data0 === "reportsTo.reportsTo"))){
+validate58.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema27.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate58.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate58.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate58.errors = vErrors;
+return errors === 0;
+}
+
+const formats14 = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i;
+
+function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+let dataType0 = typeof data;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 == "number" || dataType0 == "boolean"){
+coerced0 = "" + data;
+}
+else if(data === null){
+coerced0 = "";
+}
+else {
+validate65.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data = coerced0;
+if(parentData !== undefined){
+parentData[parentDataProperty] = coerced0;
+}
+}
+}
+if(errors === 0){
+if(errors === 0){
+if(typeof data === "string"){
+if(func2(data) > 254){
+validate65.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 254},message:"must NOT have more than 254 characters"}];
+return false;
+}
+else {
+if(!(formats14.test(data))){
+validate65.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "email"},message:"must match format \""+"email"+"\""}];
+return false;
+}
+}
+}
+}
+}
+validate65.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.limit === undefined){
+data.limit = 50;
+}
+if(data.sort === undefined){
+data.sort = ["-createdAt"];
+}
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func12.call(schema26.properties, key0))){
+validate56.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+let data0 = data.limit;
+const _errs2 = errors;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 === "boolean" || data0 === null
+              || (dataType0 === "string" && data0 && data0 == +data0 && !(data0 % 1))){
+coerced0 = +data0;
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data["limit"] = coerced0;
+}
+}
+}
+if(errors === _errs2){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 > 200 || isNaN(data0)){
+validate56.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+return false;
+}
+else {
+if(data0 < 1 || isNaN(data0)){
+validate56.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+else {
+if(!(formats0.validate(data0))){
+validate56.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs2 === errors;
+if(valid0){
+if(data.cursor !== undefined){
+let data1 = data.cursor;
+const _errs4 = errors;
+if(typeof data1 !== "string"){
+let dataType1 = typeof data1;
+let coerced1 = undefined;
+if(!(coerced1 !== undefined)){
+if(dataType1 == "number" || dataType1 == "boolean"){
+coerced1 = "" + data1;
+}
+else if(data1 === null){
+coerced1 = "";
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced1 !== undefined){
+data1 = coerced1;
+if(data !== undefined){
+data["cursor"] = coerced1;
+}
+}
+}
+if(errors === _errs4){
+if(typeof data1 === "string"){
+if(func2(data1) > 2048){
+validate56.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+return false;
+}
+else {
+if(func2(data1) < 1){
+validate56.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern2.test(data1)){
+validate56.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+const _errs6 = errors;
+if(!(validate37(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData}))){
+vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.expand !== undefined){
+const _errs7 = errors;
+if(!(validate58(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data4 = data.sort;
+const _errs8 = errors;
+if(errors === _errs8){
+if(Array.isArray(data4)){
+if(data4.length > 2){
+validate56.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data4.length < 1){
+validate56.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data4.length;
+for(let i0=0; i0<len0; i0++){
+let data5 = data4[i0];
+const _errs10 = errors;
+if(typeof data5 !== "string"){
+let dataType2 = typeof data5;
+let coerced2 = undefined;
+if(!(coerced2 !== undefined)){
+if(dataType2 == "number" || dataType2 == "boolean"){
+coerced2 = "" + data5;
+}
+else if(data5 === null){
+coerced2 = "";
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced2 !== undefined){
+data5 = coerced2;
+if(data4 !== undefined){
+data4[i0] = coerced2;
+}
+}
+}
+if(!((((((data5 === "createdAt") || (data5 === "-createdAt")) || (data5 === "updatedAt")) || (data5 === "-updatedAt")) || (data5 === "name")) || (data5 === "-name"))){
+validate56.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema26.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid1 = _errs10 === errors;
+if(!valid1){
+break;
+}
+}
+if(valid1){
+let i1 = data4.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data4[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate56.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+if(valid0){
+if(data.ownerId !== undefined){
+const _errs12 = errors;
+if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data["createdAt[gte]"] !== undefined){
+const _errs13 = errors;
+if(!(validate42(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data["createdAt[lt]"] !== undefined){
+const _errs14 = errors;
+if(!(validate42(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data["updatedAt[gte]"] !== undefined){
+const _errs15 = errors;
+if(!(validate42(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data["updatedAt[lt]"] !== undefined){
+const _errs16 = errors;
+if(!(validate42(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.email !== undefined){
+const _errs17 = errors;
+if(!(validate65(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.accountId !== undefined){
+const _errs18 = errors;
+if(!(validate30(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
+vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lifecycleStage !== undefined){
+let data13 = data.lifecycleStage;
+const _errs19 = errors;
+if(typeof data13 !== "string"){
+let dataType3 = typeof data13;
+let coerced3 = undefined;
+if(!(coerced3 !== undefined)){
+if(dataType3 == "number" || dataType3 == "boolean"){
+coerced3 = "" + data13;
+}
+else if(data13 === null){
+coerced3 = "";
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/lifecycleStage",schemaPath:"#/properties/lifecycleStage/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced3 !== undefined){
+data13 = coerced3;
+if(data !== undefined){
+data["lifecycleStage"] = coerced3;
+}
+}
+}
+if(!(((((((data13 === "subscriber") || (data13 === "lead")) || (data13 === "qualified")) || (data13 === "opportunity")) || (data13 === "customer")) || (data13 === "evangelist")) || (data13 === "former_customer"))){
+validate56.errors = [{instancePath:instancePath+"/lifecycleStage",schemaPath:"#/properties/lifecycleStage/enum",keyword:"enum",params:{allowedValues: schema26.properties.lifecycleStage.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate56.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate56.errors = vErrors;
+return errors === 0;
+}
+
+exports.getContact_params = validate68;
+
+function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.contactId === undefined) && (missing0 = "contactId")){
-validate62.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate68.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "contactId")){
-validate62.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate68.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2098,18 +2327,51 @@ errors = vErrors.length;
 }
 }
 else {
-validate62.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate68.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate62.errors = vErrors;
+validate68.errors = vErrors;
 return errors === 0;
 }
 
-exports.listContactHistory_query = validate64;
-const schema27 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","firstName","lastName","salutation","title","department","email","additionalEmails","phone","mobilePhone","accountId","reportsToId","mailingAddress","birthdate","language","timeZone","linkedinUrl","source","doNotCall","emailOptOut","lifecycleStage","description","name"]}}};
+exports.getContact_query = validate70;
 
-function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(key0 === "expand")){
+validate70.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.expand !== undefined){
+if(!(validate58(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+else {
+validate70.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate70.errors = vErrors;
+return errors === 0;
+}
+
+exports.listContactHistory_query = validate72;
+const schema31 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","firstName","lastName","salutation","title","department","email","additionalEmails","phone","mobilePhone","accountId","reportsToId","mailingAddress","birthdate","language","timeZone","linkedinUrl","source","doNotCall","emailOptOut","lifecycleStage","description","name"]}}};
+
+function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -2120,7 +2382,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "field"))){
-validate64.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate72.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2137,7 +2399,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate64.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate72.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -2151,17 +2413,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate64.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate72.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate64.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate72.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate64.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate72.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -2184,7 +2446,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate64.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate72.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2198,17 +2460,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate64.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate72.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate64.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate72.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate64.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate72.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -2235,7 +2497,7 @@ else if(data2 === null){
 coerced2 = "";
 }
 else {
-validate64.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate72.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2247,7 +2509,7 @@ data["field"] = coerced2;
 }
 }
 if(!((((((((((((((((((((((((((data2 === "ownerId") || (data2 === "teamId")) || (data2 === "tags")) || (data2 === "customFields")) || (data2 === "firstName")) || (data2 === "lastName")) || (data2 === "salutation")) || (data2 === "title")) || (data2 === "department")) || (data2 === "email")) || (data2 === "additionalEmails")) || (data2 === "phone")) || (data2 === "mobilePhone")) || (data2 === "accountId")) || (data2 === "reportsToId")) || (data2 === "mailingAddress")) || (data2 === "birthdate")) || (data2 === "language")) || (data2 === "timeZone")) || (data2 === "linkedinUrl")) || (data2 === "source")) || (data2 === "doNotCall")) || (data2 === "emailOptOut")) || (data2 === "lifecycleStage")) || (data2 === "description")) || (data2 === "name"))){
-validate64.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema27.properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate72.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema31.properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -2260,18 +2522,103 @@ var valid0 = true;
 }
 }
 else {
-validate64.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate72.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate64.errors = vErrors;
+validate72.errors = vErrors;
 return errors === 0;
 }
 
-exports.listLeads_query = validate65;
-const schema28 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"status":{"type":"string","enum":["open","working","qualified","unqualified","converted"]},"rating":{"type":"string","enum":["hot","warm","cold"]},"source":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"email":{"$ref":"Email"}}};
+exports.listLeads_query = validate73;
+const schema32 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"expand":{"$ref":"LeadExpand"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"status":{"type":"string","enum":["open","working","qualified","unqualified","converted"]},"rating":{"type":"string","enum":["hot","warm","cold"]},"source":{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\x00-\\x1f\\x7f]*$"},"email":{"$ref":"Email"}}};
+const schema33 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","convertedAccount","convertedAccount.owner","convertedAccount.parentAccount","convertedContact","convertedContact.owner","convertedContact.account","convertedContact.reportsTo","convertedOpportunity","convertedOpportunity.owner","convertedOpportunity.account","convertedOpportunity.primaryContact","convertedOpportunity.stage","convertedOpportunity.originLead"]}};
 
-function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate75.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate75.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 == "number" || dataType0 == "boolean"){
+coerced0 = "" + data0;
+}
+else if(data0 === null){
+coerced0 = "";
+}
+else {
+validate75.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data[i0] = coerced0;
+}
+}
+}
+if(!((((((((((((((data0 === "owner") || (data0 === "convertedAccount")) || (data0 === "convertedAccount.owner")) || (data0 === "convertedAccount.parentAccount")) || (data0 === "convertedContact")) || (data0 === "convertedContact.owner")) || (data0 === "convertedContact.account")) || (data0 === "convertedContact.reportsTo")) || (data0 === "convertedOpportunity")) || (data0 === "convertedOpportunity.owner")) || (data0 === "convertedOpportunity.account")) || (data0 === "convertedOpportunity.primaryContact")) || (data0 === "convertedOpportunity.stage")) || (data0 === "convertedOpportunity.originLead"))){
+validate75.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema33.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate75.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate75.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate75.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -2284,8 +2631,8 @@ data.sort = ["-createdAt"];
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func12.call(schema28.properties, key0))){
-validate65.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func12.call(schema32.properties, key0))){
+validate73.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2302,7 +2649,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate73.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -2316,17 +2663,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate65.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate73.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate65.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate73.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate65.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate73.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -2349,7 +2696,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate73.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2363,17 +2710,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate65.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate73.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate65.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate73.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate65.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate73.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -2398,69 +2745,81 @@ else {
 var valid0 = true;
 }
 if(valid0){
-let data3 = data.sort;
+if(data.expand !== undefined){
 const _errs7 = errors;
-if(errors === _errs7){
-if(Array.isArray(data3)){
-if(data3.length > 2){
-validate65.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+if(!(validate75(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate75.errors : vErrors.concat(validate75.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data4 = data.sort;
+const _errs8 = errors;
+if(errors === _errs8){
+if(Array.isArray(data4)){
+if(data4.length > 2){
+validate73.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
-if(data3.length < 1){
-validate65.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+if(data4.length < 1){
+validate73.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
 var valid1 = true;
-const len0 = data3.length;
+const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs9 = errors;
-if(typeof data4 !== "string"){
-let dataType2 = typeof data4;
+let data5 = data4[i0];
+const _errs10 = errors;
+if(typeof data5 !== "string"){
+let dataType2 = typeof data5;
 let coerced2 = undefined;
 if(!(coerced2 !== undefined)){
 if(dataType2 == "number" || dataType2 == "boolean"){
-coerced2 = "" + data4;
+coerced2 = "" + data5;
 }
-else if(data4 === null){
+else if(data5 === null){
 coerced2 = "";
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate73.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 if(coerced2 !== undefined){
-data4 = coerced2;
-if(data3 !== undefined){
-data3[i0] = coerced2;
+data5 = coerced2;
+if(data4 !== undefined){
+data4[i0] = coerced2;
 }
 }
 }
-if(!((((((((data4 === "createdAt") || (data4 === "-createdAt")) || (data4 === "updatedAt")) || (data4 === "-updatedAt")) || (data4 === "name")) || (data4 === "-name")) || (data4 === "score")) || (data4 === "-score"))){
-validate65.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema28.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((((data5 === "createdAt") || (data5 === "-createdAt")) || (data5 === "updatedAt")) || (data5 === "-updatedAt")) || (data5 === "name")) || (data5 === "-name")) || (data5 === "score")) || (data5 === "-score"))){
+validate73.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema32.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-var valid1 = _errs9 === errors;
+var valid1 = _errs10 === errors;
 if(!valid1){
 break;
 }
 }
 if(valid1){
-let i1 = data3.length;
+let i1 = data4.length;
 let j0;
 if(i1 > 1){
 const indices0 = {};
 for(;i1--;){
-let item0 = data3[i1];
+let item0 = data4[i1];
 if(typeof item0 !== "string"){
 continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate65.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate73.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -2472,28 +2831,16 @@ indices0[item0] = i1;
 }
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate73.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-var valid0 = _errs7 === errors;
+var valid0 = _errs8 === errors;
 if(valid0){
 if(data.ownerId !== undefined){
-const _errs11 = errors;
+const _errs12 = errors;
 if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["createdAt[gte]"] !== undefined){
-const _errs12 = errors;
-if(!(validate40(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -2502,10 +2849,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["createdAt[lt]"] !== undefined){
+if(data["createdAt[gte]"] !== undefined){
 const _errs13 = errors;
-if(!(validate40(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -2514,10 +2861,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[gte]"] !== undefined){
+if(data["createdAt[lt]"] !== undefined){
 const _errs14 = errors;
-if(!(validate40(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -2526,10 +2873,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[lt]"] !== undefined){
+if(data["updatedAt[gte]"] !== undefined){
 const _errs15 = errors;
-if(!(validate40(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
@@ -2538,34 +2885,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.status !== undefined){
-let data10 = data.status;
+if(data["updatedAt[lt]"] !== undefined){
 const _errs16 = errors;
-if(typeof data10 !== "string"){
-let dataType3 = typeof data10;
-let coerced3 = undefined;
-if(!(coerced3 !== undefined)){
-if(dataType3 == "number" || dataType3 == "boolean"){
-coerced3 = "" + data10;
-}
-else if(data10 === null){
-coerced3 = "";
-}
-else {
-validate65.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced3 !== undefined){
-data10 = coerced3;
-if(data !== undefined){
-data["status"] = coerced3;
-}
-}
-}
-if(!(((((data10 === "open") || (data10 === "working")) || (data10 === "qualified")) || (data10 === "unqualified")) || (data10 === "converted"))){
-validate65.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema28.properties.status.enum},message:"must be equal to one of the allowed values"}];
-return false;
+if(!(validate42(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs16 === errors;
 }
@@ -2573,99 +2897,134 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.rating !== undefined){
-let data11 = data.rating;
-const _errs18 = errors;
+if(data.status !== undefined){
+let data11 = data.status;
+const _errs17 = errors;
 if(typeof data11 !== "string"){
-let dataType4 = typeof data11;
+let dataType3 = typeof data11;
+let coerced3 = undefined;
+if(!(coerced3 !== undefined)){
+if(dataType3 == "number" || dataType3 == "boolean"){
+coerced3 = "" + data11;
+}
+else if(data11 === null){
+coerced3 = "";
+}
+else {
+validate73.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced3 !== undefined){
+data11 = coerced3;
+if(data !== undefined){
+data["status"] = coerced3;
+}
+}
+}
+if(!(((((data11 === "open") || (data11 === "working")) || (data11 === "qualified")) || (data11 === "unqualified")) || (data11 === "converted"))){
+validate73.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema32.properties.status.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.rating !== undefined){
+let data12 = data.rating;
+const _errs19 = errors;
+if(typeof data12 !== "string"){
+let dataType4 = typeof data12;
 let coerced4 = undefined;
 if(!(coerced4 !== undefined)){
 if(dataType4 == "number" || dataType4 == "boolean"){
-coerced4 = "" + data11;
+coerced4 = "" + data12;
 }
-else if(data11 === null){
+else if(data12 === null){
 coerced4 = "";
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate73.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 if(coerced4 !== undefined){
-data11 = coerced4;
+data12 = coerced4;
 if(data !== undefined){
 data["rating"] = coerced4;
 }
 }
 }
-if(!(((data11 === "hot") || (data11 === "warm")) || (data11 === "cold"))){
-validate65.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema28.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+if(!(((data12 === "hot") || (data12 === "warm")) || (data12 === "cold"))){
+validate73.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema32.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-var valid0 = _errs18 === errors;
+var valid0 = _errs19 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.source !== undefined){
-let data12 = data.source;
-const _errs20 = errors;
-if(typeof data12 !== "string"){
-let dataType5 = typeof data12;
+let data13 = data.source;
+const _errs21 = errors;
+if(typeof data13 !== "string"){
+let dataType5 = typeof data13;
 let coerced5 = undefined;
 if(!(coerced5 !== undefined)){
 if(dataType5 == "number" || dataType5 == "boolean"){
-coerced5 = "" + data12;
+coerced5 = "" + data13;
 }
-else if(data12 === null){
+else if(data13 === null){
 coerced5 = "";
 }
 else {
-validate65.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate73.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 if(coerced5 !== undefined){
-data12 = coerced5;
+data13 = coerced5;
 if(data !== undefined){
 data["source"] = coerced5;
 }
 }
 }
-if(errors === _errs20){
-if(typeof data12 === "string"){
-if(func2(data12) > 255){
-validate65.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/maxLength",keyword:"maxLength",params:{limit: 255},message:"must NOT have more than 255 characters"}];
+if(errors === _errs21){
+if(typeof data13 === "string"){
+if(func2(data13) > 255){
+validate73.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/maxLength",keyword:"maxLength",params:{limit: 255},message:"must NOT have more than 255 characters"}];
 return false;
 }
 else {
-if(func2(data12) < 1){
-validate65.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+if(func2(data13) < 1){
+validate73.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern8.test(data12)){
-validate65.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]*$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]*$"+"\""}];
+if(!pattern8.test(data13)){
+validate73.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]*$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]*$"+"\""}];
 return false;
 }
 }
 }
 }
 }
-var valid0 = _errs20 === errors;
+var valid0 = _errs21 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.email !== undefined){
-const _errs22 = errors;
-if(!(validate59(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate59.errors : vErrors.concat(validate59.errors);
+const _errs23 = errors;
+if(!(validate65(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate65.errors : vErrors.concat(validate65.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs22 === errors;
+var valid0 = _errs23 === errors;
 }
 else {
 var valid0 = true;
@@ -2684,32 +3043,33 @@ var valid0 = true;
 }
 }
 }
+}
 else {
-validate65.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate73.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate65.errors = vErrors;
+validate73.errors = vErrors;
 return errors === 0;
 }
 
-exports.getLead_params = validate73;
+exports.getLead_params = validate83;
 
-function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate83(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.leadId === undefined) && (missing0 = "leadId")){
-validate73.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate83.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "leadId")){
-validate73.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate83.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2725,18 +3085,51 @@ errors = vErrors.length;
 }
 }
 else {
-validate73.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate83.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate73.errors = vErrors;
+validate83.errors = vErrors;
 return errors === 0;
 }
 
-exports.listLeadHistory_query = validate75;
-const schema30 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","industry","numberOfEmployees","annualRevenue","address","description","doNotCall","emailOptOut","name","status","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]}}};
+exports.getLead_query = validate85;
 
-function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate85(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(key0 === "expand")){
+validate85.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.expand !== undefined){
+if(!(validate75(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate75.errors : vErrors.concat(validate75.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+else {
+validate85.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate85.errors = vErrors;
+return errors === 0;
+}
+
+exports.listLeadHistory_query = validate87;
+const schema36 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","industry","numberOfEmployees","annualRevenue","address","description","doNotCall","emailOptOut","name","status","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]}}};
+
+function validate87(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -2747,7 +3140,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "field"))){
-validate75.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate87.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2764,7 +3157,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate87.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -2778,17 +3171,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate75.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate87.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate75.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate87.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate75.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate87.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -2811,7 +3204,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate87.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2825,17 +3218,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate75.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate87.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate75.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate87.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate75.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate87.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -2862,7 +3255,7 @@ else if(data2 === null){
 coerced2 = "";
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate87.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2874,7 +3267,7 @@ data["field"] = coerced2;
 }
 }
 if(!(((((((((((((((((((((((((((((((data2 === "ownerId") || (data2 === "teamId")) || (data2 === "tags")) || (data2 === "customFields")) || (data2 === "firstName")) || (data2 === "lastName")) || (data2 === "companyName")) || (data2 === "title")) || (data2 === "email")) || (data2 === "phone")) || (data2 === "mobilePhone")) || (data2 === "website")) || (data2 === "unqualifiedReason")) || (data2 === "rating")) || (data2 === "score")) || (data2 === "source")) || (data2 === "sourceDetail")) || (data2 === "utm")) || (data2 === "industry")) || (data2 === "numberOfEmployees")) || (data2 === "annualRevenue")) || (data2 === "address")) || (data2 === "description")) || (data2 === "doNotCall")) || (data2 === "emailOptOut")) || (data2 === "name")) || (data2 === "status")) || (data2 === "convertedAt")) || (data2 === "convertedAccountId")) || (data2 === "convertedContactId")) || (data2 === "convertedOpportunityId"))){
-validate75.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema30.properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate87.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema36.properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -2887,20 +3280,105 @@ var valid0 = true;
 }
 }
 else {
-validate75.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate87.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate75.errors = vErrors;
+validate87.errors = vErrors;
 return errors === 0;
 }
 
-exports.listOpportunities_query = validate76;
-const schema31 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"accountId":{"$ref":"Id"},"stageId":{"$ref":"Id"},"pipelineId":{"$ref":"Id"},"status":{"type":"string","enum":["open","won","lost"]},"expectedCloseDate[gte]":{"$ref":"Date"},"expectedCloseDate[lt]":{"$ref":"Date"}}};
+exports.listOpportunities_query = validate88;
+const schema37 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"count":{"$ref":"CountMode"},"expand":{"$ref":"OpportunityExpand"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"ownerId":{"$ref":"Id"},"createdAt[gte]":{"$ref":"Timestamp"},"createdAt[lt]":{"$ref":"Timestamp"},"updatedAt[gte]":{"$ref":"Timestamp"},"updatedAt[lt]":{"$ref":"Timestamp"},"accountId":{"$ref":"Id"},"stageId":{"$ref":"Id"},"pipelineId":{"$ref":"Id"},"status":{"type":"string","enum":["open","won","lost"]},"expectedCloseDate[gte]":{"$ref":"Date"},"expectedCloseDate[lt]":{"$ref":"Date"}}};
+const schema38 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","account","account.owner","account.parentAccount","primaryContact","primaryContact.owner","primaryContact.account","primaryContact.reportsTo","stage","originLead","originLead.owner","originLead.convertedAccount","originLead.convertedContact","originLead.convertedOpportunity"]}};
+
+function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate90.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate90.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+let dataType0 = typeof data0;
+let coerced0 = undefined;
+if(!(coerced0 !== undefined)){
+if(dataType0 == "number" || dataType0 == "boolean"){
+coerced0 = "" + data0;
+}
+else if(data0 === null){
+coerced0 = "";
+}
+else {
+validate90.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced0 !== undefined){
+data0 = coerced0;
+if(data !== undefined){
+data[i0] = coerced0;
+}
+}
+}
+if(!((((((((((((((data0 === "owner") || (data0 === "account")) || (data0 === "account.owner")) || (data0 === "account.parentAccount")) || (data0 === "primaryContact")) || (data0 === "primaryContact.owner")) || (data0 === "primaryContact.account")) || (data0 === "primaryContact.reportsTo")) || (data0 === "stage")) || (data0 === "originLead")) || (data0 === "originLead.owner")) || (data0 === "originLead.convertedAccount")) || (data0 === "originLead.convertedContact")) || (data0 === "originLead.convertedOpportunity"))){
+validate90.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema38.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate90.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate90.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate90.errors = vErrors;
+return errors === 0;
+}
+
 const formats24 = require("ajv-formats/dist/formats").fullFormats.date;
 const pattern18 = new RegExp("^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
 
-function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate100(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
@@ -2914,7 +3392,7 @@ else if(data === null){
 coerced0 = "";
 }
 else {
-validate86.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate100.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -2929,17 +3407,17 @@ if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10){
-validate86.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate100.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern18.test(data)){
-validate86.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate100.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data))){
-validate86.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate100.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
@@ -2947,12 +3425,12 @@ return false;
 }
 }
 }
-validate86.errors = vErrors;
+validate100.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate76(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate88(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -2965,8 +3443,8 @@ data.sort = ["-createdAt"];
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func12.call(schema31.properties, key0))){
-validate76.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func12.call(schema37.properties, key0))){
+validate88.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -2983,7 +3461,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate76.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate88.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -2997,17 +3475,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate76.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate88.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate76.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate88.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate76.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate88.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -3030,7 +3508,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate76.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate88.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3044,17 +3522,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate76.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate88.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate76.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate88.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate76.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate88.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -3079,69 +3557,81 @@ else {
 var valid0 = true;
 }
 if(valid0){
-let data3 = data.sort;
+if(data.expand !== undefined){
 const _errs7 = errors;
-if(errors === _errs7){
-if(Array.isArray(data3)){
-if(data3.length > 2){
-validate76.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+if(!(validate90(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+let data4 = data.sort;
+const _errs8 = errors;
+if(errors === _errs8){
+if(Array.isArray(data4)){
+if(data4.length > 2){
+validate88.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
-if(data3.length < 1){
-validate76.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+if(data4.length < 1){
+validate88.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
 var valid1 = true;
-const len0 = data3.length;
+const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs9 = errors;
-if(typeof data4 !== "string"){
-let dataType2 = typeof data4;
+let data5 = data4[i0];
+const _errs10 = errors;
+if(typeof data5 !== "string"){
+let dataType2 = typeof data5;
 let coerced2 = undefined;
 if(!(coerced2 !== undefined)){
 if(dataType2 == "number" || dataType2 == "boolean"){
-coerced2 = "" + data4;
+coerced2 = "" + data5;
 }
-else if(data4 === null){
+else if(data5 === null){
 coerced2 = "";
 }
 else {
-validate76.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate88.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 if(coerced2 !== undefined){
-data4 = coerced2;
-if(data3 !== undefined){
-data3[i0] = coerced2;
+data5 = coerced2;
+if(data4 !== undefined){
+data4[i0] = coerced2;
 }
 }
 }
-if(!((((((((((data4 === "createdAt") || (data4 === "-createdAt")) || (data4 === "updatedAt")) || (data4 === "-updatedAt")) || (data4 === "name")) || (data4 === "-name")) || (data4 === "amount")) || (data4 === "-amount")) || (data4 === "expectedCloseDate")) || (data4 === "-expectedCloseDate"))){
-validate76.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema31.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+if(!((((((((((data5 === "createdAt") || (data5 === "-createdAt")) || (data5 === "updatedAt")) || (data5 === "-updatedAt")) || (data5 === "name")) || (data5 === "-name")) || (data5 === "amount")) || (data5 === "-amount")) || (data5 === "expectedCloseDate")) || (data5 === "-expectedCloseDate"))){
+validate88.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema37.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-var valid1 = _errs9 === errors;
+var valid1 = _errs10 === errors;
 if(!valid1){
 break;
 }
 }
 if(valid1){
-let i1 = data3.length;
+let i1 = data4.length;
 let j0;
 if(i1 > 1){
 const indices0 = {};
 for(;i1--;){
-let item0 = data3[i1];
+let item0 = data4[i1];
 if(typeof item0 !== "string"){
 continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate76.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate88.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -3153,28 +3643,16 @@ indices0[item0] = i1;
 }
 }
 else {
-validate76.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate88.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-var valid0 = _errs7 === errors;
+var valid0 = _errs8 === errors;
 if(valid0){
 if(data.ownerId !== undefined){
-const _errs11 = errors;
+const _errs12 = errors;
 if(!(validate30(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data["createdAt[gte]"] !== undefined){
-const _errs12 = errors;
-if(!(validate40(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -3183,10 +3661,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["createdAt[lt]"] !== undefined){
+if(data["createdAt[gte]"] !== undefined){
 const _errs13 = errors;
-if(!(validate40(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[gte]"], {instancePath:instancePath+"/createdAt[gte]",parentData:data,parentDataProperty:"createdAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -3195,10 +3673,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[gte]"] !== undefined){
+if(data["createdAt[lt]"] !== undefined){
 const _errs14 = errors;
-if(!(validate40(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["createdAt[lt]"], {instancePath:instancePath+"/createdAt[lt]",parentData:data,parentDataProperty:"createdAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -3207,10 +3685,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["updatedAt[lt]"] !== undefined){
+if(data["updatedAt[gte]"] !== undefined){
 const _errs15 = errors;
-if(!(validate40(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
-vErrors = vErrors === null ? validate40.errors : vErrors.concat(validate40.errors);
+if(!(validate42(data["updatedAt[gte]"], {instancePath:instancePath+"/updatedAt[gte]",parentData:data,parentDataProperty:"updatedAt[gte]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
@@ -3219,10 +3697,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.accountId !== undefined){
+if(data["updatedAt[lt]"] !== undefined){
 const _errs16 = errors;
-if(!(validate30(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
-vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+if(!(validate42(data["updatedAt[lt]"], {instancePath:instancePath+"/updatedAt[lt]",parentData:data,parentDataProperty:"updatedAt[lt]",rootData}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs16 === errors;
@@ -3231,9 +3709,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.stageId !== undefined){
+if(data.accountId !== undefined){
 const _errs17 = errors;
-if(!(validate30(data.stageId, {instancePath:instancePath+"/stageId",parentData:data,parentDataProperty:"stageId",rootData}))){
+if(!(validate30(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
 errors = vErrors.length;
 }
@@ -3243,9 +3721,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.pipelineId !== undefined){
+if(data.stageId !== undefined){
 const _errs18 = errors;
-if(!(validate30(data.pipelineId, {instancePath:instancePath+"/pipelineId",parentData:data,parentDataProperty:"pipelineId",rootData}))){
+if(!(validate30(data.stageId, {instancePath:instancePath+"/stageId",parentData:data,parentDataProperty:"stageId",rootData}))){
 vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
 errors = vErrors.length;
 }
@@ -3255,34 +3733,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.status !== undefined){
-let data13 = data.status;
+if(data.pipelineId !== undefined){
 const _errs19 = errors;
-if(typeof data13 !== "string"){
-let dataType3 = typeof data13;
-let coerced3 = undefined;
-if(!(coerced3 !== undefined)){
-if(dataType3 == "number" || dataType3 == "boolean"){
-coerced3 = "" + data13;
-}
-else if(data13 === null){
-coerced3 = "";
-}
-else {
-validate76.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-if(coerced3 !== undefined){
-data13 = coerced3;
-if(data !== undefined){
-data["status"] = coerced3;
-}
-}
-}
-if(!(((data13 === "open") || (data13 === "won")) || (data13 === "lost"))){
-validate76.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema31.properties.status.enum},message:"must be equal to one of the allowed values"}];
-return false;
+if(!(validate30(data.pipelineId, {instancePath:instancePath+"/pipelineId",parentData:data,parentDataProperty:"pipelineId",rootData}))){
+vErrors = vErrors === null ? validate30.errors : vErrors.concat(validate30.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs19 === errors;
 }
@@ -3290,22 +3745,45 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data["expectedCloseDate[gte]"] !== undefined){
-const _errs21 = errors;
-if(!(validate86(data["expectedCloseDate[gte]"], {instancePath:instancePath+"/expectedCloseDate[gte]",parentData:data,parentDataProperty:"expectedCloseDate[gte]",rootData}))){
-vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
-errors = vErrors.length;
+if(data.status !== undefined){
+let data14 = data.status;
+const _errs20 = errors;
+if(typeof data14 !== "string"){
+let dataType3 = typeof data14;
+let coerced3 = undefined;
+if(!(coerced3 !== undefined)){
+if(dataType3 == "number" || dataType3 == "boolean"){
+coerced3 = "" + data14;
 }
-var valid0 = _errs21 === errors;
+else if(data14 === null){
+coerced3 = "";
+}
+else {
+validate88.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+if(coerced3 !== undefined){
+data14 = coerced3;
+if(data !== undefined){
+data["status"] = coerced3;
+}
+}
+}
+if(!(((data14 === "open") || (data14 === "won")) || (data14 === "lost"))){
+validate88.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema37.properties.status.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs20 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data["expectedCloseDate[lt]"] !== undefined){
+if(data["expectedCloseDate[gte]"] !== undefined){
 const _errs22 = errors;
-if(!(validate86(data["expectedCloseDate[lt]"], {instancePath:instancePath+"/expectedCloseDate[lt]",parentData:data,parentDataProperty:"expectedCloseDate[lt]",rootData}))){
-vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
+if(!(validate100(data["expectedCloseDate[gte]"], {instancePath:instancePath+"/expectedCloseDate[gte]",parentData:data,parentDataProperty:"expectedCloseDate[gte]",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs22 === errors;
@@ -3313,6 +3791,19 @@ var valid0 = _errs22 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data["expectedCloseDate[lt]"] !== undefined){
+const _errs23 = errors;
+if(!(validate100(data["expectedCloseDate[lt]"], {instancePath:instancePath+"/expectedCloseDate[lt]",parentData:data,parentDataProperty:"expectedCloseDate[lt]",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -3330,31 +3821,31 @@ var valid0 = true;
 }
 }
 else {
-validate76.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate88.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate76.errors = vErrors;
+validate88.errors = vErrors;
 return errors === 0;
 }
 
-exports.getOpportunity_params = validate89;
+exports.getOpportunity_params = validate103;
 
-function validate89(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.opportunityId === undefined) && (missing0 = "opportunityId")){
-validate89.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate103.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "opportunityId")){
-validate89.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate103.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3370,18 +3861,51 @@ errors = vErrors.length;
 }
 }
 else {
-validate89.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate103.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate89.errors = vErrors;
+validate103.errors = vErrors;
 return errors === 0;
 }
 
-exports.listOpportunityHistory_query = validate91;
-const schema34 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","name","accountId","primaryContactId","stageId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","pipelineId","status","stageEnteredAt","closedAt","originLeadId"]}}};
+exports.getOpportunity_query = validate105;
 
-function validate91(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(key0 === "expand")){
+validate105.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.expand !== undefined){
+if(!(validate90(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
+errors = vErrors.length;
+}
+}
+}
+}
+else {
+validate105.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate105.errors = vErrors;
+return errors === 0;
+}
+
+exports.listOpportunityHistory_query = validate107;
+const schema42 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"field":{"type":"string","enum":["ownerId","teamId","tags","customFields","name","accountId","primaryContactId","stageId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","pipelineId","status","stageEnteredAt","closedAt","originLeadId"]}}};
+
+function validate107(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -3392,7 +3916,7 @@ data.limit = 50;
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "limit") || (key0 === "cursor")) || (key0 === "field"))){
-validate91.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate107.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3409,7 +3933,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate91.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate107.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -3423,17 +3947,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate91.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate107.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate91.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate107.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate91.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate107.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -3456,7 +3980,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate91.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate107.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3470,17 +3994,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate91.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate107.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate91.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate107.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate91.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate107.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -3507,7 +4031,7 @@ else if(data2 === null){
 coerced2 = "";
 }
 else {
-validate91.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate107.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3519,7 +4043,7 @@ data["field"] = coerced2;
 }
 }
 if(!((((((((((((((((((((((data2 === "ownerId") || (data2 === "teamId")) || (data2 === "tags")) || (data2 === "customFields")) || (data2 === "name")) || (data2 === "accountId")) || (data2 === "primaryContactId")) || (data2 === "stageId")) || (data2 === "amount")) || (data2 === "probability")) || (data2 === "expectedCloseDate")) || (data2 === "lostReason")) || (data2 === "type")) || (data2 === "source")) || (data2 === "nextStep")) || (data2 === "competitor")) || (data2 === "description")) || (data2 === "pipelineId")) || (data2 === "status")) || (data2 === "stageEnteredAt")) || (data2 === "closedAt")) || (data2 === "originLeadId"))){
-validate91.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema34.properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate107.errors = [{instancePath:instancePath+"/field",schemaPath:"#/properties/field/enum",keyword:"enum",params:{allowedValues: schema42.properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -3532,19 +4056,19 @@ var valid0 = true;
 }
 }
 else {
-validate91.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate107.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate91.errors = vErrors;
+validate107.errors = vErrors;
 return errors === 0;
 }
 
-exports.listCustomFields_query = validate92;
-const schema35 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"sort":{"type":"array","minItems":1,"maxItems":1,"default":["createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","key","-key"]}},"object":{"$ref":"CustomFieldObject"},"archived":{"type":"boolean"}}};
-const schema36 = {"type":"string","enum":["account","contact","lead","opportunity"]};
+exports.listCustomFields_query = validate108;
+const schema43 = {"type":"object","additionalProperties":false,"properties":{"limit":{"type":"integer","format":"int32","minimum":1,"maximum":200,"default":50},"cursor":{"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9_.-]+$"},"sort":{"type":"array","minItems":1,"maxItems":1,"default":["createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","key","-key"]}},"object":{"$ref":"CustomFieldObject"},"archived":{"type":"boolean"}}};
+const schema44 = {"type":"string","enum":["account","contact","lead","opportunity"]};
 
-function validate93(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate109(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
@@ -3558,7 +4082,7 @@ else if(data === null){
 coerced0 = "";
 }
 else {
-validate93.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate109.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3570,15 +4094,15 @@ parentData[parentDataProperty] = coerced0;
 }
 }
 if(!((((data === "account") || (data === "contact")) || (data === "lead")) || (data === "opportunity"))){
-validate93.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema36.enum},message:"must be equal to one of the allowed values"}];
+validate109.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema44.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate93.errors = vErrors;
+validate109.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate108(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -3592,7 +4116,7 @@ data.sort = ["createdAt"];
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "limit") || (key0 === "cursor")) || (key0 === "sort")) || (key0 === "object")) || (key0 === "archived"))){
-validate92.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate108.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3609,7 +4133,7 @@ if(dataType0 === "boolean" || data0 === null
 coerced0 = +data0;
 }
 else {
-validate92.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate108.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 }
@@ -3623,17 +4147,17 @@ data["limit"] = coerced0;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 200 || isNaN(data0)){
-validate92.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
+validate108.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 200},message:"must be <= 200"}];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate92.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate108.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats0.validate(data0))){
-validate92.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate108.errors = [{instancePath:instancePath+"/limit",schemaPath:"#/properties/limit/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -3656,7 +4180,7 @@ else if(data1 === null){
 coerced1 = "";
 }
 else {
-validate92.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate108.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3670,17 +4194,17 @@ data["cursor"] = coerced1;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func2(data1) > 2048){
-validate92.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate108.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate92.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate108.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern2.test(data1)){
-validate92.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate108.errors = [{instancePath:instancePath+"/cursor",schemaPath:"#/properties/cursor/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
@@ -3698,12 +4222,12 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(Array.isArray(data2)){
 if(data2.length > 1){
-validate92.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 1},message:"must NOT have more than 1 items"}];
+validate108.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 1},message:"must NOT have more than 1 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate92.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate108.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -3723,7 +4247,7 @@ else if(data3 === null){
 coerced2 = "";
 }
 else {
-validate92.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate108.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3735,7 +4259,7 @@ data2[i0] = coerced2;
 }
 }
 if(!((((data3 === "createdAt") || (data3 === "-createdAt")) || (data3 === "key")) || (data3 === "-key"))){
-validate92.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema35.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate108.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema43.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs8 === errors;
@@ -3747,7 +4271,7 @@ break;
 }
 }
 else {
-validate92.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate108.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -3755,8 +4279,8 @@ var valid0 = _errs6 === errors;
 if(valid0){
 if(data.object !== undefined){
 const _errs10 = errors;
-if(!(validate93(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
-vErrors = vErrors === null ? validate93.errors : vErrors.concat(validate93.errors);
+if(!(validate109(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -3778,7 +4302,7 @@ else if(data5 === "true" || data5 === 1){
 coerced3 = true;
 }
 else {
-validate92.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate108.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -3801,31 +4325,31 @@ var valid0 = true;
 }
 }
 else {
-validate92.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate108.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate92.errors = vErrors;
+validate108.errors = vErrors;
 return errors === 0;
 }
 
-exports.getCustomField_params = validate95;
+exports.getCustomField_params = validate111;
 
-function validate95(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate111(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.customFieldId === undefined) && (missing0 = "customFieldId")){
-validate95.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate111.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "customFieldId")){
-validate95.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate111.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3841,39 +4365,39 @@ errors = vErrors.length;
 }
 }
 else {
-validate95.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate111.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate95.errors = vErrors;
+validate111.errors = vErrors;
 return errors === 0;
 }
 
-exports.getOrganizationSchema_params = validate97;
+exports.getOrganizationSchema_params = validate113;
 
-function validate97(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate113(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.object === undefined) && (missing0 = "object")){
-validate97.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate113.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "object")){
-validate97.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate113.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
 if(data.object !== undefined){
-if(!(validate93(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
-vErrors = vErrors === null ? validate93.errors : vErrors.concat(validate93.errors);
+if(!(validate109(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
 errors = vErrors.length;
 }
 }
@@ -3881,11 +4405,11 @@ errors = vErrors.length;
 }
 }
 else {
-validate97.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate113.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate97.errors = vErrors;
+validate113.errors = vErrors;
 return errors === 0;
 }
 
@@ -6595,7 +7119,7 @@ return errors === 0;
 }
 
 exports.queryAccounts_body = validate168;
-const schema58 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
+const schema58 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"AccountFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"AccountExpand"}}};
 const schema59 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId","version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees","createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type","tags","parentAccount.tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","type","parentAccount.type","annualRevenue","parentAccount.annualRevenue","lifecycleStage","parentAccount.lifecycleStage","description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","parentAccount.id","parentAccount.ownerId","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.parentAccountId","type","parentAccount.type","lifecycleStage","parentAccount.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","parentAccount.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","parentAccount.numberOfEmployees","annualRevenue","parentAccount.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","parentAccount.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.type","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.numberOfEmployees","parentAccount.annualRevenue","parentAccount.description","parentAccount.billingAddress","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.parentAccountId","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","parentAccount.lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
 const wrapper0 = {validate: validate170};
 const formats24 = require("ajv-formats/dist/formats").fullFormats["date-time"];
@@ -11092,6 +11616,73 @@ validate176.errors = vErrors;
 return errors === 0;
 }
 
+const schema63 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","parentAccount","parentAccount.owner","parentAccount.parentAccount"]}};
+
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate178.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate178.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+validate178.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((data0 === "owner") || (data0 === "parentAccount")) || (data0 === "parentAccount.owner")) || (data0 === "parentAccount.parentAccount"))){
+validate178.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema63.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate178.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate178.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate178.errors = vErrors;
+return errors === 0;
+}
+
 
 function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -11106,7 +11697,7 @@ data.limit = 50;
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
+if(!((((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count")) || (key0 === "expand"))){
 validate169.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -11217,6 +11808,19 @@ var valid0 = _errs10 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.expand !== undefined){
+const _errs11 = errors;
+if(!(validate178(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate178.errors : vErrors.concat(validate178.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -11244,47 +11848,47 @@ validate168.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateAccount_body = validate179;
+exports.updateAccount_body = validate181;
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(validate134(data, {instancePath,parentData,parentDataProperty,rootData}))){
 vErrors = vErrors === null ? validate134.errors : vErrors.concat(validate134.errors);
 errors = vErrors.length;
 }
-validate179.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
 
-exports.createContact_body = validate181;
-const schema65 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-const schema66 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
+exports.createContact_body = validate183;
+const schema66 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+const schema67 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
 const formats30 = require("ajv-formats/dist/formats").fullFormats.date;
 const pattern28 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
 
-function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate201(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((typeof data !== "string") && (data !== null)){
-validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema66.type},message:"must be string,null"}];
+validate201.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema67.type},message:"must be string,null"}];
 return false;
 }
 if(errors === 0){
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10){
-validate199.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate201.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data)){
-validate199.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate201.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data))){
-validate199.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate201.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
@@ -11292,26 +11896,26 @@ return false;
 }
 }
 }
-validate199.errors = vErrors;
+validate201.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.lastName === undefined) && (missing0 = "lastName")){
-validate182.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate184.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema65.properties, key0))){
-validate182.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema66.properties, key0))){
+validate184.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -11443,7 +12047,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data10)){
 if(data10.length > 20){
-validate182.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+validate184.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
 return false;
 }
 else {
@@ -11463,7 +12067,7 @@ break;
 }
 }
 else {
-validate182.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate184.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -11535,8 +12139,8 @@ var valid0 = true;
 if(valid0){
 if(data.birthdate !== undefined){
 const _errs20 = errors;
-if(!(validate199(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate201(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -11596,7 +12200,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs25 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate182.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate184.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs25 === errors;
@@ -11608,7 +12212,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs27 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate182.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate184.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs27 === errors;
@@ -11668,465 +12272,28 @@ var valid0 = true;
 }
 }
 else {
-validate182.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate184.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate182.errors = vErrors;
+validate184.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate183(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate182(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
+if(!(validate184(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
 errors = vErrors.length;
 }
-validate181.errors = vErrors;
+validate183.errors = vErrors;
 return errors === 0;
 }
 
-exports.batchContacts_body = validate208;
-const schema70 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"ContactCreate"}}};
-
-function validate211(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate211.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((key0 === "op") || (key0 === "body"))){
-validate211.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-let data0 = data.op;
-const _errs2 = errors;
-if(typeof data0 !== "string"){
-validate211.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!(data0 === "create")){
-validate211.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema70.properties.op.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.body !== undefined){
-const _errs4 = errors;
-if(!(validate182(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate211.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate211.errors = vErrors;
-return errors === 0;
-}
-
-const schema71 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"ContactUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema72 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
-
-function validate215(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func19.call(schema72.properties, key0))){
-validate215.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.ownerId !== undefined){
-const _errs2 = errors;
-if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.teamId !== undefined){
-const _errs3 = errors;
-if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tags !== undefined){
-const _errs4 = errors;
-if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
-vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.customFields !== undefined){
-const _errs5 = errors;
-if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
-vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstName !== undefined){
-const _errs6 = errors;
-if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastName !== undefined){
-const _errs7 = errors;
-if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.salutation !== undefined){
-const _errs8 = errors;
-if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.title !== undefined){
-const _errs9 = errors;
-if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.department !== undefined){
-const _errs10 = errors;
-if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.email !== undefined){
-const _errs11 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.additionalEmails !== undefined){
-let data10 = data.additionalEmails;
-const _errs12 = errors;
-if(errors === _errs12){
-if(Array.isArray(data10)){
-if(data10.length > 20){
-validate215.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
-return false;
-}
-else {
-var valid1 = true;
-const len0 = data10.length;
-for(let i0=0; i0<len0; i0++){
-const _errs14 = errors;
-if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs14 === errors;
-if(!valid1){
-break;
-}
-}
-}
-}
-else {
-validate215.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.phone !== undefined){
-const _errs15 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mobilePhone !== undefined){
-const _errs16 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.accountId !== undefined){
-const _errs17 = errors;
-if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.reportsToId !== undefined){
-const _errs18 = errors;
-if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mailingAddress !== undefined){
-const _errs19 = errors;
-if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.birthdate !== undefined){
-const _errs20 = errors;
-if(!(validate199(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs20 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.language !== undefined){
-const _errs21 = errors;
-if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
-vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.timeZone !== undefined){
-const _errs22 = errors;
-if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
-vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs22 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.linkedinUrl !== undefined){
-const _errs23 = errors;
-if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs23 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs24 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs25 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate215.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs25 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs27 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate215.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs27 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lifecycleStage !== undefined){
-const _errs29 = errors;
-if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs29 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs30 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs30 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate215.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate215.errors = vErrors;
-return errors === 0;
-}
-
+exports.batchContacts_body = validate210;
+const schema71 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"ContactCreate"}}};
 
 function validate213(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -12134,14 +12301,14 @@ let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
+if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
 validate213.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
+if(!((key0 === "op") || (key0 === "body"))){
 validate213.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -12155,8 +12322,445 @@ if(typeof data0 !== "string"){
 validate213.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!(data0 === "update")){
+if(!(data0 === "create")){
 validate213.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema71.properties.op.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+const _errs4 = errors;
+if(!(validate184(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate213.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate213.errors = vErrors;
+return errors === 0;
+}
+
+const schema72 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"ContactUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema73 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
+
+function validate217(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func19.call(schema73.properties, key0))){
+validate217.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.ownerId !== undefined){
+const _errs2 = errors;
+if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.teamId !== undefined){
+const _errs3 = errors;
+if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tags !== undefined){
+const _errs4 = errors;
+if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
+vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.customFields !== undefined){
+const _errs5 = errors;
+if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
+vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstName !== undefined){
+const _errs6 = errors;
+if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastName !== undefined){
+const _errs7 = errors;
+if(!(validate27(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.salutation !== undefined){
+const _errs8 = errors;
+if(!(validate29(data.salutation, {instancePath:instancePath+"/salutation",parentData:data,parentDataProperty:"salutation",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.title !== undefined){
+const _errs9 = errors;
+if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.department !== undefined){
+const _errs10 = errors;
+if(!(validate29(data.department, {instancePath:instancePath+"/department",parentData:data,parentDataProperty:"department",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.email !== undefined){
+const _errs11 = errors;
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.additionalEmails !== undefined){
+let data10 = data.additionalEmails;
+const _errs12 = errors;
+if(errors === _errs12){
+if(Array.isArray(data10)){
+if(data10.length > 20){
+validate217.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/maxItems",keyword:"maxItems",params:{limit: 20},message:"must NOT have more than 20 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data10.length;
+for(let i0=0; i0<len0; i0++){
+const _errs14 = errors;
+if(!(validate23(data10[i0], {instancePath:instancePath+"/additionalEmails/" + i0,parentData:data10,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs14 === errors;
+if(!valid1){
+break;
+}
+}
+}
+}
+else {
+validate217.errors = [{instancePath:instancePath+"/additionalEmails",schemaPath:"#/properties/additionalEmails/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.phone !== undefined){
+const _errs15 = errors;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mobilePhone !== undefined){
+const _errs16 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.accountId !== undefined){
+const _errs17 = errors;
+if(!(validate87(data.accountId, {instancePath:instancePath+"/accountId",parentData:data,parentDataProperty:"accountId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reportsToId !== undefined){
+const _errs18 = errors;
+if(!(validate87(data.reportsToId, {instancePath:instancePath+"/reportsToId",parentData:data,parentDataProperty:"reportsToId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mailingAddress !== undefined){
+const _errs19 = errors;
+if(!(validate111(data.mailingAddress, {instancePath:instancePath+"/mailingAddress",parentData:data,parentDataProperty:"mailingAddress",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.birthdate !== undefined){
+const _errs20 = errors;
+if(!(validate201(data.birthdate, {instancePath:instancePath+"/birthdate",parentData:data,parentDataProperty:"birthdate",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs20 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.language !== undefined){
+const _errs21 = errors;
+if(!(validate52(data.language, {instancePath:instancePath+"/language",parentData:data,parentDataProperty:"language",rootData}))){
+vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs21 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.timeZone !== undefined){
+const _errs22 = errors;
+if(!(validate54(data.timeZone, {instancePath:instancePath+"/timeZone",parentData:data,parentDataProperty:"timeZone",rootData}))){
+vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.linkedinUrl !== undefined){
+const _errs23 = errors;
+if(!(validate97(data.linkedinUrl, {instancePath:instancePath+"/linkedinUrl",parentData:data,parentDataProperty:"linkedinUrl",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs24 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs25 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate217.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs27 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate217.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs27 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lifecycleStage !== undefined){
+const _errs29 = errors;
+if(!(validate124(data.lifecycleStage, {instancePath:instancePath+"/lifecycleStage",parentData:data,parentDataProperty:"lifecycleStage",rootData}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs29 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.description !== undefined){
+const _errs30 = errors;
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs30 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate217.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate217.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate215(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
+validate215.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
+validate215.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+let data0 = data.op;
+const _errs2 = errors;
+if(typeof data0 !== "string"){
+validate215.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(data0 === "update")){
+validate215.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema72.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -12179,8 +12783,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs5 = errors;
-if(!(validate215(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+if(!(validate217(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -12207,37 +12811,37 @@ var valid0 = true;
 }
 }
 else {
-validate213.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate215.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate213.errors = vErrors;
+validate215.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate210(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate212(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.op === undefined) && (missing0 = "op")){
-validate210.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate212.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const tag0 = data.op;
 if(typeof tag0 == "string"){
 if(tag0 === "create"){
-if(!(validate211(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate211.errors : vErrors.concat(validate211.errors);
+if(!(validate213(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate213.errors : vErrors.concat(validate213.errors);
 errors = vErrors.length;
 }
 }
 else if(tag0 === "update"){
-if(!(validate213(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate213.errors : vErrors.concat(validate213.errors);
+if(!(validate215(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
 errors = vErrors.length;
 }
 }
@@ -12248,27 +12852,27 @@ errors = vErrors.length;
 }
 }
 else {
-validate210.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+validate212.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
 return false;
 }
 }
 else {
-validate210.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+validate212.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
 return false;
 }
 }
 }
 else {
-validate210.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate212.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate210.errors = vErrors;
+validate212.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate209(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate211(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -12278,14 +12882,14 @@ data.atomic = true;
 }
 let missing0;
 if((data.items === undefined) && (missing0 = "items")){
-validate209.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate211.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "atomic") || (key0 === "items"))){
-validate209.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate211.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12293,7 +12897,7 @@ break;
 if(_errs1 === errors){
 const _errs2 = errors;
 if(typeof data.atomic !== "boolean"){
-validate209.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate211.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -12304,12 +12908,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(Array.isArray(data1)){
 if(data1.length > 200){
-validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate211.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate211.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12317,8 +12921,8 @@ var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 const _errs6 = errors;
-if(!(validate210(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate210.errors : vErrors.concat(validate210.errors);
+if(!(validate212(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate212.errors : vErrors.concat(validate212.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs6 === errors;
@@ -12330,7 +12934,7 @@ break;
 }
 }
 else {
-validate209.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate211.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12344,36 +12948,36 @@ var valid0 = true;
 }
 }
 else {
-validate209.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate211.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate209.errors = vErrors;
+validate211.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate208(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate210(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate209(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
+if(!(validate211(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate211.errors : vErrors.concat(validate211.errors);
 errors = vErrors.length;
 }
-validate208.errors = vErrors;
+validate210.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryContacts_body = validate246;
-const schema74 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
-const schema75 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper3 = {validate: validate248};
+exports.queryContacts_body = validate248;
+const schema75 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"ContactExpand"}}};
+const schema76 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper3 = {validate: validate250};
 
-function validate248(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate250(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate248.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -12433,14 +13037,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12452,12 +13056,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate250.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12478,7 +13082,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12487,7 +13091,7 @@ return false;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -12503,7 +13107,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -12565,14 +13169,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12584,12 +13188,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate250.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12610,7 +13214,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12619,7 +13223,7 @@ return false;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -12635,7 +13239,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -12697,14 +13301,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12720,7 +13324,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate248.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -12736,7 +13340,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -12836,7 +13440,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -12846,7 +13450,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate248.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12859,7 +13463,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
 if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "reportsToId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "reportsTo.id")) || (data5 === "reportsTo.createdBy.id")) || (data5 === "reportsTo.updatedBy.id")) || (data5 === "reportsTo.ownerId")) || (data5 === "reportsTo.teamId")) || (data5 === "reportsTo.accountId")) || (data5 === "reportsTo.reportsToId")) || (data5 === "version")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "reportsTo.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "reportsTo.createdAt")) || (data5 === "reportsTo.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "reportsTo.createdBy.type")) || (data5 === "reportsTo.updatedBy.type")) || (data5 === "tags")) || (data5 === "additionalEmails")) || (data5 === "account.tags")) || (data5 === "reportsTo.tags")) || (data5 === "reportsTo.additionalEmails")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "salutation")) || (data5 === "title")) || (data5 === "department")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "mailingAddress.street1")) || (data5 === "mailingAddress.street2")) || (data5 === "mailingAddress.city")) || (data5 === "mailingAddress.region")) || (data5 === "mailingAddress.postalCode")) || (data5 === "mailingAddress.countryCode")) || (data5 === "language")) || (data5 === "timeZone")) || (data5 === "linkedinUrl")) || (data5 === "source")) || (data5 === "name")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "reportsTo.firstName")) || (data5 === "reportsTo.lastName")) || (data5 === "reportsTo.salutation")) || (data5 === "reportsTo.title")) || (data5 === "reportsTo.department")) || (data5 === "reportsTo.email")) || (data5 === "reportsTo.phone")) || (data5 === "reportsTo.mobilePhone")) || (data5 === "reportsTo.mailingAddress.street1")) || (data5 === "reportsTo.mailingAddress.street2")) || (data5 === "reportsTo.mailingAddress.city")) || (data5 === "reportsTo.mailingAddress.region")) || (data5 === "reportsTo.mailingAddress.postalCode")) || (data5 === "reportsTo.mailingAddress.countryCode")) || (data5 === "reportsTo.language")) || (data5 === "reportsTo.timeZone")) || (data5 === "reportsTo.linkedinUrl")) || (data5 === "reportsTo.source")) || (data5 === "reportsTo.name")) || (data5 === "birthdate")) || (data5 === "reportsTo.birthdate")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "reportsTo.doNotCall")) || (data5 === "reportsTo.emailOptOut")) || (data5 === "lifecycleStage")) || (data5 === "account.lifecycleStage")) || (data5 === "reportsTo.lifecycleStage")) || (data5 === "account.type")) || (data5 === "account.annualRevenue")) || (data5 === "mailingAddress")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "reportsTo.mailingAddress")) || (data5 === "reportsTo.description"))){
-validate248.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -12925,7 +13529,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -12942,7 +13546,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -13006,7 +13610,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13023,7 +13627,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -13087,7 +13691,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13104,7 +13708,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -13168,7 +13772,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
 if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13185,7 +13789,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -13249,7 +13853,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
 if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13266,7 +13870,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -13330,7 +13934,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
 if(!((((data17 === "has") || (data17 === "hasAny")) || (data17 === "hasAll")) || (data17 === "isEmpty"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13347,7 +13951,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -13411,7 +14015,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
 if(!((((((data19 === "eq") || (data19 === "ne")) || (data19 === "startsWith")) || (data19 === "in")) || (data19 === "notIn")) || (data19 === "isNull"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13428,7 +14032,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -13492,7 +14096,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
 if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13509,7 +14113,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -13573,7 +14177,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!((data23 === "eq") || (data23 === "ne"))){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13590,7 +14194,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -13653,7 +14257,7 @@ const _errs123 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 if(!(data.op === "isNull")){
-validate248.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -13670,7 +14274,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -13763,18 +14367,18 @@ if(errors === _errs133){
 if(errors === _errs133){
 if(typeof data28 === "string"){
 if(func2(data28) > 36){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data28))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/13/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13793,7 +14397,7 @@ else {
 vErrors.push(err46);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs125 === errors;
@@ -13885,12 +14489,12 @@ const _errs143 = errors;
 if(errors === _errs143){
 if(Array.isArray(data31)){
 if(data31.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data31.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -13903,18 +14507,18 @@ if(errors === _errs145){
 if(errors === _errs145){
 if(typeof data32 === "string"){
 if(func2(data32) > 36){
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data32))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -13928,7 +14532,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -13946,7 +14550,7 @@ else {
 vErrors.push(err50);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs135 === errors;
@@ -14036,23 +14640,23 @@ if(data.value !== undefined){
 let data35 = data.value;
 const _errs155 = errors;
 if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs155){
 if((typeof data35 == "number") && (isFinite(data35))){
 if(data35 > 2147483647 || isNaN(data35)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data35 < -2147483648 || isNaN(data35)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data35))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -14073,7 +14677,7 @@ else {
 vErrors.push(err54);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs147 === errors;
@@ -14165,12 +14769,12 @@ const _errs165 = errors;
 if(errors === _errs165){
 if(Array.isArray(data38)){
 if(data38.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data38.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -14180,23 +14784,23 @@ for(let i3=0; i3<len3; i3++){
 let data39 = data38[i3];
 const _errs167 = errors;
 if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs167){
 if((typeof data39 == "number") && (isFinite(data39))){
 if(data39 > 2147483647 || isNaN(data39)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data39 < -2147483648 || isNaN(data39)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data39))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -14212,7 +14816,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -14230,7 +14834,7 @@ else {
 vErrors.push(err58);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs157 === errors;
@@ -14321,12 +14925,12 @@ const _errs177 = errors;
 if(errors === _errs177){
 if(Array.isArray(data42)){
 if(data42.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data42.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -14336,23 +14940,23 @@ for(let i4=0; i4<len4; i4++){
 let data43 = data42[i4];
 const _errs179 = errors;
 if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs179){
 if((typeof data43 == "number") && (isFinite(data43))){
 if(data43 > 2147483647 || isNaN(data43)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data43 < -2147483648 || isNaN(data43)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data43))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -14368,7 +14972,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -14386,7 +14990,7 @@ else {
 vErrors.push(err62);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs169 === errors;
@@ -14479,24 +15083,24 @@ if(errors === _errs189){
 if(errors === _errs189){
 if(typeof data46 === "string"){
 if(func2(data46) > 35){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data46)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data46))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -14515,7 +15119,7 @@ else {
 vErrors.push(err66);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs181 === errors;
@@ -14606,12 +15210,12 @@ const _errs199 = errors;
 if(errors === _errs199){
 if(Array.isArray(data49)){
 if(data49.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data49.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -14624,24 +15228,24 @@ if(errors === _errs201){
 if(errors === _errs201){
 if(typeof data50 === "string"){
 if(func2(data50) > 35){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data50)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data50))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -14655,7 +15259,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -14673,7 +15277,7 @@ else {
 vErrors.push(err70);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs191 === errors;
@@ -14762,11 +15366,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data53 = data.value;
 if(typeof data53 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data53 === "user") || (data53 === "system"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[20].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -14783,7 +15387,7 @@ else {
 vErrors.push(err74);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs203 === errors;
@@ -14875,12 +15479,12 @@ const _errs221 = errors;
 if(errors === _errs221){
 if(Array.isArray(data56)){
 if(data56.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data56.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -14890,11 +15494,11 @@ for(let i6=0; i6<len6; i6++){
 let data57 = data56[i6];
 const _errs223 = errors;
 if(typeof data57 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data57 === "user") || (data57 === "system"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[21].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid96 = _errs223 === errors;
@@ -14906,7 +15510,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -14924,7 +15528,7 @@ else {
 vErrors.push(err78);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs213 === errors;
@@ -15015,18 +15619,18 @@ const _errs233 = errors;
 if(errors === _errs233){
 if(typeof data60 === "string"){
 if(func2(data60) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data60)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15044,7 +15648,7 @@ else {
 vErrors.push(err82);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs225 === errors;
@@ -15136,12 +15740,12 @@ const _errs243 = errors;
 if(errors === _errs243){
 if(Array.isArray(data63)){
 if(data63.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data63.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -15153,18 +15757,18 @@ const _errs245 = errors;
 if(errors === _errs245){
 if(typeof data64 === "string"){
 if(func2(data64) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data64)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15177,7 +15781,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15195,7 +15799,7 @@ else {
 vErrors.push(err86);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs235 === errors;
@@ -15287,18 +15891,18 @@ const _errs255 = errors;
 if(errors === _errs255){
 if(typeof data67 === "string"){
 if(func2(data67) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data67)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15316,7 +15920,7 @@ else {
 vErrors.push(err90);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs247 === errors;
@@ -15408,12 +16012,12 @@ const _errs265 = errors;
 if(errors === _errs265){
 if(Array.isArray(data70)){
 if(data70.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data70.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -15425,18 +16029,18 @@ const _errs267 = errors;
 if(errors === _errs267){
 if(typeof data71 === "string"){
 if(func2(data71) > 2048){
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data71)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15449,7 +16053,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15467,7 +16071,7 @@ else {
 vErrors.push(err94);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs257 === errors;
@@ -15560,24 +16164,24 @@ if(errors === _errs277){
 if(errors === _errs277){
 if(typeof data74 === "string"){
 if(func2(data74) > 10){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data74)){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data74))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15596,7 +16200,7 @@ else {
 vErrors.push(err98);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs269 === errors;
@@ -15688,12 +16292,12 @@ const _errs287 = errors;
 if(errors === _errs287){
 if(Array.isArray(data77)){
 if(data77.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data77.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -15706,24 +16310,24 @@ if(errors === _errs289){
 if(errors === _errs289){
 if(typeof data78 === "string"){
 if(func2(data78) > 10){
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data78)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data78))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15737,7 +16341,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15755,7 +16359,7 @@ else {
 vErrors.push(err102);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs279 === errors;
@@ -15846,12 +16450,12 @@ const _errs299 = errors;
 if(errors === _errs299){
 if(Array.isArray(data81)){
 if(data81.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data81.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -15864,24 +16468,24 @@ if(errors === _errs301){
 if(errors === _errs301){
 if(typeof data82 === "string"){
 if(func2(data82) > 10){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data82)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data82))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -15895,7 +16499,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -15913,7 +16517,7 @@ else {
 vErrors.push(err106);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs291 === errors;
@@ -16001,7 +16605,7 @@ const _errs310 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -16018,7 +16622,7 @@ else {
 vErrors.push(err110);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs303 === errors;
@@ -16107,11 +16711,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data88 = data.value;
 if(typeof data88 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data88 === "subscriber") || (data88 === "lead")) || (data88 === "qualified")) || (data88 === "opportunity")) || (data88 === "customer")) || (data88 === "evangelist")) || (data88 === "former_customer"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16128,7 +16732,7 @@ else {
 vErrors.push(err114);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs313 === errors;
@@ -16220,12 +16824,12 @@ const _errs331 = errors;
 if(errors === _errs331){
 if(Array.isArray(data91)){
 if(data91.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data91.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -16235,11 +16839,11 @@ for(let i11=0; i11<len11; i11++){
 let data92 = data91[i11];
 const _errs333 = errors;
 if(typeof data92 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data92 === "subscriber") || (data92 === "lead")) || (data92 === "qualified")) || (data92 === "opportunity")) || (data92 === "customer")) || (data92 === "evangelist")) || (data92 === "former_customer"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid141 = _errs333 === errors;
@@ -16251,7 +16855,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -16269,7 +16873,7 @@ else {
 vErrors.push(err118);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs323 === errors;
@@ -16357,11 +16961,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data95 = data.value;
 if(typeof data95 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data95 === "prospect") || (data95 === "customer")) || (data95 === "partner")) || (data95 === "vendor")) || (data95 === "competitor")) || (data95 === "other"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -16378,7 +16982,7 @@ else {
 vErrors.push(err122);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs335 === errors;
@@ -16469,12 +17073,12 @@ const _errs353 = errors;
 if(errors === _errs353){
 if(Array.isArray(data98)){
 if(data98.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data98.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -16484,11 +17088,11 @@ for(let i12=0; i12<len12; i12++){
 let data99 = data98[i12];
 const _errs355 = errors;
 if(typeof data99 !== "string"){
-validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data99 === "prospect") || (data99 === "customer")) || (data99 === "partner")) || (data99 === "vendor")) || (data99 === "competitor")) || (data99 === "other"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema75.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema76.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid150 = _errs355 === errors;
@@ -16500,7 +17104,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -16518,7 +17122,7 @@ else {
 vErrors.push(err126);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs345 === errors;
@@ -16610,14 +17214,14 @@ if(errors === _errs365){
 if(data102 && typeof data102 == "object" && !Array.isArray(data102)){
 let missing10;
 if(((data102.amount === undefined) && (missing10 = "amount")) || ((data102.currency === undefined) && (missing10 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
 return false;
 }
 else {
 const _errs367 = errors;
 for(const key4 in data102){
 if(!((key4 === "amount") || (key4 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -16629,18 +17233,18 @@ const _errs368 = errors;
 if(errors === _errs368){
 if(typeof data103 === "string"){
 if(func2(data103) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data103)){
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16656,24 +17260,24 @@ const _errs370 = errors;
 if(errors === _errs370){
 if(typeof data104 === "string"){
 if(func2(data104) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data104) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data104)){
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16687,7 +17291,7 @@ var valid155 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -16705,7 +17309,7 @@ else {
 vErrors.push(err130);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs357 === errors;
@@ -16796,12 +17400,12 @@ const _errs380 = errors;
 if(errors === _errs380){
 if(Array.isArray(data107)){
 if(data107.length > 200){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data107.length < 1){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -16814,14 +17418,14 @@ if(errors === _errs382){
 if(data108 && typeof data108 == "object" && !Array.isArray(data108)){
 let missing11;
 if(((data108.amount === undefined) && (missing11 = "amount")) || ((data108.currency === undefined) && (missing11 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
 return false;
 }
 else {
 const _errs384 = errors;
 for(const key5 in data108){
 if(!((key5 === "amount") || (key5 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -16833,18 +17437,18 @@ const _errs385 = errors;
 if(errors === _errs385){
 if(typeof data109 === "string"){
 if(func2(data109) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data109)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/amount",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16860,24 +17464,24 @@ const _errs387 = errors;
 if(errors === _errs387){
 if(typeof data110 === "string"){
 if(func2(data110) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data110) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data110)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13+"/currency",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -16891,7 +17495,7 @@ var valid161 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -16904,7 +17508,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -16922,7 +17526,7 @@ else {
 vErrors.push(err134);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs372 === errors;
@@ -17012,12 +17616,12 @@ const _errs397 = errors;
 if(errors === _errs397){
 if(Array.isArray(data113)){
 if(data113.length > 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data113.length < 2){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -17030,14 +17634,14 @@ if(errors === _errs399){
 if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
 let missing12;
 if(((data114.amount === undefined) && (missing12 = "amount")) || ((data114.currency === undefined) && (missing12 = "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
 return false;
 }
 else {
 const _errs401 = errors;
 for(const key6 in data114){
 if(!((key6 === "amount") || (key6 === "currency"))){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -17049,18 +17653,18 @@ const _errs402 = errors;
 if(errors === _errs402){
 if(typeof data115 === "string"){
 if(func2(data115) > 18){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data115)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -17076,24 +17680,24 @@ const _errs404 = errors;
 if(errors === _errs404){
 if(typeof data116 === "string"){
 if(func2(data116) > 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data116) < 3){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data116)){
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -17107,7 +17711,7 @@ var valid167 = true;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate250.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -17120,7 +17724,7 @@ break;
 }
 }
 else {
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17138,7 +17742,7 @@ else {
 vErrors.push(err138);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs389 === errors;
@@ -17225,7 +17829,7 @@ const _errs413 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -17242,7 +17846,7 @@ else {
 vErrors.push(err142);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs406 === errors;
@@ -17329,7 +17933,7 @@ const _errs423 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate248.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate250.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -17346,7 +17950,7 @@ else {
 vErrors.push(err146);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid14 = _errs416 === errors;
@@ -17400,19 +18004,86 @@ else {
 vErrors.push(err147);
 }
 errors++;
-validate248.errors = vErrors;
+validate250.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate248.errors = vErrors;
+validate250.errors = vErrors;
+return errors === 0;
+}
+
+const schema77 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","account","account.owner","account.parentAccount","reportsTo","reportsTo.owner","reportsTo.account","reportsTo.reportsTo"]}};
+
+function validate255(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate255.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate255.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+validate255.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((data0 === "owner") || (data0 === "account")) || (data0 === "account.owner")) || (data0 === "account.parentAccount")) || (data0 === "reportsTo")) || (data0 === "reportsTo.owner")) || (data0 === "reportsTo.account")) || (data0 === "reportsTo.reportsTo"))){
+validate255.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema77.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate255.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate255.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate255.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate247(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate249(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -17425,8 +18096,8 @@ data.limit = 50;
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate247.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count")) || (key0 === "expand"))){
+validate249.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -17434,8 +18105,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate248(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate248.errors : vErrors.concat(validate248.errors);
+if(!(validate250(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate250.errors : vErrors.concat(validate250.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -17449,12 +18120,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate249.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate249.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -17464,11 +18135,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate249.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name"))){
-validate247.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema74.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate249.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema75.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -17488,7 +18159,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate249.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -17500,7 +18171,7 @@ indices0[item0] = i1;
 }
 }
 else {
-validate247.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate249.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -17536,6 +18207,19 @@ var valid0 = _errs10 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.expand !== undefined){
+const _errs11 = errors;
+if(!(validate255(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate255.errors : vErrors.concat(validate255.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -17543,51 +18227,51 @@ var valid0 = true;
 }
 }
 else {
-validate247.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate249.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate247.errors = vErrors;
+validate249.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate246(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate248(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate247(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+if(!(validate249(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate249.errors : vErrors.concat(validate249.errors);
 errors = vErrors.length;
 }
-validate246.errors = vErrors;
+validate248.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateContact_body = validate254;
+exports.updateContact_body = validate258;
 
-function validate254(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate258(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate215(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+if(!(validate217(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
 errors = vErrors.length;
 }
-validate254.errors = vErrors;
+validate258.errors = vErrors;
 return errors === 0;
 }
 
-exports.createLead_body = validate256;
-const schema78 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
+exports.createLead_body = validate260;
+const schema80 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
 
-function validate257(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate261(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema78.properties, key0))){
-validate257.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema80.properties, key0))){
+validate261.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -17753,11 +18437,11 @@ if(data.rating !== undefined){
 let data13 = data.rating;
 const _errs15 = errors;
 if((typeof data13 !== "string") && (data13 !== null)){
-validate257.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema78.properties.rating.type},message:"must be string,null"}];
+validate261.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema80.properties.rating.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate257.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema78.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+validate261.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema80.properties.rating.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -17770,23 +18454,23 @@ if(data.score !== undefined){
 let data14 = data.score;
 const _errs17 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema78.properties.score.type},message:"must be integer,null"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema80.properties.score.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs17){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 1000 || isNaN(data14)){
-validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data14 < 0 || isNaN(data14)){
-validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate257.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate261.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -17827,7 +18511,7 @@ if(data.utm !== undefined){
 let data17 = data.utm;
 const _errs21 = errors;
 if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate257.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema78.properties.utm.type},message:"must be object,null"}];
+validate261.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema80.properties.utm.type},message:"must be object,null"}];
 return false;
 }
 if(errors === _errs21){
@@ -17835,7 +18519,7 @@ if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
 const _errs23 = errors;
 for(const key1 in data17){
 if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate257.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate261.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -17976,7 +18660,7 @@ if(valid0){
 if(data.doNotCall !== undefined){
 const _errs34 = errors;
 if(typeof data.doNotCall !== "boolean"){
-validate257.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate261.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -17988,7 +18672,7 @@ if(valid0){
 if(data.emailOptOut !== undefined){
 const _errs36 = errors;
 if(typeof data.emailOptOut !== "boolean"){
-validate257.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate261.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs36 === errors;
@@ -18001,11 +18685,11 @@ if(data.status !== undefined){
 let data30 = data.status;
 const _errs38 = errors;
 if(typeof data30 !== "string"){
-validate257.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate261.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate257.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema78.properties.status.enum},message:"must be equal to one of the allowed values"}];
+validate261.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema80.properties.status.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs38 === errors;
@@ -18041,44 +18725,44 @@ var valid0 = true;
 }
 }
 else {
-validate257.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate261.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate257.errors = vErrors;
+validate261.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate256(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate260(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate257(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
+if(!(validate261(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate261.errors : vErrors.concat(validate261.errors);
 errors = vErrors.length;
 }
-validate256.errors = vErrors;
+validate260.errors = vErrors;
 return errors === 0;
 }
 
-exports.batchLeads_body = validate284;
-const schema82 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"LeadCreate"}}};
+exports.batchLeads_body = validate288;
+const schema84 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"LeadCreate"}}};
 
-function validate287(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate291(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate287.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate291.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "op") || (key0 === "body"))){
-validate287.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate291.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18088,11 +18772,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate287.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate291.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "create")){
-validate287.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema82.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate291.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema84.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -18103,487 +18787,14 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs4 = errors;
-if(!(validate257(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
+if(!(validate261(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate261.errors : vErrors.concat(validate261.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
 }
 else {
 var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate287.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate287.errors = vErrors;
-return errors === 0;
-}
-
-const schema83 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"LeadUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema84 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
-
-function validate291(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func19.call(schema84.properties, key0))){
-validate291.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.ownerId !== undefined){
-const _errs2 = errors;
-if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.teamId !== undefined){
-const _errs3 = errors;
-if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
-vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tags !== undefined){
-const _errs4 = errors;
-if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
-vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.customFields !== undefined){
-const _errs5 = errors;
-if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
-vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstName !== undefined){
-const _errs6 = errors;
-if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastName !== undefined){
-const _errs7 = errors;
-if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.companyName !== undefined){
-const _errs8 = errors;
-if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.title !== undefined){
-const _errs9 = errors;
-if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.email !== undefined){
-const _errs10 = errors;
-if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.phone !== undefined){
-const _errs11 = errors;
-if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.mobilePhone !== undefined){
-const _errs12 = errors;
-if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.website !== undefined){
-const _errs13 = errors;
-if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.unqualifiedReason !== undefined){
-const _errs14 = errors;
-if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.rating !== undefined){
-let data13 = data.rating;
-const _errs15 = errors;
-if((typeof data13 !== "string") && (data13 !== null)){
-validate291.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema84.properties.rating.type},message:"must be string,null"}];
-return false;
-}
-if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
-validate291.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema84.properties.rating.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.score !== undefined){
-let data14 = data.score;
-const _errs17 = errors;
-if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema84.properties.score.type},message:"must be integer,null"}];
-return false;
-}
-if(errors === _errs17){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 > 1000 || isNaN(data14)){
-validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
-return false;
-}
-else {
-if(data14 < 0 || isNaN(data14)){
-validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-else {
-if(!(formats4.validate(data14))){
-validate291.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
-return false;
-}
-}
-}
-}
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.source !== undefined){
-const _errs19 = errors;
-if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.sourceDetail !== undefined){
-const _errs20 = errors;
-if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs20 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.utm !== undefined){
-let data17 = data.utm;
-const _errs21 = errors;
-if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
-validate291.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema84.properties.utm.type},message:"must be object,null"}];
-return false;
-}
-if(errors === _errs21){
-if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
-const _errs23 = errors;
-for(const key1 in data17){
-if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
-validate291.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs23 === errors){
-if(data17.source !== undefined){
-const _errs24 = errors;
-if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs24 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.medium !== undefined){
-const _errs25 = errors;
-if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs25 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.campaign !== undefined){
-const _errs26 = errors;
-if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs26 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.term !== undefined){
-const _errs27 = errors;
-if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs27 === errors;
-}
-else {
-var valid1 = true;
-}
-if(valid1){
-if(data17.content !== undefined){
-const _errs28 = errors;
-if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid1 = _errs28 === errors;
-}
-else {
-var valid1 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.industry !== undefined){
-const _errs29 = errors;
-if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
-vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs29 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.numberOfEmployees !== undefined){
-const _errs30 = errors;
-if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
-vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs30 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.annualRevenue !== undefined){
-const _errs31 = errors;
-if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
-vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs31 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-const _errs32 = errors;
-if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs32 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.description !== undefined){
-const _errs33 = errors;
-if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs33 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.doNotCall !== undefined){
-const _errs34 = errors;
-if(typeof data.doNotCall !== "boolean"){
-validate291.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs34 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.emailOptOut !== undefined){
-const _errs36 = errors;
-if(typeof data.emailOptOut !== "boolean"){
-validate291.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs36 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.status !== undefined){
-let data30 = data.status;
-const _errs38 = errors;
-if(typeof data30 !== "string"){
-validate291.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
-validate291.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema84.properties.status.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs38 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
 }
 }
 }
@@ -18598,22 +18809,495 @@ validate291.errors = vErrors;
 return errors === 0;
 }
 
+const schema85 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"LeadUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema86 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"OptionalText"},"companyName":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"website":{"$ref":"OptionalUrl"},"unqualifiedReason":{"$ref":"OptionalText"},"rating":{"type":["string","null"],"enum":["hot","warm","cold",null]},"score":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":1000},"source":{"$ref":"OptionalText"},"sourceDetail":{"$ref":"OptionalText"},"utm":{"type":["object","null"],"additionalProperties":false,"properties":{"source":{"$ref":"OptionalText"},"medium":{"$ref":"OptionalText"},"campaign":{"$ref":"OptionalText"},"term":{"$ref":"OptionalText"},"content":{"$ref":"OptionalText"}}},"industry":{"$ref":"OptionalText"},"numberOfEmployees":{"$ref":"OptionalCount"},"annualRevenue":{"$ref":"OptionalMoney"},"address":{"$ref":"OptionalAddress"},"description":{"$ref":"OptionalLongText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"status":{"type":"string","enum":["open","working","qualified","unqualified"]}}};
 
-function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate295(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func19.call(schema86.properties, key0))){
+validate295.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.ownerId !== undefined){
+const _errs2 = errors;
+if(!(validate36(data.ownerId, {instancePath:instancePath+"/ownerId",parentData:data,parentDataProperty:"ownerId",rootData}))){
+vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.teamId !== undefined){
+const _errs3 = errors;
+if(!(validate87(data.teamId, {instancePath:instancePath+"/teamId",parentData:data,parentDataProperty:"teamId",rootData}))){
+vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tags !== undefined){
+const _errs4 = errors;
+if(!(validate89(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData}))){
+vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.customFields !== undefined){
+const _errs5 = errors;
+if(!(validate91(data.customFields, {instancePath:instancePath+"/customFields",parentData:data,parentDataProperty:"customFields",rootData}))){
+vErrors = vErrors === null ? validate91.errors : vErrors.concat(validate91.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstName !== undefined){
+const _errs6 = errors;
+if(!(validate29(data.firstName, {instancePath:instancePath+"/firstName",parentData:data,parentDataProperty:"firstName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastName !== undefined){
+const _errs7 = errors;
+if(!(validate29(data.lastName, {instancePath:instancePath+"/lastName",parentData:data,parentDataProperty:"lastName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.companyName !== undefined){
+const _errs8 = errors;
+if(!(validate29(data.companyName, {instancePath:instancePath+"/companyName",parentData:data,parentDataProperty:"companyName",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.title !== undefined){
+const _errs9 = errors;
+if(!(validate29(data.title, {instancePath:instancePath+"/title",parentData:data,parentDataProperty:"title",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.email !== undefined){
+const _errs10 = errors;
+if(!(validate102(data.email, {instancePath:instancePath+"/email",parentData:data,parentDataProperty:"email",rootData}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.phone !== undefined){
+const _errs11 = errors;
+if(!(validate100(data.phone, {instancePath:instancePath+"/phone",parentData:data,parentDataProperty:"phone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.mobilePhone !== undefined){
+const _errs12 = errors;
+if(!(validate100(data.mobilePhone, {instancePath:instancePath+"/mobilePhone",parentData:data,parentDataProperty:"mobilePhone",rootData}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.website !== undefined){
+const _errs13 = errors;
+if(!(validate97(data.website, {instancePath:instancePath+"/website",parentData:data,parentDataProperty:"website",rootData}))){
+vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.unqualifiedReason !== undefined){
+const _errs14 = errors;
+if(!(validate29(data.unqualifiedReason, {instancePath:instancePath+"/unqualifiedReason",parentData:data,parentDataProperty:"unqualifiedReason",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.rating !== undefined){
+let data13 = data.rating;
+const _errs15 = errors;
+if((typeof data13 !== "string") && (data13 !== null)){
+validate295.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/type",keyword:"type",params:{type: schema86.properties.rating.type},message:"must be string,null"}];
+return false;
+}
+if(!((((data13 === "hot") || (data13 === "warm")) || (data13 === "cold")) || (data13 === null))){
+validate295.errors = [{instancePath:instancePath+"/rating",schemaPath:"#/properties/rating/enum",keyword:"enum",params:{allowedValues: schema86.properties.rating.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.score !== undefined){
+let data14 = data.score;
+const _errs17 = errors;
+if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
+validate295.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/type",keyword:"type",params:{type: schema86.properties.score.type},message:"must be integer,null"}];
+return false;
+}
+if(errors === _errs17){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 > 1000 || isNaN(data14)){
+validate295.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+return false;
+}
+else {
+if(data14 < 0 || isNaN(data14)){
+validate295.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+else {
+if(!(formats4.validate(data14))){
+validate295.errors = [{instancePath:instancePath+"/score",schemaPath:"#/properties/score/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+return false;
+}
+}
+}
+}
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs19 = errors;
+if(!(validate29(data.source, {instancePath:instancePath+"/source",parentData:data,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sourceDetail !== undefined){
+const _errs20 = errors;
+if(!(validate29(data.sourceDetail, {instancePath:instancePath+"/sourceDetail",parentData:data,parentDataProperty:"sourceDetail",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs20 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.utm !== undefined){
+let data17 = data.utm;
+const _errs21 = errors;
+if((!(data17 && typeof data17 == "object" && !Array.isArray(data17))) && (data17 !== null)){
+validate295.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/type",keyword:"type",params:{type: schema86.properties.utm.type},message:"must be object,null"}];
+return false;
+}
+if(errors === _errs21){
+if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
+const _errs23 = errors;
+for(const key1 in data17){
+if(!(((((key1 === "source") || (key1 === "medium")) || (key1 === "campaign")) || (key1 === "term")) || (key1 === "content"))){
+validate295.errors = [{instancePath:instancePath+"/utm",schemaPath:"#/properties/utm/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs23 === errors){
+if(data17.source !== undefined){
+const _errs24 = errors;
+if(!(validate29(data17.source, {instancePath:instancePath+"/utm/source",parentData:data17,parentDataProperty:"source",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs24 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.medium !== undefined){
+const _errs25 = errors;
+if(!(validate29(data17.medium, {instancePath:instancePath+"/utm/medium",parentData:data17,parentDataProperty:"medium",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs25 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.campaign !== undefined){
+const _errs26 = errors;
+if(!(validate29(data17.campaign, {instancePath:instancePath+"/utm/campaign",parentData:data17,parentDataProperty:"campaign",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs26 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.term !== undefined){
+const _errs27 = errors;
+if(!(validate29(data17.term, {instancePath:instancePath+"/utm/term",parentData:data17,parentDataProperty:"term",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs27 === errors;
+}
+else {
+var valid1 = true;
+}
+if(valid1){
+if(data17.content !== undefined){
+const _errs28 = errors;
+if(!(validate29(data17.content, {instancePath:instancePath+"/utm/content",parentData:data17,parentDataProperty:"content",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs28 === errors;
+}
+else {
+var valid1 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+var valid0 = _errs21 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.industry !== undefined){
+const _errs29 = errors;
+if(!(validate29(data.industry, {instancePath:instancePath+"/industry",parentData:data,parentDataProperty:"industry",rootData}))){
+vErrors = vErrors === null ? validate29.errors : vErrors.concat(validate29.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs29 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.numberOfEmployees !== undefined){
+const _errs30 = errors;
+if(!(validate104(data.numberOfEmployees, {instancePath:instancePath+"/numberOfEmployees",parentData:data,parentDataProperty:"numberOfEmployees",rootData}))){
+vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs30 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.annualRevenue !== undefined){
+const _errs31 = errors;
+if(!(validate106(data.annualRevenue, {instancePath:instancePath+"/annualRevenue",parentData:data,parentDataProperty:"annualRevenue",rootData}))){
+vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs31 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+const _errs32 = errors;
+if(!(validate111(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs32 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.description !== undefined){
+const _errs33 = errors;
+if(!(validate109(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData}))){
+vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs33 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.doNotCall !== undefined){
+const _errs34 = errors;
+if(typeof data.doNotCall !== "boolean"){
+validate295.errors = [{instancePath:instancePath+"/doNotCall",schemaPath:"#/properties/doNotCall/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs34 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.emailOptOut !== undefined){
+const _errs36 = errors;
+if(typeof data.emailOptOut !== "boolean"){
+validate295.errors = [{instancePath:instancePath+"/emailOptOut",schemaPath:"#/properties/emailOptOut/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs36 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.status !== undefined){
+let data30 = data.status;
+const _errs38 = errors;
+if(typeof data30 !== "string"){
+validate295.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((data30 === "open") || (data30 === "working")) || (data30 === "qualified")) || (data30 === "unqualified"))){
+validate295.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema86.properties.status.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs38 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate295.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate295.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate293(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate289.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate293.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
-validate289.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate293.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18623,11 +19307,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate289.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate293.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "update")){
-validate289.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema83.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate293.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema85.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -18650,8 +19334,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs5 = errors;
-if(!(validate291(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate291.errors : vErrors.concat(validate291.errors);
+if(!(validate295(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate295.errors : vErrors.concat(validate295.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -18678,37 +19362,37 @@ var valid0 = true;
 }
 }
 else {
-validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate293.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate289.errors = vErrors;
+validate293.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate286(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate290(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.op === undefined) && (missing0 = "op")){
-validate286.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate290.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const tag0 = data.op;
 if(typeof tag0 == "string"){
 if(tag0 === "create"){
-if(!(validate287(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate287.errors : vErrors.concat(validate287.errors);
+if(!(validate291(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate291.errors : vErrors.concat(validate291.errors);
 errors = vErrors.length;
 }
 }
 else if(tag0 === "update"){
-if(!(validate289(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
+if(!(validate293(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate293.errors : vErrors.concat(validate293.errors);
 errors = vErrors.length;
 }
 }
@@ -18719,27 +19403,27 @@ errors = vErrors.length;
 }
 }
 else {
-validate286.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+validate290.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
 return false;
 }
 }
 else {
-validate286.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+validate290.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
 return false;
 }
 }
 }
 else {
-validate286.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate290.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate286.errors = vErrors;
+validate290.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate285(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -18749,14 +19433,14 @@ data.atomic = true;
 }
 let missing0;
 if((data.items === undefined) && (missing0 = "items")){
-validate285.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate289.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "atomic") || (key0 === "items"))){
-validate285.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate289.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18764,7 +19448,7 @@ break;
 if(_errs1 === errors){
 const _errs2 = errors;
 if(typeof data.atomic !== "boolean"){
-validate285.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate289.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -18775,12 +19459,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(Array.isArray(data1)){
 if(data1.length > 200){
-validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate289.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate289.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18788,8 +19472,8 @@ var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 const _errs6 = errors;
-if(!(validate286(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate286.errors : vErrors.concat(validate286.errors);
+if(!(validate290(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate290.errors : vErrors.concat(validate290.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs6 === errors;
@@ -18801,7 +19485,7 @@ break;
 }
 }
 else {
-validate285.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate289.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -18815,36 +19499,36 @@ var valid0 = true;
 }
 }
 else {
-validate285.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate285.errors = vErrors;
+validate289.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate284(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate288(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate285(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate285.errors : vErrors.concat(validate285.errors);
+if(!(validate289(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
 errors = vErrors.length;
 }
-validate284.errors = vErrors;
+validate288.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryLeads_body = validate324;
-const schema86 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
-const schema87 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper6 = {validate: validate326};
+exports.queryLeads_body = validate328;
+const schema88 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"LeadExpand"}}};
+const schema89 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper6 = {validate: validate330};
 
-function validate326(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate330(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate326.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -18904,14 +19588,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -18923,12 +19607,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate330.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -18949,7 +19633,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -18958,7 +19642,7 @@ return false;
 }
 }
 else {
-validate326.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -18974,7 +19658,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -19036,14 +19720,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -19055,12 +19739,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate330.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -19081,7 +19765,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -19090,7 +19774,7 @@ return false;
 }
 }
 else {
-validate326.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -19106,7 +19790,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -19168,14 +19852,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -19191,7 +19875,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate326.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -19207,7 +19891,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -19307,7 +19991,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -19317,7 +20001,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate326.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -19330,7 +20014,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
 if(!(((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "convertedAccountId")) || (data5 === "convertedContactId")) || (data5 === "convertedOpportunityId")) || (data5 === "version")) || (data5 === "score")) || (data5 === "numberOfEmployees")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "convertedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "tags")) || (data5 === "firstName")) || (data5 === "lastName")) || (data5 === "companyName")) || (data5 === "title")) || (data5 === "email")) || (data5 === "phone")) || (data5 === "mobilePhone")) || (data5 === "website")) || (data5 === "unqualifiedReason")) || (data5 === "source")) || (data5 === "sourceDetail")) || (data5 === "utm.source")) || (data5 === "utm.medium")) || (data5 === "utm.campaign")) || (data5 === "utm.term")) || (data5 === "utm.content")) || (data5 === "industry")) || (data5 === "address.street1")) || (data5 === "address.street2")) || (data5 === "address.city")) || (data5 === "address.region")) || (data5 === "address.postalCode")) || (data5 === "address.countryCode")) || (data5 === "name")) || (data5 === "rating")) || (data5 === "annualRevenue")) || (data5 === "doNotCall")) || (data5 === "emailOptOut")) || (data5 === "status")) || (data5 === "utm")) || (data5 === "address")) || (data5 === "description"))){
-validate326.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19396,7 +20080,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19413,7 +20097,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -19477,7 +20161,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19494,7 +20178,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -19557,7 +20241,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19574,7 +20258,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -19638,7 +20322,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
 if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19655,7 +20339,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -19719,7 +20403,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
 if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19736,7 +20420,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -19799,7 +20483,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
 if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19816,7 +20500,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -19879,7 +20563,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
 if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19896,7 +20580,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -19960,7 +20644,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
 if(!((((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn")) || (data21 === "isNull"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -19977,7 +20661,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -20040,7 +20724,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!(((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -20057,7 +20741,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -20121,7 +20805,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data25 = data.op;
 if(!((data25 === "eq") || (data25 === "ne"))){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -20138,7 +20822,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -20201,7 +20885,7 @@ const _errs131 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 if(!(data.op === "isNull")){
-validate326.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -20218,7 +20902,7 @@ else {
 vErrors.push(err45);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs125 === errors;
@@ -20311,18 +20995,18 @@ if(errors === _errs141){
 if(errors === _errs141){
 if(typeof data30 === "string"){
 if(func2(data30) > 36){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data30))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -20341,7 +21025,7 @@ else {
 vErrors.push(err49);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs133 === errors;
@@ -20433,12 +21117,12 @@ const _errs151 = errors;
 if(errors === _errs151){
 if(Array.isArray(data33)){
 if(data33.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data33.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -20451,18 +21135,18 @@ if(errors === _errs153){
 if(errors === _errs153){
 if(typeof data34 === "string"){
 if(func2(data34) > 36){
-validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data34))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -20476,7 +21160,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -20494,7 +21178,7 @@ else {
 vErrors.push(err53);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs143 === errors;
@@ -20584,23 +21268,23 @@ if(data.value !== undefined){
 let data37 = data.value;
 const _errs163 = errors;
 if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs163){
 if((typeof data37 == "number") && (isFinite(data37))){
 if(data37 > 2147483647 || isNaN(data37)){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data37 < -2147483648 || isNaN(data37)){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data37))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -20621,7 +21305,7 @@ else {
 vErrors.push(err57);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs155 === errors;
@@ -20713,12 +21397,12 @@ const _errs173 = errors;
 if(errors === _errs173){
 if(Array.isArray(data40)){
 if(data40.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data40.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -20728,23 +21412,23 @@ for(let i3=0; i3<len3; i3++){
 let data41 = data40[i3];
 const _errs175 = errors;
 if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs175){
 if((typeof data41 == "number") && (isFinite(data41))){
 if(data41 > 2147483647 || isNaN(data41)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data41 < -2147483648 || isNaN(data41)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data41))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -20760,7 +21444,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -20778,7 +21462,7 @@ else {
 vErrors.push(err61);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs165 === errors;
@@ -20869,12 +21553,12 @@ const _errs185 = errors;
 if(errors === _errs185){
 if(Array.isArray(data44)){
 if(data44.length > 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data44.length < 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -20884,23 +21568,23 @@ for(let i4=0; i4<len4; i4++){
 let data45 = data44[i4];
 const _errs187 = errors;
 if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs187){
 if((typeof data45 == "number") && (isFinite(data45))){
 if(data45 > 2147483647 || isNaN(data45)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data45 < -2147483648 || isNaN(data45)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data45))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -20916,7 +21600,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -20934,7 +21618,7 @@ else {
 vErrors.push(err65);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs177 === errors;
@@ -21027,24 +21711,24 @@ if(errors === _errs197){
 if(errors === _errs197){
 if(typeof data48 === "string"){
 if(func2(data48) > 35){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data48)){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data48))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21063,7 +21747,7 @@ else {
 vErrors.push(err69);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs189 === errors;
@@ -21154,12 +21838,12 @@ const _errs207 = errors;
 if(errors === _errs207){
 if(Array.isArray(data51)){
 if(data51.length > 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data51.length < 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -21172,24 +21856,24 @@ if(errors === _errs209){
 if(errors === _errs209){
 if(typeof data52 === "string"){
 if(func2(data52) > 35){
-validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data52)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data52))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21203,7 +21887,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -21221,7 +21905,7 @@ else {
 vErrors.push(err73);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs199 === errors;
@@ -21310,11 +21994,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data55 = data.value;
 if(typeof data55 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data55 === "user") || (data55 === "system"))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -21331,7 +22015,7 @@ else {
 vErrors.push(err77);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs211 === errors;
@@ -21423,12 +22107,12 @@ const _errs229 = errors;
 if(errors === _errs229){
 if(Array.isArray(data58)){
 if(data58.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data58.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -21438,11 +22122,11 @@ for(let i6=0; i6<len6; i6++){
 let data59 = data58[i6];
 const _errs231 = errors;
 if(typeof data59 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data59 === "user") || (data59 === "system"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid100 = _errs231 === errors;
@@ -21454,7 +22138,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -21472,7 +22156,7 @@ else {
 vErrors.push(err81);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs221 === errors;
@@ -21562,18 +22246,18 @@ const _errs241 = errors;
 if(errors === _errs241){
 if(typeof data62 === "string"){
 if(func2(data62) > 2048){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data62)){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21591,7 +22275,7 @@ else {
 vErrors.push(err85);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs233 === errors;
@@ -21682,12 +22366,12 @@ const _errs251 = errors;
 if(errors === _errs251){
 if(Array.isArray(data65)){
 if(data65.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data65.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -21699,18 +22383,18 @@ const _errs253 = errors;
 if(errors === _errs253){
 if(typeof data66 === "string"){
 if(func2(data66) > 2048){
-validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data66)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21723,7 +22407,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -21741,7 +22425,7 @@ else {
 vErrors.push(err89);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs243 === errors;
@@ -21833,18 +22517,18 @@ const _errs263 = errors;
 if(errors === _errs263){
 if(typeof data69 === "string"){
 if(func2(data69) > 2048){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data69)){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21862,7 +22546,7 @@ else {
 vErrors.push(err93);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs255 === errors;
@@ -21954,12 +22638,12 @@ const _errs273 = errors;
 if(errors === _errs273){
 if(Array.isArray(data72)){
 if(data72.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data72.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -21971,18 +22655,18 @@ const _errs275 = errors;
 if(errors === _errs275){
 if(typeof data73 === "string"){
 if(func2(data73) > 2048){
-validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data73)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -21995,7 +22679,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -22013,7 +22697,7 @@ else {
 vErrors.push(err97);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs265 === errors;
@@ -22101,11 +22785,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data76 = data.value;
 if(typeof data76 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data76 === "hot") || (data76 === "warm")) || (data76 === "cold"))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[27].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -22122,7 +22806,7 @@ else {
 vErrors.push(err101);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs277 === errors;
@@ -22213,12 +22897,12 @@ const _errs295 = errors;
 if(errors === _errs295){
 if(Array.isArray(data79)){
 if(data79.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data79.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -22228,11 +22912,11 @@ for(let i9=0; i9<len9; i9++){
 let data80 = data79[i9];
 const _errs297 = errors;
 if(typeof data80 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data80 === "hot") || (data80 === "warm")) || (data80 === "cold"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[28].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid127 = _errs297 === errors;
@@ -22244,7 +22928,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -22262,7 +22946,7 @@ else {
 vErrors.push(err105);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs287 === errors;
@@ -22354,14 +23038,14 @@ if(errors === _errs307){
 if(data83 && typeof data83 == "object" && !Array.isArray(data83)){
 let missing10;
 if(((data83.amount === undefined) && (missing10 = "amount")) || ((data83.currency === undefined) && (missing10 = "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
 return false;
 }
 else {
 const _errs309 = errors;
 for(const key4 in data83){
 if(!((key4 === "amount") || (key4 === "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -22373,18 +23057,18 @@ const _errs310 = errors;
 if(errors === _errs310){
 if(typeof data84 === "string"){
 if(func2(data84) > 18){
-validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data84)){
-validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22400,24 +23084,24 @@ const _errs312 = errors;
 if(errors === _errs312){
 if(typeof data85 === "string"){
 if(func2(data85) > 3){
-validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data85) < 3){
-validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data85)){
-validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22431,7 +23115,7 @@ var valid132 = true;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -22449,7 +23133,7 @@ else {
 vErrors.push(err109);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs299 === errors;
@@ -22540,12 +23224,12 @@ const _errs322 = errors;
 if(errors === _errs322){
 if(Array.isArray(data88)){
 if(data88.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data88.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -22558,14 +23242,14 @@ if(errors === _errs324){
 if(data89 && typeof data89 == "object" && !Array.isArray(data89)){
 let missing11;
 if(((data89.amount === undefined) && (missing11 = "amount")) || ((data89.currency === undefined) && (missing11 = "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
 return false;
 }
 else {
 const _errs326 = errors;
 for(const key5 in data89){
 if(!((key5 === "amount") || (key5 === "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -22577,18 +23261,18 @@ const _errs327 = errors;
 if(errors === _errs327){
 if(typeof data90 === "string"){
 if(func2(data90) > 18){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data90)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22604,24 +23288,24 @@ const _errs329 = errors;
 if(errors === _errs329){
 if(typeof data91 === "string"){
 if(func2(data91) > 3){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data91) < 3){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data91)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22635,7 +23319,7 @@ var valid138 = true;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -22648,7 +23332,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -22666,7 +23350,7 @@ else {
 vErrors.push(err113);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs314 === errors;
@@ -22756,12 +23440,12 @@ const _errs339 = errors;
 if(errors === _errs339){
 if(Array.isArray(data94)){
 if(data94.length > 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data94.length < 2){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -22774,14 +23458,14 @@ if(errors === _errs341){
 if(data95 && typeof data95 == "object" && !Array.isArray(data95)){
 let missing12;
 if(((data95.amount === undefined) && (missing12 = "amount")) || ((data95.currency === undefined) && (missing12 = "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
 return false;
 }
 else {
 const _errs343 = errors;
 for(const key6 in data95){
 if(!((key6 === "amount") || (key6 === "currency"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -22793,18 +23477,18 @@ const _errs344 = errors;
 if(errors === _errs344){
 if(typeof data96 === "string"){
 if(func2(data96) > 18){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data96)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/amount",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22820,24 +23504,24 @@ const _errs346 = errors;
 if(errors === _errs346){
 if(typeof data97 === "string"){
 if(func2(data97) > 3){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data97) < 3){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data97)){
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11+"/currency",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -22851,7 +23535,7 @@ var valid144 = true;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -22864,7 +23548,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -22882,7 +23566,7 @@ else {
 vErrors.push(err117);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs331 === errors;
@@ -22970,7 +23654,7 @@ const _errs355 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -22987,7 +23671,7 @@ else {
 vErrors.push(err121);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs348 === errors;
@@ -23075,11 +23759,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data103 = data.value;
 if(typeof data103 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((data103 === "open") || (data103 === "working")) || (data103 === "qualified")) || (data103 === "unqualified")) || (data103 === "converted"))){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -23096,7 +23780,7 @@ else {
 vErrors.push(err125);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs358 === errors;
@@ -23187,12 +23871,12 @@ const _errs376 = errors;
 if(errors === _errs376){
 if(Array.isArray(data106)){
 if(data106.length > 200){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data106.length < 1){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -23202,11 +23886,11 @@ for(let i12=0; i12<len12; i12++){
 let data107 = data106[i12];
 const _errs378 = errors;
 if(typeof data107 !== "string"){
-validate326.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((data107 === "open") || (data107 === "working")) || (data107 === "qualified")) || (data107 === "unqualified")) || (data107 === "converted"))){
-validate326.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema87.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate330.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema89.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid157 = _errs378 === errors;
@@ -23218,7 +23902,7 @@ break;
 }
 }
 else {
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -23236,7 +23920,7 @@ else {
 vErrors.push(err129);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs368 === errors;
@@ -23323,7 +24007,7 @@ const _errs387 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -23340,7 +24024,7 @@ else {
 vErrors.push(err133);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs380 === errors;
@@ -23426,7 +24110,7 @@ const _errs397 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate326.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate330.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -23443,7 +24127,7 @@ else {
 vErrors.push(err137);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid14 = _errs390 === errors;
@@ -23495,19 +24179,86 @@ else {
 vErrors.push(err138);
 }
 errors++;
-validate326.errors = vErrors;
+validate330.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate326.errors = vErrors;
+validate330.errors = vErrors;
+return errors === 0;
+}
+
+const schema90 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","convertedAccount","convertedAccount.owner","convertedAccount.parentAccount","convertedContact","convertedContact.owner","convertedContact.account","convertedContact.reportsTo","convertedOpportunity","convertedOpportunity.owner","convertedOpportunity.account","convertedOpportunity.primaryContact","convertedOpportunity.stage","convertedOpportunity.originLead"]}};
+
+function validate335(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate335.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate335.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+validate335.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((((((((data0 === "owner") || (data0 === "convertedAccount")) || (data0 === "convertedAccount.owner")) || (data0 === "convertedAccount.parentAccount")) || (data0 === "convertedContact")) || (data0 === "convertedContact.owner")) || (data0 === "convertedContact.account")) || (data0 === "convertedContact.reportsTo")) || (data0 === "convertedOpportunity")) || (data0 === "convertedOpportunity.owner")) || (data0 === "convertedOpportunity.account")) || (data0 === "convertedOpportunity.primaryContact")) || (data0 === "convertedOpportunity.stage")) || (data0 === "convertedOpportunity.originLead"))){
+validate335.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema90.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate335.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate335.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate335.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate325(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate329(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -23520,8 +24271,8 @@ data.limit = 50;
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate325.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count")) || (key0 === "expand"))){
+validate329.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -23529,8 +24280,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate326(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate326.errors : vErrors.concat(validate326.errors);
+if(!(validate330(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate330.errors : vErrors.concat(validate330.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -23544,12 +24295,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate329.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate329.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -23559,11 +24310,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate325.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate329.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "score")) || (data2 === "-score"))){
-validate325.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema86.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate329.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema88.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -23583,7 +24334,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate329.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -23595,7 +24346,7 @@ indices0[item0] = i1;
 }
 }
 else {
-validate325.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate329.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -23631,6 +24382,19 @@ var valid0 = _errs10 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.expand !== undefined){
+const _errs11 = errors;
+if(!(validate335(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate335.errors : vErrors.concat(validate335.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -23638,42 +24402,42 @@ var valid0 = true;
 }
 }
 else {
-validate325.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate329.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate325.errors = vErrors;
+validate329.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate324(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate328(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate325(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate325.errors : vErrors.concat(validate325.errors);
+if(!(validate329(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate329.errors : vErrors.concat(validate329.errors);
 errors = vErrors.length;
 }
-validate324.errors = vErrors;
+validate328.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateLead_body = validate332;
+exports.updateLead_body = validate338;
 
-function validate332(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate338(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate291(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate291.errors : vErrors.concat(validate291.errors);
+if(!(validate295(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate295.errors : vErrors.concat(validate295.errors);
 errors = vErrors.length;
 }
-validate332.errors = vErrors;
+validate338.errors = vErrors;
 return errors === 0;
 }
 
-exports.convertLead_body = validate334;
+exports.convertLead_body = validate340;
 
-function validate337(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate343(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -23681,7 +24445,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "customFields")){
-validate337.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate343.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -23696,16 +24460,16 @@ errors = vErrors.length;
 }
 }
 else {
-validate337.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate343.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate337.errors = vErrors;
+validate343.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate341(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate347(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -23713,7 +24477,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "customFields")){
-validate341.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate347.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -23728,30 +24492,30 @@ errors = vErrors.length;
 }
 }
 else {
-validate341.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate347.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate341.errors = vErrors;
+validate347.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate344(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate350(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate344.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate350.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "name") || (key0 === "amount")) || (key0 === "expectedCloseDate")) || (key0 === "stageId")) || (key0 === "customFields"))){
-validate344.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate350.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -23783,8 +24547,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs4 = errors;
-if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate201(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -23824,16 +24588,16 @@ var valid0 = true;
 }
 }
 else {
-validate344.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate350.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate344.errors = vErrors;
+validate350.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate335(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate341(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -23841,7 +24605,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "accountId") || (key0 === "account")) || (key0 === "contactId")) || (key0 === "contact")) || (key0 === "opportunity"))){
-validate335.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate341.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -23861,8 +24625,8 @@ var valid0 = true;
 if(valid0){
 if(data.account !== undefined){
 const _errs3 = errors;
-if(!(validate337(data.account, {instancePath:instancePath+"/account",parentData:data,parentDataProperty:"account",rootData}))){
-vErrors = vErrors === null ? validate337.errors : vErrors.concat(validate337.errors);
+if(!(validate343(data.account, {instancePath:instancePath+"/account",parentData:data,parentDataProperty:"account",rootData}))){
+vErrors = vErrors === null ? validate343.errors : vErrors.concat(validate343.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -23885,8 +24649,8 @@ var valid0 = true;
 if(valid0){
 if(data.contact !== undefined){
 const _errs5 = errors;
-if(!(validate341(data.contact, {instancePath:instancePath+"/contact",parentData:data,parentDataProperty:"contact",rootData}))){
-vErrors = vErrors === null ? validate341.errors : vErrors.concat(validate341.errors);
+if(!(validate347(data.contact, {instancePath:instancePath+"/contact",parentData:data,parentDataProperty:"contact",rootData}))){
+vErrors = vErrors === null ? validate347.errors : vErrors.concat(validate347.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -23897,8 +24661,8 @@ var valid0 = true;
 if(valid0){
 if(data.opportunity !== undefined){
 const _errs6 = errors;
-if(!(validate344(data.opportunity, {instancePath:instancePath+"/opportunity",parentData:data,parentDataProperty:"opportunity",rootData}))){
-vErrors = vErrors === null ? validate344.errors : vErrors.concat(validate344.errors);
+if(!(validate350(data.opportunity, {instancePath:instancePath+"/opportunity",parentData:data,parentDataProperty:"opportunity",rootData}))){
+vErrors = vErrors === null ? validate350.errors : vErrors.concat(validate350.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -23913,44 +24677,44 @@ var valid0 = true;
 }
 }
 else {
-validate335.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate341.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate335.errors = vErrors;
+validate341.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate334(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate340(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate335(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate335.errors : vErrors.concat(validate335.errors);
+if(!(validate341(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate341.errors : vErrors.concat(validate341.errors);
 errors = vErrors.length;
 }
-validate334.errors = vErrors;
+validate340.errors = vErrors;
 return errors === 0;
 }
 
-exports.createOpportunity_body = validate352;
-const schema95 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+exports.createOpportunity_body = validate358;
+const schema98 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate353(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate359(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate353.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate359.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema95.properties, key0))){
-validate353.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema98.properties, key0))){
+validate359.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24068,23 +24832,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema95.properties.probability.type},message:"must be integer,null"}];
+validate359.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema98.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate359.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate359.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate353.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate359.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -24099,8 +24863,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate201(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -24125,11 +24889,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate353.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema95.properties.type.type},message:"must be string,null"}];
+validate359.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema98.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate353.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema95.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate359.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema98.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -24205,44 +24969,44 @@ var valid0 = true;
 }
 }
 else {
-validate353.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate359.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate353.errors = vErrors;
+validate359.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate352(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate358(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate353(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate353.errors : vErrors.concat(validate353.errors);
+if(!(validate359(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate359.errors : vErrors.concat(validate359.errors);
 errors = vErrors.length;
 }
-validate352.errors = vErrors;
+validate358.errors = vErrors;
 return errors === 0;
 }
 
-exports.batchOpportunities_body = validate370;
-const schema99 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"OpportunityCreate"}}};
+exports.batchOpportunities_body = validate376;
+const schema102 = {"type":"object","additionalProperties":false,"required":["op","body"],"properties":{"op":{"type":"string","enum":["create"]},"body":{"$ref":"OpportunityCreate"}}};
 
-function validate373(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate379(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.op === undefined) && (missing0 = "op")) || ((data.body === undefined) && (missing0 = "body"))){
-validate373.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate379.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "op") || (key0 === "body"))){
-validate373.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate379.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24252,11 +25016,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate373.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate379.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "create")){
-validate373.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema99.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate379.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema102.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -24267,8 +25031,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs4 = errors;
-if(!(validate353(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate353.errors : vErrors.concat(validate353.errors);
+if(!(validate359(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate359.errors : vErrors.concat(validate359.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -24281,26 +25045,26 @@ var valid0 = true;
 }
 }
 else {
-validate373.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate379.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate373.errors = vErrors;
+validate379.errors = vErrors;
 return errors === 0;
 }
 
-const schema100 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"OpportunityUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
-const schema101 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
+const schema103 = {"type":"object","additionalProperties":false,"required":["op","id","body"],"properties":{"op":{"type":"string","enum":["update"]},"id":{"$ref":"Id"},"body":{"$ref":"OpportunityUpdate"},"ifMatch":{"$ref":"EntityTags"}}};
+const schema104 = {"type":"object","additionalProperties":false,"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"name":{"$ref":"Name"},"accountId":{"$ref":"OptionalId"},"primaryContactId":{"$ref":"OptionalId"},"stageId":{"$ref":"Id"},"amount":{"$ref":"OptionalMoney"},"probability":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":100},"expectedCloseDate":{"$ref":"OptionalDate"},"lostReason":{"$ref":"OptionalText"},"type":{"type":["string","null"],"enum":["new_business","existing_business","renewal",null]},"source":{"$ref":"OptionalText"},"nextStep":{"$ref":"OptionalText"},"competitor":{"$ref":"OptionalText"},"description":{"$ref":"OptionalLongText"}}};
 
-function validate377(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate383(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema101.properties, key0))){
-validate377.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema104.properties, key0))){
+validate383.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24418,23 +25182,23 @@ if(data.probability !== undefined){
 let data9 = data.probability;
 const _errs11 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema101.properties.probability.type},message:"must be integer,null"}];
+validate383.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/type",keyword:"type",params:{type: schema104.properties.probability.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 100 || isNaN(data9)){
-validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
+validate383.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate383.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate377.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate383.errors = [{instancePath:instancePath+"/probability",schemaPath:"#/properties/probability/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -24449,8 +25213,8 @@ var valid0 = true;
 if(valid0){
 if(data.expectedCloseDate !== undefined){
 const _errs13 = errors;
-if(!(validate199(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate201(data.expectedCloseDate, {instancePath:instancePath+"/expectedCloseDate",parentData:data,parentDataProperty:"expectedCloseDate",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -24475,11 +25239,11 @@ if(data.type !== undefined){
 let data12 = data.type;
 const _errs15 = errors;
 if((typeof data12 !== "string") && (data12 !== null)){
-validate377.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema101.properties.type.type},message:"must be string,null"}];
+validate383.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/type",keyword:"type",params:{type: schema104.properties.type.type},message:"must be string,null"}];
 return false;
 }
 if(!((((data12 === "new_business") || (data12 === "existing_business")) || (data12 === "renewal")) || (data12 === null))){
-validate377.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema101.properties.type.enum},message:"must be equal to one of the allowed values"}];
+validate383.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema104.properties.type.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -24554,30 +25318,30 @@ var valid0 = true;
 }
 }
 else {
-validate377.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate383.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate377.errors = vErrors;
+validate383.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate375(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate381(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.op === undefined) && (missing0 = "op")) || ((data.id === undefined) && (missing0 = "id"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate375.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate381.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "op") || (key0 === "id")) || (key0 === "body")) || (key0 === "ifMatch"))){
-validate375.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate381.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24587,11 +25351,11 @@ if(data.op !== undefined){
 let data0 = data.op;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate375.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate381.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(data0 === "update")){
-validate375.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema100.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate381.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/enum",keyword:"enum",params:{allowedValues: schema103.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -24614,8 +25378,8 @@ var valid0 = true;
 if(valid0){
 if(data.body !== undefined){
 const _errs5 = errors;
-if(!(validate377(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
-vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
+if(!(validate383(data.body, {instancePath:instancePath+"/body",parentData:data,parentDataProperty:"body",rootData}))){
+vErrors = vErrors === null ? validate383.errors : vErrors.concat(validate383.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -24642,37 +25406,37 @@ var valid0 = true;
 }
 }
 else {
-validate375.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate381.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate375.errors = vErrors;
+validate381.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate372(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate378(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.op === undefined) && (missing0 = "op")){
-validate372.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate378.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const tag0 = data.op;
 if(typeof tag0 == "string"){
 if(tag0 === "create"){
-if(!(validate373(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate373.errors : vErrors.concat(validate373.errors);
+if(!(validate379(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate379.errors : vErrors.concat(validate379.errors);
 errors = vErrors.length;
 }
 }
 else if(tag0 === "update"){
-if(!(validate375(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate375.errors : vErrors.concat(validate375.errors);
+if(!(validate381(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate381.errors : vErrors.concat(validate381.errors);
 errors = vErrors.length;
 }
 }
@@ -24683,27 +25447,27 @@ errors = vErrors.length;
 }
 }
 else {
-validate372.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
+validate378.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "mapping", tag: "op", tagValue: tag0},message:"value of tag \"op\" must be in oneOf"}];
 return false;
 }
 }
 else {
-validate372.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
+validate378.errors = [{instancePath,schemaPath:"#/discriminator",keyword:"discriminator",params:{error: "tag", tag: "op", tagValue: tag0},message:"tag \"op\" must be string"}];
 return false;
 }
 }
 }
 else {
-validate372.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate378.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate372.errors = vErrors;
+validate378.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate371(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate377(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -24713,14 +25477,14 @@ data.atomic = true;
 }
 let missing0;
 if((data.items === undefined) && (missing0 = "items")){
-validate371.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate377.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "atomic") || (key0 === "items"))){
-validate371.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate377.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24728,7 +25492,7 @@ break;
 if(_errs1 === errors){
 const _errs2 = errors;
 if(typeof data.atomic !== "boolean"){
-validate371.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate377.errors = [{instancePath:instancePath+"/atomic",schemaPath:"#/properties/atomic/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -24739,12 +25503,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(Array.isArray(data1)){
 if(data1.length > 200){
-validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate377.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate377.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -24752,8 +25516,8 @@ var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 const _errs6 = errors;
-if(!(validate372(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate372.errors : vErrors.concat(validate372.errors);
+if(!(validate378(data1[i0], {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate378.errors : vErrors.concat(validate378.errors);
 errors = vErrors.length;
 }
 var valid1 = _errs6 === errors;
@@ -24765,7 +25529,7 @@ break;
 }
 }
 else {
-validate371.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate377.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -24779,36 +25543,36 @@ var valid0 = true;
 }
 }
 else {
-validate371.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate377.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate371.errors = vErrors;
+validate377.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate370(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate376(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate371(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate371.errors : vErrors.concat(validate371.errors);
+if(!(validate377(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
 errors = vErrors.length;
 }
-validate370.errors = vErrors;
+validate376.errors = vErrors;
 return errors === 0;
 }
 
-exports.queryOpportunities_body = validate400;
-const schema103 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"}}};
-const schema104 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
-const wrapper9 = {validate: validate402};
+exports.queryOpportunities_body = validate406;
+const schema106 = {"type":"object","additionalProperties":false,"properties":{"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"OpportunityExpand"}}};
+const schema107 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]};
+const wrapper9 = {validate: validate408};
 
-function validate402(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate408(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(!(data && typeof data == "object" && !Array.isArray(data))){
-validate402.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 const _errs1 = errors;
@@ -24868,14 +25632,14 @@ if(errors === _errs6){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing1;
 if((data.and === undefined) && (missing1 = "and")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/0/else/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs8 = errors;
 for(const key0 in data){
 if(!(key0 === "and")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/0/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -24887,12 +25651,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(Array.isArray(data0)){
 if(data0.length > 100){
-validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate408.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data0.length < 1){
-validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -24913,7 +25677,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/and",schemaPath:"#/allOf/0/else/properties/and/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -24922,7 +25686,7 @@ return false;
 }
 }
 else {
-validate402.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/0/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -24938,7 +25702,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -25000,14 +25764,14 @@ if(errors === _errs17){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing3;
 if((data.or === undefined) && (missing3 = "or")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/1/else/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"}];
 return false;
 }
 else {
 const _errs19 = errors;
 for(const key1 in data){
 if(!(key1 === "or")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/1/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -25019,12 +25783,12 @@ const _errs20 = errors;
 if(errors === _errs20){
 if(Array.isArray(data2)){
 if(data2.length > 100){
-validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
+validate408.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/maxItems",keyword:"maxItems",params:{limit: 100},message:"must NOT have more than 100 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -25045,7 +25809,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/or",schemaPath:"#/allOf/1/else/properties/or/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -25054,7 +25818,7 @@ return false;
 }
 }
 else {
-validate402.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/1/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -25070,7 +25834,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -25132,14 +25896,14 @@ if(errors === _errs28){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing5;
 if((data.not === undefined) && (missing5 = "not")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/2/else/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs30 = errors;
 for(const key2 in data){
 if(!(key2 === "not")){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/2/else/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -25155,7 +25919,7 @@ errors = vErrors.length;
 }
 }
 else {
-validate402.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/2/else/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -25171,7 +25935,7 @@ else {
 vErrors.push(err8);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid0 = _errs23 === errors;
@@ -25271,7 +26035,7 @@ const _errs40 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing9;
 if((((data.field === undefined) && (missing9 = "field")) || ((data.op === undefined) && (missing9 = "op"))) || ((data.value === undefined) && (missing9 = "value"))){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/0/required",keyword:"required",params:{missingProperty: missing9},message:"must have required property '"+missing9+"'"}];
 return false;
 }
 }
@@ -25281,7 +26045,7 @@ const _errs41 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key3 in data){
 if(!(((key3 === "field") || (key3 === "op")) || (key3 === "value"))){
-validate402.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath,schemaPath:"#/allOf/3/else/allOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -25294,7 +26058,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data5 = data.field;
 if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data5 === "id") || (data5 === "createdBy.id")) || (data5 === "updatedBy.id")) || (data5 === "ownerId")) || (data5 === "teamId")) || (data5 === "accountId")) || (data5 === "primaryContactId")) || (data5 === "stageId")) || (data5 === "pipelineId")) || (data5 === "originLeadId")) || (data5 === "account.id")) || (data5 === "account.createdBy.id")) || (data5 === "account.updatedBy.id")) || (data5 === "account.ownerId")) || (data5 === "account.teamId")) || (data5 === "account.parentAccountId")) || (data5 === "primaryContact.id")) || (data5 === "primaryContact.createdBy.id")) || (data5 === "primaryContact.updatedBy.id")) || (data5 === "primaryContact.ownerId")) || (data5 === "primaryContact.teamId")) || (data5 === "primaryContact.accountId")) || (data5 === "primaryContact.reportsToId")) || (data5 === "version")) || (data5 === "probability")) || (data5 === "account.version")) || (data5 === "account.numberOfEmployees")) || (data5 === "primaryContact.version")) || (data5 === "createdAt")) || (data5 === "updatedAt")) || (data5 === "stageEnteredAt")) || (data5 === "closedAt")) || (data5 === "account.createdAt")) || (data5 === "account.updatedAt")) || (data5 === "primaryContact.createdAt")) || (data5 === "primaryContact.updatedAt")) || (data5 === "createdBy.type")) || (data5 === "updatedBy.type")) || (data5 === "account.createdBy.type")) || (data5 === "account.updatedBy.type")) || (data5 === "primaryContact.createdBy.type")) || (data5 === "primaryContact.updatedBy.type")) || (data5 === "tags")) || (data5 === "account.tags")) || (data5 === "primaryContact.tags")) || (data5 === "primaryContact.additionalEmails")) || (data5 === "name")) || (data5 === "lostReason")) || (data5 === "source")) || (data5 === "nextStep")) || (data5 === "competitor")) || (data5 === "account.name")) || (data5 === "account.legalName")) || (data5 === "account.domain")) || (data5 === "account.website")) || (data5 === "account.industry")) || (data5 === "account.phone")) || (data5 === "account.email")) || (data5 === "account.billingAddress.street1")) || (data5 === "account.billingAddress.street2")) || (data5 === "account.billingAddress.city")) || (data5 === "account.billingAddress.region")) || (data5 === "account.billingAddress.postalCode")) || (data5 === "account.billingAddress.countryCode")) || (data5 === "account.shippingAddress.street1")) || (data5 === "account.shippingAddress.street2")) || (data5 === "account.shippingAddress.city")) || (data5 === "account.shippingAddress.region")) || (data5 === "account.shippingAddress.postalCode")) || (data5 === "account.shippingAddress.countryCode")) || (data5 === "account.source")) || (data5 === "account.taxId")) || (data5 === "account.registrationNumber")) || (data5 === "account.linkedinUrl")) || (data5 === "primaryContact.firstName")) || (data5 === "primaryContact.lastName")) || (data5 === "primaryContact.salutation")) || (data5 === "primaryContact.title")) || (data5 === "primaryContact.department")) || (data5 === "primaryContact.email")) || (data5 === "primaryContact.phone")) || (data5 === "primaryContact.mobilePhone")) || (data5 === "primaryContact.mailingAddress.street1")) || (data5 === "primaryContact.mailingAddress.street2")) || (data5 === "primaryContact.mailingAddress.city")) || (data5 === "primaryContact.mailingAddress.region")) || (data5 === "primaryContact.mailingAddress.postalCode")) || (data5 === "primaryContact.mailingAddress.countryCode")) || (data5 === "primaryContact.language")) || (data5 === "primaryContact.timeZone")) || (data5 === "primaryContact.linkedinUrl")) || (data5 === "primaryContact.source")) || (data5 === "primaryContact.name")) || (data5 === "amount")) || (data5 === "account.annualRevenue")) || (data5 === "expectedCloseDate")) || (data5 === "primaryContact.birthdate")) || (data5 === "type")) || (data5 === "status")) || (data5 === "account.type")) || (data5 === "account.lifecycleStage")) || (data5 === "primaryContact.lifecycleStage")) || (data5 === "primaryContact.doNotCall")) || (data5 === "primaryContact.emailOptOut")) || (data5 === "description")) || (data5 === "account.description")) || (data5 === "account.billingAddress")) || (data5 === "account.shippingAddress")) || (data5 === "primaryContact.mailingAddress")) || (data5 === "primaryContact.description"))){
-validate402.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/2/properties/field/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[2].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25360,7 +26124,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data7 = data.op;
 if(!((((data7 === "eq") || (data7 === "ne")) || (data7 === "in")) || (data7 === "notIn"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/3/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[3].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25377,7 +26141,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs45 === errors;
@@ -25441,7 +26205,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data9 = data.op;
 if(!(((((data9 === "eq") || (data9 === "ne")) || (data9 === "in")) || (data9 === "notIn")) || (data9 === "isNull"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/4/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[4].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25458,7 +26222,7 @@ else {
 vErrors.push(err18);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs53 === errors;
@@ -25522,7 +26286,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data11 = data.op;
 if(!(((((((((data11 === "eq") || (data11 === "ne")) || (data11 === "gt")) || (data11 === "gte")) || (data11 === "lt")) || (data11 === "lte")) || (data11 === "in")) || (data11 === "notIn")) || (data11 === "between"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/5/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[5].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25539,7 +26303,7 @@ else {
 vErrors.push(err21);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs61 === errors;
@@ -25603,7 +26367,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data13 = data.op;
 if(!((((((((((data13 === "eq") || (data13 === "ne")) || (data13 === "gt")) || (data13 === "gte")) || (data13 === "lt")) || (data13 === "lte")) || (data13 === "in")) || (data13 === "notIn")) || (data13 === "between")) || (data13 === "isNull"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/6/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[6].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25620,7 +26384,7 @@ else {
 vErrors.push(err24);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs69 === errors;
@@ -25684,7 +26448,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data15 = data.op;
 if(!(((((((data15 === "eq") || (data15 === "ne")) || (data15 === "gt")) || (data15 === "gte")) || (data15 === "lt")) || (data15 === "lte")) || (data15 === "between"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/7/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[7].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25701,7 +26465,7 @@ else {
 vErrors.push(err27);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs77 === errors;
@@ -25764,7 +26528,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data17 = data.op;
 if(!((((((((data17 === "eq") || (data17 === "ne")) || (data17 === "gt")) || (data17 === "gte")) || (data17 === "lt")) || (data17 === "lte")) || (data17 === "between")) || (data17 === "isNull"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/8/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[8].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25781,7 +26545,7 @@ else {
 vErrors.push(err30);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs85 === errors;
@@ -25845,7 +26609,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data19 = data.op;
 if(!((((data19 === "has") || (data19 === "hasAny")) || (data19 === "hasAll")) || (data19 === "isEmpty"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/9/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[9].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25862,7 +26626,7 @@ else {
 vErrors.push(err33);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs93 === errors;
@@ -25926,7 +26690,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data21 = data.op;
 if(!(((((data21 === "eq") || (data21 === "ne")) || (data21 === "startsWith")) || (data21 === "in")) || (data21 === "notIn"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/10/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[10].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -25943,7 +26707,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs101 === errors;
@@ -26007,7 +26771,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data23 = data.op;
 if(!((((((data23 === "eq") || (data23 === "ne")) || (data23 === "startsWith")) || (data23 === "in")) || (data23 === "notIn")) || (data23 === "isNull"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/11/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[11].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -26024,7 +26788,7 @@ else {
 vErrors.push(err39);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs109 === errors;
@@ -26088,7 +26852,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 let data25 = data.op;
 if(!((data25 === "eq") || (data25 === "ne"))){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/12/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[12].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -26105,7 +26869,7 @@ else {
 vErrors.push(err42);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs117 === errors;
@@ -26168,7 +26932,7 @@ const _errs131 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.op !== undefined){
 if(!(data.op === "isNull")){
-validate402.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/op",schemaPath:"#/allOf/3/else/allOf/13/else/properties/op/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[13].else.properties.op.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -26185,7 +26949,7 @@ else {
 vErrors.push(err45);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs125 === errors;
@@ -26278,18 +27042,18 @@ if(errors === _errs141){
 if(errors === _errs141){
 if(typeof data30 === "string"){
 if(func2(data30) > 36){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data30))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/14/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -26308,7 +27072,7 @@ else {
 vErrors.push(err49);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs133 === errors;
@@ -26400,12 +27164,12 @@ const _errs151 = errors;
 if(errors === _errs151){
 if(Array.isArray(data33)){
 if(data33.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data33.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -26418,18 +27182,18 @@ if(errors === _errs153){
 if(errors === _errs153){
 if(typeof data34 === "string"){
 if(func2(data34) > 36){
-validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
 }
 else {
 if(!(formats2.test(data34))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i2,schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -26443,7 +27207,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/15/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -26461,7 +27225,7 @@ else {
 vErrors.push(err53);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs143 === errors;
@@ -26551,23 +27315,23 @@ if(data.value !== undefined){
 let data37 = data.value;
 const _errs163 = errors;
 if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs163){
 if((typeof data37 == "number") && (isFinite(data37))){
 if(data37 > 2147483647 || isNaN(data37)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data37 < -2147483648 || isNaN(data37)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data37))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/16/else/properties/value/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -26588,7 +27352,7 @@ else {
 vErrors.push(err57);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs155 === errors;
@@ -26680,12 +27444,12 @@ const _errs173 = errors;
 if(errors === _errs173){
 if(Array.isArray(data40)){
 if(data40.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data40.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -26695,23 +27459,23 @@ for(let i3=0; i3<len3; i3++){
 let data41 = data40[i3];
 const _errs175 = errors;
 if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs175){
 if((typeof data41 == "number") && (isFinite(data41))){
 if(data41 > 2147483647 || isNaN(data41)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data41 < -2147483648 || isNaN(data41)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data41))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i3,schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -26727,7 +27491,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/17/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -26745,7 +27509,7 @@ else {
 vErrors.push(err61);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs165 === errors;
@@ -26836,12 +27600,12 @@ const _errs185 = errors;
 if(errors === _errs185){
 if(Array.isArray(data44)){
 if(data44.length > 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data44.length < 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -26851,23 +27615,23 @@ for(let i4=0; i4<len4; i4++){
 let data45 = data44[i4];
 const _errs187 = errors;
 if(!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs187){
 if((typeof data45 == "number") && (isFinite(data45))){
 if(data45 > 2147483647 || isNaN(data45)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/maximum",keyword:"maximum",params:{comparison: "<=", limit: 2147483647},message:"must be <= 2147483647"}];
 return false;
 }
 else {
 if(data45 < -2147483648 || isNaN(data45)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/minimum",keyword:"minimum",params:{comparison: ">=", limit: -2147483648},message:"must be >= -2147483648"}];
 return false;
 }
 else {
 if(!(formats4.validate(data45))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i4,schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/items/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -26883,7 +27647,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/18/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -26901,7 +27665,7 @@ else {
 vErrors.push(err65);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs177 === errors;
@@ -26994,24 +27758,24 @@ if(errors === _errs197){
 if(errors === _errs197){
 if(typeof data48 === "string"){
 if(func2(data48) > 35){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data48)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data48))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/19/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27030,7 +27794,7 @@ else {
 vErrors.push(err69);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs189 === errors;
@@ -27121,12 +27885,12 @@ const _errs207 = errors;
 if(errors === _errs207){
 if(Array.isArray(data51)){
 if(data51.length > 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data51.length < 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -27139,24 +27903,24 @@ if(errors === _errs209){
 if(errors === _errs209){
 if(typeof data52 === "string"){
 if(func2(data52) > 35){
-validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 35},message:"must NOT have more than 35 characters"}];
 return false;
 }
 else {
 if(!pattern15.test(data52)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"},message:"must match pattern \""+"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"+"\""}];
 return false;
 }
 else {
 if(!(formats24.validate(data52))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/format",keyword:"format",params:{format: "date-time"},message:"must match format \""+"date-time"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i5,schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27170,7 +27934,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/20/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -27188,7 +27952,7 @@ else {
 vErrors.push(err73);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs199 === errors;
@@ -27277,11 +28041,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data55 = data.value;
 if(typeof data55 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data55 === "user") || (data55 === "system"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/21/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[21].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -27298,7 +28062,7 @@ else {
 vErrors.push(err77);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs211 === errors;
@@ -27390,12 +28154,12 @@ const _errs229 = errors;
 if(errors === _errs229){
 if(Array.isArray(data58)){
 if(data58.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data58.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -27405,11 +28169,11 @@ for(let i6=0; i6<len6; i6++){
 let data59 = data58[i6];
 const _errs231 = errors;
 if(typeof data59 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((data59 === "user") || (data59 === "system"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i6,schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[22].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid100 = _errs231 === errors;
@@ -27421,7 +28185,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/22/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -27439,7 +28203,7 @@ else {
 vErrors.push(err81);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs221 === errors;
@@ -27530,18 +28294,18 @@ const _errs241 = errors;
 if(errors === _errs241){
 if(typeof data62 === "string"){
 if(func2(data62) > 2048){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data62)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/23/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27559,7 +28323,7 @@ else {
 vErrors.push(err85);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs233 === errors;
@@ -27651,12 +28415,12 @@ const _errs251 = errors;
 if(errors === _errs251){
 if(Array.isArray(data65)){
 if(data65.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data65.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -27668,18 +28432,18 @@ const _errs253 = errors;
 if(errors === _errs253){
 if(typeof data66 === "string"){
 if(func2(data66) > 2048){
-validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data66)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i7,schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27692,7 +28456,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/24/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -27710,7 +28474,7 @@ else {
 vErrors.push(err89);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs243 === errors;
@@ -27802,18 +28566,18 @@ const _errs263 = errors;
 if(errors === _errs263){
 if(typeof data69 === "string"){
 if(func2(data69) > 2048){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data69)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/25/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27831,7 +28595,7 @@ else {
 vErrors.push(err93);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs255 === errors;
@@ -27923,12 +28687,12 @@ const _errs273 = errors;
 if(errors === _errs273){
 if(Array.isArray(data72)){
 if(data72.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data72.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -27940,18 +28704,18 @@ const _errs275 = errors;
 if(errors === _errs275){
 if(typeof data73 === "string"){
 if(func2(data73) > 2048){
-validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data73)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i8,schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -27964,7 +28728,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/26/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -27982,7 +28746,7 @@ else {
 vErrors.push(err97);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs265 === errors;
@@ -28075,14 +28839,14 @@ if(errors === _errs285){
 if(data76 && typeof data76 == "object" && !Array.isArray(data76)){
 let missing10;
 if(((data76.amount === undefined) && (missing10 = "amount")) || ((data76.currency === undefined) && (missing10 = "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
 return false;
 }
 else {
 const _errs287 = errors;
 for(const key4 in data76){
 if(!((key4 === "amount") || (key4 === "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -28094,18 +28858,18 @@ const _errs288 = errors;
 if(errors === _errs288){
 if(typeof data77 === "string"){
 if(func2(data77) > 18){
-validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data77)){
-validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28121,24 +28885,24 @@ const _errs290 = errors;
 if(errors === _errs290){
 if(typeof data78 === "string"){
 if(func2(data78) > 3){
-validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data78) < 3){
-validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data78)){
-validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28152,7 +28916,7 @@ var valid123 = true;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/27/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -28170,7 +28934,7 @@ else {
 vErrors.push(err101);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs277 === errors;
@@ -28262,12 +29026,12 @@ const _errs300 = errors;
 if(errors === _errs300){
 if(Array.isArray(data81)){
 if(data81.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data81.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -28280,14 +29044,14 @@ if(errors === _errs302){
 if(data82 && typeof data82 == "object" && !Array.isArray(data82)){
 let missing11;
 if(((data82.amount === undefined) && (missing11 = "amount")) || ((data82.currency === undefined) && (missing11 = "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
 return false;
 }
 else {
 const _errs304 = errors;
 for(const key5 in data82){
 if(!((key5 === "amount") || (key5 === "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -28299,18 +29063,18 @@ const _errs305 = errors;
 if(errors === _errs305){
 if(typeof data83 === "string"){
 if(func2(data83) > 18){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data83)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/amount",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28326,24 +29090,24 @@ const _errs307 = errors;
 if(errors === _errs307){
 if(typeof data84 === "string"){
 if(func2(data84) > 3){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data84) < 3){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data84)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9+"/currency",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28357,7 +29121,7 @@ var valid129 = true;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i9,schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -28370,7 +29134,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/28/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -28388,7 +29152,7 @@ else {
 vErrors.push(err105);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs292 === errors;
@@ -28479,12 +29243,12 @@ const _errs317 = errors;
 if(errors === _errs317){
 if(Array.isArray(data87)){
 if(data87.length > 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data87.length < 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -28497,14 +29261,14 @@ if(errors === _errs319){
 if(data88 && typeof data88 == "object" && !Array.isArray(data88)){
 let missing12;
 if(((data88.amount === undefined) && (missing12 = "amount")) || ((data88.currency === undefined) && (missing12 = "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
 return false;
 }
 else {
 const _errs321 = errors;
 for(const key6 in data88){
 if(!((key6 === "amount") || (key6 === "currency"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -28516,18 +29280,18 @@ const _errs322 = errors;
 if(errors === _errs322){
 if(typeof data89 === "string"){
 if(func2(data89) > 18){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
 if(!pattern11.test(data89)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/amount",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28543,24 +29307,24 @@ const _errs324 = errors;
 if(errors === _errs324){
 if(typeof data90 === "string"){
 if(func2(data90) > 3){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
 return false;
 }
 else {
 if(func2(data90) < 3){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data90)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10+"/currency",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28574,7 +29338,7 @@ var valid135 = true;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -28587,7 +29351,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/29/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -28605,7 +29369,7 @@ else {
 vErrors.push(err109);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs309 === errors;
@@ -28698,24 +29462,24 @@ if(errors === _errs334){
 if(errors === _errs334){
 if(typeof data93 === "string"){
 if(func2(data93) > 10){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data93)){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data93))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28734,7 +29498,7 @@ else {
 vErrors.push(err113);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs326 === errors;
@@ -28826,12 +29590,12 @@ const _errs344 = errors;
 if(errors === _errs344){
 if(Array.isArray(data96)){
 if(data96.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data96.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -28844,24 +29608,24 @@ if(errors === _errs346){
 if(errors === _errs346){
 if(typeof data97 === "string"){
 if(func2(data97) > 10){
-validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data97)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data97))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -28875,7 +29639,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -28893,7 +29657,7 @@ else {
 vErrors.push(err117);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs336 === errors;
@@ -28984,12 +29748,12 @@ const _errs356 = errors;
 if(errors === _errs356){
 if(Array.isArray(data100)){
 if(data100.length > 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data100.length < 2){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
 return false;
 }
 else {
@@ -29002,24 +29766,24 @@ if(errors === _errs358){
 if(errors === _errs358){
 if(typeof data101 === "string"){
 if(func2(data101) > 10){
-validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 10},message:"must NOT have more than 10 characters"}];
 return false;
 }
 else {
 if(!pattern28.test(data101)){
-validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/pattern",keyword:"pattern",params:{pattern: "^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},message:"must match pattern \""+"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"+"\""}];
 return false;
 }
 else {
 if(!(formats30.validate(data101))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -29033,7 +29797,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -29051,7 +29815,7 @@ else {
 vErrors.push(err121);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs348 === errors;
@@ -29139,11 +29903,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data104 = data.value;
 if(typeof data104 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data104 === "new_business") || (data104 === "existing_business")) || (data104 === "renewal"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/33/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[33].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -29160,7 +29924,7 @@ else {
 vErrors.push(err125);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs360 === errors;
@@ -29251,12 +30015,12 @@ const _errs378 = errors;
 if(errors === _errs378){
 if(Array.isArray(data107)){
 if(data107.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data107.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -29266,11 +30030,11 @@ for(let i13=0; i13<len13; i13++){
 let data108 = data107[i13];
 const _errs380 = errors;
 if(typeof data108 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data108 === "new_business") || (data108 === "existing_business")) || (data108 === "renewal"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[34].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid158 = _errs380 === errors;
@@ -29282,7 +30046,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -29300,7 +30064,7 @@ else {
 vErrors.push(err129);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs370 === errors;
@@ -29388,11 +30152,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data111 = data.value;
 if(typeof data111 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data111 === "open") || (data111 === "won")) || (data111 === "lost"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[35].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/35/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[35].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -29409,7 +30173,7 @@ else {
 vErrors.push(err133);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs382 === errors;
@@ -29500,12 +30264,12 @@ const _errs400 = errors;
 if(errors === _errs400){
 if(Array.isArray(data114)){
 if(data114.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data114.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -29515,11 +30279,11 @@ for(let i14=0; i14<len14; i14++){
 let data115 = data114[i14];
 const _errs402 = errors;
 if(typeof data115 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((data115 === "open") || (data115 === "won")) || (data115 === "lost"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[36].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[36].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid167 = _errs402 === errors;
@@ -29531,7 +30295,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -29549,7 +30313,7 @@ else {
 vErrors.push(err137);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs392 === errors;
@@ -29637,11 +30401,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data118 = data.value;
 if(typeof data118 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data118 === "prospect") || (data118 === "customer")) || (data118 === "partner")) || (data118 === "vendor")) || (data118 === "competitor")) || (data118 === "other"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[37].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/37/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[37].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -29658,7 +30422,7 @@ else {
 vErrors.push(err141);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs404 === errors;
@@ -29749,12 +30513,12 @@ const _errs422 = errors;
 if(errors === _errs422){
 if(Array.isArray(data121)){
 if(data121.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data121.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -29764,11 +30528,11 @@ for(let i15=0; i15<len15; i15++){
 let data122 = data121[i15];
 const _errs424 = errors;
 if(typeof data122 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((data122 === "prospect") || (data122 === "customer")) || (data122 === "partner")) || (data122 === "vendor")) || (data122 === "competitor")) || (data122 === "other"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[38].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[38].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid176 = _errs424 === errors;
@@ -29780,7 +30544,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -29798,7 +30562,7 @@ else {
 vErrors.push(err145);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs414 === errors;
@@ -29887,11 +30651,11 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data125 = data.value;
 if(typeof data125 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data125 === "subscriber") || (data125 === "lead")) || (data125 === "qualified")) || (data125 === "opportunity")) || (data125 === "customer")) || (data125 === "evangelist")) || (data125 === "former_customer"))){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[39].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/39/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[39].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -29908,7 +30672,7 @@ else {
 vErrors.push(err149);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs426 === errors;
@@ -30000,12 +30764,12 @@ const _errs444 = errors;
 if(errors === _errs444){
 if(Array.isArray(data128)){
 if(data128.length > 200){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
 if(data128.length < 1){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -30015,11 +30779,11 @@ for(let i16=0; i16<len16; i16++){
 let data129 = data128[i16];
 const _errs446 = errors;
 if(typeof data129 !== "string"){
-validate402.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((data129 === "subscriber") || (data129 === "lead")) || (data129 === "qualified")) || (data129 === "opportunity")) || (data129 === "customer")) || (data129 === "evangelist")) || (data129 === "former_customer"))){
-validate402.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema104.allOf[3].else.allOf[40].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+validate408.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema107.allOf[3].else.allOf[40].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid185 = _errs446 === errors;
@@ -30031,7 +30795,7 @@ break;
 }
 }
 else {
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -30049,7 +30813,7 @@ else {
 vErrors.push(err153);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs436 === errors;
@@ -30137,7 +30901,7 @@ const _errs455 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/41/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/41/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -30154,7 +30918,7 @@ else {
 vErrors.push(err157);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs448 === errors;
@@ -30241,7 +31005,7 @@ const _errs465 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/42/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/42/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -30258,7 +31022,7 @@ else {
 vErrors.push(err161);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs458 === errors;
@@ -30345,7 +31109,7 @@ const _errs475 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
-validate402.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/43/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate408.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/43/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 }
@@ -30362,7 +31126,7 @@ else {
 vErrors.push(err165);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid14 = _errs468 === errors;
@@ -30421,19 +31185,86 @@ else {
 vErrors.push(err166);
 }
 errors++;
-validate402.errors = vErrors;
+validate408.errors = vErrors;
 return false;
 }
 var valid0 = _errs32 === errors;
 }
 }
 }
-validate402.errors = vErrors;
+validate408.errors = vErrors;
+return errors === 0;
+}
+
+const schema108 = {"type":"array","minItems":1,"maxItems":8,"uniqueItems":true,"items":{"type":"string","enum":["owner","account","account.owner","account.parentAccount","primaryContact","primaryContact.owner","primaryContact.account","primaryContact.reportsTo","stage","originLead","originLead.owner","originLead.convertedAccount","originLead.convertedContact","originLead.convertedOpportunity"]}};
+
+function validate413(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 8){
+validate413.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+return false;
+}
+else {
+if(data.length < 1){
+validate413.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+validate413.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!((((((((((((((data0 === "owner") || (data0 === "account")) || (data0 === "account.owner")) || (data0 === "account.parentAccount")) || (data0 === "primaryContact")) || (data0 === "primaryContact.owner")) || (data0 === "primaryContact.account")) || (data0 === "primaryContact.reportsTo")) || (data0 === "stage")) || (data0 === "originLead")) || (data0 === "originLead.owner")) || (data0 === "originLead.convertedAccount")) || (data0 === "originLead.convertedContact")) || (data0 === "originLead.convertedOpportunity"))){
+validate413.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/enum",keyword:"enum",params:{allowedValues: schema108.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+if(valid0){
+let i1 = data.length;
+let j0;
+if(i1 > 1){
+const indices0 = {};
+for(;i1--;){
+let item0 = data[i1];
+if(typeof item0 !== "string"){
+continue;
+}
+if(typeof indices0[item0] == "number"){
+j0 = indices0[item0];
+validate413.errors = [{instancePath,schemaPath:"#/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+return false;
+break;
+}
+indices0[item0] = i1;
+}
+}
+}
+}
+}
+}
+else {
+validate413.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate413.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate401(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate407(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
@@ -30446,8 +31277,8 @@ data.limit = 50;
 }
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count"))){
-validate401.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((((key0 === "filter") || (key0 === "sort")) || (key0 === "limit")) || (key0 === "cursor")) || (key0 === "count")) || (key0 === "expand"))){
+validate407.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -30455,8 +31286,8 @@ break;
 if(_errs1 === errors){
 if(data.filter !== undefined){
 const _errs2 = errors;
-if(!(validate402(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
-vErrors = vErrors === null ? validate402.errors : vErrors.concat(validate402.errors);
+if(!(validate408(data.filter, {instancePath:instancePath+"/filter",parentData:data,parentDataProperty:"filter",rootData}))){
+vErrors = vErrors === null ? validate408.errors : vErrors.concat(validate408.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -30470,12 +31301,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 2){
-validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+validate407.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate407.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -30485,11 +31316,11 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 const _errs5 = errors;
 if(typeof data2 !== "string"){
-validate401.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate407.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((((((((data2 === "createdAt") || (data2 === "-createdAt")) || (data2 === "updatedAt")) || (data2 === "-updatedAt")) || (data2 === "name")) || (data2 === "-name")) || (data2 === "amount")) || (data2 === "-amount")) || (data2 === "expectedCloseDate")) || (data2 === "-expectedCloseDate"))){
-validate401.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema103.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
+validate407.errors = [{instancePath:instancePath+"/sort/" + i0,schemaPath:"#/properties/sort/items/enum",keyword:"enum",params:{allowedValues: schema106.properties.sort.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid1 = _errs5 === errors;
@@ -30509,7 +31340,7 @@ continue;
 }
 if(typeof indices0[item0] == "number"){
 j0 = indices0[item0];
-validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
+validate407.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/uniqueItems",keyword:"uniqueItems",params:{i: i1, j: j0},message:"must NOT have duplicate items (items ## "+j0+" and "+i1+" are identical)"}];
 return false;
 break;
 }
@@ -30521,7 +31352,7 @@ indices0[item0] = i1;
 }
 }
 else {
-validate401.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate407.errors = [{instancePath:instancePath+"/sort",schemaPath:"#/properties/sort/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -30557,6 +31388,19 @@ var valid0 = _errs10 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.expand !== undefined){
+const _errs11 = errors;
+if(!(validate413(data.expand, {instancePath:instancePath+"/expand",parentData:data,parentDataProperty:"expand",rootData}))){
+vErrors = vErrors === null ? validate413.errors : vErrors.concat(validate413.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -30564,93 +31408,93 @@ var valid0 = true;
 }
 }
 else {
-validate401.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate407.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate401.errors = vErrors;
+validate407.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate400(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate406(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate401(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate401.errors : vErrors.concat(validate401.errors);
+if(!(validate407(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate407.errors : vErrors.concat(validate407.errors);
 errors = vErrors.length;
 }
-validate400.errors = vErrors;
+validate406.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateOpportunity_body = validate408;
+exports.updateOpportunity_body = validate416;
 
-function validate408(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate416(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate377(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate377.errors : vErrors.concat(validate377.errors);
+if(!(validate383(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate383.errors : vErrors.concat(validate383.errors);
 errors = vErrors.length;
 }
-validate408.errors = vErrors;
+validate416.errors = vErrors;
 return errors === 0;
 }
 
-exports.createCustomField_body = validate410;
-const schema107 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
-const schema108 = {"type":"string","enum":["account","contact","lead","opportunity"]};
+exports.createCustomField_body = validate418;
+const schema111 = {"type":"object","additionalProperties":false,"required":["object","key","type","label"],"properties":{"object":{"$ref":"CustomFieldObject"},"key":{"type":"string","minLength":1,"maxLength":63,"pattern":"^[a-z][a-zA-Z0-9_]{0,62}$"},"type":{"$ref":"CustomFieldType"},"referenceObject":{"type":["string","null"],"enum":["account","contact","lead","opportunity",null]},"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"}}};
+const schema112 = {"type":"string","enum":["account","contact","lead","opportunity"]};
 
-function validate412(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate420(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate412.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate420.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!((((data === "account") || (data === "contact")) || (data === "lead")) || (data === "opportunity"))){
-validate412.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema108.enum},message:"must be equal to one of the allowed values"}];
+validate420.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema112.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate412.errors = vErrors;
+validate420.errors = vErrors;
 return errors === 0;
 }
 
-const schema109 = {"type":"string","enum":["text","longText","number","integer","boolean","date","timestamp","money","select","multiSelect","user","reference","url","email","phone"]};
+const schema113 = {"type":"string","enum":["text","longText","number","integer","boolean","date","timestamp","money","select","multiSelect","user","reference","url","email","phone"]};
 
-function validate414(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate422(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate414.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate422.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 if(!(((((((((((((((data === "text") || (data === "longText")) || (data === "number")) || (data === "integer")) || (data === "boolean")) || (data === "date")) || (data === "timestamp")) || (data === "money")) || (data === "select")) || (data === "multiSelect")) || (data === "user")) || (data === "reference")) || (data === "url")) || (data === "email")) || (data === "phone"))){
-validate414.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema109.enum},message:"must be equal to one of the allowed values"}];
+validate422.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema113.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-validate414.errors = vErrors;
+validate422.errors = vErrors;
 return errors === 0;
 }
 
-const schema110 = {"type":["string","number","boolean","array","object","null"],"maxLength":10000,"pattern":"^[^\\x00]*$","maxItems":200,"items":{"type":"string","maxLength":100,"pattern":"^[^\\x00]*$"},"maxProperties":2,"additionalProperties":true};
+const schema114 = {"type":["string","number","boolean","array","object","null"],"maxLength":10000,"pattern":"^[^\\x00]*$","maxItems":200,"items":{"type":"string","maxLength":100,"pattern":"^[^\\x00]*$"},"maxProperties":2,"additionalProperties":true};
 
-function validate418(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate426(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if((((typeof data != "object") && (typeof data !== "string")) && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")){
-validate418.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema110.type},message:"must be string,number,boolean,array,object,null"}];
+validate426.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema114.type},message:"must be string,number,boolean,array,object,null"}];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 10000){
-validate418.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10000},message:"must NOT have more than 10000 characters"}];
+validate426.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 10000},message:"must NOT have more than 10000 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data)){
-validate418.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate426.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
@@ -30658,7 +31502,7 @@ return false;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 200){
-validate418.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate426.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
@@ -30670,18 +31514,18 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(func2(data0) > 100){
-validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
+validate426.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
 return false;
 }
 else {
 if(!pattern12.test(data0)){
-validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
+validate426.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[^\\x00]*$"},message:"must match pattern \""+"^[^\\x00]*$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate418.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate426.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -30695,34 +31539,34 @@ break;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(Object.keys(data).length > 2){
-validate418.errors = [{instancePath,schemaPath:"#/maxProperties",keyword:"maxProperties",params:{limit: 2},message:"must NOT have more than 2 properties"}];
+validate426.errors = [{instancePath,schemaPath:"#/maxProperties",keyword:"maxProperties",params:{limit: 2},message:"must NOT have more than 2 properties"}];
 return false;
 }
 }
 }
 }
 }
-validate418.errors = vErrors;
+validate426.errors = vErrors;
 return errors === 0;
 }
 
 const pattern74 = new RegExp("^[^\\x00-\\x1f\\x7f]+$", "u");
 
-function validate421(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate429(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.value === undefined) && (missing0 = "value")) || ((data.label === undefined) && (missing0 = "label"))) || ((data.archived === undefined) && (missing0 = "archived"))){
-validate421.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate429.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "value") || (key0 === "label")) || (key0 === "archived"))){
-validate421.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate429.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -30734,24 +31578,24 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func2(data0) > 100){
-validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
+validate429.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/maxLength",keyword:"maxLength",params:{limit: 100},message:"must NOT have more than 100 characters"}];
 return false;
 }
 else {
 if(func2(data0) < 1){
-validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate429.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern74.test(data0)){
-validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+validate429.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate421.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate429.errors = [{instancePath:instancePath+"/value",schemaPath:"#/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -30776,7 +31620,7 @@ if(valid0){
 if(data.archived !== undefined){
 const _errs5 = errors;
 if(typeof data.archived !== "boolean"){
-validate421.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate429.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -30790,22 +31634,22 @@ var valid0 = true;
 }
 }
 else {
-validate421.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate429.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate421.errors = vErrors;
+validate429.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate420(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate428(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 200){
-validate420.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+validate428.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
@@ -30813,8 +31657,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate421(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate421.errors : vErrors.concat(validate421.errors);
+if(!(validate429(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate429.errors : vErrors.concat(validate429.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -30825,31 +31669,31 @@ break;
 }
 }
 else {
-validate420.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate428.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-validate420.errors = vErrors;
+validate428.errors = vErrors;
 return errors === 0;
 }
 
 const pattern71 = new RegExp("^[a-z][a-zA-Z0-9_]{0,62}$", "u");
 
-function validate411(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate419(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.object === undefined) && (missing0 = "object")) || ((data.key === undefined) && (missing0 = "key"))) || ((data.type === undefined) && (missing0 = "type"))) || ((data.label === undefined) && (missing0 = "label"))){
-validate411.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate419.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema107.properties, key0))){
-validate411.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema111.properties, key0))){
+validate419.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -30857,8 +31701,8 @@ break;
 if(_errs1 === errors){
 if(data.object !== undefined){
 const _errs2 = errors;
-if(!(validate412(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
-vErrors = vErrors === null ? validate412.errors : vErrors.concat(validate412.errors);
+if(!(validate420(data.object, {instancePath:instancePath+"/object",parentData:data,parentDataProperty:"object",rootData}))){
+vErrors = vErrors === null ? validate420.errors : vErrors.concat(validate420.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -30873,24 +31717,24 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
 if(func2(data1) > 63){
-validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/maxLength",keyword:"maxLength",params:{limit: 63},message:"must NOT have more than 63 characters"}];
+validate419.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/maxLength",keyword:"maxLength",params:{limit: 63},message:"must NOT have more than 63 characters"}];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate419.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern71.test(data1)){
-validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-zA-Z0-9_]{0,62}$"},message:"must match pattern \""+"^[a-z][a-zA-Z0-9_]{0,62}$"+"\""}];
+validate419.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-zA-Z0-9_]{0,62}$"},message:"must match pattern \""+"^[a-z][a-zA-Z0-9_]{0,62}$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate411.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate419.errors = [{instancePath:instancePath+"/key",schemaPath:"#/properties/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -30902,8 +31746,8 @@ var valid0 = true;
 if(valid0){
 if(data.type !== undefined){
 const _errs5 = errors;
-if(!(validate414(data.type, {instancePath:instancePath+"/type",parentData:data,parentDataProperty:"type",rootData}))){
-vErrors = vErrors === null ? validate414.errors : vErrors.concat(validate414.errors);
+if(!(validate422(data.type, {instancePath:instancePath+"/type",parentData:data,parentDataProperty:"type",rootData}))){
+vErrors = vErrors === null ? validate422.errors : vErrors.concat(validate422.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -30916,11 +31760,11 @@ if(data.referenceObject !== undefined){
 let data3 = data.referenceObject;
 const _errs6 = errors;
 if((typeof data3 !== "string") && (data3 !== null)){
-validate411.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/type",keyword:"type",params:{type: schema107.properties.referenceObject.type},message:"must be string,null"}];
+validate419.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/type",keyword:"type",params:{type: schema111.properties.referenceObject.type},message:"must be string,null"}];
 return false;
 }
 if(!(((((data3 === "account") || (data3 === "contact")) || (data3 === "lead")) || (data3 === "opportunity")) || (data3 === null))){
-validate411.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/enum",keyword:"enum",params:{allowedValues: schema107.properties.referenceObject.enum},message:"must be equal to one of the allowed values"}];
+validate419.errors = [{instancePath:instancePath+"/referenceObject",schemaPath:"#/properties/referenceObject/enum",keyword:"enum",params:{allowedValues: schema111.properties.referenceObject.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -30956,7 +31800,7 @@ if(valid0){
 if(data.required !== undefined){
 const _errs10 = errors;
 if(typeof data.required !== "boolean"){
-validate411.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate419.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -30968,7 +31812,7 @@ if(valid0){
 if(data.unique !== undefined){
 const _errs12 = errors;
 if(typeof data.unique !== "boolean"){
-validate411.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate419.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -30979,8 +31823,8 @@ var valid0 = true;
 if(valid0){
 if(data.defaultValue !== undefined){
 const _errs14 = errors;
-if(!(validate418(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate418.errors : vErrors.concat(validate418.errors);
+if(!(validate426(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate426.errors : vErrors.concat(validate426.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -30991,8 +31835,8 @@ var valid0 = true;
 if(valid0){
 if(data.options !== undefined){
 const _errs15 = errors;
-if(!(validate420(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate420.errors : vErrors.concat(validate420.errors);
+if(!(validate428(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate428.errors : vErrors.concat(validate428.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
@@ -31005,23 +31849,23 @@ if(data.pattern !== undefined){
 let data10 = data.pattern;
 const _errs16 = errors;
 if((typeof data10 !== "string") && (data10 !== null)){
-validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema107.properties.pattern.type},message:"must be string,null"}];
+validate419.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema111.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs16){
 if(typeof data10 === "string"){
 if(func2(data10) > 200){
-validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
+validate419.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
 if(func2(data10) < 1){
-validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate419.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern74.test(data10)){
-validate411.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+validate419.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
@@ -31038,18 +31882,18 @@ if(data.minimum !== undefined){
 let data11 = data.minimum;
 const _errs18 = errors;
 if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
-validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema107.properties.minimum.type},message:"must be number,null"}];
+validate419.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema111.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data11 == "number") && (isFinite(data11))){
 if(data11 > 999999999999999 || isNaN(data11)){
-validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate419.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data11 < -999999999999999 || isNaN(data11)){
-validate411.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate419.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -31065,18 +31909,18 @@ if(data.maximum !== undefined){
 let data12 = data.maximum;
 const _errs20 = errors;
 if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
-validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema107.properties.maximum.type},message:"must be number,null"}];
+validate419.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema111.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs20){
 if((typeof data12 == "number") && (isFinite(data12))){
 if(data12 > 999999999999999 || isNaN(data12)){
-validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate419.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data12 < -999999999999999 || isNaN(data12)){
-validate411.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate419.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -31092,23 +31936,23 @@ if(data.minLength !== undefined){
 let data13 = data.minLength;
 const _errs22 = errors;
 if((!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))) && (data13 !== null)){
-validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema107.properties.minLength.type},message:"must be integer,null"}];
+validate419.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema111.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs22){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 > 10000 || isNaN(data13)){
-validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate419.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data13 < 0 || isNaN(data13)){
-validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate419.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data13))){
-validate411.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate419.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -31125,23 +31969,23 @@ if(data.maxLength !== undefined){
 let data14 = data.maxLength;
 const _errs24 = errors;
 if((!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))) && (data14 !== null)){
-validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema107.properties.maxLength.type},message:"must be integer,null"}];
+validate419.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema111.properties.maxLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs24){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 > 10000 || isNaN(data14)){
-validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate419.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data14 < 1 || isNaN(data14)){
-validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate419.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats4.validate(data14))){
-validate411.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate419.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -31157,7 +32001,7 @@ if(valid0){
 if(data.personalData !== undefined){
 const _errs26 = errors;
 if(typeof data.personalData !== "boolean"){
-validate411.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate419.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs26 === errors;
@@ -31184,38 +32028,38 @@ var valid0 = true;
 }
 }
 else {
-validate411.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate419.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate411.errors = vErrors;
+validate419.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate410(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate418(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate411(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate411.errors : vErrors.concat(validate411.errors);
+if(!(validate419(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate419.errors : vErrors.concat(validate419.errors);
 errors = vErrors.length;
 }
-validate410.errors = vErrors;
+validate418.errors = vErrors;
 return errors === 0;
 }
 
-exports.updateCustomField_body = validate426;
-const schema114 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
+exports.updateCustomField_body = validate434;
+const schema118 = {"type":"object","additionalProperties":false,"properties":{"label":{"$ref":"Name"},"description":{"$ref":"OptionalLongText"},"required":{"type":"boolean"},"unique":{"type":"boolean"},"defaultValue":{"$ref":"CustomFieldValue"},"options":{"$ref":"CustomFieldOptions"},"pattern":{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"^[^\\x00-\\x1f\\x7f]+$"},"minimum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"maximum":{"type":["number","null"],"minimum":-999999999999999,"maximum":999999999999999},"minLength":{"type":["integer","null"],"format":"int32","minimum":0,"maximum":10000},"maxLength":{"type":["integer","null"],"format":"int32","minimum":1,"maximum":10000},"personalData":{"type":"boolean"},"archived":{"type":"boolean"}}};
 
-function validate427(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate435(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func19.call(schema114.properties, key0))){
-validate427.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func19.call(schema118.properties, key0))){
+validate435.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -31248,7 +32092,7 @@ if(valid0){
 if(data.required !== undefined){
 const _errs4 = errors;
 if(typeof data.required !== "boolean"){
-validate427.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate435.errors = [{instancePath:instancePath+"/required",schemaPath:"#/properties/required/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs4 === errors;
@@ -31260,7 +32104,7 @@ if(valid0){
 if(data.unique !== undefined){
 const _errs6 = errors;
 if(typeof data.unique !== "boolean"){
-validate427.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate435.errors = [{instancePath:instancePath+"/unique",schemaPath:"#/properties/unique/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -31271,8 +32115,8 @@ var valid0 = true;
 if(valid0){
 if(data.defaultValue !== undefined){
 const _errs8 = errors;
-if(!(validate418(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
-vErrors = vErrors === null ? validate418.errors : vErrors.concat(validate418.errors);
+if(!(validate426(data.defaultValue, {instancePath:instancePath+"/defaultValue",parentData:data,parentDataProperty:"defaultValue",rootData}))){
+vErrors = vErrors === null ? validate426.errors : vErrors.concat(validate426.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
@@ -31283,8 +32127,8 @@ var valid0 = true;
 if(valid0){
 if(data.options !== undefined){
 const _errs9 = errors;
-if(!(validate420(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
-vErrors = vErrors === null ? validate420.errors : vErrors.concat(validate420.errors);
+if(!(validate428(data.options, {instancePath:instancePath+"/options",parentData:data,parentDataProperty:"options",rootData}))){
+vErrors = vErrors === null ? validate428.errors : vErrors.concat(validate428.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -31297,23 +32141,23 @@ if(data.pattern !== undefined){
 let data6 = data.pattern;
 const _errs10 = errors;
 if((typeof data6 !== "string") && (data6 !== null)){
-validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema114.properties.pattern.type},message:"must be string,null"}];
+validate435.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/type",keyword:"type",params:{type: schema118.properties.pattern.type},message:"must be string,null"}];
 return false;
 }
 if(errors === _errs10){
 if(typeof data6 === "string"){
 if(func2(data6) > 200){
-validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
+validate435.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
 if(func2(data6) < 1){
-validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate435.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern74.test(data6)){
-validate427.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
+validate435.errors = [{instancePath:instancePath+"/pattern",schemaPath:"#/properties/pattern/pattern",keyword:"pattern",params:{pattern: "^[^\\x00-\\x1f\\x7f]+$"},message:"must match pattern \""+"^[^\\x00-\\x1f\\x7f]+$"+"\""}];
 return false;
 }
 }
@@ -31330,18 +32174,18 @@ if(data.minimum !== undefined){
 let data7 = data.minimum;
 const _errs12 = errors;
 if((!((typeof data7 == "number") && (isFinite(data7)))) && (data7 !== null)){
-validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema114.properties.minimum.type},message:"must be number,null"}];
+validate435.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/type",keyword:"type",params:{type: schema118.properties.minimum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs12){
 if((typeof data7 == "number") && (isFinite(data7))){
 if(data7 > 999999999999999 || isNaN(data7)){
-validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate435.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data7 < -999999999999999 || isNaN(data7)){
-validate427.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate435.errors = [{instancePath:instancePath+"/minimum",schemaPath:"#/properties/minimum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -31357,18 +32201,18 @@ if(data.maximum !== undefined){
 let data8 = data.maximum;
 const _errs14 = errors;
 if((!((typeof data8 == "number") && (isFinite(data8)))) && (data8 !== null)){
-validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema114.properties.maximum.type},message:"must be number,null"}];
+validate435.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/type",keyword:"type",params:{type: schema118.properties.maximum.type},message:"must be number,null"}];
 return false;
 }
 if(errors === _errs14){
 if((typeof data8 == "number") && (isFinite(data8))){
 if(data8 > 999999999999999 || isNaN(data8)){
-validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
+validate435.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999999999},message:"must be <= 999999999999999"}];
 return false;
 }
 else {
 if(data8 < -999999999999999 || isNaN(data8)){
-validate427.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
+validate435.errors = [{instancePath:instancePath+"/maximum",schemaPath:"#/properties/maximum/minimum",keyword:"minimum",params:{comparison: ">=", limit: -999999999999999},message:"must be >= -999999999999999"}];
 return false;
 }
 }
@@ -31384,23 +32228,23 @@ if(data.minLength !== undefined){
 let data9 = data.minLength;
 const _errs16 = errors;
 if((!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))) && (data9 !== null)){
-validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema114.properties.minLength.type},message:"must be integer,null"}];
+validate435.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/type",keyword:"type",params:{type: schema118.properties.minLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs16){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 10000 || isNaN(data9)){
-validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate435.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate435.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 else {
 if(!(formats4.validate(data9))){
-validate427.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate435.errors = [{instancePath:instancePath+"/minLength",schemaPath:"#/properties/minLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -31417,23 +32261,23 @@ if(data.maxLength !== undefined){
 let data10 = data.maxLength;
 const _errs18 = errors;
 if((!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))) && (data10 !== null)){
-validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema114.properties.maxLength.type},message:"must be integer,null"}];
+validate435.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/type",keyword:"type",params:{type: schema118.properties.maxLength.type},message:"must be integer,null"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data10 == "number") && (isFinite(data10))){
 if(data10 > 10000 || isNaN(data10)){
-validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
+validate435.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"}];
 return false;
 }
 else {
 if(data10 < 1 || isNaN(data10)){
-validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate435.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 else {
 if(!(formats4.validate(data10))){
-validate427.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
+validate435.errors = [{instancePath:instancePath+"/maxLength",schemaPath:"#/properties/maxLength/format",keyword:"format",params:{format: "int32"},message:"must match format \""+"int32"+"\""}];
 return false;
 }
 }
@@ -31449,7 +32293,7 @@ if(valid0){
 if(data.personalData !== undefined){
 const _errs20 = errors;
 if(typeof data.personalData !== "boolean"){
-validate427.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate435.errors = [{instancePath:instancePath+"/personalData",schemaPath:"#/properties/personalData/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs20 === errors;
@@ -31461,7 +32305,7 @@ if(valid0){
 if(data.archived !== undefined){
 const _errs22 = errors;
 if(typeof data.archived !== "boolean"){
-validate427.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+validate435.errors = [{instancePath:instancePath+"/archived",schemaPath:"#/properties/archived/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
 return false;
 }
 var valid0 = _errs22 === errors;
@@ -31484,23 +32328,23 @@ var valid0 = true;
 }
 }
 else {
-validate427.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate435.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate427.errors = vErrors;
+validate435.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate426(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate434(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(!(validate427(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate427.errors : vErrors.concat(validate427.errors);
+if(!(validate435(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate435.errors : vErrors.concat(validate435.errors);
 errors = vErrors.length;
 }
-validate426.errors = vErrors;
+validate434.errors = vErrors;
 return errors === 0;
 }
 
@@ -31530,7 +32374,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   createAccount: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createAccount_body },
   batchAccounts: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchAccounts_body },
   queryAccounts: { query: fromText.register_query, body: fromJson.queryAccounts_body },
-  getAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
+  getAccount: { params: fromText.getAccount_params, query: fromText.getAccount_query, headers: fromText.getOrganization_headers },
   updateAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateAccount_body },
   deleteAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreAccount: { params: fromText.getAccount_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },
@@ -31541,7 +32385,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   createContact: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createContact_body },
   batchContacts: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchContacts_body },
   queryContacts: { query: fromText.register_query, body: fromJson.queryContacts_body },
-  getContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
+  getContact: { params: fromText.getContact_params, query: fromText.getContact_query, headers: fromText.getOrganization_headers },
   updateContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateContact_body },
   deleteContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreContact: { params: fromText.getContact_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },
@@ -31552,7 +32396,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   createLead: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createLead_body },
   batchLeads: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchLeads_body },
   queryLeads: { query: fromText.register_query, body: fromJson.queryLeads_body },
-  getLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
+  getLead: { params: fromText.getLead_params, query: fromText.getLead_query, headers: fromText.getOrganization_headers },
   updateLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateLead_body },
   deleteLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreLead: { params: fromText.getLead_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },
@@ -31564,7 +32408,7 @@ export const validators: Readonly<Record<OperationId, { params?: Validator; quer
   createOpportunity: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.createOpportunity_body },
   batchOpportunities: { query: fromText.register_query, headers: fromText.createInvitation_headers, body: fromJson.batchOpportunities_body },
   queryOpportunities: { query: fromText.register_query, body: fromJson.queryOpportunities_body },
-  getOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.getOrganization_headers },
+  getOpportunity: { params: fromText.getOpportunity_params, query: fromText.getOpportunity_query, headers: fromText.getOrganization_headers },
   updateOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers, body: fromJson.updateOpportunity_body },
   deleteOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.updateOrganization_headers },
   restoreOpportunity: { params: fromText.getOpportunity_params, query: fromText.register_query, headers: fromText.deactivateUser_headers },

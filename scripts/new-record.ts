@@ -37,6 +37,10 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     const source = await readFile(`openapi/components/schemas/AccountBatch${part}.yaml`, 'utf8')
     files[`openapi/components/schemas/${names.type}Batch${part}.yaml`] = renamedText(source, names)
   }
+  for (const section of ['parameters', 'schemas']) {
+    const source = await readFile(`openapi/components/${section}/AccountExpand.yaml`, 'utf8')
+    files[`openapi/components/${section}/${names.type}Expand.yaml`] = renamedText(source, names)
+  }
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content
   }

@@ -145,6 +145,9 @@ type Contract = {
   components: { parameters: Record<string, Parameter> }
 }
 
+/** Query parameters that no filter is. */
+const CONTROLS = ['limit', 'cursor', 'sort', 'count', 'expand']
+
 /** The contract's lists: how they can be sorted and filtered. */
 function lists(): { path: string; table: string; sorts: string[][]; counts: boolean; filters: string[] }[] {
   const file = join(import.meta.dirname, '../../generated/openapi.json')
@@ -165,7 +168,7 @@ function lists(): { path: string; table: string; sorts: string[][]; counts: bool
       table,
       sorts: [...terms.map((term) => [term]), ...pairs],
       counts: query.some(({ name }) => name === 'count'),
-      filters: query.map(({ name }) => name).filter((name) => !['limit', 'cursor', 'sort', 'count'].includes(name)),
+      filters: query.map(({ name }) => name).filter((name) => !CONTROLS.includes(name)),
     }
   })
 }
@@ -252,6 +255,14 @@ const FILTERS: Record<string, object[]> = {
   ],
 }
 
+/** What is expanded, to every kind of record, user and stage. */
+const EXPANDED: Record<string, string> = {
+  accounts: 'owner,parentAccount',
+  contacts: 'owner,account.owner,reportsTo',
+  leads: 'owner,convertedAccount,convertedContact,convertedOpportunity',
+  opportunities: 'owner,account.owner,primaryContact.account,stage,originLead',
+}
+
 /** One request of most other kinds, with all references that there are. */
 async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promise<void> {
   const { organizationId, userId: ownerId } = caller
@@ -277,6 +288,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     // A second time: those with unique values are refused, and the holder is looked up.
     const second = await send(caller, 'POST', path, body)
     await send(caller, 'GET', `${path}/${id}`)
+    await send(caller, 'GET', `${path}?limit=200&expand=${EXPANDED[plural]}`)
     const { name, lastName, ...references } = body
     await send(caller, 'PATCH', `${path}/${id}`, { ...references, teamId: null, tags: [] })
     await send(caller, 'DELETE', `${path}/${id}`)

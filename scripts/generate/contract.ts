@@ -10,6 +10,7 @@ import {
   resolve,
   type Schema,
 } from './document.js'
+import { expandRelations } from './expansions.js'
 import { expandFilters } from './filters.js'
 import { normalize, prune } from './normalize.js'
 import { publish } from './publish.js'
@@ -44,7 +45,8 @@ export interface Contract {
 
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
-  const source = expandFilters(normalize(bundle))
+  // Last, because what is expanded is no property that a record is found by.
+  const source = expandRelations(expandFilters(normalize(bundle)))
   checkRules(source)
   const document = prune(complete(source))
   const declared = new Map(

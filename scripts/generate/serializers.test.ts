@@ -40,6 +40,22 @@ describe('a serializer', () => {
     expect(() => write({ id: 'a' })).toThrow('is required')
   })
 
+  it('writes a record inside of a record of its kind, and null where there is none', () => {
+    const Node = {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {
+        id: { type: 'string' },
+        next: { oneOf: [{ $ref: '#/components/schemas/Node' }, { type: 'null' }] },
+      },
+    }
+    const write = serializer({ $ref: '#/components/schemas/Node' }, { Node })
+    const chain = { id: 'a', next: { id: 'b', next: { id: 'c', next: null } } }
+    expect(JSON.parse(write({ ...chain, secret: 'x' }))).toEqual(chain)
+    expect(JSON.parse(write({ id: 'a', next: { id: 'b' } }))).toEqual({ id: 'a', next: { id: 'b' } })
+  })
+
   it.each([
     ['additionalProperties true', { type: 'object', additionalProperties: true, maxProperties: 200 }],
     ['no keyword about properties', { type: 'object' }],

@@ -44,8 +44,17 @@ class SerializerModule {
   private readonly bodies = new Map<string, { name: string; schema: Schema }>()
 
   constructor(components: Record<string, Schema>) {
+    const nullable = new Set<string | undefined>()
+    rewrite(components, (node) => {
+      nullable.add(orNull(node)?.$ref)
+      return node
+    })
     this.components = Object.fromEntries(
-      Object.entries(components).map(([name, schema]) => [name, forSerializer(schema)]),
+      Object.entries(components).map(([name, schema]) => [
+        name,
+        // Beside a reference it would make a copy of everything behind that.
+        nullable.has(SCHEMAS + name) ? { ...forSerializer(schema), nullable: true } : forSerializer(schema),
+      ]),
     )
   }
 
@@ -85,8 +94,15 @@ function forSerializer(schema: Schema): Schema {
   return rewrite(schema, (node) => {
     const { default: _default, description: _description, examples: _examples, $ref, ...rest } = node
     if (typeof $ref === 'string') return { $ref: `${$ref.replace(SCHEMAS, '')}#`, ...rest }
-    return isFreeJson(rest) ? {} : rest
+    return orNull(rest) ?? (isFreeJson(rest) ? {} : rest)
   })
+}
+
+/** The reference in what may also be null: fast-json-stringify would find out by validation which of the two it is. */
+function orNull({ oneOf, ...rest }: Schema): Schema | undefined {
+  const [target, none, ...others] = (oneOf ?? []) as Schema[]
+  const isNullable = target?.$ref !== undefined && none?.type === 'null' && others.length === 0
+  return isNullable && Object.keys(rest).length === 0 ? target : undefined
 }
 
 function isFreeJson({ type, properties, patternProperties, additionalProperties = true }: Schema): boolean {

@@ -1,6 +1,6 @@
 import { isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import { capitalized, type Names, wordsOf } from './names.js'
-import { type Property, samplesOf, schemaOf } from './properties.js'
+import { type Property, relationsOf, samplesOf, schemaOf } from './properties.js'
 
 type Json = Record<string, unknown>
 
@@ -188,6 +188,9 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
     ),
     [`schemas/${type}.yaml`]: file(
       `description: ${capitalized(oneWords)}.`,
+      'x-expandable:',
+      '  owner: User',
+      ...relationsOf(properties).map(({ name, singular: target }) => `  ${name}: ${capitalized(target)}`),
       'allOf:',
       '  - $ref: RecordMeta.yaml',
       '  - $ref: RecordFields.yaml',
@@ -248,6 +251,8 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       '    $ref: PageCursor.yaml',
       '  count:',
       '    $ref: CountMode.yaml',
+      '  expand:',
+      `    $ref: ${type}Expand.yaml`,
     ),
     [`schemas/${type}List.yaml`]: file(
       `description: A page of ${manyWords}.`,

@@ -1,6 +1,6 @@
 import { bodyOf, changeOf, isSortable } from './contract.js'
 import { capitalized, type Names } from './names.js'
-import { columnsOf, type Property, snakeCase } from './properties.js'
+import { columnsOf, type Property, relationsOf, snakeCase } from './properties.js'
 
 /** The files of the module, by name. */
 export const moduleFiles = (
@@ -50,6 +50,7 @@ function repositoryFile(
   properties: readonly Property[],
 ): string {
   const references = referencesOf(properties)
+  const relations = relationsOf(properties)
   const fields = properties.map((property) => `${property.name}: ${fieldOf(property)},`)
   const defaults = properties.filter(({ kind }) => !kind.optional && !kind.required).map(({ name }) => `${name}: false`)
   const sorts = properties.filter(isSortable).map(({ name }) => `${name}: sortBy(t.${name})`)
@@ -69,6 +70,10 @@ export const ${plural} = defineRecord<${type}>()({
   defaults: { ${defaults.join(', ')} },
   sorts: { ${sorts.join(', ')} },
   unique: {},
+  relations: {
+    owner: { by: t.ownerId, to: () => users },
+    ${relations.map(({ name, by, tag: to }) => `${name}: { by: t.${by}, to: () => ${camelCase(to)} },`).join('\n')}
+  },
 })
 `
   return [
@@ -78,7 +83,11 @@ export const ${plural} = defineRecord<${type}>()({
     used(body, ['defineRecord', 'recordTarget', 'sortBy'], '../../records/record-type.js'),
     ...references
       .filter(({ singular: target }, index) => references.findIndex((other) => other.singular === target) === index)
-      .map((to) => `import { ${to.singular}Target } from '../${to.tag}/repository.js'\n`),
+      .map(({ singular: to, tag: from }) => {
+        const names = [`${to}Target`, ...(relations.some((relation) => relation.tag === from) ? [camelCase(from)] : [])]
+        return `import { ${names.join(', ')} } from '../${from}/repository.js'\n`
+      }),
+    `import { users } from '../users/repository.js'\n`,
     `import { ${tableOf(tag)} as t } from './table.js'\n\n${body}`,
   ].join('')
 }

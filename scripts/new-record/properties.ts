@@ -87,6 +87,13 @@ export function parseProperty(argument: string, records: readonly Reference[]): 
   return { name, required, kind, ...(target && { reference: target }) }
 }
 
+/** The references that `expand` can follow: `account` where the property is `accountId`. */
+export const relationsOf = (properties: readonly Property[]) =>
+  properties.flatMap(({ name, reference: target }) => {
+    const [, relation] = /^(\w+)Id$/.exec(name) ?? []
+    return target && relation ? [{ name: relation, by: name, ...target }] : []
+  })
+
 /** The lines of its schema. */
 export function schemaOf({ name, required, kind, reference }: Property): string[] {
   const words = wordsOf(name)

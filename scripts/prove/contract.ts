@@ -189,6 +189,21 @@ get:
     replace(path('accounts'), "name, '-name']", "name, '-name', domain, '-domain']"),
   ),
   tsc(
+    'a reference can be expanded that the record type does not know',
+    repository('contacts'),
+    replace(schema('Contact'), '  reportsTo: Contact\n', '  reportsTo: Contact\n  team: Account\n'),
+  ),
+  tsc(
+    'a reference expands to another kind of record',
+    repository('contacts'),
+    replace(schema('Contact'), '  account: Account\n', '  account: Lead\n'),
+  ),
+  codegen(
+    'what can be expanded is no reference',
+    'Contact has no managerId',
+    replace(schema('Contact'), '  reportsTo: Contact\n', '  manager: Contact\n'),
+  ),
+  tsc(
     'a list can be filtered by what the records lack',
     handlers('accounts'),
     replace(path('accounts'), '- name: industry\n', '- name: sector\n'),

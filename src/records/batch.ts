@@ -10,8 +10,7 @@ import { byDefinitions, type Definitions, loadDefinitions, OUTDATED } from './cu
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
-import { columnsOf } from './read.js'
-import type { RecordMeta, RecordType } from './record-type.js'
+import { columnsOf, type RecordMeta, type RecordType } from './record-type.js'
 import { assertReferences, manyReferenceParameters, type References, references } from './references.js'
 import { levelOf, reaches, requireLevel, scopeParameters, within } from './scope.js'
 import {

@@ -1,15 +1,25 @@
-/** The strong entity tag of a version, per RFC 9110, section 8.8.3. */
-export const etagOf = ({ version }: { version: number }): string => `"${version}"`
+import { createHash } from 'node:crypto'
 
-/** Whether `If-Match` lets a change of this version through (RFC 9110, 13.1.1: strong comparison). */
-export function ifMatchHolds(header: string | undefined, version: number): boolean {
-  return header === undefined || header.trim() === '*' || tags(header).includes(etagOf({ version }))
+/** The strong entity tag of a version, per RFC 9110, section 8.8.3; with what was expanded, also of that. */
+export function etagOf({ version, expanded }: { version: number; expanded?: unknown }): string {
+  if (expanded === undefined) return `"${version}"`
+  const hash = createHash('sha256').update(JSON.stringify(expanded)).digest('base64url').slice(0, 22)
+  return `"${version}-${hash}"`
 }
 
-/** Whether `If-None-Match` says that the client has this version already (RFC 9110, 13.1.2: weak comparison). */
-export function ifNoneMatchHits(header: string | undefined, version: number): boolean {
+/**
+ * Whether `If-Match` lets a change of this version through (RFC 9110, 13.1.1: strong comparison). A change concerns the record alone,
+ * so a tag that stands for expanded records as well counts by its version.
+ */
+export function ifMatchHolds(header: string | undefined, version: number): boolean {
+  if (header === undefined || header.trim() === '*') return true
+  return tags(header.replaceAll(/(?<=^|[\s,])"(\d+)-[\w-]{22}"/g, '"$1"')).includes(etagOf({ version }))
+}
+
+/** Whether `If-None-Match` says that the client has what this tag stands for already (RFC 9110, 13.1.2: weak comparison). */
+export function ifNoneMatchHits(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
-  return header.trim() === '*' || tags(header.replaceAll('W/', '')).includes(etagOf({ version }))
+  return header.trim() === '*' || tags(header.replaceAll('W/', '')).includes(etag)
 }
 
 const tags = (header: string): string[] => header.split(',').map((tag) => tag.trim())

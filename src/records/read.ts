@@ -5,18 +5,20 @@ import { type Bound, parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
 import { etagOf, ifNoneMatchHits } from './conditional.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
+import { type ExpandPath, expand } from './expand.js'
 import { keyOf, type Row } from './fields.js'
 import { type Compiled, type Condition, compileConditions, compileFilter, type Filter } from './filter.js'
 import type { Only } from './only.js'
-import type { Readable, SortKey } from './record-type.js'
+import { columnsOf, keysOf, type Readable, type SortKey } from './record-type.js'
 import { requireLevel, scopeParameters } from './scope.js'
 
-/** One resource that the caller may read, or 304 when the caller has its version already. */
+/** One resource that the caller may read, with what `paths` name, or 304 when the caller has exactly that already. */
 export async function get<Resource extends { version: number }>(
   scope: Scope,
   type: Readable<Resource>,
   id: string,
   ifNoneMatch?: string,
+  paths: readonly ExpandPath<Resource>[] = [],
 ) {
   const level = requireLevel(scope, `${type.plural}:read`)
   const find = type.prepared(`get ${level}`, () =>
@@ -29,8 +31,9 @@ export async function get<Resource extends { version: number }>(
   const [row] = await scope.db.run(find({ ...scopeParameters(scope), id }))
   if (!row) return problem(404, 'not_found')
   const record = type.toResource(row)
+  await expand(scope, type, [record], paths)
   const headers = { ETag: etagOf(record) }
-  return ifNoneMatchHits(ifNoneMatch, record.version)
+  return ifNoneMatchHits(ifNoneMatch, headers.ETag)
     ? { status: 304 as const, headers }
     : { status: 200 as const, headers, body: record }
 }
@@ -47,6 +50,7 @@ type ListQuery<Resource, Sort extends string> = {
   cursor?: string
   sort: readonly (Sort | `-${Sort}`)[]
   count?: 'exact' | 'estimate'
+  expand?: readonly ExpandPath<Resource>[]
 } & {
   [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
 }
@@ -60,13 +64,13 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   type: Readable<Resource, Sort>,
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count, ...filterQuery } = query
+  const { limit, cursor, sort, count, expand: paths, ...filterQuery } = query
   const conditions = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => ({ condition: toCondition(name, value), pointer: `/query/${name}` }))
   const filter = compileConditions(scope, type, conditions)
-  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor', count })
+  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor', count, paths })
 }
 
 /** `createdAt[gte]` is the field and the operator. */
@@ -83,6 +87,7 @@ type QueryBody<Resource, Sort extends string> = {
   cursor?: string
   sort: readonly (Sort | `-${Sort}`)[]
   count?: 'exact' | 'estimate'
+  expand?: readonly ExpandPath<Resource>[]
 }
 
 /** A page of what the caller may read and that matches a filter tree; the number of all matches where asked for. */
@@ -91,9 +96,9 @@ export async function query<Resource, Sort extends string, Body extends QueryBod
   type: Readable<Resource, Sort>,
   body: Only<Body, QueryBody<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count } = body
+  const { limit, cursor, sort, count, expand: paths } = body
   const filter = compileFilter(scope, type, body.filter, '/filter')
-  return page(scope, type, { name: 'query', filter, sort, limit, cursor, cursorPointer: '/cursor', count })
+  return page(scope, type, { name: 'query', filter, sort, limit, cursor, cursorPointer: '/cursor', count, paths })
 }
 
 /** What an estimate counts at most. */
@@ -108,13 +113,15 @@ type Page = {
   cursor: string | undefined
   cursorPointer: string
   count?: 'exact' | 'estimate' | undefined
+  /** The relations to expand. */
+  paths?: readonly string[] | undefined
 }
 
 /** The one place where records are listed: the rows of the page, the count and the check of references in one flight. */
 async function page<Resource>(
   scope: Scope,
   type: Readable<Resource>,
-  { name, filter, sort, limit, cursor, cursorPointer, count }: Page,
+  { name, filter, sort, limit, cursor, cursorPointer, count, paths = [] }: Page,
 ) {
   const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
   const order = sort.map((term) => toOrder(type, term))
@@ -147,10 +154,12 @@ async function page<Resource>(
   const nextCursor = last
     ? encodeCursor(scope, binding, [...order.map(({ key }) => key.value(last)), last[keyOf(type.id)]])
     : null
+  const data = shown.map((row) => type.toResource(row))
+  await expand(scope, type, data, paths)
   return {
     status: 200 as const,
     body: {
-      data: shown.map((row) => type.toResource(row)),
+      data,
       page: { nextCursor, hasMore, ...(total !== undefined && totalOf(total, count)) },
     },
   }
@@ -241,12 +250,3 @@ function afterPosition(type: Readable<unknown>, order: readonly Order[]): SQL {
   })
   return sql`${first.expression} ${first.beyond}= ${first.value} and (${sql.join(alternatives, sql` or `)})`
 }
-
-export function columnsOf(type: Readable<unknown>): SQL {
-  return sql.join(
-    type.columns.map((column) => sql`${column}`),
-    sql`, `,
-  )
-}
-
-export const keysOf = (type: Readable<unknown>): string[] => type.columns.map(keyOf)

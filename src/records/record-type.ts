@@ -72,8 +72,11 @@ type ReadableName = Permission extends infer Name ? (Name extends `${infer Plura
 /** The plural names of the records: the tags of the contract that have a permission for each action. */
 type RecordName = { [Name in Tag]: `${Name}:${Action}` extends Permission ? Name : never }[Tag]
 
-/** The properties of `Resource` that are the record's own, beside those that every record has. */
-type Own<Resource extends RecordMeta> = Omit<Resource, keyof RecordMeta>
+/** The properties of `Resource` that are the record's own, beside those that every record has and what a reply may expand. */
+type Own<Resource extends RecordMeta> = Omit<Resource, keyof RecordMeta | 'expanded'>
+
+/** What the references of a record lead to, by the names that the contract lets `expand` use. */
+export type Expanded<Resource> = Resource extends { expanded?: infer Related } ? NonNullable<Related> : unknown
 
 /** How every property is kept, also one that the contract makes optional. */
 type Fields<Resource> = { [Name in keyof Resource]-?: Field<Resource[Name]> }
@@ -96,16 +99,16 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
    * can be, by a table of their own.
    */
   unique: Record<Unique, PgColumn>
-  /** The records that filters may reach through a reference. */
-  relations?: Readonly<Record<string, Relation>>
+  /** What references lead to: where `expand` follows them, and filters that the contract declares. */
+  relations: { [Name in keyof Expanded<Resource>]-?: Relation<NonNullable<Expanded<Resource>[Name]>> }
   /** Sets the properties that follow from others. */
   compute?(next: Resource): Partial<Resource>
   /** Like `compute`, when that takes a look at other rows; the change then runs in a transaction. */
   resolve?(tx: Executor, scope: Scope, next: Resource, before: Resource | undefined): Promise<Partial<Resource>>
 }
 
-/** Another kind of record that a column refers to. A function, because two kinds may refer to each other. */
-export type Relation = { by: PgColumn; to(): Readable<unknown> }
+/** What a column refers to. A function, because two kinds of records may refer to each other. */
+export type Relation<Resource = unknown> = { by: PgColumn; to(): Readable<Resource> }
 
 /** What can be read, and listed in the order of the properties in `Sort`. */
 export type Readable<Resource, Sort extends string = string> = {
@@ -117,7 +120,7 @@ export type Readable<Resource, Sort extends string = string> = {
   columns: readonly PgColumn[]
   fields: Record<string, Field<unknown>>
   sorts: Record<Sort, SortKey>
-  /** The records that references lead to, as filters see them: `account` where the property is `accountId`. */
+  /** What references lead to, as filters and `expand` see it: `account` where the property is `accountId`. */
   relations?: Readonly<Record<string, Relation>>
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
@@ -291,3 +294,13 @@ export const recordTarget = (table: () => RecordTable, permission: Permission): 
   permission,
   condition: () => isNull(table().deletedAt),
 })
+
+/** The select list of a type, in the order of `keysOf`. */
+export function columnsOf(type: Readable<unknown>): SQL {
+  return sql.join(
+    type.columns.map((column) => sql`${column}`),
+    sql`, `,
+  )
+}
+
+export const keysOf = (type: Readable<unknown>): string[] => type.columns.map(keyOf)

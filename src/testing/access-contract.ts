@@ -89,6 +89,19 @@ export function idPositions(id: OperationId): IdPosition[] {
   return [...parameters, ...inBody.map(({ path }): IdPosition => ({ in: 'body', path, pointer: `/${path.join('/')}` }))]
 }
 
+/** The kind of record that an operation can expand, and its relations, each with the name of the schema of what it leads to. */
+export function expandable(id: OperationId): { record: string; relations: Record<string, string> } | undefined {
+  const schema = parametersOf(id).find(({ name }) => name === 'expand')?.schema
+  const record = schema && resolve<Schema & { 'x-expand-of'?: string }>(schema as Node)['x-expand-of']
+  if (!record) return undefined
+  const { properties = {} } = resolve<Schema>({ $ref: `#/components/schemas/${record}Expanded` })
+  const related = (property: Schema) => (property as { oneOf: Node[] }).oneOf[0]?.$ref?.split('/').at(-1) ?? ''
+  return {
+    record,
+    relations: Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, related(property)])),
+  }
+}
+
 /** The path of every property in the body of an operation, at every depth. */
 export function schemasOf(id: OperationId): (readonly string[])[] {
   const body = bodySchemaOf(id)
@@ -119,14 +132,24 @@ export function answeredProperties(id: OperationId): Set<string> {
   return names
 }
 
-/** Every schema within a schema, with the path of property names; the elements of an array are at `0`. */
-function* walk(schema: Schema, path: readonly string[] = []): Generator<{ path: readonly string[]; schema: Schema }> {
+/**
+ * Every schema within a schema, with the path of property names; the elements of an array are at `0`. A record inside of a record of
+ * its kind is not looked into again.
+ */
+function* walk(
+  schema: Schema,
+  path: readonly string[] = [],
+  around: readonly string[] = [],
+): Generator<{ path: readonly string[]; schema: Schema }> {
   // A filter tree sets nothing and has no end; src/records/filter.test.ts tries what can be put there.
   if (resolve<Schema>(schema as Node)['x-filter-of']) return
+  const { $ref } = schema as Node
+  if ($ref && around.includes($ref)) return
+  const inside = $ref ? [...around, $ref] : around
   const whole = expand(schema)
   yield { path, schema: whole }
-  for (const [name, property] of Object.entries(whole.properties ?? {})) yield* walk(property, [...path, name])
-  if (whole.items) yield* walk(whole.items, [...path, '0'])
+  for (const [name, property] of Object.entries(whole.properties ?? {})) yield* walk(property, [...path, name], inside)
+  if (whole.items) yield* walk(whole.items, [...path, '0'], inside)
 }
 
 /** The names of the parameters in the path of an operation. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type OperationFacts, type OperationId, operations, type Tag } from '../../generated/operations.js'
-import { type IdPosition, idPositions, parametersOf, pathNames } from './access-contract.js'
+import { expandable, type IdPosition, idPositions, parametersOf, pathNames } from './access-contract.js'
 import {
   must,
   newCustomField,
@@ -256,9 +257,47 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     })
   })
 
+  test('a reference out of the tenant, which no foreign key would let be stored, leads nowhere', async () => {
+    const kinds = recordKinds.flatMap(({ tag, collection }) => {
+      const found = expandable(operationAt('GET', collection) as OperationId)
+      return found ? [{ ...found, tag, collection, table: `crm_${tag.replaceAll('-', '_')}` }] : []
+    })
+    const { rows } = await harness.sql.query<{ id: string }>('select id from crm_stages where organization_id = $1', [
+      foreign.organizationId,
+    ])
+    const theirs: Record<string, unknown> = {
+      ...Object.fromEntries(kinds.map(({ record, tag }) => [record, foreignRecords[tag]?.id])),
+      ...{ User: foreign.userId, Stage: rows[0]?.id },
+    }
+    for (const { table, collection, relations } of kinds) {
+      await dropForeignKeys(harness, table)
+      const { id } = await newRecord(mine, collection)
+      for (const [name, schema] of Object.entries(relations)) {
+        expect(theirs[schema], schema).toBeTypeOf('string')
+        await harness.sql.query(`update ${table} set ${postgres.fromCamel(name)}_id = $2 where id = $1`, [
+          id,
+          theirs[schema],
+        ])
+      }
+      const names = Object.keys(relations)
+      const reply = await must(mine.get(`${collection}/${id}?expand=${names}`))
+      expect(reply.json()).toMatchObject({ expanded: Object.fromEntries(names.map((name) => [name, null])) })
+      expect(reply.payload.toLowerCase()).not.toContain(CANARY)
+    }
+  })
+
   test('after all that the rows of the other tenant are as they were', async () => {
     expect(await contentsOf({ harness, owner: foreign })).toEqual(before)
   })
+}
+
+/** Lets references of a table lead anywhere. */
+async function dropForeignKeys({ sql }: Harness, table: string): Promise<void> {
+  const { rows } = await sql.query<{ name: string }>(
+    `select quote_ident(conname) as name from pg_constraint where conrelid = $1::regclass and contype = 'f'`,
+    [table],
+  )
+  for (const { name } of rows) await sql.query(`alter table ${table} drop constraint ${name}`)
 }
 
 /** The URL of a list; of one that belongs to a record, with a record that has more than one change. */

@@ -46,6 +46,9 @@ export function queryCases(facts: Facts) {
           page: { nextCursor: null, hasMore: false, total: 1, totalIsExact: true },
         })
         expect((await owner.post(url, {})).json<{ data: Stored[] }>().data).toEqual([third, second, first])
+        expect((await owner.post(url, { limit: 1, expand: ['owner'] })).json()).toMatchObject({
+          data: [{ ...third, expanded: { owner: { id: owner.userId, role: 'owner' } } }],
+        })
 
         const elsewhere = await unchanged(world, () =>
           owner.post(url, { ...body, filter: { not: body.filter }, cursor: nextCursor }),

@@ -61,6 +61,9 @@ export function recordCases(facts: RecordFacts) {
         }
         const none = await world.owner.get(`${path}?count=exact&createdAt[lt]=2020-01-01T00:00:00Z`)
         expect(none.json()).toMatchObject({ data: [], page: { total: 0, totalIsExact: true } })
+        const expanded = await world.owner.get(`${path}?limit=1&expand=owner`)
+        const owner = expect.objectContaining({ id: world.owner.userId, role: 'owner' })
+        expect(expanded.json()).toMatchObject({ data: [{ ...third, expanded: { owner } }] })
         return page
       },
     },
@@ -105,6 +108,9 @@ export function recordCases(facts: RecordFacts) {
         const reply = await unchanged(world, () => world.owner.get(`${path}/${record.id}`))
         expect(reply.json()).toEqual(record)
         expect(reply.headers.etag).toBe('"1"')
+        const owner = (await world.owner.get(`/api/v1/users/${world.owner.userId}`)).json<Row>()
+        const expanded = await world.owner.get(`${path}/${record.id}?expand=owner`)
+        expect(expanded.json()).toEqual({ ...record, expanded: { owner } })
         return reply
       },
       304: async (world) => {

@@ -1628,6 +1628,8 @@ export interface components {
          * @enum {string}
          */
         CountMode: "exact" | "estimate";
+        /** @description References of the accounts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
+        AccountExpand: ("owner" | "parentAccount" | "parentAccount.owner" | "parentAccount.parentAccount")[];
         /** @description Labels without order; no label twice. */
         Tags: string[];
         /**
@@ -1723,6 +1725,12 @@ export interface components {
             registrationNumber: components["schemas"]["OptionalText"];
             linkedinUrl: components["schemas"]["OptionalUrl"];
             lifecycleStage: components["schemas"]["LifecycleStage"];
+            expanded?: components["schemas"]["AccountExpanded"];
+        };
+        /** @description What the references lead to, as far as `expand` names them; null where there is nothing that the caller may see. */
+        AccountExpanded: {
+            owner?: components["schemas"]["User"] | null;
+            parentAccount?: components["schemas"]["Account"] | null;
         };
         /** @description A page of accounts. */
         AccountList: {
@@ -2062,6 +2070,7 @@ export interface components {
             limit?: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
+            expand?: components["schemas"]["AccountExpand"];
         };
         /** @description A value of any property of a record, or null. */
         PropertyValue: string | number | boolean | (string | number | boolean | {
@@ -2122,6 +2131,8 @@ export interface components {
                 matchedOn: string[];
             }[];
         };
+        /** @description References of the contacts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
+        ContactExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "reportsTo" | "reportsTo.owner" | "reportsTo.account" | "reportsTo.reportsTo")[];
         /**
          * Format: date
          * @description A calendar date per RFC 3339, or null.
@@ -2173,6 +2184,13 @@ export interface components {
             description: components["schemas"]["OptionalLongText"];
             /** @description First and last name. */
             name: string;
+            expanded?: components["schemas"]["ContactExpanded"];
+        };
+        /** @description What the references lead to, as far as `expand` names them; null where there is nothing that the caller may see. */
+        ContactExpanded: {
+            owner?: components["schemas"]["User"] | null;
+            account?: components["schemas"]["Account"] | null;
+            reportsTo?: components["schemas"]["Contact"] | null;
         };
         /** @description A page of contacts. */
         ContactList: {
@@ -2511,7 +2529,10 @@ export interface components {
             limit?: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
+            expand?: components["schemas"]["ContactExpand"];
         };
+        /** @description References of the leads to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
+        LeadExpand: ("owner" | "convertedAccount" | "convertedAccount.owner" | "convertedAccount.parentAccount" | "convertedContact" | "convertedContact.owner" | "convertedContact.account" | "convertedContact.reportsTo" | "convertedOpportunity" | "convertedOpportunity.owner" | "convertedOpportunity.account" | "convertedOpportunity.primaryContact" | "convertedOpportunity.stage" | "convertedOpportunity.originLead")[];
         /** @description A lead. */
         Lead: {
             id: components["schemas"]["Id"];
@@ -2582,6 +2603,14 @@ export interface components {
             convertedContactId: components["schemas"]["OptionalId"];
             /** @description The opportunity that it became, or null. */
             convertedOpportunityId: components["schemas"]["OptionalId"];
+            expanded?: components["schemas"]["LeadExpanded"];
+        };
+        /** @description What the references lead to, as far as `expand` names them; null where there is nothing that the caller may see. */
+        LeadExpanded: {
+            owner?: components["schemas"]["User"] | null;
+            convertedAccount?: components["schemas"]["Account"] | null;
+            convertedContact?: components["schemas"]["Contact"] | null;
+            convertedOpportunity?: components["schemas"]["Opportunity"] | null;
         };
         /** @description A page of leads. */
         LeadList: {
@@ -2933,6 +2962,7 @@ export interface components {
             limit?: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
+            expand?: components["schemas"]["LeadExpand"];
         };
         /** @description What the new account gets beside the values of the lead. */
         AccountConversion: {
@@ -3016,6 +3046,15 @@ export interface components {
             closedAt: components["schemas"]["OptionalTimestamp"];
             /** @description The lead that the deal came from, or null. */
             originLeadId: components["schemas"]["OptionalId"];
+            expanded?: components["schemas"]["OpportunityExpanded"];
+        };
+        /** @description What the references lead to, as far as `expand` names them; null where there is nothing that the caller may see. */
+        OpportunityExpanded: {
+            owner?: components["schemas"]["User"] | null;
+            account?: components["schemas"]["Account"] | null;
+            primaryContact?: components["schemas"]["Contact"] | null;
+            stage?: components["schemas"]["Stage"] | null;
+            originLead?: components["schemas"]["Lead"] | null;
         };
         /** @description What the lead became. With `dryRun` nothing is stored, and the ids of new records are only for show. */
         LeadConversionResult: {
@@ -3037,6 +3076,8 @@ export interface components {
                 record: components["schemas"]["Opportunity"];
             } | null;
         };
+        /** @description References of the opportunities to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
+        OpportunityExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "primaryContact" | "primaryContact.owner" | "primaryContact.account" | "primaryContact.reportsTo" | "stage" | "originLead" | "originLead.owner" | "originLead.convertedAccount" | "originLead.convertedContact" | "originLead.convertedOpportunity")[];
         /**
          * Format: date
          * @description A calendar date per RFC 3339.
@@ -3398,6 +3439,7 @@ export interface components {
             limit?: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
+            expand?: components["schemas"]["OpportunityExpand"];
         };
         /**
          * @description A kind of record that can have custom fields.
@@ -4003,6 +4045,8 @@ export interface components {
         InvitationId: components["schemas"]["Id"];
         /** @description Asks for `page.total`: how many records match, on all pages together. */
         Count: components["schemas"]["CountMode"];
+        /** @description References to follow, so that the reply has what they lead to. */
+        AccountExpand: components["schemas"]["AccountExpand"];
         /** @description Only records owned by this user. */
         OwnerIdFilter: components["schemas"]["Id"];
         /** @description Only records created at or after this instant. */
@@ -4019,14 +4063,20 @@ export interface components {
         AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
         /** @description `true` answers with everything that would happen and changes nothing. */
         DryRun: boolean;
+        /** @description References to follow, so that the reply has what they lead to. */
+        ContactExpand: components["schemas"]["ContactExpand"];
         /** @description The id of the contact. */
         ContactId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
+        /** @description References to follow, so that the reply has what they lead to. */
+        LeadExpand: components["schemas"]["LeadExpand"];
         /** @description The id of the lead. */
         LeadId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+        /** @description References to follow, so that the reply has what they lead to. */
+        OpportunityExpand: components["schemas"]["OpportunityExpand"];
         /** @description The id of the opportunity. */
         OpportunityId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
@@ -4050,7 +4100,7 @@ export interface components {
         "WWW-Authenticate": string;
         /** @description The URL of the created resource, relative to this host. */
         Location: string;
-        /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+        /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
         ETag: string;
         /** @description The next page as `rel="next"`, per RFC 8288; absent on the last page. */
         Link: string;
@@ -4316,7 +4366,7 @@ export interface operations {
             /** @description The organization. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4327,7 +4377,7 @@ export interface operations {
             /** @description The organization has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4362,7 +4412,7 @@ export interface operations {
             /** @description The changed organization. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4438,7 +4488,7 @@ export interface operations {
             /** @description The user. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4449,7 +4499,7 @@ export interface operations {
             /** @description The user has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4488,7 +4538,7 @@ export interface operations {
             /** @description The changed user. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4530,7 +4580,7 @@ export interface operations {
             /** @description The deactivated user. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4571,7 +4621,7 @@ export interface operations {
             /** @description The active user. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4706,6 +4756,8 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["AccountExpand"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
                 /** @description Only records owned by this user. */
@@ -4770,7 +4822,7 @@ export interface operations {
             /** @description The created account. */
             201: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     /** @description The URL of the created resource, relative to this host. */
                     Location: string;
@@ -4866,7 +4918,10 @@ export interface operations {
     };
     getAccount: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["AccountExpand"];
+            };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4882,7 +4937,7 @@ export interface operations {
             /** @description The account. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4893,7 +4948,7 @@ export interface operations {
             /** @description The account has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -4965,7 +5020,7 @@ export interface operations {
             /** @description The changed account. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5007,7 +5062,7 @@ export interface operations {
             /** @description The live account. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5151,6 +5206,8 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["ContactExpand"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
                 /** @description Only records owned by this user. */
@@ -5213,7 +5270,7 @@ export interface operations {
             /** @description The created contact. */
             201: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     /** @description The URL of the created resource, relative to this host. */
                     Location: string;
@@ -5309,7 +5366,10 @@ export interface operations {
     };
     getContact: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["ContactExpand"];
+            };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -5325,7 +5385,7 @@ export interface operations {
             /** @description The contact. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5336,7 +5396,7 @@ export interface operations {
             /** @description The contact has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5408,7 +5468,7 @@ export interface operations {
             /** @description The changed contact. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5450,7 +5510,7 @@ export interface operations {
             /** @description The live contact. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5594,6 +5654,8 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["LeadExpand"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
                 /** @description Only records owned by this user. */
@@ -5658,7 +5720,7 @@ export interface operations {
             /** @description The created lead. */
             201: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     /** @description The URL of the created resource, relative to this host. */
                     Location: string;
@@ -5754,7 +5816,10 @@ export interface operations {
     };
     getLead: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["LeadExpand"];
+            };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -5770,7 +5835,7 @@ export interface operations {
             /** @description The lead. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5781,7 +5846,7 @@ export interface operations {
             /** @description The lead has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5853,7 +5918,7 @@ export interface operations {
             /** @description The changed lead. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -5895,7 +5960,7 @@ export interface operations {
             /** @description The live lead. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6087,6 +6152,8 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["OpportunityExpand"];
                 /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
                 sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
                 /** @description Only records owned by this user. */
@@ -6155,7 +6222,7 @@ export interface operations {
             /** @description The created opportunity. */
             201: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     /** @description The URL of the created resource, relative to this host. */
                     Location: string;
@@ -6251,7 +6318,10 @@ export interface operations {
     };
     getOpportunity: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["OpportunityExpand"];
+            };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -6267,7 +6337,7 @@ export interface operations {
             /** @description The opportunity. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6278,7 +6348,7 @@ export interface operations {
             /** @description The opportunity has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6350,7 +6420,7 @@ export interface operations {
             /** @description The changed opportunity. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6392,7 +6462,7 @@ export interface operations {
             /** @description The live opportunity. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6584,7 +6654,7 @@ export interface operations {
             /** @description The created custom field. */
             201: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     /** @description The URL of the created resource, relative to this host. */
                     Location: string;
@@ -6625,7 +6695,7 @@ export interface operations {
             /** @description The custom field. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6636,7 +6706,7 @@ export interface operations {
             /** @description The custom field has not changed. */
             304: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -6675,7 +6745,7 @@ export interface operations {
             /** @description The changed custom field. */
             200: {
                 headers: {
-                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. */
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
                     ETag: string;
                     [name: string]: unknown;
                 };

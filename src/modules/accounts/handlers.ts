@@ -11,7 +11,8 @@ export const handlers: AccountsHandlers = {
   queryAccounts: ({ body }, { scope }) => query(scope, accounts, body),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
   batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
-  getAccount: ({ params, headers }, { scope }) => get(scope, accounts, params.accountId, headers['if-none-match']),
+  getAccount: ({ params, query, headers }, { scope }) =>
+    get(scope, accounts, params.accountId, headers['if-none-match'], query.expand),
   updateAccount: ({ params, headers, body }, { scope }) =>
     update(scope, accounts, params.accountId, body, headers['if-match']),
   deleteAccount: ({ params, headers }, { scope }) => remove(scope, accounts, params.accountId, headers['if-match']),

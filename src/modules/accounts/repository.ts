@@ -2,6 +2,7 @@ import { operations } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
 import { column, lowerCase, money, reference } from '../../records/fields.js'
 import { defineRecord, type Readable, recordTarget, sortBy } from '../../records/record-type.js'
+import { users } from '../users/repository.js'
 import { crmAccounts as t } from './table.js'
 
 type Account = components['schemas']['Account']
@@ -38,5 +39,8 @@ export const accounts = defineRecord<Account>()({
   defaults: {},
   sorts: { name: sortBy(t.name) },
   unique: { domain: t.domain, customFields: t.customFields },
-  relations: { parentAccount: { by: t.parentAccountId, to: (): Readable<unknown> => accounts } },
+  relations: {
+    owner: { by: t.ownerId, to: () => users },
+    parentAccount: { by: t.parentAccountId, to: (): Readable<Account> => accounts },
+  },
 })

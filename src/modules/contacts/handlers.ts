@@ -11,7 +11,8 @@ export const handlers: ContactsHandlers = {
   queryContacts: ({ body }, { scope }) => query(scope, contacts, body),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
   batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
-  getContact: ({ params, headers }, { scope }) => get(scope, contacts, params.contactId, headers['if-none-match']),
+  getContact: ({ params, query, headers }, { scope }) =>
+    get(scope, contacts, params.contactId, headers['if-none-match'], query.expand),
   updateContact: ({ params, headers, body }, { scope }) =>
     update(scope, contacts, params.contactId, body, headers['if-match']),
   deleteContact: ({ params, headers }, { scope }) => remove(scope, contacts, params.contactId, headers['if-match']),

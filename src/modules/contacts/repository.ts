@@ -3,6 +3,7 @@ import type { components } from '../../../generated/types.js'
 import { caseInsensitive, column, reference, timeZone } from '../../records/fields.js'
 import { defineRecord, type Readable, recordTarget, sortBy } from '../../records/record-type.js'
 import { accounts, accountTarget } from '../accounts/repository.js'
+import { users } from '../users/repository.js'
 import { crmContacts as t } from './table.js'
 
 type Contact = components['schemas']['Contact']
@@ -43,8 +44,9 @@ export const contacts = defineRecord<Contact>()({
   sorts: { name: sortBy(t.name) },
   unique: { email: t.emailKey, customFields: t.customFields },
   relations: {
+    owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },
-    reportsTo: { by: t.reportsToId, to: (): Readable<unknown> => contacts },
+    reportsTo: { by: t.reportsToId, to: (): Readable<Contact> => contacts },
   },
   compute: ({ firstName, lastName }) => ({ name: [firstName, lastName].filter(Boolean).join(' ') }),
 })

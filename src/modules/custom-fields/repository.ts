@@ -14,8 +14,7 @@ import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from '../.
 import { compileEnforcement, enforcementOf, forgetUnique } from '../../records/custom-fields/unique.js'
 import type { Row } from '../../records/fields.js'
 import { mergePatch } from '../../records/merge-patch.js'
-import { columnsOf } from '../../records/read.js'
-import { recordTypeOf } from '../../records/record-type.js'
+import { columnsOf, recordTypeOf } from '../../records/record-type.js'
 import { levelOf, requireLevel, sameOrganization, scopeParameters, within } from '../../records/scope.js'
 import { assertSound } from './rules.js'
 

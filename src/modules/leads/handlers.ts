@@ -12,7 +12,8 @@ export const handlers: LeadsHandlers = {
   queryLeads: ({ body }, { scope }) => query(scope, leads, body),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
   batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
-  getLead: ({ params, headers }, { scope }) => get(scope, leads, params.leadId, headers['if-none-match']),
+  getLead: ({ params, query, headers }, { scope }) =>
+    get(scope, leads, params.leadId, headers['if-none-match'], query.expand),
   updateLead: ({ params, headers, body }, { scope }) => update(scope, leads, params.leadId, body, headers['if-match']),
   deleteLead: ({ params, headers }, { scope }) => remove(scope, leads, params.leadId, headers['if-match']),
   convertLead: ({ params, query, headers, body }, { scope }) =>

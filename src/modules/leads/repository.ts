@@ -3,6 +3,11 @@ import type { components } from '../../../generated/types.js'
 import { InvalidRequest } from '../../problem.js'
 import { caseInsensitive, column, instantField, money } from '../../records/fields.js'
 import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
+import { accounts } from '../accounts/repository.js'
+import { contacts } from '../contacts/repository.js'
+// biome-ignore lint/suspicious/noImportCycles: leads and deals lead to each other, and relations are followed only later.
+import { opportunities } from '../opportunities/repository.js'
+import { users } from '../users/repository.js'
 import { leadScoreKey, crmLeads as t } from './table.js'
 
 type Lead = components['schemas']['Lead']
@@ -44,6 +49,12 @@ export const leads = defineRecord<Lead>()({
   defaults: { status: 'open', doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name), score: sortByOptional(t.score, leadScoreKey, -1) },
   unique: { customFields: t.customFields },
+  relations: {
+    owner: { by: t.ownerId, to: () => users },
+    convertedAccount: { by: t.convertedAccountId, to: () => accounts },
+    convertedContact: { by: t.convertedContactId, to: () => contacts },
+    convertedOpportunity: { by: t.convertedOpportunityId, to: () => opportunities },
+  },
   compute: (lead) => ({ name: displayName(lead) }),
 })
 

@@ -11,8 +11,8 @@ export const handlers: OpportunitiesHandlers = {
   queryOpportunities: ({ body }, { scope }) => query(scope, opportunities, body),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
   batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
-  getOpportunity: ({ params, headers }, { scope }) =>
-    get(scope, opportunities, params.opportunityId, headers['if-none-match']),
+  getOpportunity: ({ params, query, headers }, { scope }) =>
+    get(scope, opportunities, params.opportunityId, headers['if-none-match'], query.expand),
   updateOpportunity: ({ params, headers, body }, { scope }) =>
     update(scope, opportunities, params.opportunityId, body, headers['if-match']),
   deleteOpportunity: ({ params, headers }, { scope }) =>

@@ -6,14 +6,19 @@ import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { InvalidRequest } from '../../problem.js'
 import { column, filled, instantField, money, provenance, reference, type Target } from '../../records/fields.js'
-import { defineRecord, sortBy, sortByOptional } from '../../records/record-type.js'
+import { defineRecord, type Readable, sortBy, sortByOptional } from '../../records/record-type.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
 import { accounts, accountTarget } from '../accounts/repository.js'
 import { contacts, contactTarget } from '../contacts/repository.js'
+// biome-ignore lint/suspicious/noImportCycles: leads and deals lead to each other, and relations are followed only later.
+import { leads } from '../leads/repository.js'
+import { stages } from '../pipelines/repository.js'
 import { crmPipelines, crmStages } from '../pipelines/table.js'
+import { users } from '../users/repository.js'
 import { amountKey, expectedCloseDateKey, crmOpportunities as t } from './table.js'
 
 type Opportunity = components['schemas']['Opportunity']
+type Lead = components['schemas']['Lead']
 
 const stage: Target = { table: () => crmStages, id: () => crmStages.id }
 const pipeline: Target = { table: () => crmPipelines, id: () => crmPipelines.id }
@@ -106,8 +111,11 @@ export const opportunities = defineRecord<Opportunity>()({
   },
   unique: { customFields: t.customFields },
   relations: {
+    owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },
     primaryContact: { by: t.primaryContactId, to: () => contacts },
+    stage: { by: t.stageId, to: () => stages },
+    originLead: { by: t.originLeadId, to: (): Readable<Lead> => leads },
   },
   resolve: followStage,
 })

@@ -56,7 +56,7 @@ export async function getOrganization({ db, principal: { organizationId } }: Sco
   const [row] = await db.run(find({ organizationId }))
   if (!row) throw new Error(`organization ${organizationId} is gone`)
   const headers = { ETag: etagOf(row) }
-  return ifNoneMatchHits(ifNoneMatch, row.version)
+  return ifNoneMatchHits(ifNoneMatch, headers.ETag)
     ? { status: 304 as const, headers }
     : { status: 200 as const, headers, body: toOrganization(row) }
 }

@@ -4,11 +4,31 @@ import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
+import { column } from '../../records/fields.js'
+import { defineReadable } from '../../records/record-type.js'
 import { requireLevel, sameOrganization, scopeParameters } from '../../records/scope.js'
 import { crmPipelines, crmStages } from './table.js'
 
 type Pipeline = components['schemas']['Pipeline']
 type Stage = components['schemas']['Stage']
+
+/** Every stage of every pipeline. */
+export const stages = defineReadable<Stage>()({
+  plural: 'pipelines',
+  from: sql`${crmStages}`,
+  id: crmStages.id,
+  visible: () => sameOrganization(crmStages),
+  sorts: {},
+  fields: {
+    id: column(crmStages.id),
+    key: column(crmStages.key),
+    name: column(crmStages.name),
+    position: column(crmStages.position),
+    type: column(crmStages.type),
+    probability: column(crmStages.probability),
+    forecastCategory: column(crmStages.forecastCategory),
+  },
+})
 
 const findPipelines = statement(
   'pipelines.list',

@@ -9,8 +9,7 @@ import { Forbidden, problem } from '../../problem.js'
 import { etagOf, ifMatchHolds } from '../../records/conditional.js'
 import { column, instantField } from '../../records/fields.js'
 import { mergePatch } from '../../records/merge-patch.js'
-import { columnsOf } from '../../records/read.js'
-import { defineReadable, sortBy } from '../../records/record-type.js'
+import { columnsOf, defineReadable, sortBy } from '../../records/record-type.js'
 import { sameOrganization, scopeParameters } from '../../records/scope.js'
 
 type User = components['schemas']['User']
