@@ -73,6 +73,13 @@ export const recordConstraints = (
   tenantPolicy(name),
 ]
 
+/**
+ * A column to sort by, with a value in place of null. Not by `coalesce`, which PostgreSQL takes for leaky: under row-level security a
+ * cursor would not bound the scan of the index.
+ */
+export const orMissing = (column: string, missing: string): SQL =>
+  sql.raw(`(case when ${column} is null then ${missing} else ${column} end)`)
+
 /** A unique value among the live records of a tenant; a deleted record frees it. */
 export const uniqueWhileLive = (name: string, t: { organizationId: AnyPgColumn }, column: AnyPgColumn) =>
   uniqueIndex(name).on(t.organizationId, column).where(live)

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { boolean, integer, type PgTableExtraConfigValue, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
 import { instant, int64, json } from '../../db/columns.js'
-import { recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
+import { orMissing, recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
 import { crmAccounts } from '../accounts/table.js'
 import { crmContacts } from '../contacts/table.js'
 // biome-ignore lint/suspicious/noImportCycles: the two tables refer to each other, and Drizzle follows that only later.
@@ -11,7 +11,7 @@ import { crmOpportunities } from '../opportunities/table.js'
 type Lead = components['schemas']['Lead']
 
 /** A lead without a score sorts below every score. */
-export const leadScoreKey = sql`coalesce(score, -1)`
+export const leadScoreKey = orMissing('score', '-1')
 
 export const crmLeads = pgTable(
   'crm_leads',

@@ -1,8 +1,7 @@
-import { sql } from 'drizzle-orm'
 import { date, foreignKey, integer, type PgTableExtraConfigValue, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
 import { instant, int64 } from '../../db/columns.js'
-import { recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
+import { orMissing, recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
 import { crmAccounts } from '../accounts/table.js'
 import { crmContacts } from '../contacts/table.js'
 // biome-ignore lint/suspicious/noImportCycles: the two tables refer to each other, and Drizzle follows that only later.
@@ -12,8 +11,8 @@ import { crmStages } from '../pipelines/table.js'
 type Opportunity = components['schemas']['Opportunity']
 
 /** A deal without an amount sorts below every amount, one without a date before every date. */
-export const amountKey = sql`coalesce(amount_minor, -9223372036854775807)`
-export const expectedCloseDateKey = sql`coalesce(expected_close_date, '-infinity'::date)`
+export const amountKey = orMissing('amount_minor', '-9223372036854775807')
+export const expectedCloseDateKey = orMissing('expected_close_date', "'-infinity'::date")
 
 export const crmOpportunities = pgTable(
   'crm_opportunities',
