@@ -5,7 +5,8 @@
  *   --rounds n         rounds of each scenario (5), alternating between the servers
  *   --seconds n        length of one measurement (4)
  *   --rows n           contacts in the data set (1000000); the rest in proportion
- *   --explain          only: EXPLAIN every kind of statement on the data
+ *   --explain          only: EXPLAIN pages of 50 and every kind of statement on the data
+ *   --pages            only: the pages of 50
  *   --tenant           only: compare ways to tell PostgreSQL the tenant (docs/adr/0002-tenant-setting.md)
  *   --out folder       where table and charts go (docs/bench)
  *
@@ -21,12 +22,15 @@ import { parseArgs } from 'node:util'
 import { type BenchDatabase, openBenchDatabase } from './bench/database.js'
 import { explainStatements, renderExplained } from './bench/explain.js'
 import { load, quantile } from './bench/load.js'
-import { hasPgbench, pgbench } from './bench/pgbench.js'
+import { explainPages, unexplained, writePages } from './bench/pages.js'
+import { hasPgbench, type Limit, pgbench } from './bench/pgbench.js'
+import { scans } from './bench/plans.js'
 import { cpuOf, cpuOfFamily, memoryOf, type RunningServer, startServer } from './bench/processes.js'
 import { type Contender, describe, type Measurement, type Results, writeReport } from './bench/report.js'
 import {
   apiCursor,
   baselineCursor,
+  COMPARED,
   type Requests,
   requests,
   type Sample,
@@ -45,6 +49,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string' },
     rows: { type: 'string' },
     explain: { type: 'boolean', default: false },
+    pages: { type: 'boolean', default: false },
     tenant: { type: 'boolean', default: false },
     out: { type: 'string', default: 'docs/bench' },
   },
@@ -56,6 +61,9 @@ const connections = 16
 const startRounds = options.quick ? 3 : 9
 const scenarios = Object.keys(SCENARIOS) as Scenario[]
 const log = (message: string) => process.stderr.write(`${message}\n`)
+
+const contenders = (scenario: Scenario): Contender[] =>
+  COMPARED.includes(scenario) ? ['zenith', 'baseline'] : ['zenith']
 
 const serverFiles: Record<Contender, string> = {
   zenith: resolve('dist/src/main.js'),
@@ -97,7 +105,7 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
     log('warming up')
     const first = await signIn()
     for (const scenario of scenarios) {
-      for (const contender of ['zenith', 'baseline'] as const) {
+      for (const contender of contenders(scenario)) {
         await load(
           { port: servers[contender].port, connections, seconds: Math.min(seconds, 2) },
           first[contender][scenario],
@@ -105,21 +113,25 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
       }
     }
     const measurements: Measurement[] = []
+    const limits: Limit[] = []
+    const withPgbench = hasPgbench()
     for (let round = 1; round <= rounds; round++) {
       // Created records are the newest, so they would make up the first page.
       await removeTraces(database.superuserUrl)
       const made = await signIn()
       for (const scenario of scenarios) {
-        const order: Contender[] = round % 2 === 1 ? ['zenith', 'baseline'] : ['baseline', 'zenith']
-        for (const contender of order) {
+        for (const contender of round % 2 === 1 ? contenders(scenario) : contenders(scenario).reverse()) {
           const measurement = await measure(database, servers[contender], made[contender][scenario])
           measurements.push({ round, scenario, contender, ...measurement })
           log(`round ${round}  ${describe(measurements.at(-1) as Measurement)}`)
         }
+        if (withPgbench) {
+          const limit = await pgbench({ database, sample, connections, seconds, folder }, scenario)
+          limits.push({ round, ...limit })
+        }
       }
     }
     for (const server of running.splice(0)) await server.stop()
-    const limits = hasPgbench() ? await pgbench({ database, sample, connections, seconds, folder }) : []
 
     log('starts')
     const starts: Results['starts'] = { zenith: [], baseline: [] }
@@ -150,14 +162,19 @@ async function bench(database: BenchDatabase, folder: string): Promise<void> {
 }
 
 async function explain(database: BenchDatabase): Promise<void> {
-  const explained = await explainStatements(database, 'all')
-  const text = renderExplained(explained)
   await mkdir(options.out, { recursive: true })
-  await writeFile(join(options.out, 'plans.md'), text)
-  process.stdout.write(text)
-  if (explained.some(({ plans }) => plans.custom.sequentialScans.length + plans.generic.sequentialScans.length > 0)) {
-    process.exitCode = 1
+  const pages = await explainPages(database)
+  process.stdout.write(await writePages(pages, join(options.out, 'pages.md')))
+  const faults = unexplained(pages)
+  if (!options.pages) {
+    const explained = await explainStatements(database, 'all')
+    const text = renderExplained(explained)
+    await writeFile(join(options.out, 'plans.md'), text)
+    process.stdout.write(text)
+    faults.push(...explained.filter(({ plans }) => scans(plans).length > 0).map(({ request }) => `scan: ${request}`))
   }
+  for (const fault of faults) log(fault)
+  if (faults.length > 0) process.exitCode = 1
 }
 
 async function measure(
@@ -202,7 +219,7 @@ async function assertSameReplies(
   servers: Record<Contender, RunningServer>,
   made: Record<Contender, Requests>,
 ): Promise<void> {
-  for (const scenario of scenarios) {
+  for (const scenario of COMPARED) {
     const [ours, theirs] = await Promise.all(
       (['zenith', 'baseline'] as const).map(async (contender) => {
         const [head = '', body = ''] = made[contender][scenario](0).bytes.split('\r\n\r\n')
@@ -225,7 +242,7 @@ const folder = await mkdtemp(join(tmpdir(), 'zenith-bench-'))
 const dataDir = resolve(process.env.DATA_DIR ?? '.data/bench')
 const database = await openBenchDatabase({ url: process.env.BENCH_DATABASE_URL, dataDir, size }, log)
 try {
-  if (options.explain) await explain(database)
+  if (options.explain || options.pages) await explain(database)
   else if (options.tenant) process.stdout.write(await compareTenantSettings(database, rounds, seconds))
   else await bench(database, folder)
 } finally {

@@ -1,3 +1,5 @@
+import type { Scenario } from './scenarios.js'
+
 /** The columns of a contact, named as in its JSON. */
 export const CONTACT_COLUMNS = `id, version, created_at as "createdAt", created_by_type as "createdByType", created_by_id as "createdById",
   updated_at as "updatedAt", updated_by_type as "updatedByType", updated_by_id as "updatedById", deleted_at as "deletedAt",
@@ -13,12 +15,16 @@ const newestFirst = 'order by created_at desc, id desc limit 51'
 // Each connection of pgbench has a contact of its own: one for all would make them wait for each other.
 const own = 'id = (:contacts::uuid[])[:client_id + 1]'
 
-/** The statements of the hand-written server as pgbench scripts. */
-export const PGBENCH_SCRIPTS: Record<string, string> = {
+/** The statements of the hand-written server as pgbench scripts, and for queries the best that one can write by hand. */
+export const PGBENCH_SCRIPTS: Record<Scenario, string> = {
   get: `${from} and ${own};`,
   list: `${from} ${newestFirst};`,
   deep: `${from} and (created_at, id) < (:after_time::timestamptz, :after_id::uuid) ${newestFirst};`,
   filtered: `${from} and lifecycle_stage = :stage ${newestFirst};`,
+  sorted: `${from} order by name, id limit 51;`,
+  conditions: `${from} and lifecycle_stage in (:stage_most, :stage_least) and title = :title and not do_not_call ${newestFirst};`,
+  relation: `${from} and exists (select from crm_accounts a where a.organization_id = :organization and a.id = crm_contacts.account_id
+    and a.deleted_at is null and a.industry = :industry) ${newestFirst};`,
   create: `insert into crm_contacts (organization_id, id, version, owner_id, tags, custom_fields, created_at, created_by_type, created_by_id,
     updated_at, updated_by_type, updated_by_id, first_name, last_name, name, title, email, additional_emails, account_id, do_not_call, email_opt_out)
     values (:organization, gen_random_uuid(), 1, :owner, '[]', '{}', now(), 'user', :owner, now(), 'user', :owner, 'Ada', 'Bench', 'Ada Bench',

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../src/testing/database.js'
 import { type Explained, explainStatements } from './explain.js'
+import { type Answered, explainPages } from './pages.js'
+import { scans } from './plans.js'
 import { scaledTo, seed } from './seed.js'
 
 let database: TestDatabase
 let explained: Explained[]
+let pages: Answered[]
 beforeAll(async () => {
   database = await createTestDatabase()
   // Small, but with statistics of all rows, and no tenant with so much of it that reading everything would be right.
@@ -14,13 +17,26 @@ beforeAll(async () => {
     () => undefined,
   )
   explained = await explainStatements(database, 'common')
-}, 180_000)
+  pages = await explainPages(database)
+}, 300_000)
 afterAll(() => database.drop())
 
 it('no list, filter, order or change that the contract allows reads a whole table', () => {
   const scanning = explained
-    .filter(({ plans }) => plans.custom.sequentialScans.length + plans.generic.sequentialScans.length > 0)
+    .filter(({ plans }) => scans(plans).length > 0)
     .map(({ request, statement, plans }) => ({ request, statement, plans }))
   expect(scanning).toEqual([])
   expect(explained.length).toBeGreaterThan(800)
+})
+
+it('no page of a query reads a whole table', () => {
+  const scanning = pages.filter(({ costs }) => Object.values(costs).some((cost) => cost.scans.length > 0))
+  expect(scanning.map(({ question }) => question.what)).toEqual([])
+})
+
+it('a page deep in any order costs the owner no more than 200 buffers', () => {
+  const sorted = pages.filter(({ question }) => question.scenario === 'Sort by any sortable field')
+  const costs = sorted.map(({ question, costs }) => [question.what, costs['owner, deep']?.buffers ?? 0] as const)
+  expect(costs.filter(([, buffers]) => buffers === 0 || buffers > 200)).toEqual([])
+  expect(costs.length).toBeGreaterThan(20)
 })

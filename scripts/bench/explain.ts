@@ -1,33 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
-import pg from 'pg'
-import { pino } from 'pino'
+import type pg from 'pg'
 import postgres from 'postgres'
-import { buildApp } from '../../src/app.js'
-import { loadConfig } from '../../src/config.js'
 import { withClient } from '../../src/db/client.js'
-import type { Claim, Database, Executor } from '../../src/db/database.js'
-import type { Bound } from '../../src/db/statement.js'
-import { openResources } from '../../src/process.js'
-import { PASSWORD } from './seed.js'
+import { Explainer, type Plans, scans } from './plans.js'
+import { BASE, type Method, openRecorder, type Recorded, type Recorder, type Reply } from './recorder.js'
 
-/** A statement that a request caused, and on whose behalf. */
-type Recorded = { request: string; claim: Claim; bound: Bound<unknown> }
-
-type Mode = 'custom' | 'generic'
-type Plan = { cost: number; buffers: number; milliseconds: number; sequentialScans: string[] }
-
-/** What PostgreSQL does for one kind of statement. It plans for the values at hand, or once for all values. */
-export type Explained = {
-  request: string
-  statement: string
-  text: string
-  plans: Record<Mode, Plan>
-  /** The plan that a prepared statement ends up with. */
-  chosen: Mode
-}
+/** What PostgreSQL does for one kind of statement. */
+export type Explained = { request: string; statement: string; text: string; plans: Plans }
 
 type Urls = { superuserUrl: string; appUrl: string }
 
@@ -39,75 +20,37 @@ export type Extent = 'all' | 'common'
  * explains each kind of statement that reaches the database, as the role of the application and under the claim of the request.
  */
 export async function explainStatements({ superuserUrl, appUrl }: Urls, extent: Extent): Promise<Explained[]> {
-  const recorded: Recorded[] = []
-  let request = ''
-  const config = loadConfig({ NODE_ENV: 'test', LOG_LEVEL: 'silent', RATE_LIMIT_PER_MINUTE: '0', DATABASE_URL: appUrl })
-  const log = pino({ level: config.logLevel })
-  const resources = openResources(config, appUrl, randomBytes(48).toString('base64'), log, 'explain')
-  const database = recording(resources.database, (claim, bound) => recorded.push({ request, claim, bound }))
-  const app = await buildApp({
-    services: { ...resources.services, database },
-    keys: resources.keys,
-    log,
-    metrics: { queries: resources.queries, queueCounts: async () => undefined },
-    maxEventLoopDelayMs: 0,
-  })
+  const recorded: (Recorded & { request: string })[] = []
+  const recorder = await openRecorder(appUrl)
+  const note = (request: string) => recorded.push(...recorder.take().map((each) => ({ request, ...each })))
   try {
     const send: Send = async (caller, method, url, body) => {
-      request = `${method} ${decodeURIComponent(url).replace(/cursor=[^&]+/, 'cursor=…')} as ${caller.role}`
-      const reply = await app.inject({
-        method,
-        url,
-        headers: {
-          ...(caller.token && { authorization: `Bearer ${caller.token}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-        },
-        ...(body !== undefined && { payload: JSON.stringify(body) }),
-      })
-      if (reply.statusCode >= 400 && reply.statusCode !== 409) throw new Error(`${request}: ${reply.body}`)
-      return reply.body === '' ? {} : reply.json()
+      const reply = await recorder.send(caller.token, method, url, body)
+      note(`${method} ${decodeURIComponent(url).replace(/cursor=[^&]+/, 'cursor=…')} as ${caller.role}`)
+      return reply
     }
     await withClient(superuserUrl, async (client) => {
       await client.query(`set timezone = 'UTC'`)
-      for (const caller of await signInAll(app, client, extent)) {
+      for (const caller of await signInAll(recorder, client, extent)) {
+        note('POST /api/v1/auth/login')
         await sendLists(send, client, caller, extent)
         if (caller.role === 'owner') await sendOthers(send, client, caller)
       }
     })
   } finally {
-    await app.close()
-    await resources.close()
+    await recorder.close()
   }
   return explainEach(appUrl, recorded)
 }
 
-function recording(database: Database, note: (claim: Claim, bound: Bound<unknown>) => void): Database {
-  const watched = (claim: Claim, executor: Executor): Executor => ({
-    run: (bound) => {
-      note(claim, bound)
-      return executor.run(bound)
-    },
-    all: (...bounds) => {
-      for (const bound of bounds) note(claim, bound)
-      return executor.all(...bounds)
-    },
-    transaction: (work) => executor.transaction((tx) => work(watched(claim, tx))),
-  })
-  return { as: (claim) => watched(claim, database.as(claim)), close: () => database.close() }
-}
-
 // ---- requests
 
-type Caller = { organizationId: string; userId: string; role: string; token: string }
-type Send = (
-  caller: Caller,
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
-  url: string,
-  body?: unknown,
-) => Promise<Record<string, unknown>>
+/** Somebody who asks. */
+export type Caller = { organizationId: string; userId: string; role: string; token: string }
+type Send = (caller: Caller, method: Method, url: string, body?: unknown) => Promise<Reply>
 
 /** In the biggest organization an owner, who sees all, and a member, who sees their team's; and the owner of a small one. */
-async function signInAll(app: FastifyInstance, client: pg.Client, extent: Extent): Promise<Caller[]> {
+export async function signInAll(recorder: Recorder, client: pg.Client, extent: Extent): Promise<Caller[]> {
   const { rows } = await client.query<{ organizationId: string; userId: string; email: string; role: string }>(
     `with sizes as (select organization_id, row_number() over (order by count(*) desc) as place, count(*) over () as organizations
        from crm_contacts group by 1)
@@ -118,18 +61,9 @@ async function signInAll(app: FastifyInstance, client: pg.Client, extent: Extent
     [extent === 'all'],
   )
   const callers: Caller[] = []
-  for (const { email, ...caller } of rows) {
-    const reply = await app.inject({
-      method: 'POST',
-      url: `${BASE}/auth/login`,
-      payload: { email, password: PASSWORD },
-    })
-    callers.push({ ...caller, token: reply.json<{ accessToken: string }>().accessToken })
-  }
+  for (const { email, ...caller } of rows) callers.push({ ...caller, token: await recorder.signIn(email) })
   return callers
 }
-
-const BASE = '/api/v1'
 
 const TABLES: Record<string, string> = {
   [`${BASE}/accounts`]: 'crm_accounts',
@@ -149,7 +83,7 @@ type Contract = {
 const CONTROLS = ['limit', 'cursor', 'sort', 'count', 'expand']
 
 /** The contract's lists: how they can be sorted and filtered. */
-function lists(): { path: string; table: string; sorts: string[][]; counts: boolean; filters: string[] }[] {
+export function lists(): { path: string; table: string; sorts: string[][]; counts: boolean; filters: string[] }[] {
   const file = join(import.meta.dirname, '../../generated/openapi.json')
   const { paths, components } = JSON.parse(readFileSync(file, 'utf8')) as Contract
   return Object.entries(TABLES).map(([path, table]) => {
@@ -332,109 +266,32 @@ const NAMED_BY: Record<string, object> = {
 
 // ---- plans
 
-async function explainEach(appUrl: string, recorded: readonly Recorded[]): Promise<Explained[]> {
+async function explainEach(
+  appUrl: string,
+  recorded: readonly (Recorded & { request: string })[],
+): Promise<Explained[]> {
   const explained: Explained[] = []
   const seen = new Set<string>()
-  const client = new pg.Client({ connectionString: appUrl })
-  await client.connect()
+  const explainer = await Explainer.open(appUrl)
   try {
-    await client.query(`set timezone = 'UTC'; set statement_timeout = '30s'`)
-    // To read a table of a few pages whole, such as the stages of twenty organizations, is right.
-    const { rows: tables } = await client.query<{ name: string }>(
-      `select relname as name from pg_class where relkind = 'r' and relname like 'crm\\_%' and relpages > 4`,
-    )
-    const large = new Set(tables.map(({ name }) => name))
-    const prepared = new Map<string, string>()
-    for (const { request, claim, bound } of recorded) {
+    for (const { request, ...each } of recorded) {
+      const { name: statement, text } = each.bound
       // The same statement with the same filter values is one case; ids and times of a single record are not told apart.
-      const key = `${bound.text} ${request.replaceAll(/[0-9a-f-]{36}/g, 'id')}`
+      const key = `${text} ${request.replaceAll(/[0-9a-f-]{36}/g, 'id')}`
       if (seen.has(key)) continue
       seen.add(key)
-      const name = prepared.get(bound.text) ?? `s${prepared.size}`
-      if (!prepared.has(bound.text)) await client.query(`prepare ${name} as ${bound.text}`)
-      prepared.set(bound.text, name)
-      await client.query(claimText(client, claim))
-      const custom = await explain(client, 'custom', name, bound, large)
-      const generic = await explain(client, 'generic', name, bound, large)
-      explained.push({
-        request,
-        statement: bound.name,
-        text: bound.text,
-        plans: { custom, generic },
-        // As in choose_custom_plan() of PostgreSQL: planning anew has its price.
-        chosen: bound.plans === 'once' && generic.cost < custom.cost + PLANNING_COST ? 'generic' : 'custom',
-      })
+      explained.push({ request, statement, text, plans: await explainer.explain(each) })
     }
   } finally {
-    await client.end()
+    await explainer.close()
   }
   return explained
 }
 
-/** 1000 × cpu_operator_cost × (relations + 1), for one relation. */
-const PLANNING_COST = 5
-
-function claimText(client: pg.Client, claim: Claim): string {
-  const tenant = claim.kind === 'principal' || claim.kind === 'tenant' ? claim.organizationId : ''
-  const user = claim.kind === 'identity' || claim.kind === 'tenant' ? (claim.userId ?? '') : ''
-  const email = claim.kind === 'identity' ? (claim.email ?? '') : ''
-  const set = (name: string, value: string) => `set app.${name} = ${client.escapeLiteral(value)}`
-  return [
-    set('organization_id', tenant),
-    set('user_id', user),
-    set('email', email),
-    set('maintenance', claim.kind === 'maintenance' ? 'on' : ''),
-  ].join('; ')
-}
-
-async function explain(
-  client: pg.Client,
-  mode: Mode,
-  name: string,
-  { text, values }: Bound<unknown>,
-  large: ReadonlySet<string>,
-): Promise<Plan> {
-  const literals = values.map((value) => (value === null ? 'null' : client.escapeLiteral(String(value)))).join(', ')
-  await client.query(`begin; set local plan_cache_mode = force_${mode}_plan`)
-  try {
-    // Writes are planned only: they have been carried out once already.
-    const options = text.startsWith('select') ? 'analyze, buffers, timing off, format json' : 'format json'
-    const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: Node; 'Execution Time'?: number }] }>(
-      `explain (${options}) execute ${name}${literals && `(${literals})`}`,
-    )
-    const [found] = rows[0]?.['QUERY PLAN'] ?? []
-    if (!found) throw new Error(`PostgreSQL explained nothing of ${text}`)
-    const { Plan: plan, 'Execution Time': milliseconds = 0 } = found
-    return {
-      cost: plan['Total Cost'],
-      buffers: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0),
-      milliseconds,
-      sequentialScans: flatten(plan)
-        .filter((node) => node['Node Type'] === 'Seq Scan' && large.has(node['Relation Name'] ?? ''))
-        .map((node) => node['Relation Name'] ?? ''),
-    }
-  } finally {
-    await client.query('rollback')
-  }
-}
-
-type Node = {
-  'Node Type': string
-  'Relation Name'?: string
-  'Total Cost': number
-  'Shared Hit Blocks'?: number
-  'Shared Read Blocks'?: number
-  Plans?: Node[]
-}
-
-const flatten = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(flatten)]
-
 /** The slow end of what was explained, as Markdown. */
 export function renderExplained(explained: readonly Explained[]): string {
-  const cost = ({ plans, chosen }: Explained) => plans[chosen].buffers
-  const scans = explained.filter(
-    ({ plans }) => plans.custom.sequentialScans.length + plans.generic.sequentialScans.length > 0,
-  )
+  const cost = ({ plans }: Explained) => plans[plans.chosen].buffers
+  const scanning = explained.filter(({ plans }) => scans(plans).length > 0)
   const slowest = [...explained].sort((a, b) => cost(b) - cost(a)).slice(0, 25)
   const statements = [...new Set(explained.map(({ statement }) => statement))].sort()
   const sorted = (values: number[]) => [...values].sort((a, b) => a - b)
@@ -450,7 +307,7 @@ export function renderExplained(explained: readonly Explained[]): string {
 
 Every kind of request that lists, filters and sorts, and one of most others, as sent by the owner and a member of the biggest organization and by the
 owner of a small one; every statement explained as the role of the application, under row-level security, planned for its values and once for all values.
-${explained.length} cases; sequential scans of tenant tables: **${scans.length}**.
+${explained.length} cases; sequential scans of tenant tables: **${scanning.length}**.
 
 Pages of 8 KB that a statement touches, with the plan that PostgreSQL ends up with:
 
@@ -463,10 +320,11 @@ The most expensive cases:
 | request | plan | pages | with the other plan | ms |
 | --- | --- | ---: | ---: | ---: |
 ${slowest
-  .map(({ request, plans, chosen }) => {
+  .map(({ request, plans }) => {
+    const { chosen } = plans
     const other = plans[chosen === 'custom' ? 'generic' : 'custom']
     return `| \`${request}\` | ${chosen} | ${plans[chosen].buffers} | ${other.buffers} | ${plans[chosen].milliseconds.toFixed(1)} |`
   })
   .join('\n')}
-${scans.map(({ request, text }) => `\n- sequential scan: \`${request}\`: ${text}`).join('')}`
+${scanning.map(({ request, text }) => `\n- sequential scan: \`${request}\`: ${text}`).join('')}`
 }

@@ -7,15 +7,19 @@ import type { BenchDatabase } from './database.js'
 import { cpuOfFamily } from './processes.js'
 import { type Sample, type Scenario, STAGE } from './scenarios.js'
 
-/** What PostgreSQL alone can do. */
-export type Limit = { scenario: Scenario; postgresCpu: number; perSecond: number }
+/** What PostgreSQL alone can do, in one round. */
+export type Limit = { round: number; scenario: Scenario; postgresCpu: number; perSecond: number }
 
 export const hasPgbench = (): boolean => spawnSync('pgbench', ['--version']).status === 0
 
 type Options = { database: BenchDatabase; sample: Sample; connections: number; seconds: number; folder: string }
 
-/** The statements of the hand-written server without a server: as prepared statements, from as many connections. */
-export async function pgbench({ database, sample, connections, seconds, folder }: Options): Promise<Limit[]> {
+/** A statement by hand without a server: prepared, from as many connections. */
+export async function pgbench(
+  { database, sample, connections, seconds, folder }: Options,
+  scenario: Scenario,
+): Promise<Omit<Limit, 'round'>> {
+  const { lifecycleStage, title, industry } = sample.values
   const values: Record<string, string> = {
     organization: sample.organizationId,
     owner: sample.ownerId,
@@ -24,44 +28,32 @@ export async function pgbench({ database, sample, connections, seconds, folder }
     after_time: sample.position.createdAt,
     after_id: sample.position.id,
     stage: STAGE,
+    stage_most: lifecycleStage.most,
+    stage_least: lifecycleStage.least,
+    title: title.most,
+    industry: industry.most,
   }
   const url = new URL(database.baselineUrl)
-  const limits: Limit[] = []
-  for (const [scenario, text] of Object.entries(PGBENCH_SCRIPTS)) {
-    const file = join(folder, `${scenario}.sql`)
-    // A script has one statement per line.
-    await writeFile(file, `${text.replaceAll(/\s+/g, ' ')}\n`)
-    const define = Object.entries(values).flatMap(([name, value]) => ['-D', `${name}=${value}`])
-    const before = await cpuOfFamily(database.postmaster)
-    const { stdout } = await promisify(execFile)(
-      'pgbench',
-      [
-        '-n',
-        '-M',
-        'prepared',
-        '-c',
-        String(connections),
-        '-T',
-        String(seconds),
-        ...define,
-        '-f',
-        file,
-        url.pathname.slice(1),
-      ],
-      {
-        env: {
-          PATH: process.env.PATH,
-          PGHOST: url.hostname,
-          PGPORT: url.port,
-          PGUSER: url.username,
-          PGPASSWORD: url.password,
-        },
+  const file = join(folder, `${scenario}.sql`)
+  // A script has one statement per line.
+  await writeFile(file, `${PGBENCH_SCRIPTS[scenario].replaceAll(/\s+/g, ' ')}\n`)
+  const define = Object.entries(values).flatMap(([name, value]) => ['-D', `${name}=${value}`])
+  const load = ['-c', String(connections), '-T', String(seconds)]
+  const before = await cpuOfFamily(database.postmaster)
+  const { stdout } = await promisify(execFile)(
+    'pgbench',
+    ['-n', '-M', 'prepared', ...load, ...define, '-f', file, url.pathname.slice(1)],
+    {
+      env: {
+        PATH: process.env.PATH,
+        PGHOST: url.hostname,
+        PGPORT: url.port,
+        PGUSER: url.username,
+        PGPASSWORD: url.password,
       },
-    )
-    const count = Number(/transactions actually processed: (\d+)/.exec(stdout)?.[1])
-    const perSecond = Number(/tps = ([\d.]+)/.exec(stdout)?.[1])
-    const postgresCpu = ((await cpuOfFamily(database.postmaster)) - before) / count
-    limits.push({ scenario: scenario as Scenario, postgresCpu, perSecond })
-  }
-  return limits
+    },
+  )
+  const count = Number(/transactions actually processed: (\d+)/.exec(stdout)?.[1])
+  const perSecond = Number(/tps = ([\d.]+)/.exec(stdout)?.[1])
+  return { scenario, postgresCpu: ((await cpuOfFamily(database.postmaster)) - before) / count, perSecond }
 }

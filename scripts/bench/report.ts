@@ -4,7 +4,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { stackedBars } from './chart.js'
 import type { Limit } from './pgbench.js'
-import { type Sample, SCENARIOS, type Scenario } from './scenarios.js'
+import { COMPARED, QUERIES, type Sample, SCENARIOS, type Scenario } from './scenarios.js'
 import type { Size } from './seed.js'
 
 export type Contender = 'zenith' | 'baseline'
@@ -72,13 +72,11 @@ export async function writeReport(results: Results, folder: string | undefined):
   return text
 }
 
-const scenarios = Object.keys(SCENARIOS) as Scenario[]
-
 function render(results: Results): string {
-  const { limits, starts, sample, size, connections, seconds, rounds, version, settings } = results
-  const rows = scenarios.map((scenario) => {
+  const { starts, sample, size, connections, seconds, rounds, version, settings } = results
+  const rows = COMPARED.map((scenario) => {
     const [zenith, baseline] = [medians(results, scenario, 'zenith'), medians(results, scenario, 'baseline')]
-    const limit = limits.find((each) => each.scenario === scenario)
+    const limit = limitOf(results, scenario)
     const cpu = ratios(results, scenario, total)
     return [
       label(scenario, sample),
@@ -89,15 +87,28 @@ function render(results: Results): string {
       verdict(cpu.median, TARGETS[scenario]),
     ]
   })
-  const speed = scenarios.map((scenario) => {
+  const speed = COMPARED.map((scenario) => {
     const [zenith, baseline] = [medians(results, scenario, 'zenith'), medians(results, scenario, 'baseline')]
-    const limit = limits.find((each) => each.scenario === scenario)
+    const limit = limitOf(results, scenario)
     return [
       label(scenario, sample),
       ...[zenith, baseline].map(({ perSecond }) => round(perSecond)),
       limit ? round(limit.perSecond) : '',
       ...[zenith, baseline].map(({ p50, p99 }) => `${p50.toFixed(1)} / ${p99.toFixed(1)}`),
       ...[zenith, baseline].map(({ memory }) => round(memory)),
+    ]
+  })
+  const queries = QUERIES.map((scenario) => {
+    const zenith = medians(results, scenario, 'zenith')
+    const limit = limitOf(results, scenario)
+    return [
+      label(scenario, sample),
+      `${round(zenith.serverCpu)} + ${round(zenith.postgresCpu)} = ${round(total(zenith))}`,
+      limit ? round(limit.postgresCpu) : '',
+      limit ? ratio(limitRatios(results, scenario)) : '',
+      round(zenith.perSecond),
+      limit ? round(limit.perSecond) : '',
+      `${zenith.p50.toFixed(1)} / ${zenith.p99.toFixed(1)}`,
     ]
   })
   const depth = depthRatio(results)
@@ -133,6 +144,15 @@ Requests per second, milliseconds and resident memory in MB, median of the round
 ${table(['', 'Zenith /s', 'hand-written /s', 'pgbench /s', 'Zenith p50 / p99', 'hand-written p50 / p99', 'Zenith MB', 'hand-written MB'], speed)}
 
 ![Requests per second](throughput.svg)
+
+## Queries
+
+Pages of 50 in the language of filters and orders, which the hand-written server does not have. The limit is the best statement by hand,
+without row-level security, on the same tables and indexes; the ratio is that of PostgreSQL's shares, round by round.
+
+${table(['', 'Zenith, µs', 'pgbench, µs', 'ratio of PostgreSQL', 'Zenith /s', 'pgbench /s', 'Zenith p50 / p99, ms'], queries)}
+
+![CPU per query](queries.svg)
 
 ## Start
 
@@ -189,6 +209,19 @@ function ratios(results: Results, scenario: Scenario, figure: (of: Measurement) 
   return spread(of(results, scenario, 'zenith').map((each, index) => figure(each) / figure(theirs[index] ?? each)))
 }
 
+/** Medians of the rounds. */
+function limitOf({ limits }: Results, scenario: Scenario): Pick<Limit, 'postgresCpu' | 'perSecond'> | undefined {
+  const found = limits.filter((each) => each.scenario === scenario)
+  const median = (key: 'postgresCpu' | 'perSecond') => spread(found.map((each) => each[key])).median
+  return found.length > 0 ? { postgresCpu: median('postgresCpu'), perSecond: median('perSecond') } : undefined
+}
+
+function limitRatios(results: Results, scenario: Scenario): Spread {
+  const limit = (round: number) => results.limits.find((each) => each.scenario === scenario && each.round === round)
+  const ours = of(results, scenario, 'zenith')
+  return spread(ours.map((each) => each.postgresCpu / (limit(each.round)?.postgresCpu ?? Number.NaN)))
+}
+
 function depthRatio(results: Results): Spread {
   const first = of(results, 'list', 'zenith')
   return spread(of(results, 'deep', 'zenith').map((each, index) => total(each) / total(first[index] ?? each)))
@@ -208,34 +241,38 @@ function commit(): string {
 }
 
 function charts(results: Results): Record<string, string> {
-  const groups = (values: (figures: Figures) => number[], limit: (limit: Limit) => number[]) =>
+  type Shares = Pick<Limit, 'postgresCpu' | 'perSecond'> & { serverCpu: number }
+  const groups = (scenarios: readonly Scenario[], values: (shares: Shares) => number[]) =>
     scenarios.map((scenario) => {
-      const found = results.limits.find((each) => each.scenario === scenario)
+      const limit = limitOf(results, scenario)
       return {
         label: label(scenario, results.sample),
         bars: [
           { label: names.zenith, values: values(medians(results, scenario, 'zenith')) },
-          { label: names.baseline, values: values(medians(results, scenario, 'baseline')) },
-          ...(found ? [{ label: 'pgbench', values: limit(found) }] : []),
+          ...(COMPARED.includes(scenario)
+            ? [{ label: names.baseline, values: values(medians(results, scenario, 'baseline')) }]
+            : []),
+          ...(limit ? [{ label: 'pgbench', values: values({ serverCpu: 0, ...limit }) }] : []),
         ],
       }
     })
+  const cpu = ({ serverCpu, postgresCpu }: Shares) => [serverCpu, postgresCpu]
+  const shares = ['server', 'PostgreSQL']
   return {
     'cpu.svg': stackedBars({
       title: 'CPU per request, microseconds',
-      series: ['server', 'PostgreSQL'],
-      groups: groups(
-        ({ serverCpu, postgresCpu }) => [serverCpu, postgresCpu],
-        ({ postgresCpu }) => [0, postgresCpu],
-      ),
+      series: shares,
+      groups: groups(COMPARED, cpu),
+    }),
+    'queries.svg': stackedBars({
+      title: 'CPU per query, microseconds',
+      series: shares,
+      groups: groups(QUERIES, cpu),
     }),
     'throughput.svg': stackedBars({
       title: 'Requests per second',
       series: ['requests per second'],
-      groups: groups(
-        ({ perSecond }) => [perSecond],
-        ({ perSecond }) => [perSecond],
-      ),
+      groups: groups([...COMPARED, ...QUERIES], ({ perSecond }) => [perSecond]),
     }),
   }
 }

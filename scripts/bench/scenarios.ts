@@ -4,6 +4,7 @@ import { withClient } from '../../src/db/client.js'
 import { encodeCursor } from '../../src/records/cursor.js'
 import { createSigner } from '../../src/signer.js'
 import { type Call, call } from './load.js'
+import { findValues, type Values } from './pages-questions.js'
 
 /** What the scenarios need to know of the data: all of it is in the biggest organization. */
 export type Sample = {
@@ -15,6 +16,8 @@ export type Sample = {
   depth: number
   /** The last record before the deep page. */
   position: { id: string; createdAt: string }
+  /** What queries ask for. */
+  values: Values
 }
 
 export const STAGE = 'customer'
@@ -57,11 +60,13 @@ export async function takeSample(superuserUrl: string, wantedDepth: number): Pro
       accountIds: await ids('crm_accounts'),
       depth,
       position,
+      values: await findValues(client, { organizationId, userId: owner.id, role: 'owner' }),
     }
   })
 }
 
-export const SCENARIOS = {
+/** What the hand-written server does as well. */
+const COMPARED_SCENARIOS = {
   get: 'get by id',
   list: 'list of 50, first page',
   deep: 'list of 50, deep page',
@@ -69,7 +74,19 @@ export const SCENARIOS = {
   create: 'create',
   patch: 'patch',
 } as const
+
+/** What only PostgreSQL is compared with: pages of 50 of the whole query language. */
+const QUERY_SCENARIOS = {
+  sorted: 'by name',
+  conditions: 'three conditions',
+  relation: 'field of the account',
+} as const
+
+export const SCENARIOS = { ...COMPARED_SCENARIOS, ...QUERY_SCENARIOS }
 export type Scenario = keyof typeof SCENARIOS
+
+export const COMPARED = Object.keys(COMPARED_SCENARIOS) as Scenario[]
+export const QUERIES = Object.keys(QUERY_SCENARIOS) as Scenario[]
 
 /** Makes the requests of a scenario; the two servers differ in the form of their cursors only. */
 export type Requests = { [Name in Scenario]: (connection: number) => Call }
@@ -86,7 +103,21 @@ export function requests(sample: Sample, cursor: string, tokens: readonly string
   let made = 0
   const of = (connection: number) => headers[connection % headers.length] ?? {}
   const any = (ids: readonly string[]) => ids[made++ % ids.length] ?? ''
+  const query = (filter: object, more: object = {}) => {
+    const body = JSON.stringify({ filter, limit: 50, ...more })
+    return (n: number) => call('POST', `${PATH}/query`, 200, { ...of(n), 'content-type': 'application/json' }, body)
+  }
+  const { lifecycleStage, title, industry } = sample.values
   return {
+    sorted: (n) => call('GET', `${PATH}?limit=50&sort=name`, 200, of(n)),
+    conditions: query({
+      and: [
+        { field: 'lifecycleStage', op: 'in', value: [lifecycleStage.most, lifecycleStage.least] },
+        { field: 'title', op: 'eq', value: title.most },
+        { field: 'doNotCall', op: 'ne', value: true },
+      ],
+    }),
+    relation: query({ field: 'account.industry', op: 'eq', value: industry.most }),
     get: (n) => call('GET', `${PATH}/${any(sample.contactIds)}`, 200, of(n)),
     list: (n) => call('GET', `${PATH}?limit=50`, 200, of(n)),
     deep: (n) => call('GET', `${PATH}?limit=50&cursor=${cursor}`, 200, of(n)),
