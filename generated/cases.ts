@@ -10,6 +10,7 @@ import { cases as contacts } from '../src/modules/contacts/cases.js'
 import { cases as leads } from '../src/modules/leads/cases.js'
 import { cases as opportunities } from '../src/modules/opportunities/cases.js'
 import { cases as customFields } from '../src/modules/custom-fields/cases.js'
+import { cases as views } from '../src/modules/views/cases.js'
 import { cases as pipelines } from '../src/modules/pipelines/cases.js'
 import { cases as health } from '../src/modules/health/cases.js'
 
@@ -28,6 +29,7 @@ const contactsCases: Exactly<typeof contacts, Cases<'contacts'>> = contacts
 const leadsCases: Exactly<typeof leads, Cases<'leads'>> = leads
 const opportunitiesCases: Exactly<typeof opportunities, Cases<'opportunities'>> = opportunities
 const customFieldsCases: Exactly<typeof customFields, Cases<'custom-fields'>> = customFields
+const viewsCases: Exactly<typeof views, Cases<'views'>> = views
 const pipelinesCases: Exactly<typeof pipelines, Cases<'pipelines'>> = pipelines
 const healthCases: Exactly<typeof health, Cases<'health'>> = health
 
@@ -42,6 +44,7 @@ export const cases = {
   leads: leadsCases,
   opportunities: opportunitiesCases,
   'custom-fields': customFieldsCases,
+  views: viewsCases,
   pipelines: pipelinesCases,
   health: healthCases,
 }

@@ -10,6 +10,7 @@ import { handlers as contacts } from '../src/modules/contacts/handlers.js'
 import { handlers as leads } from '../src/modules/leads/handlers.js'
 import { handlers as opportunities } from '../src/modules/opportunities/handlers.js'
 import { handlers as customFields } from '../src/modules/custom-fields/handlers.js'
+import { handlers as views } from '../src/modules/views/handlers.js'
 import { handlers as pipelines } from '../src/modules/pipelines/handlers.js'
 import { handlers as health } from '../src/modules/health/handlers.js'
 
@@ -88,6 +89,8 @@ export interface AccountsHandlers {
   purgeAccount: Handler<'purgeAccount'>
   /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
   listDeletedAccounts: Handler<'listDeletedAccounts'>
+  /** List the accounts of a view. `GET /api/v1/views/{viewId}/accounts` */
+  listViewAccounts: Handler<'listViewAccounts'>
 }
 
 export interface ContactsHandlers {
@@ -113,6 +116,8 @@ export interface ContactsHandlers {
   purgeContact: Handler<'purgeContact'>
   /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
   listDeletedContacts: Handler<'listDeletedContacts'>
+  /** List the contacts of a view. `GET /api/v1/views/{viewId}/contacts` */
+  listViewContacts: Handler<'listViewContacts'>
 }
 
 export interface LeadsHandlers {
@@ -140,6 +145,8 @@ export interface LeadsHandlers {
   listDeletedLeads: Handler<'listDeletedLeads'>
   /** Convert a lead. `POST /api/v1/leads/{leadId}/convert` */
   convertLead: Handler<'convertLead'>
+  /** List the leads of a view. `GET /api/v1/views/{viewId}/leads` */
+  listViewLeads: Handler<'listViewLeads'>
 }
 
 export interface OpportunitiesHandlers {
@@ -165,6 +172,8 @@ export interface OpportunitiesHandlers {
   purgeOpportunity: Handler<'purgeOpportunity'>
   /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
   listDeletedOpportunities: Handler<'listDeletedOpportunities'>
+  /** List the opportunities of a view. `GET /api/v1/views/{viewId}/opportunities` */
+  listViewOpportunities: Handler<'listViewOpportunities'>
 }
 
 export interface CustomFieldsHandlers {
@@ -176,6 +185,19 @@ export interface CustomFieldsHandlers {
   getCustomField: Handler<'getCustomField'>
   /** Change a custom field. `PATCH /api/v1/custom-fields/{customFieldId}` */
   updateCustomField: Handler<'updateCustomField'>
+}
+
+export interface ViewsHandlers {
+  /** List views. `GET /api/v1/views` */
+  listViews: Handler<'listViews'>
+  /** Save a view. `POST /api/v1/views` */
+  createView: Handler<'createView'>
+  /** Get a view. `GET /api/v1/views/{viewId}` */
+  getView: Handler<'getView'>
+  /** Change a view. `PATCH /api/v1/views/{viewId}` */
+  updateView: Handler<'updateView'>
+  /** Delete a view. `DELETE /api/v1/views/{viewId}` */
+  deleteView: Handler<'deleteView'>
 }
 
 export interface PipelinesHandlers {
@@ -190,7 +212,7 @@ export interface HealthHandlers {
   getLiveness: Handler<'getLiveness'>
 }
 
-export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, CustomFieldsHandlers, PipelinesHandlers, HealthHandlers {}
+export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, CustomFieldsHandlers, ViewsHandlers, PipelinesHandlers, HealthHandlers {}
 
 /** Refuses a module that lacks a handler, or has one that the contract does not declare. */
 type Exactly<Module extends Declared, Declared> =
@@ -205,6 +227,7 @@ const contactsHandlers: Exactly<typeof contacts, ContactsHandlers> = contacts
 const leadsHandlers: Exactly<typeof leads, LeadsHandlers> = leads
 const opportunitiesHandlers: Exactly<typeof opportunities, OpportunitiesHandlers> = opportunities
 const customFieldsHandlers: Exactly<typeof customFields, CustomFieldsHandlers> = customFields
+const viewsHandlers: Exactly<typeof views, ViewsHandlers> = views
 const pipelinesHandlers: Exactly<typeof pipelines, PipelinesHandlers> = pipelines
 const healthHandlers: Exactly<typeof health, HealthHandlers> = health
 
@@ -219,6 +242,7 @@ export const handlers: Handlers = {
   ...leadsHandlers,
   ...opportunitiesHandlers,
   ...customFieldsHandlers,
+  ...viewsHandlers,
   ...pipelinesHandlers,
   ...healthHandlers,
 }

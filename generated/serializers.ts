@@ -9626,7 +9626,62 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous84 (obj) {
+    function anonymous82 (obj) {
+      // "ViewList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ViewList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += JSON.stringify(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += JSON.stringify(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "ViewList#"
+      function anonymous81 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_450 = obj["data"]
+      if (value_data_450 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous82(value_data_450)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_451 = obj["page"]
+      if (value_page_451 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_451)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous86 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -9663,7 +9718,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous83 (input) {
+      function anonymous85 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9672,70 +9727,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_452 = obj["id"]
-      if (value_id_452 !== undefined) {
+      const value_id_457 = obj["id"]
+      if (value_id_457 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_452 !== 'string') {
-          if (value_id_452 === null) {
+        if (typeof value_id_457 !== 'string') {
+          if (value_id_457 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_452 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_452.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_452 instanceof RegExp) {
-            json += asString(value_id_452.source)
+          } else if (value_id_457 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_457.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_457 instanceof RegExp) {
+            json += asString(value_id_457.source)
           } else {
-            json += asString(value_id_452.toString())
+            json += asString(value_id_457.toString())
           }
         } else {
-          json += asString(value_id_452)
+          json += asString(value_id_457)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_453 = obj["name"]
-      if (value_name_453 !== undefined) {
+      const value_name_458 = obj["name"]
+      if (value_name_458 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_453 !== 'string') {
-          if (value_name_453 === null) {
+        if (typeof value_name_458 !== 'string') {
+          if (value_name_458 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_453 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_453.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_453 instanceof RegExp) {
-            json += asString(value_name_453.source)
+          } else if (value_name_458 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_458.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_458 instanceof RegExp) {
+            json += asString(value_name_458.source)
           } else {
-            json += asString(value_name_453.toString())
+            json += asString(value_name_458.toString())
           }
         } else {
-          json += asString(value_name_453)
+          json += asString(value_name_458)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_454 = obj["isDefault"]
-      if (value_isDefault_454 !== undefined) {
+      const value_isDefault_459 = obj["isDefault"]
+      if (value_isDefault_459 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_454)
+        json += asBoolean(value_isDefault_459)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_455 = obj["position"]
-      if (value_position_455 !== undefined) {
+      const value_position_460 = obj["position"]
+      if (value_position_460 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_455)
+        json += asInteger(value_position_460)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_456 = obj["stages"]
-      if (value_stages_456 !== undefined) {
+      const value_stages_461 = obj["stages"]
+      if (value_stages_461 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous84(value_stages_456)
+        json += anonymous86(value_stages_461)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -9745,7 +9800,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous82 (obj) {
+    function anonymous84 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -9759,18 +9814,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous83(value)
+        json += anonymous85(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous83(value)
+          json += anonymous85(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous81 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9779,10 +9834,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_450 = obj["data"]
-      if (value_data_450 !== undefined) {
+      const value_data_455 = obj["data"]
+      if (value_data_455 !== undefined) {
         json += "{\"data\":"
-        json += anonymous82(value_data_450)
+        json += anonymous84(value_data_455)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9793,7 +9848,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous86 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9802,44 +9857,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_462 = obj["database"]
-      if (value_database_462 !== undefined) {
+      const value_database_467 = obj["database"]
+      if (value_database_467 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_462 !== 'string') {
-          if (value_database_462 === null) {
+        if (typeof value_database_467 !== 'string') {
+          if (value_database_467 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_462 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_462.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_462 instanceof RegExp) {
-            json += asString(value_database_462.source)
+          } else if (value_database_467 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_467.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_467 instanceof RegExp) {
+            json += asString(value_database_467.source)
           } else {
-            json += asString(value_database_462.toString())
+            json += asString(value_database_467.toString())
           }
         } else {
-          json += asString(value_database_462)
+          json += asString(value_database_467)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_463 = obj["redis"]
-      if (value_redis_463 !== undefined) {
+      const value_redis_468 = obj["redis"]
+      if (value_redis_468 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_463 !== 'string') {
-          if (value_redis_463 === null) {
+        if (typeof value_redis_468 !== 'string') {
+          if (value_redis_468 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_463 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_463.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_463 instanceof RegExp) {
-            json += asString(value_redis_463.source)
+          } else if (value_redis_468 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_468.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_468 instanceof RegExp) {
+            json += asString(value_redis_468.source)
           } else {
-            json += asString(value_redis_463.toString())
+            json += asString(value_redis_468.toString())
           }
         } else {
-          json += asString(value_redis_463)
+          json += asString(value_redis_468)
         }
         
       } else {
@@ -9852,7 +9907,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous85 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9861,32 +9916,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_459 = obj["status"]
-      if (value_status_459 !== undefined) {
+      const value_status_464 = obj["status"]
+      if (value_status_464 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_459 !== 'string') {
-          if (value_status_459 === null) {
+        if (typeof value_status_464 !== 'string') {
+          if (value_status_464 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_459 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_459.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_459 instanceof RegExp) {
-            json += asString(value_status_459.source)
+          } else if (value_status_464 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_464.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_464 instanceof RegExp) {
+            json += asString(value_status_464.source)
           } else {
-            json += asString(value_status_459.toString())
+            json += asString(value_status_464.toString())
           }
         } else {
-          json += asString(value_status_459)
+          json += asString(value_status_464)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_460 = obj["dependencies"]
-      if (value_dependencies_460 !== undefined) {
+      const value_dependencies_465 = obj["dependencies"]
+      if (value_dependencies_465 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous86(value_dependencies_460)
+        json += anonymous88(value_dependencies_465)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -9897,7 +9952,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous87 (input) {
+      function anonymous89 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9906,8 +9961,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_466 = obj["status"]
-      if (value_status_466 !== undefined) {
+      const value_status_471 = obj["status"]
+      if (value_status_471 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -10072,19 +10127,29 @@ return {
     json += JSON.stringify(value)
     return json
   },
-  listPipelines_200: (value) => {
+  listViews_200: (value) => {
     let json = ''
     json += anonymous81(value)
     return json
   },
+  createView_201: (value) => {
+    let json = ''
+    json += JSON.stringify(value)
+    return json
+  },
+  listPipelines_200: (value) => {
+    let json = ''
+    json += anonymous83(value)
+    return json
+  },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous85(value)
+    json += anonymous87(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous87(value)
+    json += anonymous89(value)
     return json
   },
 }
@@ -10164,6 +10229,15 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   updateCustomField: { 200: bodies.createCustomField_201 },
   getOrganizationSchema: { 200: bodies.getOrganizationSchema_200 },
   getOrganizationOpenapi: { 200: bodies.getOrganizationSchema_200 },
+  listViews: { 200: bodies.listViews_200 },
+  createView: { 201: bodies.createView_201 },
+  getView: { 200: bodies.createView_201 },
+  updateView: { 200: bodies.createView_201 },
+  deleteView: {},
+  listViewAccounts: { 200: bodies.listAccounts_200 },
+  listViewContacts: { 200: bodies.listContacts_200 },
+  listViewLeads: { 200: bodies.listLeads_200 },
+  listViewOpportunities: { 200: bodies.listOpportunities_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

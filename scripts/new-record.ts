@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { componentFiles, renamedText, retold, rootFile } from './new-record/contract.js'
+import { componentFiles, oneViewText, renamedText, retold, rootFile } from './new-record/contract.js'
 import { moduleFiles } from './new-record/module.js'
 import { namesOf } from './new-record/names.js'
 import { parseProperty } from './new-record/properties.js'
+import { viewFiles } from './new-record/views.js'
 
 const USAGE = 'Usage: npm run new:record -- <singular> <plural> <property>:<kind>[!] ...'
 const ROOT = 'openapi/openapi.yaml'
@@ -23,7 +24,12 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   const files: Record<string, string> = {}
   for (const file of [
     ...['accounts', 'accounts_query', 'accounts_batch', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
-    ...['accounts_{accountId}_history', 'accounts_{accountId}_purge', 'recycle-bin_accounts'],
+    ...[
+      'accounts_{accountId}_history',
+      'accounts_{accountId}_purge',
+      'recycle-bin_accounts',
+      'views_{viewId}_accounts',
+    ],
   ]) {
     const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')
     const path = `openapi/paths/${file.replace('accounts', names.tag).replace('account', singular)}.yaml`
@@ -44,6 +50,10 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content
   }
+  for (const kind of ['View', 'ViewCreate', 'ViewUpdate']) {
+    const source = await readFile(`openapi/components/schemas/Account${kind}.yaml`, 'utf8')
+    files[`openapi/components/schemas/${names.type}${kind}.yaml`] = oneViewText(source, names)
+  }
   const handlers = await readFile('src/modules/accounts/handlers.ts', 'utf8')
   const folder = `src/modules/${names.tag}`
   for (const [name, content] of Object.entries(moduleFiles(handlers, names, properties))) {
@@ -53,6 +63,9 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   const taken = Object.keys(files).filter((path) => existsSync(path))
   if (taken.length > 0) throw new Error(`already there: ${taken.join(', ')}`)
   files[ROOT] = rootFile(root, names)
+  for (const [path, tell] of Object.entries(viewFiles(names, properties))) {
+    files[path] = tell(await readFile(path, 'utf8'))
+  }
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, content)

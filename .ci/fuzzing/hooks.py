@@ -63,6 +63,17 @@ session = register()
 invitation = call("POST", "/invitations", {"email": new_email(), "role": "member"}, owner["accessToken"])
 employer = member = None
 
+# A view shows one kind of record.
+VIEWS = {
+    operation: call("POST", "/views", {"object": kind, "name": "Fuzz"}, owner["accessToken"])["id"]
+    for operation, kind in {
+        "listViewAccounts": "account",
+        "listViewContacts": "contact",
+        "listViewLeads": "lead",
+        "listViewOpportunities": "opportunity",
+    }.items()
+}
+
 # Only what is in the recycle bin can be purged.
 PURGES = {
     "purgeAccount": ("/accounts", {"name": "Purged"}),
@@ -157,6 +168,8 @@ def before_call(context, case, kwargs):
     operation = case.operation.definition.raw["operationId"]
     if operation == "getInvitation":
         case.path_parameters["invitationId"] = invitation["id"]
+    if operation in VIEWS:
+        case.path_parameters["viewId"] = VIEWS[operation]
     if operation in PURGES and case.meta.phase.name != "stateful":
         for name in case.path_parameters:
             case.path_parameters[name] = deleted(*PURGES[operation])
@@ -223,7 +236,8 @@ def tell_answered():
 # What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
 MEANING = {
     "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions", "max_depth",
-    "missing_reference", "not_new", "number_range", "repeated", "time_zone", "version_mismatch", "weak_password",
+    "missing_reference", "not_new", "not_of_sharing", "number_range", "object_mismatch", "repeated", "team_required", "time_zone",
+    "unknown_field", "version_mismatch", "weak_password",
 }
 # That the rules of a definition go with its type and with each other, and its default with them.
 MEANING_OF_DEFINITIONS = {

@@ -229,6 +229,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await send(caller, 'POST', `${path}/${id}/restore`)
     for (const filter of FILTERS[plural] ?? []) await send(caller, 'POST', `${path}/query`, { filter })
     await sendRecovery(send, caller, plural, String(id))
+    await sendViews(send, caller, plural, teamId)
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
     }
@@ -236,6 +237,20 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
   for (const path of ['me', 'organization', 'pipelines', `users/${ownerId}`])
     await send(caller, 'GET', `${BASE}/${path}`)
   await send(caller, 'PATCH', `${BASE}/users/${ownerId}`, { title: unique })
+}
+
+/** Saved views of one kind of record. */
+async function sendViews(send: Send, caller: Caller, plural: string, teamId: string): Promise<void> {
+  const object = plural === 'opportunities' ? 'opportunity' : plural.slice(0, -1)
+  const path = `${BASE}/views`
+  for (const filter of [null, ...(FILTERS[plural] ?? [])]) {
+    const { id } = await send(caller, 'POST', path, { object, name: 'Explained', teamId, filter, sort: ['name'] })
+    await send(caller, 'GET', `${path}/${id}`)
+    await send(caller, 'GET', `${path}/${id}/${plural}?count=estimate`)
+    await send(caller, 'PATCH', `${path}/${id}`, { object, sharing: 'private' })
+    await send(caller, 'GET', `${path}?object=${object}&sharing=private&ownerId=${caller.userId}`)
+    await send(caller, 'DELETE', `${path}/${id}`)
+  }
 }
 
 /** History, recycle bin and purge. */

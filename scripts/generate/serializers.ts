@@ -94,7 +94,9 @@ function forSerializer(schema: Schema): Schema {
   return rewrite(schema, (node) => {
     const { default: _default, description: _description, examples: _examples, $ref, ...rest } = node
     if (typeof $ref === 'string') return { $ref: `${$ref.replace(SCHEMAS, '')}#`, ...rest }
-    return orNull(rest) ?? (isFreeJson(rest) ? {} : rest)
+    // A filter was valid when it was kept, and is given back as it is.
+    if ('x-filter-of' in rest || isFreeJson(rest)) return {}
+    return orNull(rest) ?? byDiscriminator(rest)
   })
 }
 
@@ -103,6 +105,22 @@ function orNull({ oneOf, ...rest }: Schema): Schema | undefined {
   const [target, none, ...others] = (oneOf ?? []) as Schema[]
   const isNullable = target?.$ref !== undefined && none?.type === 'null' && others.length === 0
   return isNullable && Object.keys(rest).length === 0 ? target : undefined
+}
+
+/** Of several shapes the discriminator says which one it is; otherwise each would be tried with a validator of its own. */
+function byDiscriminator(schema: Schema): Schema {
+  const { oneOf, discriminator, ...rest } = schema as Schema & {
+    oneOf?: Schema[]
+    discriminator?: { propertyName: string; mapping?: Record<string, string> }
+  }
+  if (!oneOf || !discriminator?.mapping) return schema
+  const { propertyName, mapping } = discriminator
+  const shapes = Object.entries(mapping).map(([value, target]) => ({
+    if: { type: 'object', properties: { [propertyName]: { const: value } } },
+    // biome-ignore lint/suspicious/noThenProperty: the keyword of JSON Schema
+    then: { $ref: `${target.replace(SCHEMAS, '')}#` },
+  }))
+  return { ...rest, ...shapes.reduceRight<Schema>((otherwise, shape) => ({ ...shape, else: otherwise }) as Schema, {}) }
 }
 
 function isFreeJson({ type, properties, patternProperties, additionalProperties = true }: Schema): boolean {

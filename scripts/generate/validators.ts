@@ -124,7 +124,7 @@ function forAjv(schema: Schema): Schema {
     const kept = Object.entries(stepwiseFilter(node)).filter(
       ([keyword]) => !DOCUMENTATION.includes(keyword) && !keyword.startsWith('x-'),
     )
-    const { $ref, ...rest } = Object.fromEntries(kept)
+    const { $ref, ...rest } = orNull(Object.fromEntries(kept))
     if (isDiscriminator(rest.discriminator)) {
       // Ajv reads from the shapes themselves which is which, and looks at none of them for what is not an object.
       const { propertyName } = rest.discriminator
@@ -132,6 +132,13 @@ function forAjv(schema: Schema): Schema {
     }
     return typeof $ref === 'string' ? { $ref: $ref.replace(SCHEMAS, ''), ...rest } : rest
   })
+}
+
+/** What may be null is held against its own schema unless it is, so that a fault in it points to where it is. */
+function orNull({ oneOf, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  const [shape, nothing, ...others] = (oneOf ?? []) as Schema[]
+  if (!shape || nothing?.type !== 'null' || others.length > 0) return oneOf === undefined ? rest : { oneOf, ...rest }
+  return { ...rest, if: { type: 'null' }, else: shape }
 }
 
 const isDiscriminator = (value: unknown): value is { propertyName: string } =>

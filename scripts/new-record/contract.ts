@@ -139,6 +139,10 @@ export function changeOf(properties: readonly Property[]): Json {
 /** A schema of the accounts that names no property, told of the new record type. */
 export const renamedText = (source: string, names: Names): string => renamed(names, textAbout(names, source))
 
+/** A schema of the views of accounts, told of those of the new record type. */
+export const oneViewText = (source: string, names: Names): string =>
+  renamedText(source, names).replace(`enum: [${names.words}]`, `enum: [${names.object}]`)
+
 /** `an account` is `a product`. */
 const textAbout = (names: Names, text: string): string =>
   text
@@ -254,6 +258,25 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       '  expand:',
       `    $ref: ${type}Expand.yaml`,
     ),
+    [`schemas/${type}ViewFields.yaml`]: file(
+      `description: Which ${manyWords} a view shows, and in what order.`,
+      'type: object',
+      'properties:',
+      '  filter:',
+      `    description: Which ${manyWords} the view shows, or null for all of them.`,
+      '    oneOf:',
+      `      - $ref: ${type}Filter.yaml`,
+      "      - type: 'null'",
+      '  sort:',
+      '    description: The order; `-` turns a field round. The id breaks ties.',
+      '    type: array',
+      '    minItems: 1',
+      '    maxItems: 2',
+      '    uniqueItems: true',
+      '    items:',
+      '      type: string',
+      `      enum: ${sortsOf(properties)}`,
+    ),
     [`schemas/${type}List.yaml`]: file(
       `description: A page of ${manyWords}.`,
       'type: object',
@@ -291,6 +314,7 @@ export function rootFile(source: string, names: Names): string {
       ...[`${path}:`, `  $ref: ${file}.yaml`],
       ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
+      ...[`/views/{viewId}/${tag}:`, `  $ref: paths/views_{viewId}_${tag}.yaml`],
     ]
       .map((line) => `  ${line}\n`)
       .join(''),

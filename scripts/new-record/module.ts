@@ -126,6 +126,7 @@ const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}) }
 export const cases = {
   list${types}: verbs.list,
   query${types}: verbs.query,
+  listView${types}: verbs.view,
   create${type}: verbs.create,
   batch${types}: batchCases(${singular}),
   get${type}: verbs.get,

@@ -45,6 +45,11 @@ export type Compiled = {
 /** For each field that is a reference: the list of the ids that lead nowhere. */
 type Found = Record<string, unknown>
 
+/** The record type does not know a condition: the contract declares it in vain, or did so when the filter was kept. */
+export class UnknownCondition extends Error {
+  override name = 'UnknownCondition'
+}
+
 /**
  * Compiles a filter tree.
  *
@@ -142,7 +147,7 @@ class Compiler {
     const operand = operandOf(type, name)
     const compare = operand && COMPARISONS[operand.kind][op]
     // Not the caller's fault: the contract declares a condition that the record type does not know.
-    if (!operand || !compare) throw new Error(`${type.plural} cannot be filtered by ${name} ${op}`)
+    if (!operand || !compare) throw new UnknownCondition(`${type.plural} cannot be filtered by ${name} ${op}`)
     this.#noteReferences(type.fields[name]?.target, prefix + name, value, pointer)
     // The value decides about the SQL, not its parameters.
     if (op === 'isNull' || op === 'isEmpty') {

@@ -118,7 +118,7 @@ type Page = {
 }
 
 /** The one place where records are listed: the rows of the page, the count and the check of references in one flight. */
-async function page<Resource>(
+export async function page<Resource>(
   scope: Scope,
   type: Readable<Resource>,
   { name, filter, sort, limit, cursor, cursorPointer, count, paths = [] }: Page,

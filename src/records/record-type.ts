@@ -161,7 +161,8 @@ const known: AnyRecord[] = []
 /** Every kind of record that was defined. */
 export const recordTypes: readonly AnyRecord[] = known
 
-const member: Target = {
+/** Somebody who belongs to the organization. */
+export const member: Target = {
   table: () => crmMemberships,
   id: () => crmMemberships.userId,
   condition: () => sql`${crmMemberships.status} = 'active'`,
@@ -177,7 +178,8 @@ export function targetOf(object: string): Target | undefined {
   return type && recordTarget(() => type.table, type.permission('read'))
 }
 
-const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
+/** A team of the organization. */
+export const team: Target = { table: () => crmTeams, id: () => crmTeams.id }
 
 /** The properties that every record has, and their columns. */
 function metaFields(t: RecordTable): Fields<RecordMeta> {

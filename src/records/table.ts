@@ -96,6 +96,36 @@ export const referenceWithin = (
     .where(sql.raw(`${from[1].name} is not null`)),
 ]
 
+/** The columns that every table of assets has: of what users keep beside records, such as saved views. */
+export const assetColumns = () => ({
+  organizationId: organizationId(),
+  id: uuid('id').notNull(),
+  version: integer('version').notNull(),
+  ownerId: uuid('owner_id').notNull(),
+  name: text('name').notNull(),
+  createdAt: instant('created_at').notNull(),
+  createdByType: text('created_by_type', { enum: ['user', 'system'] }).notNull(),
+  createdById: uuid('created_by_id'),
+  updatedAt: instant('updated_at').notNull(),
+  updatedByType: text('updated_by_type', { enum: ['user', 'system'] }).notNull(),
+  updatedById: uuid('updated_by_id'),
+})
+
+/** The keys, the indexes and the row policy that every table of assets has. */
+export const assetConstraints = (name: string, t: Record<keyof ReturnType<typeof assetColumns>, AnyPgColumn>) => [
+  primaryKey({ columns: [t.organizationId, t.id] }),
+  foreignKey({
+    name: `${name}_owner_fk`,
+    columns: [t.organizationId, t.ownerId],
+    foreignColumns: [crmMemberships.organizationId, crmMemberships.userId],
+  }),
+  ...Object.entries({ created_at: t.createdAt, updated_at: t.updatedAt, name: t.name }).map(([key, column]) =>
+    index(`${name}_${key}_idx`).on(t.organizationId, column, t.id),
+  ),
+  index(`${name}_owner_id_idx`).on(t.organizationId, t.ownerId, t.name, t.id),
+  tenantPolicy(name),
+]
+
 /**
  * Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to, but that the values in
  * the events of a purged record are taken out (`app.guard_events`).

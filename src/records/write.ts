@@ -16,7 +16,7 @@ import { assertCustomFields } from './custom-fields.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
-import { columnsOf, keysOf, type RecordMeta, type RecordType } from './record-type.js'
+import { columnsOf, keysOf, type Readable, type RecordMeta, type RecordType } from './record-type.js'
 import { assertReferences, type References, referenceParameters, references } from './references.js'
 import { reaches, requireLevel, sameOrganization, scopeParameters, within } from './scope.js'
 import { crmEvents } from './table.js'
@@ -371,8 +371,8 @@ type Changes = Record<string, { from: unknown; to: unknown }>
 const BOOKKEEPING = new Set(['id', 'version', 'createdAt', 'createdBy', 'updatedAt', 'updatedBy', 'deletedAt'])
 
 /** What differs, property by property; of a new record, what it has. */
-function changesBetween<Resource extends RecordMeta>(
-  type: AnyType<Resource>,
+export function changesBetween<Resource extends object>(
+  type: Pick<Readable<Resource>, 'fields'>,
   before: Resource | undefined,
   after: Resource,
 ): Changes {
@@ -467,9 +467,9 @@ export const addEvents = ({ id, changes, at, from }: Record<'id' | 'changes' | '
 
 export function eventParameters(
   scope: Scope,
-  type: AnyType<RecordMeta>,
+  type: { object: string },
   verb: string,
-  record: RecordMeta,
+  record: { updatedAt: string },
   changes: Changes,
 ): Record<string, unknown> {
   return {

@@ -142,11 +142,11 @@ function* walk(
   around: readonly string[] = [],
 ): Generator<{ path: readonly string[]; schema: Schema }> {
   // A filter tree sets nothing and has no end; src/records/filter.test.ts tries what can be put there.
-  if (resolve<Schema>(schema as Node)['x-filter-of']) return
   const { $ref } = schema as Node
   if ($ref && around.includes($ref)) return
   const inside = $ref ? [...around, $ref] : around
   const whole = expand(schema)
+  if (whole['x-filter-of']) return
   yield { path, schema: whole }
   for (const [name, property] of Object.entries(whole.properties ?? {})) yield* walk(property, [...path, name], inside)
   if (whole.items) yield* walk(whole.items, [...path, '0'], inside)

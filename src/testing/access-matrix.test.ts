@@ -9,7 +9,6 @@ import {
   type Role,
   rolePermissions,
 } from '../../generated/operations.js'
-import { pathNames } from './access-contract.js'
 import { must, newCaller, newRecord, newTarget, recordKinds, requestOf } from './access-world.js'
 import { unchanged } from './case.js'
 import { operationIds } from './examples.js'
@@ -88,8 +87,8 @@ describe.each(roles)('%s', (role) => {
 })
 
 describe('levels', () => {
-  const onRecords = guarded.filter(
-    (id) => pathNames(id).length > 0 && recordKinds.some(({ tag }) => tag === facts(id).tag),
+  const onRecords = guarded.filter((id) =>
+    recordKinds.some(({ collection }) => facts(id).path.startsWith(`${collection}/{`)),
   )
   const whose = ['own', 'team-mate', 'stranger'] as const
   const reaches: Record<Level, readonly (typeof whose)[number][]> = {

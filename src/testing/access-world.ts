@@ -15,10 +15,10 @@ export type Variation = {
   headers?: Record<string, string>
 }
 
-/** The kinds of records: collections with a path below them that ends in the id of one. */
+/** The kinds of records: collections whose members can be purged. */
 export const recordKinds = operationIds
-  .filter((id) => operations[id].method === 'DELETE')
-  .map((id) => ({ tag: operations[id].tag, collection: operations[id].path.replace(/\/\{\w+\}$/, '') }))
+  .filter((id) => operations[id].path.endsWith('/purge'))
+  .map((id) => ({ tag: operations[id].tag, collection: operations[id].path.replace(/\/\{\w+\}\/purge$/, '') }))
 
 /** The operation with this method and path. */
 export const operationAt = (method: string, path: string): OperationId | undefined =>
@@ -73,6 +73,17 @@ export async function newCustomField(caller: Caller, values: Record<string, unkn
   return (await must(caller.post(operations.createCustomField.path, { ...example, key, ...values }))).json()
 }
 
+/** A saved view as the contract shows one, of the kind of record that a tag names. */
+export async function newView(
+  caller: Caller,
+  tag: string,
+  values: Record<string, unknown> = {},
+): Promise<{ id: string }> {
+  const examples = requestExamples('createView')
+  const { value } = examples.find(({ name }) => name === tag) ?? (examples[0] as { value: unknown })
+  return (await must(caller.post(operations.createView.path, { ...(value as object), ...values }))).json()
+}
+
 /**
  * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
  * it is to be restored or purged, a member, deactivated where they are to be reactivated, or something else without values.
@@ -92,6 +103,12 @@ export async function newTarget(
   if (pathOf(id) !== path) return undefined
   // Of deals, whose examples have no custom fields that this one would rule out.
   if (name === 'customFieldId') return (await newCustomField(owner, { object: 'opportunity' })).id
+  if (name === 'viewId') {
+    const view = await newView(owner, operations[id].tag)
+    const sql = 'update crm_views set owner_id = $2 where id = $1'
+    if (values.ownerId) await harness.sql.query(sql, [view.id, values.ownerId])
+    return view.id
+  }
   if (name === 'userId') {
     const { userId } = await harness.newUser(owner.organizationId, 'member')
     if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))

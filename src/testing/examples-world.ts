@@ -34,7 +34,9 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     }
   }
   const perform = async (step: OperationId): Promise<Reply> => {
-    const reply = await harness.send(request(step))
+    // What can be of several kinds is of the kind that the operation is about.
+    const example = requestExamples(step).find(({ name }) => name === operations[id].tag)
+    const reply = await harness.send(request(step, example))
     if (reply.statusCode >= 300) throw new Error(`${step} came to ${reply.payload}`)
     return reply
   }
@@ -70,7 +72,9 @@ function stepsBefore(id: OperationId): OperationId[] {
   const { path } = operations[id]
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
+  const listed = /\/views\/\{viewId\}(\/\w+)$/.exec(path)?.[1]
   const steps = [
+    listed && at('POST', operations.listViews.path.replace('/views', listed)),
     at('POST', path.replace(/\/(\{.*|accept$|batch$|query$)/, '').replace('/recycle-bin', '')),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&

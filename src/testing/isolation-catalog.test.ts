@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { newCustomField, newRecord, recordKinds } from './access-world.js'
+import { newCustomField, newRecord, newView, recordKinds } from './access-world.js'
 import { contentsOf } from './case.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
 
@@ -33,6 +33,7 @@ beforeAll(async () => {
     await newCustomField(owner, { key: 'tier' })
     await newCustomField(owner, { object: 'contact', key: 'number', type: 'integer', options: [], unique: true })
     await newRecord(owner, '/api/v1/contacts', { customFields: { number: 1 } })
+    await newView(owner, 'accounts')
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })
   }

@@ -10,6 +10,7 @@ import {
   newCustomField,
   newRecord,
   newTarget,
+  newView,
   operationAt,
   recordKinds,
   requestOf,
@@ -305,7 +306,8 @@ async function listOf(harness: Harness, owner: Caller, id: OperationId): Promise
   const target = await newTarget(harness, owner, id)
   const { path } = operations[id]
   if (!target) return path
-  await must(owner.patch(path.replace(/\{\w+\}.*$/, target), { tags: ['changed'] }))
+  if (recordKinds.some(({ collection }) => path.startsWith(`${collection}/{`)))
+    await must(owner.patch(path.replace(/\{\w+\}.*$/, target), { tags: ['changed'] }))
   return path.replace(/\{\w+\}/, target)
 }
 
@@ -346,6 +348,9 @@ async function furnish(
   await newCustomField(owner, { label: word })
   records['custom-fields'] = (await must(owner.get(`${operations.listCustomFields.path}/${field.id}`))).json()
   await must(owner.post(operations.createInvitation.path, { email: `${word}@example.org`, role: 'member' }))
+  const view = await newView(owner, 'accounts', { name: word, sharing: 'organization' })
+  await newView(owner, 'contacts', { name: word, sharing: 'team', teamId: team })
+  records.views = (await must(owner.get(`${operations.listViews.path}/${view.id}`))).json()
   const users = (await must(owner.get(operations.listUsers.path))).json<{ data: Record<string, unknown>[] }>().data
   const user = users.find(({ id }) => id === colleague.userId)
   if (user) records.users = user

@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_requests' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch'
+export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -367,6 +367,53 @@ export function getOrganizationOpenapi(client: Client, options?: Options<'getOrg
 export function getOrganizationOpenapi(client: Client, options?: Options<'getOrganizationOpenapi'>): Promise<Result<'getOrganizationOpenapi'>>
 export function getOrganizationOpenapi(client: Client, options?: Options<'getOrganizationOpenapi'>): Promise<Result<'getOrganizationOpenapi'>> {
   return call(client, { method: 'GET', path: '/api/v1/organization/openapi.json' }, options)
+}
+
+/** List views. `GET /api/v1/views` */
+export function listViews(client: Client, options?: Options<'listViews'>): Promise<Result<'listViews'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views' }, options)
+}
+
+/** Save a view. `POST /api/v1/views` */
+export function createView(client: Client, options: Options<'createView'>): Promise<Result<'createView'>> {
+  return call(client, { method: 'POST', path: '/api/v1/views', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get a view. `GET /api/v1/views/{viewId}` */
+export function getView(client: Client, options: Options<'getView'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getView', Exclude<Result<'getView'>['status'], 304>>>
+export function getView(client: Client, options: Options<'getView'>): Promise<Result<'getView'>>
+export function getView(client: Client, options: Options<'getView'>): Promise<Result<'getView'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views/{viewId}' }, options)
+}
+
+/** Change a view. `PATCH /api/v1/views/{viewId}` */
+export function updateView(client: Client, options: Options<'updateView'>): Promise<Result<'updateView'>> {
+  return call(client, { method: 'PATCH', path: '/api/v1/views/{viewId}', mediaType: 'application/merge-patch+json' }, options)
+}
+
+/** Delete a view. `DELETE /api/v1/views/{viewId}` */
+export function deleteView(client: Client, options: Options<'deleteView'>): Promise<Result<'deleteView'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/views/{viewId}' }, options)
+}
+
+/** List the accounts of a view. `GET /api/v1/views/{viewId}/accounts` */
+export function listViewAccounts(client: Client, options: Options<'listViewAccounts'>): Promise<Result<'listViewAccounts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views/{viewId}/accounts' }, options)
+}
+
+/** List the contacts of a view. `GET /api/v1/views/{viewId}/contacts` */
+export function listViewContacts(client: Client, options: Options<'listViewContacts'>): Promise<Result<'listViewContacts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views/{viewId}/contacts' }, options)
+}
+
+/** List the leads of a view. `GET /api/v1/views/{viewId}/leads` */
+export function listViewLeads(client: Client, options: Options<'listViewLeads'>): Promise<Result<'listViewLeads'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views/{viewId}/leads' }, options)
+}
+
+/** List the opportunities of a view. `GET /api/v1/views/{viewId}/opportunities` */
+export function listViewOpportunities(client: Client, options: Options<'listViewOpportunities'>): Promise<Result<'listViewOpportunities'>> {
+  return call(client, { method: 'GET', path: '/api/v1/views/{viewId}/opportunities' }, options)
 }
 
 /** List pipelines. `GET /api/v1/pipelines` */

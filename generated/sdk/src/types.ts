@@ -1269,6 +1269,156 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List views
+         * @description A page of the views that the caller owns, of those that are shared with a team of theirs, and of those of the organization.
+         *
+         *     Requires the scope `views:read`.
+         */
+        get: operations["listViews"];
+        put?: never;
+        /**
+         * Save a view
+         * @description Saves a filter, columns and an order under a name. The filter is checked as a query checks it. A view shows whoever runs it the records that they may see themselves.
+         *
+         *     Requires the scope `views:manage`.
+         */
+        post: operations["createView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a view
+         * @description One view that the caller may see.
+         *
+         *     Requires the scope `views:read`.
+         */
+        get: operations["getView"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a view
+         * @description Deletes the view for good. Whoever may change it may delete it.
+         *
+         *     Requires the scope `views:manage`.
+         */
+        delete: operations["deleteView"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a view
+         * @description Applies a merge patch (RFC 7396), in which `object` says what the view shows. Users change the views that they own; with `views:manage` at the level `team` also those that are shared with a team of theirs, and at the level `all` every shared one. A view that is no longer shared with a team forgets it.
+         *
+         *     Requires the scope `views:manage`.
+         */
+        patch: operations["updateView"];
+        trace?: never;
+    };
+    "/views/{viewId}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the accounts of a view
+         * @description A page of the accounts that a saved view shows, among those that the caller may see, whoever saved it. Changing the view ends its cursors.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listViewAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the contacts of a view
+         * @description A page of the contacts that a saved view shows, among those that the caller may see, whoever saved it. Changing the view ends its cursors.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listViewContacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}/leads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the leads of a view
+         * @description A page of the leads that a saved view shows, among those that the caller may see, whoever saved it. Changing the view ends its cursors.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listViewLeads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{viewId}/opportunities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the opportunities of a view
+         * @description A page of the opportunities that a saved view shows, among those that the caller may see, whoever saved it. Changing the view ends its cursors.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listViewOpportunities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pipelines": {
         parameters: {
             query?: never;
@@ -3601,6 +3751,275 @@ export interface components {
         JsonDocument: {
             [key: string]: unknown;
         };
+        /**
+         * @description A kind of record.
+         * @enum {string}
+         */
+        RecordObject: "account" | "contact" | "lead" | "opportunity";
+        /**
+         * @description Who sees the view. Only its owner; the members of a team; or everybody in the organization, which takes `views:manage` at the level `all`.
+         * @enum {string}
+         */
+        ViewSharing: "private" | "team" | "organization";
+        /** @description A saved view of accounts. */
+        AccountView: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            sharing: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns: string[];
+            /** @description Which accounts the view shows, or null for all of them. */
+            filter: components["schemas"]["AccountFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+        };
+        /** @description A saved view of contacts. */
+        ContactView: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            sharing: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns: string[];
+            /** @description Which contacts the view shows, or null for all of them. */
+            filter: components["schemas"]["ContactFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+        };
+        /** @description A saved view of leads. */
+        LeadView: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            sharing: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns: string[];
+            /** @description Which leads the view shows, or null for all of them. */
+            filter: components["schemas"]["LeadFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+        };
+        /** @description A saved view of opportunities. */
+        OpportunityView: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            sharing: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns: string[];
+            /** @description Which opportunities the view shows, or null for all of them. */
+            filter: components["schemas"]["OpportunityFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+        };
+        /** @description A saved view of one kind of record, which `object` names. */
+        View: components["schemas"]["AccountView"] | components["schemas"]["ContactView"] | components["schemas"]["LeadView"] | components["schemas"]["OpportunityView"];
+        /** @description A page of views. */
+        ViewList: {
+            data: components["schemas"]["View"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description A view of accounts to save. */
+        AccountViewCreate: {
+            name: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which accounts the view shows, or null for all of them. */
+            filter?: components["schemas"]["AccountFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+        };
+        /** @description A view of contacts to save. */
+        ContactViewCreate: {
+            name: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which contacts the view shows, or null for all of them. */
+            filter?: components["schemas"]["ContactFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+        };
+        /** @description A view of leads to save. */
+        LeadViewCreate: {
+            name: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which leads the view shows, or null for all of them. */
+            filter?: components["schemas"]["LeadFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+        };
+        /** @description A view of opportunities to save. */
+        OpportunityViewCreate: {
+            name: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which opportunities the view shows, or null for all of them. */
+            filter?: components["schemas"]["OpportunityFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /**
+             * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+        };
+        /** @description A view of one kind of record, which `object` names. */
+        ViewCreate: components["schemas"]["AccountViewCreate"] | components["schemas"]["ContactViewCreate"] | components["schemas"]["LeadViewCreate"] | components["schemas"]["OpportunityViewCreate"];
+        /** @description A merge patch (RFC 7396) of a view of accounts; what is absent stays as it is, and a filter is replaced as a whole. */
+        AccountViewUpdate: {
+            name?: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which accounts the view shows, or null for all of them. */
+            filter?: components["schemas"]["AccountFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+        };
+        /** @description A merge patch (RFC 7396) of a view of contacts; what is absent stays as it is, and a filter is replaced as a whole. */
+        ContactViewUpdate: {
+            name?: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which contacts the view shows, or null for all of them. */
+            filter?: components["schemas"]["ContactFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /**
+             * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+        };
+        /** @description A merge patch (RFC 7396) of a view of leads; what is absent stays as it is, and a filter is replaced as a whole. */
+        LeadViewUpdate: {
+            name?: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which leads the view shows, or null for all of them. */
+            filter?: components["schemas"]["LeadFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /**
+             * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+        };
+        /** @description A merge patch (RFC 7396) of a view of opportunities; what is absent stays as it is, and a filter is replaced as a whole. */
+        OpportunityViewUpdate: {
+            name?: components["schemas"]["Name"];
+            sharing?: components["schemas"]["ViewSharing"];
+            /** @description The team that the view is shared with; null unless `sharing` is `team`, which follows from it. It must be a team of the caller, or take `views:manage` at the level `all`. */
+            teamId?: components["schemas"]["OptionalId"];
+            /** @description What to show, in this order: properties of the record, of a record that it refers to, such as `account.name`, and custom fields, such as `customFields.tier`. */
+            columns?: string[];
+            /** @description Which opportunities the view shows, or null for all of them. */
+            filter?: components["schemas"]["OpportunityFilter"] | null;
+            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
+            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /**
+             * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+        };
+        /** @description A merge patch (RFC 7396) of a view. `object` says which kind of record it shows, and never changes. */
+        ViewUpdate: components["schemas"]["AccountViewUpdate"] | components["schemas"]["ContactViewUpdate"] | components["schemas"]["LeadViewUpdate"] | components["schemas"]["OpportunityViewUpdate"];
         /** @description A stage of a pipeline. */
         Stage: {
             id: components["schemas"]["Id"];
@@ -3887,6 +4306,20 @@ export interface components {
                 };
             };
         };
+        /** @description The filter of the view does not hold any more: `errors` point into the view, for example at the id of a record that the caller cannot see, or that is gone. */
+        ViewNotApplicable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @constant */
+                    code?: "view_not_applicable";
+                };
+            };
+        };
         /** @description The e-mail address and password do not belong together. Whether the address exists is not told. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
         InvalidCredentialsOrUnauthenticated: {
             headers: {
@@ -4027,6 +4460,20 @@ export interface components {
                 };
             };
         };
+        /** @description The caller owns as many views as they may. Or: A request with this `Idempotency-Key` is still running. */
+        TooManyViewsOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "too_many_views" | "idempotency_key_in_use";
+                };
+            };
+        };
     };
     parameters: {
         /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -4083,6 +4530,8 @@ export interface components {
         OpportunityField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId";
         /** @description The id of the custom field. */
         CustomFieldId: components["schemas"]["Id"];
+        /** @description The id of the view. */
+        ViewId: components["schemas"]["Id"];
     };
     requestBodies: never;
     headers: {
@@ -6847,6 +7296,374 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description The order of the list; `-` turns it round. The id breaks ties. */
+                sort?: ("name" | "-name" | "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt")[];
+                /** @description Only views of this kind of record. */
+                object?: components["schemas"]["RecordObject"];
+                /** @description Only views that are shared like this. */
+                sharing?: components["schemas"]["ViewSharing"];
+                /** @description Only views that this user created. */
+                ownerId?: components["schemas"]["Id"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of views. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewCreate"];
+            };
+        };
+        responses: {
+            /** @description The saved view. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["TooManyViewsOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The view. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description The view has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The view was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    updateView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ViewUpdate"];
+                "application/json": components["schemas"]["ViewUpdate"];
+            };
+        };
+        responses: {
+            /** @description The changed view. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listViewAccounts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["AccountExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["ViewNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listViewContacts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["ContactExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["ViewNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listViewLeads: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["LeadExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["ViewNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listViewOpportunities: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["OpportunityExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the view. */
+                viewId: components["parameters"]["ViewId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["ViewNotApplicable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

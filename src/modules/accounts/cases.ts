@@ -33,6 +33,7 @@ const employee = {
 export const cases = {
   listAccounts: verbs.list,
   queryAccounts: verbs.query,
+  listViewAccounts: verbs.view,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
   getAccount: verbs.get,

@@ -3,6 +3,7 @@ import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { accounts } from './repository.js'
 
@@ -21,4 +22,5 @@ export const handlers: AccountsHandlers = {
   listDeletedAccounts: ({ query }, { scope }) => list(scope, accounts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeAccount: ({ params, query, headers }, { scope }) =>
     purge(scope, accounts, params.accountId, query.dryRun, headers['if-match']),
+  listViewAccounts: ({ params, query }, { scope }) => recordsOfView(scope, accounts, params.viewId, query),
 }

@@ -18,6 +18,7 @@ const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada
 export const cases = {
   listContacts: verbs.list,
   queryContacts: verbs.query,
+  listViewContacts: verbs.view,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
   getContact: verbs.get,

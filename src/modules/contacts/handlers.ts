@@ -3,6 +3,7 @@ import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { contacts } from './repository.js'
 
@@ -21,4 +22,5 @@ export const handlers: ContactsHandlers = {
   listDeletedContacts: ({ query }, { scope }) => list(scope, contacts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeContact: ({ params, query, headers }, { scope }) =>
     purge(scope, contacts, params.contactId, query.dryRun, headers['if-match']),
+  listViewContacts: ({ params, query }, { scope }) => recordsOfView(scope, contacts, params.viewId, query),
 }

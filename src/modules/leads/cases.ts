@@ -35,6 +35,7 @@ type Result = Record<'account' | 'contact' | 'opportunity', { record: { id: stri
 export const cases = {
   listLeads: verbs.list,
   queryLeads: verbs.query,
+  listViewLeads: verbs.view,
   createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
   getLead: verbs.get,

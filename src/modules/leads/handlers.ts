@@ -3,6 +3,7 @@ import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
 import { leads } from './repository.js'
@@ -23,4 +24,5 @@ export const handlers: LeadsHandlers = {
   listDeletedLeads: ({ query }, { scope }) => list(scope, leads.bin, { ...query, sort: ['-deletedAt'] }),
   purgeLead: ({ params, query, headers }, { scope }) =>
     purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),
+  listViewLeads: ({ params, query }, { scope }) => recordsOfView(scope, leads, params.viewId, query),
 }

@@ -25,6 +25,7 @@ const duplicate = uniqueFieldCases(opportunity)
 export const cases = {
   listOpportunities: verbs.list,
   queryOpportunities: verbs.query,
+  listViewOpportunities: verbs.view,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   getOpportunity: verbs.get,

@@ -3,6 +3,7 @@ import { batch } from '../../records/batch.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
 
@@ -24,4 +25,5 @@ export const handlers: OpportunitiesHandlers = {
     list(scope, opportunities.bin, { ...query, sort: ['-deletedAt'] }),
   purgeOpportunity: ({ params, query, headers }, { scope }) =>
     purge(scope, opportunities, params.opportunityId, query.dryRun, headers['if-match']),
+  listViewOpportunities: ({ params, query }, { scope }) => recordsOfView(scope, opportunities, params.viewId, query),
 }
