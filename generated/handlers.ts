@@ -71,6 +71,12 @@ export interface AccountsHandlers {
   listAccounts: Handler<'listAccounts'>
   /** Create an account. `POST /api/v1/accounts` */
   createAccount: Handler<'createAccount'>
+  /** Create or change an account by a unique value. `POST /api/v1/accounts/upsert` */
+  upsertAccount: Handler<'upsertAccount'>
+  /** Get an account by its id in another system. `GET /api/v1/accounts/external/{system}/{externalId}` */
+  getAccountByExternalId: Handler<'getAccountByExternalId'>
+  /** Create or change an account by its id in another system. `PUT /api/v1/accounts/external/{system}/{externalId}` */
+  putAccountByExternalId: Handler<'putAccountByExternalId'>
   /** Change many accounts. `POST /api/v1/accounts/batch` */
   batchAccounts: Handler<'batchAccounts'>
   /** Query accounts. `POST /api/v1/accounts/query` */
@@ -98,6 +104,12 @@ export interface ContactsHandlers {
   listContacts: Handler<'listContacts'>
   /** Create a contact. `POST /api/v1/contacts` */
   createContact: Handler<'createContact'>
+  /** Create or change a contact by a unique value. `POST /api/v1/contacts/upsert` */
+  upsertContact: Handler<'upsertContact'>
+  /** Get a contact by its id in another system. `GET /api/v1/contacts/external/{system}/{externalId}` */
+  getContactByExternalId: Handler<'getContactByExternalId'>
+  /** Create or change a contact by its id in another system. `PUT /api/v1/contacts/external/{system}/{externalId}` */
+  putContactByExternalId: Handler<'putContactByExternalId'>
   /** Change many contacts. `POST /api/v1/contacts/batch` */
   batchContacts: Handler<'batchContacts'>
   /** Query contacts. `POST /api/v1/contacts/query` */
@@ -125,6 +137,12 @@ export interface LeadsHandlers {
   listLeads: Handler<'listLeads'>
   /** Create a lead. `POST /api/v1/leads` */
   createLead: Handler<'createLead'>
+  /** Create or change a lead by a unique value. `POST /api/v1/leads/upsert` */
+  upsertLead: Handler<'upsertLead'>
+  /** Get a lead by its id in another system. `GET /api/v1/leads/external/{system}/{externalId}` */
+  getLeadByExternalId: Handler<'getLeadByExternalId'>
+  /** Create or change a lead by its id in another system. `PUT /api/v1/leads/external/{system}/{externalId}` */
+  putLeadByExternalId: Handler<'putLeadByExternalId'>
   /** Change many leads. `POST /api/v1/leads/batch` */
   batchLeads: Handler<'batchLeads'>
   /** Query leads. `POST /api/v1/leads/query` */
@@ -154,6 +172,12 @@ export interface OpportunitiesHandlers {
   listOpportunities: Handler<'listOpportunities'>
   /** Create an opportunity. `POST /api/v1/opportunities` */
   createOpportunity: Handler<'createOpportunity'>
+  /** Create or change an opportunity by a unique value. `POST /api/v1/opportunities/upsert` */
+  upsertOpportunity: Handler<'upsertOpportunity'>
+  /** Get an opportunity by its id in another system. `GET /api/v1/opportunities/external/{system}/{externalId}` */
+  getOpportunityByExternalId: Handler<'getOpportunityByExternalId'>
+  /** Create or change an opportunity by its id in another system. `PUT /api/v1/opportunities/external/{system}/{externalId}` */
+  putOpportunityByExternalId: Handler<'putOpportunityByExternalId'>
   /** Change many opportunities. `POST /api/v1/opportunities/batch` */
   batchOpportunities: Handler<'batchOpportunities'>
   /** Query opportunities. `POST /api/v1/opportunities/query` */

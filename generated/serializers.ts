@@ -2572,8 +2572,8 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "AccountExpanded#"
-      function anonymous31 (input) {
+      // "ExternalId#"
+      function anonymous32 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -2581,32 +2581,115 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_153 = false
+        
+      const value_system_154 = obj["system"]
+      if (value_system_154 !== undefined) {
+        json += "{\"system\":"
+        
+        if (typeof value_system_154 !== 'string') {
+          if (value_system_154 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_system_154 instanceof Date) {
+            json += JSON_STR_QUOTE + value_system_154.toISOString() + JSON_STR_QUOTE
+          } else if (value_system_154 instanceof RegExp) {
+            json += asString(value_system_154.source)
+          } else {
+            json += asString(value_system_154.toString())
+          }
+        } else {
+          json += asString(value_system_154)
+        }
+        
+      } else {
+        throw new Error('"system" is required!')
+      }
+      
+      const value_externalId_155 = obj["externalId"]
+      if (value_externalId_155 !== undefined) {
+        json += ",\"externalId\":"
+        
+        if (typeof value_externalId_155 !== 'string') {
+          if (value_externalId_155 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_externalId_155 instanceof Date) {
+            json += JSON_STR_QUOTE + value_externalId_155.toISOString() + JSON_STR_QUOTE
+          } else if (value_externalId_155 instanceof RegExp) {
+            json += asString(value_externalId_155.source)
+          } else {
+            json += asString(value_externalId_155.toString())
+          }
+        } else {
+          json += asString(value_externalId_155)
+        }
+        
+      } else {
+        throw new Error('"externalId" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
 
-          const value_owner_154 = obj["owner"]
-          if (value_owner_154 !== undefined) {
-            json += addComma_153 ? ",\"owner\":" : ((addComma_153 = true), "{\"owner\":")
+      }
+    
+
+    function anonymous31 (obj) {
+      // "ExternalIds#"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ExternalIds#' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous32(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous32(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountExpanded#"
+      function anonymous33 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_157 = false
+
+          const value_owner_158 = obj["owner"]
+          if (value_owner_158 !== undefined) {
+            json += addComma_157 ? ",\"owner\":" : ((addComma_157 = true), "{\"owner\":")
             
-      if (value_owner_154 === null) {
+      if (value_owner_158 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_154)
+    json += anonymous20(value_owner_158)
       }
     
           }
 
-          const value_parentAccount_155 = obj["parentAccount"]
-          if (value_parentAccount_155 !== undefined) {
-            json += addComma_153 ? ",\"parentAccount\":" : ((addComma_153 = true), "{\"parentAccount\":")
+          const value_parentAccount_159 = obj["parentAccount"]
+          if (value_parentAccount_159 !== undefined) {
+            json += addComma_157 ? ",\"parentAccount\":" : ((addComma_157 = true), "{\"parentAccount\":")
             
-      if (value_parentAccount_155 === null) {
+      if (value_parentAccount_159 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_parentAccount_155)
+    json += anonymous26(value_parentAccount_159)
       }
     
           }
-if (!addComma_153) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_157) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3475,10 +3558,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_expanded_152 = obj["expanded"]
-      if (value_expanded_152 !== undefined) {
+      const value_externalIds_152 = obj["externalIds"]
+      if (value_externalIds_152 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_152)
+      }
+
+      const value_expanded_156 = obj["expanded"]
+      if (value_expanded_156 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous31(value_expanded_152)
+        json += anonymous33(value_expanded_156)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -3540,10 +3629,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_156 = obj["page"]
-      if (value_page_156 !== undefined) {
+      const value_page_160 = obj["page"]
+      if (value_page_160 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_156)
+        json += anonymous21(value_page_160)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3554,7 +3643,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "AccountBatchResult#/properties/results/items"
-      function anonymous34 (input) {
+      function anonymous36 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3563,58 +3652,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_163 = obj["index"]
-      if (value_index_163 !== undefined) {
+      const value_index_167 = obj["index"]
+      if (value_index_167 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_163)
+        json += asInteger(value_index_167)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_164 = obj["status"]
-      if (value_status_164 !== undefined) {
+      const value_status_168 = obj["status"]
+      if (value_status_168 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_164)
+        json += asInteger(value_status_168)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_165 = obj["etag"]
-      if (value_etag_165 !== undefined) {
+      const value_etag_169 = obj["etag"]
+      if (value_etag_169 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_165 !== 'string') {
-          if (value_etag_165 === null) {
+        if (typeof value_etag_169 !== 'string') {
+          if (value_etag_169 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_165 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_165.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_165 instanceof RegExp) {
-            json += asString(value_etag_165.source)
+          } else if (value_etag_169 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_169.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_169 instanceof RegExp) {
+            json += asString(value_etag_169.source)
           } else {
-            json += asString(value_etag_165.toString())
+            json += asString(value_etag_169.toString())
           }
         } else {
-          json += asString(value_etag_165)
+          json += asString(value_etag_169)
         }
         
       }
 
-      const value_body_166 = obj["body"]
-      if (value_body_166 !== undefined) {
+      const value_body_170 = obj["body"]
+      if (value_body_170 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_166 === null) {
+      if (value_body_170 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_body_166)
+    json += anonymous26(value_body_170)
       }
     
       }
 
-      const value_problem_167 = obj["problem"]
-      if (value_problem_167 !== undefined) {
+      const value_problem_171 = obj["problem"]
+      if (value_problem_171 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_167)
+        json += anonymous1(value_problem_171)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -3622,7 +3711,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous33 (obj) {
+    function anonymous35 (obj) {
       // "AccountBatchResult#/properties/results"
       let json = ''
   
@@ -3636,18 +3725,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous34(value)
+        json += anonymous36(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous34(value)
+          json += anonymous36(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountBatchResult#"
-      function anonymous32 (input) {
+      function anonymous34 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3656,32 +3745,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_160 = obj["outcome"]
-      if (value_outcome_160 !== undefined) {
+      const value_outcome_164 = obj["outcome"]
+      if (value_outcome_164 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_160 !== 'string') {
-          if (value_outcome_160 === null) {
+        if (typeof value_outcome_164 !== 'string') {
+          if (value_outcome_164 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_160 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_160.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_160 instanceof RegExp) {
-            json += asString(value_outcome_160.source)
+          } else if (value_outcome_164 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_164.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_164 instanceof RegExp) {
+            json += asString(value_outcome_164.source)
           } else {
-            json += asString(value_outcome_160.toString())
+            json += asString(value_outcome_164.toString())
           }
         } else {
-          json += asString(value_outcome_160)
+          json += asString(value_outcome_164)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_161 = obj["results"]
-      if (value_results_161 !== undefined) {
+      const value_results_165 = obj["results"]
+      if (value_results_165 !== undefined) {
         json += ",\"results\":"
-        json += anonymous33(value_results_161)
+        json += anonymous35(value_results_165)
       } else {
         throw new Error('"results" is required!')
       }
@@ -3692,7 +3781,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Change#"
-      function anonymous39 (input) {
+      function anonymous41 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3701,18 +3790,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_from_184 = obj["from"]
-      if (value_from_184 !== undefined) {
+      const value_from_188 = obj["from"]
+      if (value_from_188 !== undefined) {
         json += "{\"from\":"
-        json += JSON.stringify(value_from_184)
+        json += JSON.stringify(value_from_188)
       } else {
         throw new Error('"from" is required!')
       }
       
-      const value_to_185 = obj["to"]
-      if (value_to_185 !== undefined) {
+      const value_to_189 = obj["to"]
+      if (value_to_189 !== undefined) {
         json += ",\"to\":"
-        json += JSON.stringify(value_to_185)
+        json += JSON.stringify(value_to_189)
       } else {
         throw new Error('"to" is required!')
       }
@@ -3723,7 +3812,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "RecordEvent#/properties/changes"
-      function anonymous38 (input) {
+      function anonymous40 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3731,7 +3820,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_182 = false
+        let addComma_186 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3742,12 +3831,12 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_182 ? JSON_STR_COMMA : ((addComma_182 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_186 ? JSON_STR_COMMA : ((addComma_186 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
-        json += anonymous39(value)
+        json += anonymous41(value)
       
     }
-  if (!addComma_182) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_186) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3755,7 +3844,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "RecordEvent#"
-      function anonymous37 (input) {
+      function anonymous39 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3764,166 +3853,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_172 = obj["id"]
-      if (value_id_172 !== undefined) {
+      const value_id_176 = obj["id"]
+      if (value_id_176 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_172 !== 'string') {
-          if (value_id_172 === null) {
+        if (typeof value_id_176 !== 'string') {
+          if (value_id_176 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_172 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_172.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_172 instanceof RegExp) {
-            json += asString(value_id_172.source)
+          } else if (value_id_176 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_176.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_176 instanceof RegExp) {
+            json += asString(value_id_176.source)
           } else {
-            json += asString(value_id_172.toString())
+            json += asString(value_id_176.toString())
           }
         } else {
-          json += asString(value_id_172)
+          json += asString(value_id_176)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_type_173 = obj["type"]
-      if (value_type_173 !== undefined) {
+      const value_type_177 = obj["type"]
+      if (value_type_177 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_173 !== 'string') {
-          if (value_type_173 === null) {
+        if (typeof value_type_177 !== 'string') {
+          if (value_type_177 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_173 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_173.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_173 instanceof RegExp) {
-            json += asString(value_type_173.source)
+          } else if (value_type_177 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_177.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_177 instanceof RegExp) {
+            json += asString(value_type_177.source)
           } else {
-            json += asString(value_type_173.toString())
+            json += asString(value_type_177.toString())
           }
         } else {
-          json += asString(value_type_173)
+          json += asString(value_type_177)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_object_174 = obj["object"]
-      if (value_object_174 !== undefined) {
+      const value_object_178 = obj["object"]
+      if (value_object_178 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_174 !== 'string') {
-          if (value_object_174 === null) {
+        if (typeof value_object_178 !== 'string') {
+          if (value_object_178 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_174 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_174.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_174 instanceof RegExp) {
-            json += asString(value_object_174.source)
+          } else if (value_object_178 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_178.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_178 instanceof RegExp) {
+            json += asString(value_object_178.source)
           } else {
-            json += asString(value_object_174.toString())
+            json += asString(value_object_178.toString())
           }
         } else {
-          json += asString(value_object_174)
+          json += asString(value_object_178)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_recordId_175 = obj["recordId"]
-      if (value_recordId_175 !== undefined) {
+      const value_recordId_179 = obj["recordId"]
+      if (value_recordId_179 !== undefined) {
         json += ",\"recordId\":"
         
-        if (typeof value_recordId_175 !== 'string') {
-          if (value_recordId_175 === null) {
+        if (typeof value_recordId_179 !== 'string') {
+          if (value_recordId_179 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_175 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_175.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_175 instanceof RegExp) {
-            json += asString(value_recordId_175.source)
+          } else if (value_recordId_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_179 instanceof RegExp) {
+            json += asString(value_recordId_179.source)
           } else {
-            json += asString(value_recordId_175.toString())
+            json += asString(value_recordId_179.toString())
           }
         } else {
-          json += asString(value_recordId_175)
+          json += asString(value_recordId_179)
         }
         
       } else {
         throw new Error('"recordId" is required!')
       }
       
-      const value_version_176 = obj["version"]
-      if (value_version_176 !== undefined) {
+      const value_version_180 = obj["version"]
+      if (value_version_180 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_176)
+        json += asInteger(value_version_180)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_occurredAt_177 = obj["occurredAt"]
-      if (value_occurredAt_177 !== undefined) {
+      const value_occurredAt_181 = obj["occurredAt"]
+      if (value_occurredAt_181 !== undefined) {
         json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_177)
+        json += asDateTime(value_occurredAt_181)
       } else {
         throw new Error('"occurredAt" is required!')
       }
       
-      const value_actor_178 = obj["actor"]
-      if (value_actor_178 !== undefined) {
+      const value_actor_182 = obj["actor"]
+      if (value_actor_182 !== undefined) {
         json += ",\"actor\":"
-        json += anonymous23(value_actor_178)
+        json += anonymous23(value_actor_182)
       } else {
         throw new Error('"actor" is required!')
       }
       
-      const value_cause_179 = obj["cause"]
-      if (value_cause_179 !== undefined) {
+      const value_cause_183 = obj["cause"]
+      if (value_cause_183 !== undefined) {
         json += ",\"cause\":"
         
-        if (typeof value_cause_179 !== 'string') {
-          if (value_cause_179 === null) {
+        if (typeof value_cause_183 !== 'string') {
+          if (value_cause_183 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_179 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_179.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_179 instanceof RegExp) {
-            json += asString(value_cause_179.source)
+          } else if (value_cause_183 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_183.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_183 instanceof RegExp) {
+            json += asString(value_cause_183.source)
           } else {
-            json += asString(value_cause_179.toString())
+            json += asString(value_cause_183.toString())
           }
         } else {
-          json += asString(value_cause_179)
+          json += asString(value_cause_183)
         }
         
       } else {
         throw new Error('"cause" is required!')
       }
       
-      const value_requestId_180 = obj["requestId"]
-      if (value_requestId_180 !== undefined) {
+      const value_requestId_184 = obj["requestId"]
+      if (value_requestId_184 !== undefined) {
         json += ",\"requestId\":"
         
-        if (typeof value_requestId_180 !== 'string') {
-          if (value_requestId_180 === null) {
+        if (typeof value_requestId_184 !== 'string') {
+          if (value_requestId_184 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_180 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_180.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_180 instanceof RegExp) {
-            json += asString(value_requestId_180.source)
+          } else if (value_requestId_184 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_184.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_184 instanceof RegExp) {
+            json += asString(value_requestId_184.source)
           } else {
-            json += asString(value_requestId_180.toString())
+            json += asString(value_requestId_184.toString())
           }
         } else {
-          json += asString(value_requestId_180)
+          json += asString(value_requestId_184)
         }
         
       } else {
         throw new Error('"requestId" is required!')
       }
       
-      const value_changes_181 = obj["changes"]
-      if (value_changes_181 !== undefined) {
+      const value_changes_185 = obj["changes"]
+      if (value_changes_185 !== undefined) {
         json += ",\"changes\":"
-        json += anonymous38(value_changes_181)
+        json += anonymous40(value_changes_185)
       } else {
         throw new Error('"changes" is required!')
       }
@@ -3933,7 +4022,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous36 (obj) {
+    function anonymous38 (obj) {
       // "RecordEventList#/properties/data"
       let json = ''
   
@@ -3947,18 +4036,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous37(value)
+        json += anonymous39(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous37(value)
+          json += anonymous39(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "RecordEventList#"
-      function anonymous35 (input) {
+      function anonymous37 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3967,18 +4056,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_170 = obj["data"]
-      if (value_data_170 !== undefined) {
+      const value_data_174 = obj["data"]
+      if (value_data_174 !== undefined) {
         json += "{\"data\":"
-        json += anonymous36(value_data_170)
+        json += anonymous38(value_data_174)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_186 = obj["page"]
-      if (value_page_186 !== undefined) {
+      const value_page_190 = obj["page"]
+      if (value_page_190 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_186)
+        json += anonymous21(value_page_190)
       } else {
         throw new Error('"page" is required!')
       }
@@ -3988,7 +4077,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous43 (obj) {
+    function anonymous45 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -4045,7 +4134,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous42 (input) {
+      function anonymous44 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4054,54 +4143,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_195 = obj["object"]
-      if (value_object_195 !== undefined) {
+      const value_object_199 = obj["object"]
+      if (value_object_199 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_195 !== 'string') {
-          if (value_object_195 === null) {
+        if (typeof value_object_199 !== 'string') {
+          if (value_object_199 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_195 instanceof RegExp) {
-            json += asString(value_object_195.source)
+          } else if (value_object_199 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_199.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_199 instanceof RegExp) {
+            json += asString(value_object_199.source)
           } else {
-            json += asString(value_object_195.toString())
+            json += asString(value_object_199.toString())
           }
         } else {
-          json += asString(value_object_195)
+          json += asString(value_object_199)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_196 = obj["id"]
-      if (value_id_196 !== undefined) {
+      const value_id_200 = obj["id"]
+      if (value_id_200 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_196 !== 'string') {
-          if (value_id_196 === null) {
+        if (typeof value_id_200 !== 'string') {
+          if (value_id_200 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_196 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_196.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_196 instanceof RegExp) {
-            json += asString(value_id_196.source)
+          } else if (value_id_200 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_200.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_200 instanceof RegExp) {
+            json += asString(value_id_200.source)
           } else {
-            json += asString(value_id_196.toString())
+            json += asString(value_id_200.toString())
           }
         } else {
-          json += asString(value_id_196)
+          json += asString(value_id_200)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_197 = obj["matchedOn"]
-      if (value_matchedOn_197 !== undefined) {
+      const value_matchedOn_201 = obj["matchedOn"]
+      if (value_matchedOn_201 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous43(value_matchedOn_197)
+        json += anonymous45(value_matchedOn_201)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4111,7 +4200,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous41 (obj) {
+    function anonymous43 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4125,18 +4214,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous42(value)
+        json += anonymous44(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous42(value)
+          json += anonymous44(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous40 (input) {
+      function anonymous42 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4145,70 +4234,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_189 = obj["dryRun"]
-      if (value_dryRun_189 !== undefined) {
+      const value_dryRun_193 = obj["dryRun"]
+      if (value_dryRun_193 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_189)
+        json += asBoolean(value_dryRun_193)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_190 = obj["object"]
-      if (value_object_190 !== undefined) {
+      const value_object_194 = obj["object"]
+      if (value_object_194 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_190 !== 'string') {
-          if (value_object_190 === null) {
+        if (typeof value_object_194 !== 'string') {
+          if (value_object_194 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_190 instanceof RegExp) {
-            json += asString(value_object_190.source)
+          } else if (value_object_194 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_194.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_194 instanceof RegExp) {
+            json += asString(value_object_194.source)
           } else {
-            json += asString(value_object_190.toString())
+            json += asString(value_object_194.toString())
           }
         } else {
-          json += asString(value_object_190)
+          json += asString(value_object_194)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_191 = obj["id"]
-      if (value_id_191 !== undefined) {
+      const value_id_195 = obj["id"]
+      if (value_id_195 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_191 !== 'string') {
-          if (value_id_191 === null) {
+        if (typeof value_id_195 !== 'string') {
+          if (value_id_195 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_191 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_191.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_191 instanceof RegExp) {
-            json += asString(value_id_191.source)
+          } else if (value_id_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_195 instanceof RegExp) {
+            json += asString(value_id_195.source)
           } else {
-            json += asString(value_id_191.toString())
+            json += asString(value_id_195.toString())
           }
         } else {
-          json += asString(value_id_191)
+          json += asString(value_id_195)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_192 = obj["events"]
-      if (value_events_192 !== undefined) {
+      const value_events_196 = obj["events"]
+      if (value_events_196 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_192)
+        json += asInteger(value_events_196)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_193 = obj["cleared"]
-      if (value_cleared_193 !== undefined) {
+      const value_cleared_197 = obj["cleared"]
+      if (value_cleared_197 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous41(value_cleared_193)
+        json += anonymous43(value_cleared_197)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4218,7 +4307,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous47 (obj) {
+    function anonymous49 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -4271,7 +4360,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous48 (input) {
+      function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4279,40 +4368,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_225 = false
+        let addComma_229 = false
 
-          const value_street1_226 = obj["street1"]
-          if (value_street1_226 !== undefined) {
-            json += addComma_225 ? ",\"street1\":" : ((addComma_225 = true), "{\"street1\":")
+          const value_street1_230 = obj["street1"]
+          if (value_street1_230 !== undefined) {
+            json += addComma_229 ? ",\"street1\":" : ((addComma_229 = true), "{\"street1\":")
             
-          if (value_street1_226 === null) {
+          if (value_street1_230 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_226 === "string" ||
-            value_street1_226 === null ||
-            value_street1_226 instanceof Date ||
-            value_street1_226 instanceof RegExp ||
+            typeof value_street1_230 === "string" ||
+            value_street1_230 === null ||
+            value_street1_230 instanceof Date ||
+            value_street1_230 instanceof RegExp ||
             (
-              typeof value_street1_226 === "object" &&
-              typeof value_street1_226.toString === "function" &&
-              value_street1_226.toString !== Object.prototype.toString
+              typeof value_street1_230 === "object" &&
+              typeof value_street1_230.toString === "function" &&
+              value_street1_230.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_226 !== 'string') {
-          if (value_street1_226 === null) {
+        if (typeof value_street1_230 !== 'string') {
+          if (value_street1_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_226 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_226.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_226 instanceof RegExp) {
-            json += asString(value_street1_226.source)
+          } else if (value_street1_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_230 instanceof RegExp) {
+            json += asString(value_street1_230.source)
           } else {
-            json += asString(value_street1_226.toString())
+            json += asString(value_street1_230.toString())
           }
         } else {
-          json += asString(value_street1_226)
+          json += asString(value_street1_230)
         }
         
           }
@@ -4321,38 +4410,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_227 = obj["street2"]
-          if (value_street2_227 !== undefined) {
-            json += addComma_225 ? ",\"street2\":" : ((addComma_225 = true), "{\"street2\":")
+          const value_street2_231 = obj["street2"]
+          if (value_street2_231 !== undefined) {
+            json += addComma_229 ? ",\"street2\":" : ((addComma_229 = true), "{\"street2\":")
             
-          if (value_street2_227 === null) {
+          if (value_street2_231 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_227 === "string" ||
-            value_street2_227 === null ||
-            value_street2_227 instanceof Date ||
-            value_street2_227 instanceof RegExp ||
+            typeof value_street2_231 === "string" ||
+            value_street2_231 === null ||
+            value_street2_231 instanceof Date ||
+            value_street2_231 instanceof RegExp ||
             (
-              typeof value_street2_227 === "object" &&
-              typeof value_street2_227.toString === "function" &&
-              value_street2_227.toString !== Object.prototype.toString
+              typeof value_street2_231 === "object" &&
+              typeof value_street2_231.toString === "function" &&
+              value_street2_231.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_227 !== 'string') {
-          if (value_street2_227 === null) {
+        if (typeof value_street2_231 !== 'string') {
+          if (value_street2_231 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_227 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_227.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_227 instanceof RegExp) {
-            json += asString(value_street2_227.source)
+          } else if (value_street2_231 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_231.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_231 instanceof RegExp) {
+            json += asString(value_street2_231.source)
           } else {
-            json += asString(value_street2_227.toString())
+            json += asString(value_street2_231.toString())
           }
         } else {
-          json += asString(value_street2_227)
+          json += asString(value_street2_231)
         }
         
           }
@@ -4361,38 +4450,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_228 = obj["city"]
-          if (value_city_228 !== undefined) {
-            json += addComma_225 ? ",\"city\":" : ((addComma_225 = true), "{\"city\":")
+          const value_city_232 = obj["city"]
+          if (value_city_232 !== undefined) {
+            json += addComma_229 ? ",\"city\":" : ((addComma_229 = true), "{\"city\":")
             
-          if (value_city_228 === null) {
+          if (value_city_232 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_228 === "string" ||
-            value_city_228 === null ||
-            value_city_228 instanceof Date ||
-            value_city_228 instanceof RegExp ||
+            typeof value_city_232 === "string" ||
+            value_city_232 === null ||
+            value_city_232 instanceof Date ||
+            value_city_232 instanceof RegExp ||
             (
-              typeof value_city_228 === "object" &&
-              typeof value_city_228.toString === "function" &&
-              value_city_228.toString !== Object.prototype.toString
+              typeof value_city_232 === "object" &&
+              typeof value_city_232.toString === "function" &&
+              value_city_232.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_228 !== 'string') {
-          if (value_city_228 === null) {
+        if (typeof value_city_232 !== 'string') {
+          if (value_city_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_228 instanceof RegExp) {
-            json += asString(value_city_228.source)
+          } else if (value_city_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_232 instanceof RegExp) {
+            json += asString(value_city_232.source)
           } else {
-            json += asString(value_city_228.toString())
+            json += asString(value_city_232.toString())
           }
         } else {
-          json += asString(value_city_228)
+          json += asString(value_city_232)
         }
         
           }
@@ -4401,38 +4490,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_229 = obj["region"]
-          if (value_region_229 !== undefined) {
-            json += addComma_225 ? ",\"region\":" : ((addComma_225 = true), "{\"region\":")
+          const value_region_233 = obj["region"]
+          if (value_region_233 !== undefined) {
+            json += addComma_229 ? ",\"region\":" : ((addComma_229 = true), "{\"region\":")
             
-          if (value_region_229 === null) {
+          if (value_region_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_229 === "string" ||
-            value_region_229 === null ||
-            value_region_229 instanceof Date ||
-            value_region_229 instanceof RegExp ||
+            typeof value_region_233 === "string" ||
+            value_region_233 === null ||
+            value_region_233 instanceof Date ||
+            value_region_233 instanceof RegExp ||
             (
-              typeof value_region_229 === "object" &&
-              typeof value_region_229.toString === "function" &&
-              value_region_229.toString !== Object.prototype.toString
+              typeof value_region_233 === "object" &&
+              typeof value_region_233.toString === "function" &&
+              value_region_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_229 !== 'string') {
-          if (value_region_229 === null) {
+        if (typeof value_region_233 !== 'string') {
+          if (value_region_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_229 instanceof RegExp) {
-            json += asString(value_region_229.source)
+          } else if (value_region_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_233 instanceof RegExp) {
+            json += asString(value_region_233.source)
           } else {
-            json += asString(value_region_229.toString())
+            json += asString(value_region_233.toString())
           }
         } else {
-          json += asString(value_region_229)
+          json += asString(value_region_233)
         }
         
           }
@@ -4441,38 +4530,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_230 = obj["postalCode"]
-          if (value_postalCode_230 !== undefined) {
-            json += addComma_225 ? ",\"postalCode\":" : ((addComma_225 = true), "{\"postalCode\":")
+          const value_postalCode_234 = obj["postalCode"]
+          if (value_postalCode_234 !== undefined) {
+            json += addComma_229 ? ",\"postalCode\":" : ((addComma_229 = true), "{\"postalCode\":")
             
-          if (value_postalCode_230 === null) {
+          if (value_postalCode_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_230 === "string" ||
-            value_postalCode_230 === null ||
-            value_postalCode_230 instanceof Date ||
-            value_postalCode_230 instanceof RegExp ||
+            typeof value_postalCode_234 === "string" ||
+            value_postalCode_234 === null ||
+            value_postalCode_234 instanceof Date ||
+            value_postalCode_234 instanceof RegExp ||
             (
-              typeof value_postalCode_230 === "object" &&
-              typeof value_postalCode_230.toString === "function" &&
-              value_postalCode_230.toString !== Object.prototype.toString
+              typeof value_postalCode_234 === "object" &&
+              typeof value_postalCode_234.toString === "function" &&
+              value_postalCode_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_230 !== 'string') {
-          if (value_postalCode_230 === null) {
+        if (typeof value_postalCode_234 !== 'string') {
+          if (value_postalCode_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_230 instanceof RegExp) {
-            json += asString(value_postalCode_230.source)
+          } else if (value_postalCode_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_234 instanceof RegExp) {
+            json += asString(value_postalCode_234.source)
           } else {
-            json += asString(value_postalCode_230.toString())
+            json += asString(value_postalCode_234.toString())
           }
         } else {
-          json += asString(value_postalCode_230)
+          json += asString(value_postalCode_234)
         }
         
           }
@@ -4481,38 +4570,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_231 = obj["countryCode"]
-          if (value_countryCode_231 !== undefined) {
-            json += addComma_225 ? ",\"countryCode\":" : ((addComma_225 = true), "{\"countryCode\":")
+          const value_countryCode_235 = obj["countryCode"]
+          if (value_countryCode_235 !== undefined) {
+            json += addComma_229 ? ",\"countryCode\":" : ((addComma_229 = true), "{\"countryCode\":")
             
-          if (value_countryCode_231 === null) {
+          if (value_countryCode_235 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_231 === "string" ||
-            value_countryCode_231 === null ||
-            value_countryCode_231 instanceof Date ||
-            value_countryCode_231 instanceof RegExp ||
+            typeof value_countryCode_235 === "string" ||
+            value_countryCode_235 === null ||
+            value_countryCode_235 instanceof Date ||
+            value_countryCode_235 instanceof RegExp ||
             (
-              typeof value_countryCode_231 === "object" &&
-              typeof value_countryCode_231.toString === "function" &&
-              value_countryCode_231.toString !== Object.prototype.toString
+              typeof value_countryCode_235 === "object" &&
+              typeof value_countryCode_235.toString === "function" &&
+              value_countryCode_235.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_231 !== 'string') {
-          if (value_countryCode_231 === null) {
+        if (typeof value_countryCode_235 !== 'string') {
+          if (value_countryCode_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_231 instanceof RegExp) {
-            json += asString(value_countryCode_231.source)
+          } else if (value_countryCode_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_235 instanceof RegExp) {
+            json += asString(value_countryCode_235.source)
           } else {
-            json += asString(value_countryCode_231.toString())
+            json += asString(value_countryCode_235.toString())
           }
         } else {
-          json += asString(value_countryCode_231)
+          json += asString(value_countryCode_235)
         }
         
           }
@@ -4520,7 +4609,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_225) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_229) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4528,7 +4617,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous49 (input) {
+      function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4536,44 +4625,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_243 = false
+        let addComma_248 = false
 
-          const value_owner_244 = obj["owner"]
-          if (value_owner_244 !== undefined) {
-            json += addComma_243 ? ",\"owner\":" : ((addComma_243 = true), "{\"owner\":")
+          const value_owner_249 = obj["owner"]
+          if (value_owner_249 !== undefined) {
+            json += addComma_248 ? ",\"owner\":" : ((addComma_248 = true), "{\"owner\":")
             
-      if (value_owner_244 === null) {
+      if (value_owner_249 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_244)
+    json += anonymous20(value_owner_249)
       }
     
           }
 
-          const value_account_245 = obj["account"]
-          if (value_account_245 !== undefined) {
-            json += addComma_243 ? ",\"account\":" : ((addComma_243 = true), "{\"account\":")
+          const value_account_250 = obj["account"]
+          if (value_account_250 !== undefined) {
+            json += addComma_248 ? ",\"account\":" : ((addComma_248 = true), "{\"account\":")
             
-      if (value_account_245 === null) {
+      if (value_account_250 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_245)
+    json += anonymous26(value_account_250)
       }
     
           }
 
-          const value_reportsTo_246 = obj["reportsTo"]
-          if (value_reportsTo_246 !== undefined) {
-            json += addComma_243 ? ",\"reportsTo\":" : ((addComma_243 = true), "{\"reportsTo\":")
+          const value_reportsTo_251 = obj["reportsTo"]
+          if (value_reportsTo_251 !== undefined) {
+            json += addComma_248 ? ",\"reportsTo\":" : ((addComma_248 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_246 === null) {
+      if (value_reportsTo_251 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value_reportsTo_246)
+    json += anonymous48(value_reportsTo_251)
       }
     
           }
-if (!addComma_243) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_248) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4581,7 +4670,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous46 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4590,88 +4679,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_202 = obj["id"]
-      if (value_id_202 !== undefined) {
+      const value_id_206 = obj["id"]
+      if (value_id_206 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_202 !== 'string') {
-          if (value_id_202 === null) {
+        if (typeof value_id_206 !== 'string') {
+          if (value_id_206 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_202 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_202.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_202 instanceof RegExp) {
-            json += asString(value_id_202.source)
+          } else if (value_id_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_206 instanceof RegExp) {
+            json += asString(value_id_206.source)
           } else {
-            json += asString(value_id_202.toString())
+            json += asString(value_id_206.toString())
           }
         } else {
-          json += asString(value_id_202)
+          json += asString(value_id_206)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_203 = obj["version"]
-      if (value_version_203 !== undefined) {
+      const value_version_207 = obj["version"]
+      if (value_version_207 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_203)
+        json += asInteger(value_version_207)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_204 = obj["createdAt"]
-      if (value_createdAt_204 !== undefined) {
+      const value_createdAt_208 = obj["createdAt"]
+      if (value_createdAt_208 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_204)
+        json += asDateTime(value_createdAt_208)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_205 = obj["createdBy"]
-      if (value_createdBy_205 !== undefined) {
+      const value_createdBy_209 = obj["createdBy"]
+      if (value_createdBy_209 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_205)
+        json += anonymous23(value_createdBy_209)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_206 = obj["updatedAt"]
-      if (value_updatedAt_206 !== undefined) {
+      const value_updatedAt_210 = obj["updatedAt"]
+      if (value_updatedAt_210 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_206)
+        json += asDateTime(value_updatedAt_210)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_207 = obj["updatedBy"]
-      if (value_updatedBy_207 !== undefined) {
+      const value_updatedBy_211 = obj["updatedBy"]
+      if (value_updatedBy_211 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_207)
+        json += anonymous23(value_updatedBy_211)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_208 = obj["deletedAt"]
-      if (value_deletedAt_208 !== undefined) {
+      const value_deletedAt_212 = obj["deletedAt"]
+      if (value_deletedAt_212 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_208 === null) {
+          if (value_deletedAt_212 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_208 === "string" ||
-            value_deletedAt_208 === null ||
-            value_deletedAt_208 instanceof Date ||
-            value_deletedAt_208 instanceof RegExp ||
+            typeof value_deletedAt_212 === "string" ||
+            value_deletedAt_212 === null ||
+            value_deletedAt_212 instanceof Date ||
+            value_deletedAt_212 instanceof RegExp ||
             (
-              typeof value_deletedAt_208 === "object" &&
-              typeof value_deletedAt_208.toString === "function" &&
-              value_deletedAt_208.toString !== Object.prototype.toString
+              typeof value_deletedAt_212 === "object" &&
+              typeof value_deletedAt_212.toString === "function" &&
+              value_deletedAt_212.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_208)
+            json += asDateTime(value_deletedAt_212)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4680,60 +4769,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_209 = obj["ownerId"]
-      if (value_ownerId_209 !== undefined) {
+      const value_ownerId_213 = obj["ownerId"]
+      if (value_ownerId_213 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_209 !== 'string') {
-          if (value_ownerId_209 === null) {
+        if (typeof value_ownerId_213 !== 'string') {
+          if (value_ownerId_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_209 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_209.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_209 instanceof RegExp) {
-            json += asString(value_ownerId_209.source)
+          } else if (value_ownerId_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_213 instanceof RegExp) {
+            json += asString(value_ownerId_213.source)
           } else {
-            json += asString(value_ownerId_209.toString())
+            json += asString(value_ownerId_213.toString())
           }
         } else {
-          json += asString(value_ownerId_209)
+          json += asString(value_ownerId_213)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_210 = obj["teamId"]
-      if (value_teamId_210 !== undefined) {
+      const value_teamId_214 = obj["teamId"]
+      if (value_teamId_214 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_210 === null) {
+          if (value_teamId_214 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_210 === "string" ||
-            value_teamId_210 === null ||
-            value_teamId_210 instanceof Date ||
-            value_teamId_210 instanceof RegExp ||
+            typeof value_teamId_214 === "string" ||
+            value_teamId_214 === null ||
+            value_teamId_214 instanceof Date ||
+            value_teamId_214 instanceof RegExp ||
             (
-              typeof value_teamId_210 === "object" &&
-              typeof value_teamId_210.toString === "function" &&
-              value_teamId_210.toString !== Object.prototype.toString
+              typeof value_teamId_214 === "object" &&
+              typeof value_teamId_214.toString === "function" &&
+              value_teamId_214.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_210 !== 'string') {
-          if (value_teamId_210 === null) {
+        if (typeof value_teamId_214 !== 'string') {
+          if (value_teamId_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_210 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_210.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_210 instanceof RegExp) {
-            json += asString(value_teamId_210.source)
+          } else if (value_teamId_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_214 instanceof RegExp) {
+            json += asString(value_teamId_214.source)
           } else {
-            json += asString(value_teamId_210.toString())
+            json += asString(value_teamId_214.toString())
           }
         } else {
-          json += asString(value_teamId_210)
+          json += asString(value_teamId_214)
         }
         
           }
@@ -4744,54 +4833,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_211 = obj["tags"]
-      if (value_tags_211 !== undefined) {
+      const value_tags_215 = obj["tags"]
+      if (value_tags_215 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_211)
+        json += anonymous27(value_tags_215)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_212 = obj["customFields"]
-      if (value_customFields_212 !== undefined) {
+      const value_customFields_216 = obj["customFields"]
+      if (value_customFields_216 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_212)
+        json += JSON.stringify(value_customFields_216)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_213 = obj["firstName"]
-      if (value_firstName_213 !== undefined) {
+      const value_firstName_217 = obj["firstName"]
+      if (value_firstName_217 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_213 === null) {
+          if (value_firstName_217 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_213 === "string" ||
-            value_firstName_213 === null ||
-            value_firstName_213 instanceof Date ||
-            value_firstName_213 instanceof RegExp ||
+            typeof value_firstName_217 === "string" ||
+            value_firstName_217 === null ||
+            value_firstName_217 instanceof Date ||
+            value_firstName_217 instanceof RegExp ||
             (
-              typeof value_firstName_213 === "object" &&
-              typeof value_firstName_213.toString === "function" &&
-              value_firstName_213.toString !== Object.prototype.toString
+              typeof value_firstName_217 === "object" &&
+              typeof value_firstName_217.toString === "function" &&
+              value_firstName_217.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_213 !== 'string') {
-          if (value_firstName_213 === null) {
+        if (typeof value_firstName_217 !== 'string') {
+          if (value_firstName_217 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_213 instanceof RegExp) {
-            json += asString(value_firstName_213.source)
+          } else if (value_firstName_217 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_217.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_217 instanceof RegExp) {
+            json += asString(value_firstName_217.source)
           } else {
-            json += asString(value_firstName_213.toString())
+            json += asString(value_firstName_217.toString())
           }
         } else {
-          json += asString(value_firstName_213)
+          json += asString(value_firstName_217)
         }
         
           }
@@ -4802,60 +4891,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_214 = obj["lastName"]
-      if (value_lastName_214 !== undefined) {
+      const value_lastName_218 = obj["lastName"]
+      if (value_lastName_218 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_214 !== 'string') {
-          if (value_lastName_214 === null) {
+        if (typeof value_lastName_218 !== 'string') {
+          if (value_lastName_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_214 instanceof RegExp) {
-            json += asString(value_lastName_214.source)
+          } else if (value_lastName_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_218 instanceof RegExp) {
+            json += asString(value_lastName_218.source)
           } else {
-            json += asString(value_lastName_214.toString())
+            json += asString(value_lastName_218.toString())
           }
         } else {
-          json += asString(value_lastName_214)
+          json += asString(value_lastName_218)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_215 = obj["salutation"]
-      if (value_salutation_215 !== undefined) {
+      const value_salutation_219 = obj["salutation"]
+      if (value_salutation_219 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_215 === null) {
+          if (value_salutation_219 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_215 === "string" ||
-            value_salutation_215 === null ||
-            value_salutation_215 instanceof Date ||
-            value_salutation_215 instanceof RegExp ||
+            typeof value_salutation_219 === "string" ||
+            value_salutation_219 === null ||
+            value_salutation_219 instanceof Date ||
+            value_salutation_219 instanceof RegExp ||
             (
-              typeof value_salutation_215 === "object" &&
-              typeof value_salutation_215.toString === "function" &&
-              value_salutation_215.toString !== Object.prototype.toString
+              typeof value_salutation_219 === "object" &&
+              typeof value_salutation_219.toString === "function" &&
+              value_salutation_219.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_215 !== 'string') {
-          if (value_salutation_215 === null) {
+        if (typeof value_salutation_219 !== 'string') {
+          if (value_salutation_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_215 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_215.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_215 instanceof RegExp) {
-            json += asString(value_salutation_215.source)
+          } else if (value_salutation_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_219 instanceof RegExp) {
+            json += asString(value_salutation_219.source)
           } else {
-            json += asString(value_salutation_215.toString())
+            json += asString(value_salutation_219.toString())
           }
         } else {
-          json += asString(value_salutation_215)
+          json += asString(value_salutation_219)
         }
         
           }
@@ -4866,38 +4955,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_216 = obj["title"]
-      if (value_title_216 !== undefined) {
+      const value_title_220 = obj["title"]
+      if (value_title_220 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_216 === null) {
+          if (value_title_220 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_216 === "string" ||
-            value_title_216 === null ||
-            value_title_216 instanceof Date ||
-            value_title_216 instanceof RegExp ||
+            typeof value_title_220 === "string" ||
+            value_title_220 === null ||
+            value_title_220 instanceof Date ||
+            value_title_220 instanceof RegExp ||
             (
-              typeof value_title_216 === "object" &&
-              typeof value_title_216.toString === "function" &&
-              value_title_216.toString !== Object.prototype.toString
+              typeof value_title_220 === "object" &&
+              typeof value_title_220.toString === "function" &&
+              value_title_220.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_216 !== 'string') {
-          if (value_title_216 === null) {
+        if (typeof value_title_220 !== 'string') {
+          if (value_title_220 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_216 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_216.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_216 instanceof RegExp) {
-            json += asString(value_title_216.source)
+          } else if (value_title_220 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_220.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_220 instanceof RegExp) {
+            json += asString(value_title_220.source)
           } else {
-            json += asString(value_title_216.toString())
+            json += asString(value_title_220.toString())
           }
         } else {
-          json += asString(value_title_216)
+          json += asString(value_title_220)
         }
         
           }
@@ -4908,38 +4997,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_217 = obj["department"]
-      if (value_department_217 !== undefined) {
+      const value_department_221 = obj["department"]
+      if (value_department_221 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_217 === null) {
+          if (value_department_221 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_217 === "string" ||
-            value_department_217 === null ||
-            value_department_217 instanceof Date ||
-            value_department_217 instanceof RegExp ||
+            typeof value_department_221 === "string" ||
+            value_department_221 === null ||
+            value_department_221 instanceof Date ||
+            value_department_221 instanceof RegExp ||
             (
-              typeof value_department_217 === "object" &&
-              typeof value_department_217.toString === "function" &&
-              value_department_217.toString !== Object.prototype.toString
+              typeof value_department_221 === "object" &&
+              typeof value_department_221.toString === "function" &&
+              value_department_221.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_217 !== 'string') {
-          if (value_department_217 === null) {
+        if (typeof value_department_221 !== 'string') {
+          if (value_department_221 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_217 instanceof RegExp) {
-            json += asString(value_department_217.source)
+          } else if (value_department_221 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_221.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_221 instanceof RegExp) {
+            json += asString(value_department_221.source)
           } else {
-            json += asString(value_department_217.toString())
+            json += asString(value_department_221.toString())
           }
         } else {
-          json += asString(value_department_217)
+          json += asString(value_department_221)
         }
         
           }
@@ -4950,38 +5039,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_218 = obj["email"]
-      if (value_email_218 !== undefined) {
+      const value_email_222 = obj["email"]
+      if (value_email_222 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_218 === null) {
+          if (value_email_222 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_218 === "string" ||
-            value_email_218 === null ||
-            value_email_218 instanceof Date ||
-            value_email_218 instanceof RegExp ||
+            typeof value_email_222 === "string" ||
+            value_email_222 === null ||
+            value_email_222 instanceof Date ||
+            value_email_222 instanceof RegExp ||
             (
-              typeof value_email_218 === "object" &&
-              typeof value_email_218.toString === "function" &&
-              value_email_218.toString !== Object.prototype.toString
+              typeof value_email_222 === "object" &&
+              typeof value_email_222.toString === "function" &&
+              value_email_222.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_218 !== 'string') {
-          if (value_email_218 === null) {
+        if (typeof value_email_222 !== 'string') {
+          if (value_email_222 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_218 instanceof RegExp) {
-            json += asString(value_email_218.source)
+          } else if (value_email_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_222 instanceof RegExp) {
+            json += asString(value_email_222.source)
           } else {
-            json += asString(value_email_218.toString())
+            json += asString(value_email_222.toString())
           }
         } else {
-          json += asString(value_email_218)
+          json += asString(value_email_222)
         }
         
           }
@@ -4992,46 +5081,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_219 = obj["additionalEmails"]
-      if (value_additionalEmails_219 !== undefined) {
+      const value_additionalEmails_223 = obj["additionalEmails"]
+      if (value_additionalEmails_223 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous47(value_additionalEmails_219)
+        json += anonymous49(value_additionalEmails_223)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_220 = obj["phone"]
-      if (value_phone_220 !== undefined) {
+      const value_phone_224 = obj["phone"]
+      if (value_phone_224 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_220 === null) {
+          if (value_phone_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_220 === "string" ||
-            value_phone_220 === null ||
-            value_phone_220 instanceof Date ||
-            value_phone_220 instanceof RegExp ||
+            typeof value_phone_224 === "string" ||
+            value_phone_224 === null ||
+            value_phone_224 instanceof Date ||
+            value_phone_224 instanceof RegExp ||
             (
-              typeof value_phone_220 === "object" &&
-              typeof value_phone_220.toString === "function" &&
-              value_phone_220.toString !== Object.prototype.toString
+              typeof value_phone_224 === "object" &&
+              typeof value_phone_224.toString === "function" &&
+              value_phone_224.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_220 !== 'string') {
-          if (value_phone_220 === null) {
+        if (typeof value_phone_224 !== 'string') {
+          if (value_phone_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_220 instanceof RegExp) {
-            json += asString(value_phone_220.source)
+          } else if (value_phone_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_224 instanceof RegExp) {
+            json += asString(value_phone_224.source)
           } else {
-            json += asString(value_phone_220.toString())
+            json += asString(value_phone_224.toString())
           }
         } else {
-          json += asString(value_phone_220)
+          json += asString(value_phone_224)
         }
         
           }
@@ -5042,38 +5131,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_221 = obj["mobilePhone"]
-      if (value_mobilePhone_221 !== undefined) {
+      const value_mobilePhone_225 = obj["mobilePhone"]
+      if (value_mobilePhone_225 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_221 === null) {
+          if (value_mobilePhone_225 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_221 === "string" ||
-            value_mobilePhone_221 === null ||
-            value_mobilePhone_221 instanceof Date ||
-            value_mobilePhone_221 instanceof RegExp ||
+            typeof value_mobilePhone_225 === "string" ||
+            value_mobilePhone_225 === null ||
+            value_mobilePhone_225 instanceof Date ||
+            value_mobilePhone_225 instanceof RegExp ||
             (
-              typeof value_mobilePhone_221 === "object" &&
-              typeof value_mobilePhone_221.toString === "function" &&
-              value_mobilePhone_221.toString !== Object.prototype.toString
+              typeof value_mobilePhone_225 === "object" &&
+              typeof value_mobilePhone_225.toString === "function" &&
+              value_mobilePhone_225.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_221 !== 'string') {
-          if (value_mobilePhone_221 === null) {
+        if (typeof value_mobilePhone_225 !== 'string') {
+          if (value_mobilePhone_225 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_221 instanceof RegExp) {
-            json += asString(value_mobilePhone_221.source)
+          } else if (value_mobilePhone_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_225 instanceof RegExp) {
+            json += asString(value_mobilePhone_225.source)
           } else {
-            json += asString(value_mobilePhone_221.toString())
+            json += asString(value_mobilePhone_225.toString())
           }
         } else {
-          json += asString(value_mobilePhone_221)
+          json += asString(value_mobilePhone_225)
         }
         
           }
@@ -5084,38 +5173,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_222 = obj["accountId"]
-      if (value_accountId_222 !== undefined) {
+      const value_accountId_226 = obj["accountId"]
+      if (value_accountId_226 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_222 === null) {
+          if (value_accountId_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_222 === "string" ||
-            value_accountId_222 === null ||
-            value_accountId_222 instanceof Date ||
-            value_accountId_222 instanceof RegExp ||
+            typeof value_accountId_226 === "string" ||
+            value_accountId_226 === null ||
+            value_accountId_226 instanceof Date ||
+            value_accountId_226 instanceof RegExp ||
             (
-              typeof value_accountId_222 === "object" &&
-              typeof value_accountId_222.toString === "function" &&
-              value_accountId_222.toString !== Object.prototype.toString
+              typeof value_accountId_226 === "object" &&
+              typeof value_accountId_226.toString === "function" &&
+              value_accountId_226.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_222 !== 'string') {
-          if (value_accountId_222 === null) {
+        if (typeof value_accountId_226 !== 'string') {
+          if (value_accountId_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_222 instanceof RegExp) {
-            json += asString(value_accountId_222.source)
+          } else if (value_accountId_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_226 instanceof RegExp) {
+            json += asString(value_accountId_226.source)
           } else {
-            json += asString(value_accountId_222.toString())
+            json += asString(value_accountId_226.toString())
           }
         } else {
-          json += asString(value_accountId_222)
+          json += asString(value_accountId_226)
         }
         
           }
@@ -5126,38 +5215,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_223 = obj["reportsToId"]
-      if (value_reportsToId_223 !== undefined) {
+      const value_reportsToId_227 = obj["reportsToId"]
+      if (value_reportsToId_227 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_223 === null) {
+          if (value_reportsToId_227 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_223 === "string" ||
-            value_reportsToId_223 === null ||
-            value_reportsToId_223 instanceof Date ||
-            value_reportsToId_223 instanceof RegExp ||
+            typeof value_reportsToId_227 === "string" ||
+            value_reportsToId_227 === null ||
+            value_reportsToId_227 instanceof Date ||
+            value_reportsToId_227 instanceof RegExp ||
             (
-              typeof value_reportsToId_223 === "object" &&
-              typeof value_reportsToId_223.toString === "function" &&
-              value_reportsToId_223.toString !== Object.prototype.toString
+              typeof value_reportsToId_227 === "object" &&
+              typeof value_reportsToId_227.toString === "function" &&
+              value_reportsToId_227.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_223 !== 'string') {
-          if (value_reportsToId_223 === null) {
+        if (typeof value_reportsToId_227 !== 'string') {
+          if (value_reportsToId_227 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_223 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_223.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_223 instanceof RegExp) {
-            json += asString(value_reportsToId_223.source)
+          } else if (value_reportsToId_227 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_227.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_227 instanceof RegExp) {
+            json += asString(value_reportsToId_227.source)
           } else {
-            json += asString(value_reportsToId_223.toString())
+            json += asString(value_reportsToId_227.toString())
           }
         } else {
-          json += asString(value_reportsToId_223)
+          json += asString(value_reportsToId_227)
         }
         
           }
@@ -5168,16 +5257,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_224 = obj["mailingAddress"]
-      if (value_mailingAddress_224 !== undefined) {
+      const value_mailingAddress_228 = obj["mailingAddress"]
+      if (value_mailingAddress_228 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_224 === null) {
+          if (value_mailingAddress_228 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_224 === "object" && !Array.isArray(value_mailingAddress_224)) || value_mailingAddress_224 === null) {
-            json += anonymous48(value_mailingAddress_224)
+          else if((typeof value_mailingAddress_228 === "object" && !Array.isArray(value_mailingAddress_228)) || value_mailingAddress_228 === null) {
+            json += anonymous50(value_mailingAddress_228)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -5186,26 +5275,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_232 = obj["birthdate"]
-      if (value_birthdate_232 !== undefined) {
+      const value_birthdate_236 = obj["birthdate"]
+      if (value_birthdate_236 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_232 === null) {
+          if (value_birthdate_236 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_232 === "string" ||
-            value_birthdate_232 === null ||
-            value_birthdate_232 instanceof Date ||
-            value_birthdate_232 instanceof RegExp ||
+            typeof value_birthdate_236 === "string" ||
+            value_birthdate_236 === null ||
+            value_birthdate_236 instanceof Date ||
+            value_birthdate_236 instanceof RegExp ||
             (
-              typeof value_birthdate_232 === "object" &&
-              typeof value_birthdate_232.toString === "function" &&
-              value_birthdate_232.toString !== Object.prototype.toString
+              typeof value_birthdate_236 === "object" &&
+              typeof value_birthdate_236.toString === "function" &&
+              value_birthdate_236.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_232)
+            json += asDate(value_birthdate_236)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -5214,38 +5303,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_233 = obj["language"]
-      if (value_language_233 !== undefined) {
+      const value_language_237 = obj["language"]
+      if (value_language_237 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_233 === null) {
+          if (value_language_237 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_233 === "string" ||
-            value_language_233 === null ||
-            value_language_233 instanceof Date ||
-            value_language_233 instanceof RegExp ||
+            typeof value_language_237 === "string" ||
+            value_language_237 === null ||
+            value_language_237 instanceof Date ||
+            value_language_237 instanceof RegExp ||
             (
-              typeof value_language_233 === "object" &&
-              typeof value_language_233.toString === "function" &&
-              value_language_233.toString !== Object.prototype.toString
+              typeof value_language_237 === "object" &&
+              typeof value_language_237.toString === "function" &&
+              value_language_237.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_233 !== 'string') {
-          if (value_language_233 === null) {
+        if (typeof value_language_237 !== 'string') {
+          if (value_language_237 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_233 instanceof RegExp) {
-            json += asString(value_language_233.source)
+          } else if (value_language_237 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_237.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_237 instanceof RegExp) {
+            json += asString(value_language_237.source)
           } else {
-            json += asString(value_language_233.toString())
+            json += asString(value_language_237.toString())
           }
         } else {
-          json += asString(value_language_233)
+          json += asString(value_language_237)
         }
         
           }
@@ -5256,38 +5345,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_234 = obj["timeZone"]
-      if (value_timeZone_234 !== undefined) {
+      const value_timeZone_238 = obj["timeZone"]
+      if (value_timeZone_238 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_234 === null) {
+          if (value_timeZone_238 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_234 === "string" ||
-            value_timeZone_234 === null ||
-            value_timeZone_234 instanceof Date ||
-            value_timeZone_234 instanceof RegExp ||
+            typeof value_timeZone_238 === "string" ||
+            value_timeZone_238 === null ||
+            value_timeZone_238 instanceof Date ||
+            value_timeZone_238 instanceof RegExp ||
             (
-              typeof value_timeZone_234 === "object" &&
-              typeof value_timeZone_234.toString === "function" &&
-              value_timeZone_234.toString !== Object.prototype.toString
+              typeof value_timeZone_238 === "object" &&
+              typeof value_timeZone_238.toString === "function" &&
+              value_timeZone_238.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_234 !== 'string') {
-          if (value_timeZone_234 === null) {
+        if (typeof value_timeZone_238 !== 'string') {
+          if (value_timeZone_238 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_234 instanceof RegExp) {
-            json += asString(value_timeZone_234.source)
+          } else if (value_timeZone_238 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_238.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_238 instanceof RegExp) {
+            json += asString(value_timeZone_238.source)
           } else {
-            json += asString(value_timeZone_234.toString())
+            json += asString(value_timeZone_238.toString())
           }
         } else {
-          json += asString(value_timeZone_234)
+          json += asString(value_timeZone_238)
         }
         
           }
@@ -5298,38 +5387,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_235 = obj["linkedinUrl"]
-      if (value_linkedinUrl_235 !== undefined) {
+      const value_linkedinUrl_239 = obj["linkedinUrl"]
+      if (value_linkedinUrl_239 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_235 === null) {
+          if (value_linkedinUrl_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_235 === "string" ||
-            value_linkedinUrl_235 === null ||
-            value_linkedinUrl_235 instanceof Date ||
-            value_linkedinUrl_235 instanceof RegExp ||
+            typeof value_linkedinUrl_239 === "string" ||
+            value_linkedinUrl_239 === null ||
+            value_linkedinUrl_239 instanceof Date ||
+            value_linkedinUrl_239 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_235 === "object" &&
-              typeof value_linkedinUrl_235.toString === "function" &&
-              value_linkedinUrl_235.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_239 === "object" &&
+              typeof value_linkedinUrl_239.toString === "function" &&
+              value_linkedinUrl_239.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_235 !== 'string') {
-          if (value_linkedinUrl_235 === null) {
+        if (typeof value_linkedinUrl_239 !== 'string') {
+          if (value_linkedinUrl_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_235 instanceof RegExp) {
-            json += asString(value_linkedinUrl_235.source)
+          } else if (value_linkedinUrl_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_239 instanceof RegExp) {
+            json += asString(value_linkedinUrl_239.source)
           } else {
-            json += asString(value_linkedinUrl_235.toString())
+            json += asString(value_linkedinUrl_239.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_235)
+          json += asString(value_linkedinUrl_239)
         }
         
           }
@@ -5340,38 +5429,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_236 = obj["source"]
-      if (value_source_236 !== undefined) {
+      const value_source_240 = obj["source"]
+      if (value_source_240 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_236 === null) {
+          if (value_source_240 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_236 === "string" ||
-            value_source_236 === null ||
-            value_source_236 instanceof Date ||
-            value_source_236 instanceof RegExp ||
+            typeof value_source_240 === "string" ||
+            value_source_240 === null ||
+            value_source_240 instanceof Date ||
+            value_source_240 instanceof RegExp ||
             (
-              typeof value_source_236 === "object" &&
-              typeof value_source_236.toString === "function" &&
-              value_source_236.toString !== Object.prototype.toString
+              typeof value_source_240 === "object" &&
+              typeof value_source_240.toString === "function" &&
+              value_source_240.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_236 !== 'string') {
-          if (value_source_236 === null) {
+        if (typeof value_source_240 !== 'string') {
+          if (value_source_240 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_236 instanceof RegExp) {
-            json += asString(value_source_236.source)
+          } else if (value_source_240 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_240.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_240 instanceof RegExp) {
+            json += asString(value_source_240.source)
           } else {
-            json += asString(value_source_236.toString())
+            json += asString(value_source_240.toString())
           }
         } else {
-          json += asString(value_source_236)
+          json += asString(value_source_240)
         }
         
           }
@@ -5382,54 +5471,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_237 = obj["doNotCall"]
-      if (value_doNotCall_237 !== undefined) {
+      const value_doNotCall_241 = obj["doNotCall"]
+      if (value_doNotCall_241 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_237)
+        json += asBoolean(value_doNotCall_241)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_238 = obj["emailOptOut"]
-      if (value_emailOptOut_238 !== undefined) {
+      const value_emailOptOut_242 = obj["emailOptOut"]
+      if (value_emailOptOut_242 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_238)
+        json += asBoolean(value_emailOptOut_242)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_239 = obj["lifecycleStage"]
-      if (value_lifecycleStage_239 !== undefined) {
+      const value_lifecycleStage_243 = obj["lifecycleStage"]
+      if (value_lifecycleStage_243 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_239 === null) {
+          if (value_lifecycleStage_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_239 === "string" ||
-            value_lifecycleStage_239 === null ||
-            value_lifecycleStage_239 instanceof Date ||
-            value_lifecycleStage_239 instanceof RegExp ||
+            typeof value_lifecycleStage_243 === "string" ||
+            value_lifecycleStage_243 === null ||
+            value_lifecycleStage_243 instanceof Date ||
+            value_lifecycleStage_243 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_239 === "object" &&
-              typeof value_lifecycleStage_239.toString === "function" &&
-              value_lifecycleStage_239.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_243 === "object" &&
+              typeof value_lifecycleStage_243.toString === "function" &&
+              value_lifecycleStage_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_239 !== 'string') {
-          if (value_lifecycleStage_239 === null) {
+        if (typeof value_lifecycleStage_243 !== 'string') {
+          if (value_lifecycleStage_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_239 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_239.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_239 instanceof RegExp) {
-            json += asString(value_lifecycleStage_239.source)
+          } else if (value_lifecycleStage_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_243 instanceof RegExp) {
+            json += asString(value_lifecycleStage_243.source)
           } else {
-            json += asString(value_lifecycleStage_239.toString())
+            json += asString(value_lifecycleStage_243.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_239)
+          json += asString(value_lifecycleStage_243)
         }
         
           }
@@ -5440,38 +5529,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_240 = obj["description"]
-      if (value_description_240 !== undefined) {
+      const value_description_244 = obj["description"]
+      if (value_description_244 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_240 === null) {
+          if (value_description_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_240 === "string" ||
-            value_description_240 === null ||
-            value_description_240 instanceof Date ||
-            value_description_240 instanceof RegExp ||
+            typeof value_description_244 === "string" ||
+            value_description_244 === null ||
+            value_description_244 instanceof Date ||
+            value_description_244 instanceof RegExp ||
             (
-              typeof value_description_240 === "object" &&
-              typeof value_description_240.toString === "function" &&
-              value_description_240.toString !== Object.prototype.toString
+              typeof value_description_244 === "object" &&
+              typeof value_description_244.toString === "function" &&
+              value_description_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_240 !== 'string') {
-          if (value_description_240 === null) {
+        if (typeof value_description_244 !== 'string') {
+          if (value_description_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_240 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_240.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_240 instanceof RegExp) {
-            json += asString(value_description_240.source)
+          } else if (value_description_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_244 instanceof RegExp) {
+            json += asString(value_description_244.source)
           } else {
-            json += asString(value_description_240.toString())
+            json += asString(value_description_244.toString())
           }
         } else {
-          json += asString(value_description_240)
+          json += asString(value_description_244)
         }
         
           }
@@ -5482,32 +5571,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_241 = obj["name"]
-      if (value_name_241 !== undefined) {
+      const value_name_245 = obj["name"]
+      if (value_name_245 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_241 !== 'string') {
-          if (value_name_241 === null) {
+        if (typeof value_name_245 !== 'string') {
+          if (value_name_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_241 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_241.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_241 instanceof RegExp) {
-            json += asString(value_name_241.source)
+          } else if (value_name_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_245 instanceof RegExp) {
+            json += asString(value_name_245.source)
           } else {
-            json += asString(value_name_241.toString())
+            json += asString(value_name_245.toString())
           }
         } else {
-          json += asString(value_name_241)
+          json += asString(value_name_245)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_expanded_242 = obj["expanded"]
-      if (value_expanded_242 !== undefined) {
+      const value_externalIds_246 = obj["externalIds"]
+      if (value_externalIds_246 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_246)
+      }
+
+      const value_expanded_247 = obj["expanded"]
+      if (value_expanded_247 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous49(value_expanded_242)
+        json += anonymous51(value_expanded_247)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5515,7 +5610,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous45 (obj) {
+    function anonymous47 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -5533,7 +5628,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value)
+    json += anonymous48(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -5543,7 +5638,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value)
+    json += anonymous48(value)
       }
     
         }
@@ -5552,7 +5647,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous44 (input) {
+      function anonymous46 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5561,18 +5656,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_200 = obj["data"]
-      if (value_data_200 !== undefined) {
+      const value_data_204 = obj["data"]
+      if (value_data_204 !== undefined) {
         json += "{\"data\":"
-        json += anonymous45(value_data_200)
+        json += anonymous47(value_data_204)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_247 = obj["page"]
-      if (value_page_247 !== undefined) {
+      const value_page_252 = obj["page"]
+      if (value_page_252 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_247)
+        json += anonymous21(value_page_252)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5583,7 +5678,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous52 (input) {
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5592,58 +5687,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_254 = obj["index"]
-      if (value_index_254 !== undefined) {
+      const value_index_259 = obj["index"]
+      if (value_index_259 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_254)
+        json += asInteger(value_index_259)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_255 = obj["status"]
-      if (value_status_255 !== undefined) {
+      const value_status_260 = obj["status"]
+      if (value_status_260 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_255)
+        json += asInteger(value_status_260)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_256 = obj["etag"]
-      if (value_etag_256 !== undefined) {
+      const value_etag_261 = obj["etag"]
+      if (value_etag_261 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_256 !== 'string') {
-          if (value_etag_256 === null) {
+        if (typeof value_etag_261 !== 'string') {
+          if (value_etag_261 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_256 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_256.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_256 instanceof RegExp) {
-            json += asString(value_etag_256.source)
+          } else if (value_etag_261 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_261.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_261 instanceof RegExp) {
+            json += asString(value_etag_261.source)
           } else {
-            json += asString(value_etag_256.toString())
+            json += asString(value_etag_261.toString())
           }
         } else {
-          json += asString(value_etag_256)
+          json += asString(value_etag_261)
         }
         
       }
 
-      const value_body_257 = obj["body"]
-      if (value_body_257 !== undefined) {
+      const value_body_262 = obj["body"]
+      if (value_body_262 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_257 === null) {
+      if (value_body_262 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value_body_257)
+    json += anonymous48(value_body_262)
       }
     
       }
 
-      const value_problem_258 = obj["problem"]
-      if (value_problem_258 !== undefined) {
+      const value_problem_263 = obj["problem"]
+      if (value_problem_263 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_258)
+        json += anonymous1(value_problem_263)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5651,7 +5746,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous51 (obj) {
+    function anonymous53 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -5665,18 +5760,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous52(value)
+        json += anonymous54(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous52(value)
+          json += anonymous54(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous50 (input) {
+      function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5685,32 +5780,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_251 = obj["outcome"]
-      if (value_outcome_251 !== undefined) {
+      const value_outcome_256 = obj["outcome"]
+      if (value_outcome_256 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_251 !== 'string') {
-          if (value_outcome_251 === null) {
+        if (typeof value_outcome_256 !== 'string') {
+          if (value_outcome_256 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_251 instanceof RegExp) {
-            json += asString(value_outcome_251.source)
+          } else if (value_outcome_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_256 instanceof RegExp) {
+            json += asString(value_outcome_256.source)
           } else {
-            json += asString(value_outcome_251.toString())
+            json += asString(value_outcome_256.toString())
           }
         } else {
-          json += asString(value_outcome_251)
+          json += asString(value_outcome_256)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_252 = obj["results"]
-      if (value_results_252 !== undefined) {
+      const value_results_257 = obj["results"]
+      if (value_results_257 !== undefined) {
         json += ",\"results\":"
-        json += anonymous51(value_results_252)
+        json += anonymous53(value_results_257)
       } else {
         throw new Error('"results" is required!')
       }
@@ -5721,7 +5816,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous56 (input) {
+      function anonymous58 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5729,40 +5824,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_288 = false
+        let addComma_293 = false
 
-          const value_source_289 = obj["source"]
-          if (value_source_289 !== undefined) {
-            json += addComma_288 ? ",\"source\":" : ((addComma_288 = true), "{\"source\":")
+          const value_source_294 = obj["source"]
+          if (value_source_294 !== undefined) {
+            json += addComma_293 ? ",\"source\":" : ((addComma_293 = true), "{\"source\":")
             
-          if (value_source_289 === null) {
+          if (value_source_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_289 === "string" ||
-            value_source_289 === null ||
-            value_source_289 instanceof Date ||
-            value_source_289 instanceof RegExp ||
+            typeof value_source_294 === "string" ||
+            value_source_294 === null ||
+            value_source_294 instanceof Date ||
+            value_source_294 instanceof RegExp ||
             (
-              typeof value_source_289 === "object" &&
-              typeof value_source_289.toString === "function" &&
-              value_source_289.toString !== Object.prototype.toString
+              typeof value_source_294 === "object" &&
+              typeof value_source_294.toString === "function" &&
+              value_source_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_289 !== 'string') {
-          if (value_source_289 === null) {
+        if (typeof value_source_294 !== 'string') {
+          if (value_source_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_289 instanceof RegExp) {
-            json += asString(value_source_289.source)
+          } else if (value_source_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_294 instanceof RegExp) {
+            json += asString(value_source_294.source)
           } else {
-            json += asString(value_source_289.toString())
+            json += asString(value_source_294.toString())
           }
         } else {
-          json += asString(value_source_289)
+          json += asString(value_source_294)
         }
         
           }
@@ -5771,38 +5866,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_290 = obj["medium"]
-          if (value_medium_290 !== undefined) {
-            json += addComma_288 ? ",\"medium\":" : ((addComma_288 = true), "{\"medium\":")
+          const value_medium_295 = obj["medium"]
+          if (value_medium_295 !== undefined) {
+            json += addComma_293 ? ",\"medium\":" : ((addComma_293 = true), "{\"medium\":")
             
-          if (value_medium_290 === null) {
+          if (value_medium_295 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_290 === "string" ||
-            value_medium_290 === null ||
-            value_medium_290 instanceof Date ||
-            value_medium_290 instanceof RegExp ||
+            typeof value_medium_295 === "string" ||
+            value_medium_295 === null ||
+            value_medium_295 instanceof Date ||
+            value_medium_295 instanceof RegExp ||
             (
-              typeof value_medium_290 === "object" &&
-              typeof value_medium_290.toString === "function" &&
-              value_medium_290.toString !== Object.prototype.toString
+              typeof value_medium_295 === "object" &&
+              typeof value_medium_295.toString === "function" &&
+              value_medium_295.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_290 !== 'string') {
-          if (value_medium_290 === null) {
+        if (typeof value_medium_295 !== 'string') {
+          if (value_medium_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_290 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_290.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_290 instanceof RegExp) {
-            json += asString(value_medium_290.source)
+          } else if (value_medium_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_295 instanceof RegExp) {
+            json += asString(value_medium_295.source)
           } else {
-            json += asString(value_medium_290.toString())
+            json += asString(value_medium_295.toString())
           }
         } else {
-          json += asString(value_medium_290)
+          json += asString(value_medium_295)
         }
         
           }
@@ -5811,38 +5906,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_291 = obj["campaign"]
-          if (value_campaign_291 !== undefined) {
-            json += addComma_288 ? ",\"campaign\":" : ((addComma_288 = true), "{\"campaign\":")
+          const value_campaign_296 = obj["campaign"]
+          if (value_campaign_296 !== undefined) {
+            json += addComma_293 ? ",\"campaign\":" : ((addComma_293 = true), "{\"campaign\":")
             
-          if (value_campaign_291 === null) {
+          if (value_campaign_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_291 === "string" ||
-            value_campaign_291 === null ||
-            value_campaign_291 instanceof Date ||
-            value_campaign_291 instanceof RegExp ||
+            typeof value_campaign_296 === "string" ||
+            value_campaign_296 === null ||
+            value_campaign_296 instanceof Date ||
+            value_campaign_296 instanceof RegExp ||
             (
-              typeof value_campaign_291 === "object" &&
-              typeof value_campaign_291.toString === "function" &&
-              value_campaign_291.toString !== Object.prototype.toString
+              typeof value_campaign_296 === "object" &&
+              typeof value_campaign_296.toString === "function" &&
+              value_campaign_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_291 !== 'string') {
-          if (value_campaign_291 === null) {
+        if (typeof value_campaign_296 !== 'string') {
+          if (value_campaign_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_291 instanceof RegExp) {
-            json += asString(value_campaign_291.source)
+          } else if (value_campaign_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_296 instanceof RegExp) {
+            json += asString(value_campaign_296.source)
           } else {
-            json += asString(value_campaign_291.toString())
+            json += asString(value_campaign_296.toString())
           }
         } else {
-          json += asString(value_campaign_291)
+          json += asString(value_campaign_296)
         }
         
           }
@@ -5851,38 +5946,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_292 = obj["term"]
-          if (value_term_292 !== undefined) {
-            json += addComma_288 ? ",\"term\":" : ((addComma_288 = true), "{\"term\":")
+          const value_term_297 = obj["term"]
+          if (value_term_297 !== undefined) {
+            json += addComma_293 ? ",\"term\":" : ((addComma_293 = true), "{\"term\":")
             
-          if (value_term_292 === null) {
+          if (value_term_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_292 === "string" ||
-            value_term_292 === null ||
-            value_term_292 instanceof Date ||
-            value_term_292 instanceof RegExp ||
+            typeof value_term_297 === "string" ||
+            value_term_297 === null ||
+            value_term_297 instanceof Date ||
+            value_term_297 instanceof RegExp ||
             (
-              typeof value_term_292 === "object" &&
-              typeof value_term_292.toString === "function" &&
-              value_term_292.toString !== Object.prototype.toString
+              typeof value_term_297 === "object" &&
+              typeof value_term_297.toString === "function" &&
+              value_term_297.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_292 !== 'string') {
-          if (value_term_292 === null) {
+        if (typeof value_term_297 !== 'string') {
+          if (value_term_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_292 instanceof RegExp) {
-            json += asString(value_term_292.source)
+          } else if (value_term_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_297 instanceof RegExp) {
+            json += asString(value_term_297.source)
           } else {
-            json += asString(value_term_292.toString())
+            json += asString(value_term_297.toString())
           }
         } else {
-          json += asString(value_term_292)
+          json += asString(value_term_297)
         }
         
           }
@@ -5891,38 +5986,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_293 = obj["content"]
-          if (value_content_293 !== undefined) {
-            json += addComma_288 ? ",\"content\":" : ((addComma_288 = true), "{\"content\":")
+          const value_content_298 = obj["content"]
+          if (value_content_298 !== undefined) {
+            json += addComma_293 ? ",\"content\":" : ((addComma_293 = true), "{\"content\":")
             
-          if (value_content_293 === null) {
+          if (value_content_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_293 === "string" ||
-            value_content_293 === null ||
-            value_content_293 instanceof Date ||
-            value_content_293 instanceof RegExp ||
+            typeof value_content_298 === "string" ||
+            value_content_298 === null ||
+            value_content_298 instanceof Date ||
+            value_content_298 instanceof RegExp ||
             (
-              typeof value_content_293 === "object" &&
-              typeof value_content_293.toString === "function" &&
-              value_content_293.toString !== Object.prototype.toString
+              typeof value_content_298 === "object" &&
+              typeof value_content_298.toString === "function" &&
+              value_content_298.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_293 !== 'string') {
-          if (value_content_293 === null) {
+        if (typeof value_content_298 !== 'string') {
+          if (value_content_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_293 instanceof RegExp) {
-            json += asString(value_content_293.source)
+          } else if (value_content_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_298 instanceof RegExp) {
+            json += asString(value_content_298.source)
           } else {
-            json += asString(value_content_293.toString())
+            json += asString(value_content_298.toString())
           }
         } else {
-          json += asString(value_content_293)
+          json += asString(value_content_298)
         }
         
           }
@@ -5930,7 +6025,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_288) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_293) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5938,7 +6033,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous57 (input) {
+      function anonymous59 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5947,44 +6042,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_298 = obj["amount"]
-      if (value_amount_298 !== undefined) {
+      const value_amount_303 = obj["amount"]
+      if (value_amount_303 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_298 !== 'string') {
-          if (value_amount_298 === null) {
+        if (typeof value_amount_303 !== 'string') {
+          if (value_amount_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_298 instanceof RegExp) {
-            json += asString(value_amount_298.source)
+          } else if (value_amount_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_303 instanceof RegExp) {
+            json += asString(value_amount_303.source)
           } else {
-            json += asString(value_amount_298.toString())
+            json += asString(value_amount_303.toString())
           }
         } else {
-          json += asString(value_amount_298)
+          json += asString(value_amount_303)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_299 = obj["currency"]
-      if (value_currency_299 !== undefined) {
+      const value_currency_304 = obj["currency"]
+      if (value_currency_304 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_299 !== 'string') {
-          if (value_currency_299 === null) {
+        if (typeof value_currency_304 !== 'string') {
+          if (value_currency_304 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_299 instanceof RegExp) {
-            json += asString(value_currency_299.source)
+          } else if (value_currency_304 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_304.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_304 instanceof RegExp) {
+            json += asString(value_currency_304.source)
           } else {
-            json += asString(value_currency_299.toString())
+            json += asString(value_currency_304.toString())
           }
         } else {
-          json += asString(value_currency_299)
+          json += asString(value_currency_304)
         }
         
       } else {
@@ -5997,7 +6092,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous58 (input) {
+      function anonymous60 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6005,40 +6100,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_301 = false
+        let addComma_306 = false
 
-          const value_street1_302 = obj["street1"]
-          if (value_street1_302 !== undefined) {
-            json += addComma_301 ? ",\"street1\":" : ((addComma_301 = true), "{\"street1\":")
+          const value_street1_307 = obj["street1"]
+          if (value_street1_307 !== undefined) {
+            json += addComma_306 ? ",\"street1\":" : ((addComma_306 = true), "{\"street1\":")
             
-          if (value_street1_302 === null) {
+          if (value_street1_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_302 === "string" ||
-            value_street1_302 === null ||
-            value_street1_302 instanceof Date ||
-            value_street1_302 instanceof RegExp ||
+            typeof value_street1_307 === "string" ||
+            value_street1_307 === null ||
+            value_street1_307 instanceof Date ||
+            value_street1_307 instanceof RegExp ||
             (
-              typeof value_street1_302 === "object" &&
-              typeof value_street1_302.toString === "function" &&
-              value_street1_302.toString !== Object.prototype.toString
+              typeof value_street1_307 === "object" &&
+              typeof value_street1_307.toString === "function" &&
+              value_street1_307.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_302 !== 'string') {
-          if (value_street1_302 === null) {
+        if (typeof value_street1_307 !== 'string') {
+          if (value_street1_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_302 instanceof RegExp) {
-            json += asString(value_street1_302.source)
+          } else if (value_street1_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_307 instanceof RegExp) {
+            json += asString(value_street1_307.source)
           } else {
-            json += asString(value_street1_302.toString())
+            json += asString(value_street1_307.toString())
           }
         } else {
-          json += asString(value_street1_302)
+          json += asString(value_street1_307)
         }
         
           }
@@ -6047,38 +6142,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_303 = obj["street2"]
-          if (value_street2_303 !== undefined) {
-            json += addComma_301 ? ",\"street2\":" : ((addComma_301 = true), "{\"street2\":")
+          const value_street2_308 = obj["street2"]
+          if (value_street2_308 !== undefined) {
+            json += addComma_306 ? ",\"street2\":" : ((addComma_306 = true), "{\"street2\":")
             
-          if (value_street2_303 === null) {
+          if (value_street2_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_303 === "string" ||
-            value_street2_303 === null ||
-            value_street2_303 instanceof Date ||
-            value_street2_303 instanceof RegExp ||
+            typeof value_street2_308 === "string" ||
+            value_street2_308 === null ||
+            value_street2_308 instanceof Date ||
+            value_street2_308 instanceof RegExp ||
             (
-              typeof value_street2_303 === "object" &&
-              typeof value_street2_303.toString === "function" &&
-              value_street2_303.toString !== Object.prototype.toString
+              typeof value_street2_308 === "object" &&
+              typeof value_street2_308.toString === "function" &&
+              value_street2_308.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_303 !== 'string') {
-          if (value_street2_303 === null) {
+        if (typeof value_street2_308 !== 'string') {
+          if (value_street2_308 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_303 instanceof RegExp) {
-            json += asString(value_street2_303.source)
+          } else if (value_street2_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_308 instanceof RegExp) {
+            json += asString(value_street2_308.source)
           } else {
-            json += asString(value_street2_303.toString())
+            json += asString(value_street2_308.toString())
           }
         } else {
-          json += asString(value_street2_303)
+          json += asString(value_street2_308)
         }
         
           }
@@ -6087,38 +6182,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_304 = obj["city"]
-          if (value_city_304 !== undefined) {
-            json += addComma_301 ? ",\"city\":" : ((addComma_301 = true), "{\"city\":")
+          const value_city_309 = obj["city"]
+          if (value_city_309 !== undefined) {
+            json += addComma_306 ? ",\"city\":" : ((addComma_306 = true), "{\"city\":")
             
-          if (value_city_304 === null) {
+          if (value_city_309 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_304 === "string" ||
-            value_city_304 === null ||
-            value_city_304 instanceof Date ||
-            value_city_304 instanceof RegExp ||
+            typeof value_city_309 === "string" ||
+            value_city_309 === null ||
+            value_city_309 instanceof Date ||
+            value_city_309 instanceof RegExp ||
             (
-              typeof value_city_304 === "object" &&
-              typeof value_city_304.toString === "function" &&
-              value_city_304.toString !== Object.prototype.toString
+              typeof value_city_309 === "object" &&
+              typeof value_city_309.toString === "function" &&
+              value_city_309.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_304 !== 'string') {
-          if (value_city_304 === null) {
+        if (typeof value_city_309 !== 'string') {
+          if (value_city_309 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_304 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_304.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_304 instanceof RegExp) {
-            json += asString(value_city_304.source)
+          } else if (value_city_309 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_309.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_309 instanceof RegExp) {
+            json += asString(value_city_309.source)
           } else {
-            json += asString(value_city_304.toString())
+            json += asString(value_city_309.toString())
           }
         } else {
-          json += asString(value_city_304)
+          json += asString(value_city_309)
         }
         
           }
@@ -6127,38 +6222,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_305 = obj["region"]
-          if (value_region_305 !== undefined) {
-            json += addComma_301 ? ",\"region\":" : ((addComma_301 = true), "{\"region\":")
+          const value_region_310 = obj["region"]
+          if (value_region_310 !== undefined) {
+            json += addComma_306 ? ",\"region\":" : ((addComma_306 = true), "{\"region\":")
             
-          if (value_region_305 === null) {
+          if (value_region_310 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_305 === "string" ||
-            value_region_305 === null ||
-            value_region_305 instanceof Date ||
-            value_region_305 instanceof RegExp ||
+            typeof value_region_310 === "string" ||
+            value_region_310 === null ||
+            value_region_310 instanceof Date ||
+            value_region_310 instanceof RegExp ||
             (
-              typeof value_region_305 === "object" &&
-              typeof value_region_305.toString === "function" &&
-              value_region_305.toString !== Object.prototype.toString
+              typeof value_region_310 === "object" &&
+              typeof value_region_310.toString === "function" &&
+              value_region_310.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_305 !== 'string') {
-          if (value_region_305 === null) {
+        if (typeof value_region_310 !== 'string') {
+          if (value_region_310 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_305 instanceof RegExp) {
-            json += asString(value_region_305.source)
+          } else if (value_region_310 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_310.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_310 instanceof RegExp) {
+            json += asString(value_region_310.source)
           } else {
-            json += asString(value_region_305.toString())
+            json += asString(value_region_310.toString())
           }
         } else {
-          json += asString(value_region_305)
+          json += asString(value_region_310)
         }
         
           }
@@ -6167,38 +6262,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_306 = obj["postalCode"]
-          if (value_postalCode_306 !== undefined) {
-            json += addComma_301 ? ",\"postalCode\":" : ((addComma_301 = true), "{\"postalCode\":")
+          const value_postalCode_311 = obj["postalCode"]
+          if (value_postalCode_311 !== undefined) {
+            json += addComma_306 ? ",\"postalCode\":" : ((addComma_306 = true), "{\"postalCode\":")
             
-          if (value_postalCode_306 === null) {
+          if (value_postalCode_311 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_306 === "string" ||
-            value_postalCode_306 === null ||
-            value_postalCode_306 instanceof Date ||
-            value_postalCode_306 instanceof RegExp ||
+            typeof value_postalCode_311 === "string" ||
+            value_postalCode_311 === null ||
+            value_postalCode_311 instanceof Date ||
+            value_postalCode_311 instanceof RegExp ||
             (
-              typeof value_postalCode_306 === "object" &&
-              typeof value_postalCode_306.toString === "function" &&
-              value_postalCode_306.toString !== Object.prototype.toString
+              typeof value_postalCode_311 === "object" &&
+              typeof value_postalCode_311.toString === "function" &&
+              value_postalCode_311.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_306 !== 'string') {
-          if (value_postalCode_306 === null) {
+        if (typeof value_postalCode_311 !== 'string') {
+          if (value_postalCode_311 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_306 instanceof RegExp) {
-            json += asString(value_postalCode_306.source)
+          } else if (value_postalCode_311 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_311.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_311 instanceof RegExp) {
+            json += asString(value_postalCode_311.source)
           } else {
-            json += asString(value_postalCode_306.toString())
+            json += asString(value_postalCode_311.toString())
           }
         } else {
-          json += asString(value_postalCode_306)
+          json += asString(value_postalCode_311)
         }
         
           }
@@ -6207,38 +6302,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_307 = obj["countryCode"]
-          if (value_countryCode_307 !== undefined) {
-            json += addComma_301 ? ",\"countryCode\":" : ((addComma_301 = true), "{\"countryCode\":")
+          const value_countryCode_312 = obj["countryCode"]
+          if (value_countryCode_312 !== undefined) {
+            json += addComma_306 ? ",\"countryCode\":" : ((addComma_306 = true), "{\"countryCode\":")
             
-          if (value_countryCode_307 === null) {
+          if (value_countryCode_312 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_307 === "string" ||
-            value_countryCode_307 === null ||
-            value_countryCode_307 instanceof Date ||
-            value_countryCode_307 instanceof RegExp ||
+            typeof value_countryCode_312 === "string" ||
+            value_countryCode_312 === null ||
+            value_countryCode_312 instanceof Date ||
+            value_countryCode_312 instanceof RegExp ||
             (
-              typeof value_countryCode_307 === "object" &&
-              typeof value_countryCode_307.toString === "function" &&
-              value_countryCode_307.toString !== Object.prototype.toString
+              typeof value_countryCode_312 === "object" &&
+              typeof value_countryCode_312.toString === "function" &&
+              value_countryCode_312.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_307 !== 'string') {
-          if (value_countryCode_307 === null) {
+        if (typeof value_countryCode_312 !== 'string') {
+          if (value_countryCode_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_307 instanceof RegExp) {
-            json += asString(value_countryCode_307.source)
+          } else if (value_countryCode_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_312 instanceof RegExp) {
+            json += asString(value_countryCode_312.source)
           } else {
-            json += asString(value_countryCode_307.toString())
+            json += asString(value_countryCode_312.toString())
           }
         } else {
-          json += asString(value_countryCode_307)
+          json += asString(value_countryCode_312)
         }
         
           }
@@ -6246,7 +6341,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_301) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_306) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6254,7 +6349,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous61 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6263,44 +6358,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_341 = obj["amount"]
-      if (value_amount_341 !== undefined) {
+      const value_amount_347 = obj["amount"]
+      if (value_amount_347 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_341 !== 'string') {
-          if (value_amount_341 === null) {
+        if (typeof value_amount_347 !== 'string') {
+          if (value_amount_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_341 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_341.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_341 instanceof RegExp) {
-            json += asString(value_amount_341.source)
+          } else if (value_amount_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_347 instanceof RegExp) {
+            json += asString(value_amount_347.source)
           } else {
-            json += asString(value_amount_341.toString())
+            json += asString(value_amount_347.toString())
           }
         } else {
-          json += asString(value_amount_341)
+          json += asString(value_amount_347)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_342 = obj["currency"]
-      if (value_currency_342 !== undefined) {
+      const value_currency_348 = obj["currency"]
+      if (value_currency_348 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_342 !== 'string') {
-          if (value_currency_342 === null) {
+        if (typeof value_currency_348 !== 'string') {
+          if (value_currency_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_342 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_342.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_342 instanceof RegExp) {
-            json += asString(value_currency_342.source)
+          } else if (value_currency_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_348 instanceof RegExp) {
+            json += asString(value_currency_348.source)
           } else {
-            json += asString(value_currency_342.toString())
+            json += asString(value_currency_348.toString())
           }
         } else {
-          json += asString(value_currency_342)
+          json += asString(value_currency_348)
         }
         
       } else {
@@ -6313,7 +6408,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous63 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6322,126 +6417,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_363 = obj["id"]
-      if (value_id_363 !== undefined) {
+      const value_id_370 = obj["id"]
+      if (value_id_370 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_363 !== 'string') {
-          if (value_id_363 === null) {
+        if (typeof value_id_370 !== 'string') {
+          if (value_id_370 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_363 instanceof RegExp) {
-            json += asString(value_id_363.source)
+          } else if (value_id_370 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_370.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_370 instanceof RegExp) {
+            json += asString(value_id_370.source)
           } else {
-            json += asString(value_id_363.toString())
+            json += asString(value_id_370.toString())
           }
         } else {
-          json += asString(value_id_363)
+          json += asString(value_id_370)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_364 = obj["key"]
-      if (value_key_364 !== undefined) {
+      const value_key_371 = obj["key"]
+      if (value_key_371 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_364 !== 'string') {
-          if (value_key_364 === null) {
+        if (typeof value_key_371 !== 'string') {
+          if (value_key_371 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_364 instanceof RegExp) {
-            json += asString(value_key_364.source)
+          } else if (value_key_371 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_371.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_371 instanceof RegExp) {
+            json += asString(value_key_371.source)
           } else {
-            json += asString(value_key_364.toString())
+            json += asString(value_key_371.toString())
           }
         } else {
-          json += asString(value_key_364)
+          json += asString(value_key_371)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_365 = obj["name"]
-      if (value_name_365 !== undefined) {
+      const value_name_372 = obj["name"]
+      if (value_name_372 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_365 !== 'string') {
-          if (value_name_365 === null) {
+        if (typeof value_name_372 !== 'string') {
+          if (value_name_372 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_365 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_365.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_365 instanceof RegExp) {
-            json += asString(value_name_365.source)
+          } else if (value_name_372 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_372.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_372 instanceof RegExp) {
+            json += asString(value_name_372.source)
           } else {
-            json += asString(value_name_365.toString())
+            json += asString(value_name_372.toString())
           }
         } else {
-          json += asString(value_name_365)
+          json += asString(value_name_372)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_366 = obj["position"]
-      if (value_position_366 !== undefined) {
+      const value_position_373 = obj["position"]
+      if (value_position_373 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_366)
+        json += asInteger(value_position_373)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_367 = obj["type"]
-      if (value_type_367 !== undefined) {
+      const value_type_374 = obj["type"]
+      if (value_type_374 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_367 !== 'string') {
-          if (value_type_367 === null) {
+        if (typeof value_type_374 !== 'string') {
+          if (value_type_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_367 instanceof RegExp) {
-            json += asString(value_type_367.source)
+          } else if (value_type_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_374 instanceof RegExp) {
+            json += asString(value_type_374.source)
           } else {
-            json += asString(value_type_367.toString())
+            json += asString(value_type_374.toString())
           }
         } else {
-          json += asString(value_type_367)
+          json += asString(value_type_374)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_368 = obj["probability"]
-      if (value_probability_368 !== undefined) {
+      const value_probability_375 = obj["probability"]
+      if (value_probability_375 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_368)
+        json += asInteger(value_probability_375)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_369 = obj["forecastCategory"]
-      if (value_forecastCategory_369 !== undefined) {
+      const value_forecastCategory_376 = obj["forecastCategory"]
+      if (value_forecastCategory_376 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_369 !== 'string') {
-          if (value_forecastCategory_369 === null) {
+        if (typeof value_forecastCategory_376 !== 'string') {
+          if (value_forecastCategory_376 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_369 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_369.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_369 instanceof RegExp) {
-            json += asString(value_forecastCategory_369.source)
+          } else if (value_forecastCategory_376 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_376.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_376 instanceof RegExp) {
+            json += asString(value_forecastCategory_376.source)
           } else {
-            json += asString(value_forecastCategory_369.toString())
+            json += asString(value_forecastCategory_376.toString())
           }
         } else {
-          json += asString(value_forecastCategory_369)
+          json += asString(value_forecastCategory_376)
         }
         
       } else {
@@ -6454,7 +6549,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous62 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6462,68 +6557,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_357 = false
+        let addComma_364 = false
 
-          const value_owner_358 = obj["owner"]
-          if (value_owner_358 !== undefined) {
-            json += addComma_357 ? ",\"owner\":" : ((addComma_357 = true), "{\"owner\":")
+          const value_owner_365 = obj["owner"]
+          if (value_owner_365 !== undefined) {
+            json += addComma_364 ? ",\"owner\":" : ((addComma_364 = true), "{\"owner\":")
             
-      if (value_owner_358 === null) {
+      if (value_owner_365 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_358)
+    json += anonymous20(value_owner_365)
       }
     
           }
 
-          const value_account_359 = obj["account"]
-          if (value_account_359 !== undefined) {
-            json += addComma_357 ? ",\"account\":" : ((addComma_357 = true), "{\"account\":")
+          const value_account_366 = obj["account"]
+          if (value_account_366 !== undefined) {
+            json += addComma_364 ? ",\"account\":" : ((addComma_364 = true), "{\"account\":")
             
-      if (value_account_359 === null) {
+      if (value_account_366 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_359)
+    json += anonymous26(value_account_366)
       }
     
           }
 
-          const value_primaryContact_360 = obj["primaryContact"]
-          if (value_primaryContact_360 !== undefined) {
-            json += addComma_357 ? ",\"primaryContact\":" : ((addComma_357 = true), "{\"primaryContact\":")
+          const value_primaryContact_367 = obj["primaryContact"]
+          if (value_primaryContact_367 !== undefined) {
+            json += addComma_364 ? ",\"primaryContact\":" : ((addComma_364 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_360 === null) {
+      if (value_primaryContact_367 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value_primaryContact_360)
+    json += anonymous48(value_primaryContact_367)
       }
     
           }
 
-          const value_stage_361 = obj["stage"]
-          if (value_stage_361 !== undefined) {
-            json += addComma_357 ? ",\"stage\":" : ((addComma_357 = true), "{\"stage\":")
+          const value_stage_368 = obj["stage"]
+          if (value_stage_368 !== undefined) {
+            json += addComma_364 ? ",\"stage\":" : ((addComma_364 = true), "{\"stage\":")
             
-      if (value_stage_361 === null) {
+      if (value_stage_368 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value_stage_361)
+    json += anonymous65(value_stage_368)
       }
     
           }
 
-          const value_originLead_370 = obj["originLead"]
-          if (value_originLead_370 !== undefined) {
-            json += addComma_357 ? ",\"originLead\":" : ((addComma_357 = true), "{\"originLead\":")
+          const value_originLead_377 = obj["originLead"]
+          if (value_originLead_377 !== undefined) {
+            json += addComma_364 ? ",\"originLead\":" : ((addComma_364 = true), "{\"originLead\":")
             
-      if (value_originLead_370 === null) {
+      if (value_originLead_377 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value_originLead_370)
+    json += anonymous57(value_originLead_377)
       }
     
           }
-if (!addComma_357) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_364) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6531,7 +6626,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous60 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6540,88 +6635,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_324 = obj["id"]
-      if (value_id_324 !== undefined) {
+      const value_id_330 = obj["id"]
+      if (value_id_330 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_324 !== 'string') {
-          if (value_id_324 === null) {
+        if (typeof value_id_330 !== 'string') {
+          if (value_id_330 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_324 instanceof RegExp) {
-            json += asString(value_id_324.source)
+          } else if (value_id_330 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_330.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_330 instanceof RegExp) {
+            json += asString(value_id_330.source)
           } else {
-            json += asString(value_id_324.toString())
+            json += asString(value_id_330.toString())
           }
         } else {
-          json += asString(value_id_324)
+          json += asString(value_id_330)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_325 = obj["version"]
-      if (value_version_325 !== undefined) {
+      const value_version_331 = obj["version"]
+      if (value_version_331 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_325)
+        json += asInteger(value_version_331)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_326 = obj["createdAt"]
-      if (value_createdAt_326 !== undefined) {
+      const value_createdAt_332 = obj["createdAt"]
+      if (value_createdAt_332 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_326)
+        json += asDateTime(value_createdAt_332)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_327 = obj["createdBy"]
-      if (value_createdBy_327 !== undefined) {
+      const value_createdBy_333 = obj["createdBy"]
+      if (value_createdBy_333 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_327)
+        json += anonymous23(value_createdBy_333)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_328 = obj["updatedAt"]
-      if (value_updatedAt_328 !== undefined) {
+      const value_updatedAt_334 = obj["updatedAt"]
+      if (value_updatedAt_334 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_328)
+        json += asDateTime(value_updatedAt_334)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_329 = obj["updatedBy"]
-      if (value_updatedBy_329 !== undefined) {
+      const value_updatedBy_335 = obj["updatedBy"]
+      if (value_updatedBy_335 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_329)
+        json += anonymous23(value_updatedBy_335)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_330 = obj["deletedAt"]
-      if (value_deletedAt_330 !== undefined) {
+      const value_deletedAt_336 = obj["deletedAt"]
+      if (value_deletedAt_336 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_330 === null) {
+          if (value_deletedAt_336 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_330 === "string" ||
-            value_deletedAt_330 === null ||
-            value_deletedAt_330 instanceof Date ||
-            value_deletedAt_330 instanceof RegExp ||
+            typeof value_deletedAt_336 === "string" ||
+            value_deletedAt_336 === null ||
+            value_deletedAt_336 instanceof Date ||
+            value_deletedAt_336 instanceof RegExp ||
             (
-              typeof value_deletedAt_330 === "object" &&
-              typeof value_deletedAt_330.toString === "function" &&
-              value_deletedAt_330.toString !== Object.prototype.toString
+              typeof value_deletedAt_336 === "object" &&
+              typeof value_deletedAt_336.toString === "function" &&
+              value_deletedAt_336.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_330)
+            json += asDateTime(value_deletedAt_336)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6630,60 +6725,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_331 = obj["ownerId"]
-      if (value_ownerId_331 !== undefined) {
+      const value_ownerId_337 = obj["ownerId"]
+      if (value_ownerId_337 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_331 !== 'string') {
-          if (value_ownerId_331 === null) {
+        if (typeof value_ownerId_337 !== 'string') {
+          if (value_ownerId_337 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_331 instanceof RegExp) {
-            json += asString(value_ownerId_331.source)
+          } else if (value_ownerId_337 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_337.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_337 instanceof RegExp) {
+            json += asString(value_ownerId_337.source)
           } else {
-            json += asString(value_ownerId_331.toString())
+            json += asString(value_ownerId_337.toString())
           }
         } else {
-          json += asString(value_ownerId_331)
+          json += asString(value_ownerId_337)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_332 = obj["teamId"]
-      if (value_teamId_332 !== undefined) {
+      const value_teamId_338 = obj["teamId"]
+      if (value_teamId_338 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_332 === null) {
+          if (value_teamId_338 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_332 === "string" ||
-            value_teamId_332 === null ||
-            value_teamId_332 instanceof Date ||
-            value_teamId_332 instanceof RegExp ||
+            typeof value_teamId_338 === "string" ||
+            value_teamId_338 === null ||
+            value_teamId_338 instanceof Date ||
+            value_teamId_338 instanceof RegExp ||
             (
-              typeof value_teamId_332 === "object" &&
-              typeof value_teamId_332.toString === "function" &&
-              value_teamId_332.toString !== Object.prototype.toString
+              typeof value_teamId_338 === "object" &&
+              typeof value_teamId_338.toString === "function" &&
+              value_teamId_338.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_332 !== 'string') {
-          if (value_teamId_332 === null) {
+        if (typeof value_teamId_338 !== 'string') {
+          if (value_teamId_338 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_332 instanceof RegExp) {
-            json += asString(value_teamId_332.source)
+          } else if (value_teamId_338 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_338.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_338 instanceof RegExp) {
+            json += asString(value_teamId_338.source)
           } else {
-            json += asString(value_teamId_332.toString())
+            json += asString(value_teamId_338.toString())
           }
         } else {
-          json += asString(value_teamId_332)
+          json += asString(value_teamId_338)
         }
         
           }
@@ -6694,76 +6789,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_333 = obj["tags"]
-      if (value_tags_333 !== undefined) {
+      const value_tags_339 = obj["tags"]
+      if (value_tags_339 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_333)
+        json += anonymous27(value_tags_339)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_334 = obj["customFields"]
-      if (value_customFields_334 !== undefined) {
+      const value_customFields_340 = obj["customFields"]
+      if (value_customFields_340 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_334)
+        json += JSON.stringify(value_customFields_340)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_335 = obj["name"]
-      if (value_name_335 !== undefined) {
+      const value_name_341 = obj["name"]
+      if (value_name_341 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_335 !== 'string') {
-          if (value_name_335 === null) {
+        if (typeof value_name_341 !== 'string') {
+          if (value_name_341 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_335 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_335.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_335 instanceof RegExp) {
-            json += asString(value_name_335.source)
+          } else if (value_name_341 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_341.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_341 instanceof RegExp) {
+            json += asString(value_name_341.source)
           } else {
-            json += asString(value_name_335.toString())
+            json += asString(value_name_341.toString())
           }
         } else {
-          json += asString(value_name_335)
+          json += asString(value_name_341)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_336 = obj["accountId"]
-      if (value_accountId_336 !== undefined) {
+      const value_accountId_342 = obj["accountId"]
+      if (value_accountId_342 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_336 === null) {
+          if (value_accountId_342 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_336 === "string" ||
-            value_accountId_336 === null ||
-            value_accountId_336 instanceof Date ||
-            value_accountId_336 instanceof RegExp ||
+            typeof value_accountId_342 === "string" ||
+            value_accountId_342 === null ||
+            value_accountId_342 instanceof Date ||
+            value_accountId_342 instanceof RegExp ||
             (
-              typeof value_accountId_336 === "object" &&
-              typeof value_accountId_336.toString === "function" &&
-              value_accountId_336.toString !== Object.prototype.toString
+              typeof value_accountId_342 === "object" &&
+              typeof value_accountId_342.toString === "function" &&
+              value_accountId_342.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_336 !== 'string') {
-          if (value_accountId_336 === null) {
+        if (typeof value_accountId_342 !== 'string') {
+          if (value_accountId_342 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_336 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_336.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_336 instanceof RegExp) {
-            json += asString(value_accountId_336.source)
+          } else if (value_accountId_342 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_342.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_342 instanceof RegExp) {
+            json += asString(value_accountId_342.source)
           } else {
-            json += asString(value_accountId_336.toString())
+            json += asString(value_accountId_342.toString())
           }
         } else {
-          json += asString(value_accountId_336)
+          json += asString(value_accountId_342)
         }
         
           }
@@ -6774,38 +6869,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_337 = obj["primaryContactId"]
-      if (value_primaryContactId_337 !== undefined) {
+      const value_primaryContactId_343 = obj["primaryContactId"]
+      if (value_primaryContactId_343 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_337 === null) {
+          if (value_primaryContactId_343 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_337 === "string" ||
-            value_primaryContactId_337 === null ||
-            value_primaryContactId_337 instanceof Date ||
-            value_primaryContactId_337 instanceof RegExp ||
+            typeof value_primaryContactId_343 === "string" ||
+            value_primaryContactId_343 === null ||
+            value_primaryContactId_343 instanceof Date ||
+            value_primaryContactId_343 instanceof RegExp ||
             (
-              typeof value_primaryContactId_337 === "object" &&
-              typeof value_primaryContactId_337.toString === "function" &&
-              value_primaryContactId_337.toString !== Object.prototype.toString
+              typeof value_primaryContactId_343 === "object" &&
+              typeof value_primaryContactId_343.toString === "function" &&
+              value_primaryContactId_343.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_337 !== 'string') {
-          if (value_primaryContactId_337 === null) {
+        if (typeof value_primaryContactId_343 !== 'string') {
+          if (value_primaryContactId_343 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_337 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_337.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_337 instanceof RegExp) {
-            json += asString(value_primaryContactId_337.source)
+          } else if (value_primaryContactId_343 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_343.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_343 instanceof RegExp) {
+            json += asString(value_primaryContactId_343.source)
           } else {
-            json += asString(value_primaryContactId_337.toString())
+            json += asString(value_primaryContactId_343.toString())
           }
         } else {
-          json += asString(value_primaryContactId_337)
+          json += asString(value_primaryContactId_343)
         }
         
           }
@@ -6816,38 +6911,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_338 = obj["stageId"]
-      if (value_stageId_338 !== undefined) {
+      const value_stageId_344 = obj["stageId"]
+      if (value_stageId_344 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_338 !== 'string') {
-          if (value_stageId_338 === null) {
+        if (typeof value_stageId_344 !== 'string') {
+          if (value_stageId_344 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_338 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_338.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_338 instanceof RegExp) {
-            json += asString(value_stageId_338.source)
+          } else if (value_stageId_344 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_344.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_344 instanceof RegExp) {
+            json += asString(value_stageId_344.source)
           } else {
-            json += asString(value_stageId_338.toString())
+            json += asString(value_stageId_344.toString())
           }
         } else {
-          json += asString(value_stageId_338)
+          json += asString(value_stageId_344)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_339 = obj["amount"]
-      if (value_amount_339 !== undefined) {
+      const value_amount_345 = obj["amount"]
+      if (value_amount_345 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_339 === null) {
+          if (value_amount_345 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_339 === "object" && !Array.isArray(value_amount_339)) || value_amount_339 === null) {
-            json += anonymous61(value_amount_339)
+          else if((typeof value_amount_345 === "object" && !Array.isArray(value_amount_345)) || value_amount_345 === null) {
+            json += anonymous63(value_amount_345)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6856,16 +6951,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_343 = obj["probability"]
-      if (value_probability_343 !== undefined) {
+      const value_probability_349 = obj["probability"]
+      if (value_probability_349 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_343 === null) {
+          if (value_probability_349 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_343) || value_probability_343 === null) {
-            json += asInteger(value_probability_343)
+          else if(Number.isInteger(value_probability_349) || value_probability_349 === null) {
+            json += asInteger(value_probability_349)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -6874,26 +6969,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_344 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_344 !== undefined) {
+      const value_expectedCloseDate_350 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_350 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_344 === null) {
+          if (value_expectedCloseDate_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_344 === "string" ||
-            value_expectedCloseDate_344 === null ||
-            value_expectedCloseDate_344 instanceof Date ||
-            value_expectedCloseDate_344 instanceof RegExp ||
+            typeof value_expectedCloseDate_350 === "string" ||
+            value_expectedCloseDate_350 === null ||
+            value_expectedCloseDate_350 instanceof Date ||
+            value_expectedCloseDate_350 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_344 === "object" &&
-              typeof value_expectedCloseDate_344.toString === "function" &&
-              value_expectedCloseDate_344.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_350 === "object" &&
+              typeof value_expectedCloseDate_350.toString === "function" &&
+              value_expectedCloseDate_350.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_344)
+            json += asDate(value_expectedCloseDate_350)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6902,38 +6997,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_345 = obj["lostReason"]
-      if (value_lostReason_345 !== undefined) {
+      const value_lostReason_351 = obj["lostReason"]
+      if (value_lostReason_351 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_345 === null) {
+          if (value_lostReason_351 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_345 === "string" ||
-            value_lostReason_345 === null ||
-            value_lostReason_345 instanceof Date ||
-            value_lostReason_345 instanceof RegExp ||
+            typeof value_lostReason_351 === "string" ||
+            value_lostReason_351 === null ||
+            value_lostReason_351 instanceof Date ||
+            value_lostReason_351 instanceof RegExp ||
             (
-              typeof value_lostReason_345 === "object" &&
-              typeof value_lostReason_345.toString === "function" &&
-              value_lostReason_345.toString !== Object.prototype.toString
+              typeof value_lostReason_351 === "object" &&
+              typeof value_lostReason_351.toString === "function" &&
+              value_lostReason_351.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_345 !== 'string') {
-          if (value_lostReason_345 === null) {
+        if (typeof value_lostReason_351 !== 'string') {
+          if (value_lostReason_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_345 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_345.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_345 instanceof RegExp) {
-            json += asString(value_lostReason_345.source)
+          } else if (value_lostReason_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_351 instanceof RegExp) {
+            json += asString(value_lostReason_351.source)
           } else {
-            json += asString(value_lostReason_345.toString())
+            json += asString(value_lostReason_351.toString())
           }
         } else {
-          json += asString(value_lostReason_345)
+          json += asString(value_lostReason_351)
         }
         
           }
@@ -6944,38 +7039,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_346 = obj["type"]
-      if (value_type_346 !== undefined) {
+      const value_type_352 = obj["type"]
+      if (value_type_352 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_346 === null) {
+          if (value_type_352 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_346 === "string" ||
-            value_type_346 === null ||
-            value_type_346 instanceof Date ||
-            value_type_346 instanceof RegExp ||
+            typeof value_type_352 === "string" ||
+            value_type_352 === null ||
+            value_type_352 instanceof Date ||
+            value_type_352 instanceof RegExp ||
             (
-              typeof value_type_346 === "object" &&
-              typeof value_type_346.toString === "function" &&
-              value_type_346.toString !== Object.prototype.toString
+              typeof value_type_352 === "object" &&
+              typeof value_type_352.toString === "function" &&
+              value_type_352.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_346 !== 'string') {
-          if (value_type_346 === null) {
+        if (typeof value_type_352 !== 'string') {
+          if (value_type_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_346 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_346.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_346 instanceof RegExp) {
-            json += asString(value_type_346.source)
+          } else if (value_type_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_352 instanceof RegExp) {
+            json += asString(value_type_352.source)
           } else {
-            json += asString(value_type_346.toString())
+            json += asString(value_type_352.toString())
           }
         } else {
-          json += asString(value_type_346)
+          json += asString(value_type_352)
         }
         
           }
@@ -6986,38 +7081,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_347 = obj["source"]
-      if (value_source_347 !== undefined) {
+      const value_source_353 = obj["source"]
+      if (value_source_353 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_347 === null) {
+          if (value_source_353 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_347 === "string" ||
-            value_source_347 === null ||
-            value_source_347 instanceof Date ||
-            value_source_347 instanceof RegExp ||
+            typeof value_source_353 === "string" ||
+            value_source_353 === null ||
+            value_source_353 instanceof Date ||
+            value_source_353 instanceof RegExp ||
             (
-              typeof value_source_347 === "object" &&
-              typeof value_source_347.toString === "function" &&
-              value_source_347.toString !== Object.prototype.toString
+              typeof value_source_353 === "object" &&
+              typeof value_source_353.toString === "function" &&
+              value_source_353.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_347 !== 'string') {
-          if (value_source_347 === null) {
+        if (typeof value_source_353 !== 'string') {
+          if (value_source_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_347 instanceof RegExp) {
-            json += asString(value_source_347.source)
+          } else if (value_source_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_353 instanceof RegExp) {
+            json += asString(value_source_353.source)
           } else {
-            json += asString(value_source_347.toString())
+            json += asString(value_source_353.toString())
           }
         } else {
-          json += asString(value_source_347)
+          json += asString(value_source_353)
         }
         
           }
@@ -7028,38 +7123,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_348 = obj["nextStep"]
-      if (value_nextStep_348 !== undefined) {
+      const value_nextStep_354 = obj["nextStep"]
+      if (value_nextStep_354 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_348 === null) {
+          if (value_nextStep_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_348 === "string" ||
-            value_nextStep_348 === null ||
-            value_nextStep_348 instanceof Date ||
-            value_nextStep_348 instanceof RegExp ||
+            typeof value_nextStep_354 === "string" ||
+            value_nextStep_354 === null ||
+            value_nextStep_354 instanceof Date ||
+            value_nextStep_354 instanceof RegExp ||
             (
-              typeof value_nextStep_348 === "object" &&
-              typeof value_nextStep_348.toString === "function" &&
-              value_nextStep_348.toString !== Object.prototype.toString
+              typeof value_nextStep_354 === "object" &&
+              typeof value_nextStep_354.toString === "function" &&
+              value_nextStep_354.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_348 !== 'string') {
-          if (value_nextStep_348 === null) {
+        if (typeof value_nextStep_354 !== 'string') {
+          if (value_nextStep_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_348 instanceof RegExp) {
-            json += asString(value_nextStep_348.source)
+          } else if (value_nextStep_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_354 instanceof RegExp) {
+            json += asString(value_nextStep_354.source)
           } else {
-            json += asString(value_nextStep_348.toString())
+            json += asString(value_nextStep_354.toString())
           }
         } else {
-          json += asString(value_nextStep_348)
+          json += asString(value_nextStep_354)
         }
         
           }
@@ -7070,38 +7165,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_349 = obj["competitor"]
-      if (value_competitor_349 !== undefined) {
+      const value_competitor_355 = obj["competitor"]
+      if (value_competitor_355 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_349 === null) {
+          if (value_competitor_355 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_349 === "string" ||
-            value_competitor_349 === null ||
-            value_competitor_349 instanceof Date ||
-            value_competitor_349 instanceof RegExp ||
+            typeof value_competitor_355 === "string" ||
+            value_competitor_355 === null ||
+            value_competitor_355 instanceof Date ||
+            value_competitor_355 instanceof RegExp ||
             (
-              typeof value_competitor_349 === "object" &&
-              typeof value_competitor_349.toString === "function" &&
-              value_competitor_349.toString !== Object.prototype.toString
+              typeof value_competitor_355 === "object" &&
+              typeof value_competitor_355.toString === "function" &&
+              value_competitor_355.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_349 !== 'string') {
-          if (value_competitor_349 === null) {
+        if (typeof value_competitor_355 !== 'string') {
+          if (value_competitor_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_349 instanceof RegExp) {
-            json += asString(value_competitor_349.source)
+          } else if (value_competitor_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_355 instanceof RegExp) {
+            json += asString(value_competitor_355.source)
           } else {
-            json += asString(value_competitor_349.toString())
+            json += asString(value_competitor_355.toString())
           }
         } else {
-          json += asString(value_competitor_349)
+          json += asString(value_competitor_355)
         }
         
           }
@@ -7112,38 +7207,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_350 = obj["description"]
-      if (value_description_350 !== undefined) {
+      const value_description_356 = obj["description"]
+      if (value_description_356 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_350 === null) {
+          if (value_description_356 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_350 === "string" ||
-            value_description_350 === null ||
-            value_description_350 instanceof Date ||
-            value_description_350 instanceof RegExp ||
+            typeof value_description_356 === "string" ||
+            value_description_356 === null ||
+            value_description_356 instanceof Date ||
+            value_description_356 instanceof RegExp ||
             (
-              typeof value_description_350 === "object" &&
-              typeof value_description_350.toString === "function" &&
-              value_description_350.toString !== Object.prototype.toString
+              typeof value_description_356 === "object" &&
+              typeof value_description_356.toString === "function" &&
+              value_description_356.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_350 !== 'string') {
-          if (value_description_350 === null) {
+        if (typeof value_description_356 !== 'string') {
+          if (value_description_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_350 instanceof RegExp) {
-            json += asString(value_description_350.source)
+          } else if (value_description_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_356 instanceof RegExp) {
+            json += asString(value_description_356.source)
           } else {
-            json += asString(value_description_350.toString())
+            json += asString(value_description_356.toString())
           }
         } else {
-          json += asString(value_description_350)
+          json += asString(value_description_356)
         }
         
           }
@@ -7154,78 +7249,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_351 = obj["pipelineId"]
-      if (value_pipelineId_351 !== undefined) {
+      const value_pipelineId_357 = obj["pipelineId"]
+      if (value_pipelineId_357 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_351 !== 'string') {
-          if (value_pipelineId_351 === null) {
+        if (typeof value_pipelineId_357 !== 'string') {
+          if (value_pipelineId_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_351 instanceof RegExp) {
-            json += asString(value_pipelineId_351.source)
+          } else if (value_pipelineId_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_357 instanceof RegExp) {
+            json += asString(value_pipelineId_357.source)
           } else {
-            json += asString(value_pipelineId_351.toString())
+            json += asString(value_pipelineId_357.toString())
           }
         } else {
-          json += asString(value_pipelineId_351)
+          json += asString(value_pipelineId_357)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_352 = obj["status"]
-      if (value_status_352 !== undefined) {
+      const value_status_358 = obj["status"]
+      if (value_status_358 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_352 !== 'string') {
-          if (value_status_352 === null) {
+        if (typeof value_status_358 !== 'string') {
+          if (value_status_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_352 instanceof RegExp) {
-            json += asString(value_status_352.source)
+          } else if (value_status_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_358 instanceof RegExp) {
+            json += asString(value_status_358.source)
           } else {
-            json += asString(value_status_352.toString())
+            json += asString(value_status_358.toString())
           }
         } else {
-          json += asString(value_status_352)
+          json += asString(value_status_358)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_353 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_353 !== undefined) {
+      const value_stageEnteredAt_359 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_359 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_353)
+        json += asDateTime(value_stageEnteredAt_359)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_354 = obj["closedAt"]
-      if (value_closedAt_354 !== undefined) {
+      const value_closedAt_360 = obj["closedAt"]
+      if (value_closedAt_360 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_354 === null) {
+          if (value_closedAt_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_354 === "string" ||
-            value_closedAt_354 === null ||
-            value_closedAt_354 instanceof Date ||
-            value_closedAt_354 instanceof RegExp ||
+            typeof value_closedAt_360 === "string" ||
+            value_closedAt_360 === null ||
+            value_closedAt_360 instanceof Date ||
+            value_closedAt_360 instanceof RegExp ||
             (
-              typeof value_closedAt_354 === "object" &&
-              typeof value_closedAt_354.toString === "function" &&
-              value_closedAt_354.toString !== Object.prototype.toString
+              typeof value_closedAt_360 === "object" &&
+              typeof value_closedAt_360.toString === "function" &&
+              value_closedAt_360.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_354)
+            json += asDateTime(value_closedAt_360)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7234,38 +7329,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_355 = obj["originLeadId"]
-      if (value_originLeadId_355 !== undefined) {
+      const value_originLeadId_361 = obj["originLeadId"]
+      if (value_originLeadId_361 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_355 === null) {
+          if (value_originLeadId_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_355 === "string" ||
-            value_originLeadId_355 === null ||
-            value_originLeadId_355 instanceof Date ||
-            value_originLeadId_355 instanceof RegExp ||
+            typeof value_originLeadId_361 === "string" ||
+            value_originLeadId_361 === null ||
+            value_originLeadId_361 instanceof Date ||
+            value_originLeadId_361 instanceof RegExp ||
             (
-              typeof value_originLeadId_355 === "object" &&
-              typeof value_originLeadId_355.toString === "function" &&
-              value_originLeadId_355.toString !== Object.prototype.toString
+              typeof value_originLeadId_361 === "object" &&
+              typeof value_originLeadId_361.toString === "function" &&
+              value_originLeadId_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_355 !== 'string') {
-          if (value_originLeadId_355 === null) {
+        if (typeof value_originLeadId_361 !== 'string') {
+          if (value_originLeadId_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_355 instanceof RegExp) {
-            json += asString(value_originLeadId_355.source)
+          } else if (value_originLeadId_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_361 instanceof RegExp) {
+            json += asString(value_originLeadId_361.source)
           } else {
-            json += asString(value_originLeadId_355.toString())
+            json += asString(value_originLeadId_361.toString())
           }
         } else {
-          json += asString(value_originLeadId_355)
+          json += asString(value_originLeadId_361)
         }
         
           }
@@ -7276,10 +7371,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_expanded_356 = obj["expanded"]
-      if (value_expanded_356 !== undefined) {
+      const value_externalIds_362 = obj["externalIds"]
+      if (value_externalIds_362 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_362)
+      }
+
+      const value_expanded_363 = obj["expanded"]
+      if (value_expanded_363 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous62(value_expanded_356)
+        json += anonymous64(value_expanded_363)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7288,7 +7389,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous59 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7296,56 +7397,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_318 = false
+        let addComma_324 = false
 
-          const value_owner_319 = obj["owner"]
-          if (value_owner_319 !== undefined) {
-            json += addComma_318 ? ",\"owner\":" : ((addComma_318 = true), "{\"owner\":")
+          const value_owner_325 = obj["owner"]
+          if (value_owner_325 !== undefined) {
+            json += addComma_324 ? ",\"owner\":" : ((addComma_324 = true), "{\"owner\":")
             
-      if (value_owner_319 === null) {
+      if (value_owner_325 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_319)
+    json += anonymous20(value_owner_325)
       }
     
           }
 
-          const value_convertedAccount_320 = obj["convertedAccount"]
-          if (value_convertedAccount_320 !== undefined) {
-            json += addComma_318 ? ",\"convertedAccount\":" : ((addComma_318 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_326 = obj["convertedAccount"]
+          if (value_convertedAccount_326 !== undefined) {
+            json += addComma_324 ? ",\"convertedAccount\":" : ((addComma_324 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_320 === null) {
+      if (value_convertedAccount_326 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_320)
+    json += anonymous26(value_convertedAccount_326)
       }
     
           }
 
-          const value_convertedContact_321 = obj["convertedContact"]
-          if (value_convertedContact_321 !== undefined) {
-            json += addComma_318 ? ",\"convertedContact\":" : ((addComma_318 = true), "{\"convertedContact\":")
+          const value_convertedContact_327 = obj["convertedContact"]
+          if (value_convertedContact_327 !== undefined) {
+            json += addComma_324 ? ",\"convertedContact\":" : ((addComma_324 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_321 === null) {
+      if (value_convertedContact_327 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value_convertedContact_321)
+    json += anonymous48(value_convertedContact_327)
       }
     
           }
 
-          const value_convertedOpportunity_322 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_322 !== undefined) {
-            json += addComma_318 ? ",\"convertedOpportunity\":" : ((addComma_318 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_328 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_328 !== undefined) {
+            json += addComma_324 ? ",\"convertedOpportunity\":" : ((addComma_324 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_322 === null) {
+      if (value_convertedOpportunity_328 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value_convertedOpportunity_322)
+    json += anonymous62(value_convertedOpportunity_328)
       }
     
           }
-if (!addComma_318) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_324) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7353,7 +7454,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous55 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7362,88 +7463,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_263 = obj["id"]
-      if (value_id_263 !== undefined) {
+      const value_id_268 = obj["id"]
+      if (value_id_268 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_263 !== 'string') {
-          if (value_id_263 === null) {
+        if (typeof value_id_268 !== 'string') {
+          if (value_id_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_263 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_263.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_263 instanceof RegExp) {
-            json += asString(value_id_263.source)
+          } else if (value_id_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_268 instanceof RegExp) {
+            json += asString(value_id_268.source)
           } else {
-            json += asString(value_id_263.toString())
+            json += asString(value_id_268.toString())
           }
         } else {
-          json += asString(value_id_263)
+          json += asString(value_id_268)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_264 = obj["version"]
-      if (value_version_264 !== undefined) {
+      const value_version_269 = obj["version"]
+      if (value_version_269 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_264)
+        json += asInteger(value_version_269)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_265 = obj["createdAt"]
-      if (value_createdAt_265 !== undefined) {
+      const value_createdAt_270 = obj["createdAt"]
+      if (value_createdAt_270 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_265)
+        json += asDateTime(value_createdAt_270)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_266 = obj["createdBy"]
-      if (value_createdBy_266 !== undefined) {
+      const value_createdBy_271 = obj["createdBy"]
+      if (value_createdBy_271 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_266)
+        json += anonymous23(value_createdBy_271)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_267 = obj["updatedAt"]
-      if (value_updatedAt_267 !== undefined) {
+      const value_updatedAt_272 = obj["updatedAt"]
+      if (value_updatedAt_272 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_267)
+        json += asDateTime(value_updatedAt_272)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_268 = obj["updatedBy"]
-      if (value_updatedBy_268 !== undefined) {
+      const value_updatedBy_273 = obj["updatedBy"]
+      if (value_updatedBy_273 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_268)
+        json += anonymous23(value_updatedBy_273)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_269 = obj["deletedAt"]
-      if (value_deletedAt_269 !== undefined) {
+      const value_deletedAt_274 = obj["deletedAt"]
+      if (value_deletedAt_274 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_269 === null) {
+          if (value_deletedAt_274 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_269 === "string" ||
-            value_deletedAt_269 === null ||
-            value_deletedAt_269 instanceof Date ||
-            value_deletedAt_269 instanceof RegExp ||
+            typeof value_deletedAt_274 === "string" ||
+            value_deletedAt_274 === null ||
+            value_deletedAt_274 instanceof Date ||
+            value_deletedAt_274 instanceof RegExp ||
             (
-              typeof value_deletedAt_269 === "object" &&
-              typeof value_deletedAt_269.toString === "function" &&
-              value_deletedAt_269.toString !== Object.prototype.toString
+              typeof value_deletedAt_274 === "object" &&
+              typeof value_deletedAt_274.toString === "function" &&
+              value_deletedAt_274.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_269)
+            json += asDateTime(value_deletedAt_274)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7452,60 +7553,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_270 = obj["ownerId"]
-      if (value_ownerId_270 !== undefined) {
+      const value_ownerId_275 = obj["ownerId"]
+      if (value_ownerId_275 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_270 !== 'string') {
-          if (value_ownerId_270 === null) {
+        if (typeof value_ownerId_275 !== 'string') {
+          if (value_ownerId_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_270 instanceof RegExp) {
-            json += asString(value_ownerId_270.source)
+          } else if (value_ownerId_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_275 instanceof RegExp) {
+            json += asString(value_ownerId_275.source)
           } else {
-            json += asString(value_ownerId_270.toString())
+            json += asString(value_ownerId_275.toString())
           }
         } else {
-          json += asString(value_ownerId_270)
+          json += asString(value_ownerId_275)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_271 = obj["teamId"]
-      if (value_teamId_271 !== undefined) {
+      const value_teamId_276 = obj["teamId"]
+      if (value_teamId_276 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_271 === null) {
+          if (value_teamId_276 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_271 === "string" ||
-            value_teamId_271 === null ||
-            value_teamId_271 instanceof Date ||
-            value_teamId_271 instanceof RegExp ||
+            typeof value_teamId_276 === "string" ||
+            value_teamId_276 === null ||
+            value_teamId_276 instanceof Date ||
+            value_teamId_276 instanceof RegExp ||
             (
-              typeof value_teamId_271 === "object" &&
-              typeof value_teamId_271.toString === "function" &&
-              value_teamId_271.toString !== Object.prototype.toString
+              typeof value_teamId_276 === "object" &&
+              typeof value_teamId_276.toString === "function" &&
+              value_teamId_276.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_271 !== 'string') {
-          if (value_teamId_271 === null) {
+        if (typeof value_teamId_276 !== 'string') {
+          if (value_teamId_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_271 instanceof RegExp) {
-            json += asString(value_teamId_271.source)
+          } else if (value_teamId_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_276 instanceof RegExp) {
+            json += asString(value_teamId_276.source)
           } else {
-            json += asString(value_teamId_271.toString())
+            json += asString(value_teamId_276.toString())
           }
         } else {
-          json += asString(value_teamId_271)
+          json += asString(value_teamId_276)
         }
         
           }
@@ -7516,54 +7617,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_272 = obj["tags"]
-      if (value_tags_272 !== undefined) {
+      const value_tags_277 = obj["tags"]
+      if (value_tags_277 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_272)
+        json += anonymous27(value_tags_277)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_273 = obj["customFields"]
-      if (value_customFields_273 !== undefined) {
+      const value_customFields_278 = obj["customFields"]
+      if (value_customFields_278 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_273)
+        json += JSON.stringify(value_customFields_278)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_274 = obj["firstName"]
-      if (value_firstName_274 !== undefined) {
+      const value_firstName_279 = obj["firstName"]
+      if (value_firstName_279 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_274 === null) {
+          if (value_firstName_279 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_274 === "string" ||
-            value_firstName_274 === null ||
-            value_firstName_274 instanceof Date ||
-            value_firstName_274 instanceof RegExp ||
+            typeof value_firstName_279 === "string" ||
+            value_firstName_279 === null ||
+            value_firstName_279 instanceof Date ||
+            value_firstName_279 instanceof RegExp ||
             (
-              typeof value_firstName_274 === "object" &&
-              typeof value_firstName_274.toString === "function" &&
-              value_firstName_274.toString !== Object.prototype.toString
+              typeof value_firstName_279 === "object" &&
+              typeof value_firstName_279.toString === "function" &&
+              value_firstName_279.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_274 !== 'string') {
-          if (value_firstName_274 === null) {
+        if (typeof value_firstName_279 !== 'string') {
+          if (value_firstName_279 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_274 instanceof RegExp) {
-            json += asString(value_firstName_274.source)
+          } else if (value_firstName_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_279 instanceof RegExp) {
+            json += asString(value_firstName_279.source)
           } else {
-            json += asString(value_firstName_274.toString())
+            json += asString(value_firstName_279.toString())
           }
         } else {
-          json += asString(value_firstName_274)
+          json += asString(value_firstName_279)
         }
         
           }
@@ -7574,38 +7675,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_275 = obj["lastName"]
-      if (value_lastName_275 !== undefined) {
+      const value_lastName_280 = obj["lastName"]
+      if (value_lastName_280 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_275 === null) {
+          if (value_lastName_280 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_275 === "string" ||
-            value_lastName_275 === null ||
-            value_lastName_275 instanceof Date ||
-            value_lastName_275 instanceof RegExp ||
+            typeof value_lastName_280 === "string" ||
+            value_lastName_280 === null ||
+            value_lastName_280 instanceof Date ||
+            value_lastName_280 instanceof RegExp ||
             (
-              typeof value_lastName_275 === "object" &&
-              typeof value_lastName_275.toString === "function" &&
-              value_lastName_275.toString !== Object.prototype.toString
+              typeof value_lastName_280 === "object" &&
+              typeof value_lastName_280.toString === "function" &&
+              value_lastName_280.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_275 !== 'string') {
-          if (value_lastName_275 === null) {
+        if (typeof value_lastName_280 !== 'string') {
+          if (value_lastName_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_275 instanceof RegExp) {
-            json += asString(value_lastName_275.source)
+          } else if (value_lastName_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_280 instanceof RegExp) {
+            json += asString(value_lastName_280.source)
           } else {
-            json += asString(value_lastName_275.toString())
+            json += asString(value_lastName_280.toString())
           }
         } else {
-          json += asString(value_lastName_275)
+          json += asString(value_lastName_280)
         }
         
           }
@@ -7616,38 +7717,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_276 = obj["companyName"]
-      if (value_companyName_276 !== undefined) {
+      const value_companyName_281 = obj["companyName"]
+      if (value_companyName_281 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_276 === null) {
+          if (value_companyName_281 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_276 === "string" ||
-            value_companyName_276 === null ||
-            value_companyName_276 instanceof Date ||
-            value_companyName_276 instanceof RegExp ||
+            typeof value_companyName_281 === "string" ||
+            value_companyName_281 === null ||
+            value_companyName_281 instanceof Date ||
+            value_companyName_281 instanceof RegExp ||
             (
-              typeof value_companyName_276 === "object" &&
-              typeof value_companyName_276.toString === "function" &&
-              value_companyName_276.toString !== Object.prototype.toString
+              typeof value_companyName_281 === "object" &&
+              typeof value_companyName_281.toString === "function" &&
+              value_companyName_281.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_276 !== 'string') {
-          if (value_companyName_276 === null) {
+        if (typeof value_companyName_281 !== 'string') {
+          if (value_companyName_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_276 instanceof RegExp) {
-            json += asString(value_companyName_276.source)
+          } else if (value_companyName_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_281 instanceof RegExp) {
+            json += asString(value_companyName_281.source)
           } else {
-            json += asString(value_companyName_276.toString())
+            json += asString(value_companyName_281.toString())
           }
         } else {
-          json += asString(value_companyName_276)
+          json += asString(value_companyName_281)
         }
         
           }
@@ -7658,38 +7759,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_277 = obj["title"]
-      if (value_title_277 !== undefined) {
+      const value_title_282 = obj["title"]
+      if (value_title_282 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_277 === null) {
+          if (value_title_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_277 === "string" ||
-            value_title_277 === null ||
-            value_title_277 instanceof Date ||
-            value_title_277 instanceof RegExp ||
+            typeof value_title_282 === "string" ||
+            value_title_282 === null ||
+            value_title_282 instanceof Date ||
+            value_title_282 instanceof RegExp ||
             (
-              typeof value_title_277 === "object" &&
-              typeof value_title_277.toString === "function" &&
-              value_title_277.toString !== Object.prototype.toString
+              typeof value_title_282 === "object" &&
+              typeof value_title_282.toString === "function" &&
+              value_title_282.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_277 !== 'string') {
-          if (value_title_277 === null) {
+        if (typeof value_title_282 !== 'string') {
+          if (value_title_282 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_277 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_277.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_277 instanceof RegExp) {
-            json += asString(value_title_277.source)
+          } else if (value_title_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_282 instanceof RegExp) {
+            json += asString(value_title_282.source)
           } else {
-            json += asString(value_title_277.toString())
+            json += asString(value_title_282.toString())
           }
         } else {
-          json += asString(value_title_277)
+          json += asString(value_title_282)
         }
         
           }
@@ -7700,38 +7801,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_278 = obj["email"]
-      if (value_email_278 !== undefined) {
+      const value_email_283 = obj["email"]
+      if (value_email_283 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_278 === null) {
+          if (value_email_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_278 === "string" ||
-            value_email_278 === null ||
-            value_email_278 instanceof Date ||
-            value_email_278 instanceof RegExp ||
+            typeof value_email_283 === "string" ||
+            value_email_283 === null ||
+            value_email_283 instanceof Date ||
+            value_email_283 instanceof RegExp ||
             (
-              typeof value_email_278 === "object" &&
-              typeof value_email_278.toString === "function" &&
-              value_email_278.toString !== Object.prototype.toString
+              typeof value_email_283 === "object" &&
+              typeof value_email_283.toString === "function" &&
+              value_email_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_278 !== 'string') {
-          if (value_email_278 === null) {
+        if (typeof value_email_283 !== 'string') {
+          if (value_email_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_278 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_278.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_278 instanceof RegExp) {
-            json += asString(value_email_278.source)
+          } else if (value_email_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_283 instanceof RegExp) {
+            json += asString(value_email_283.source)
           } else {
-            json += asString(value_email_278.toString())
+            json += asString(value_email_283.toString())
           }
         } else {
-          json += asString(value_email_278)
+          json += asString(value_email_283)
         }
         
           }
@@ -7742,38 +7843,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_279 = obj["phone"]
-      if (value_phone_279 !== undefined) {
+      const value_phone_284 = obj["phone"]
+      if (value_phone_284 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_279 === null) {
+          if (value_phone_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_279 === "string" ||
-            value_phone_279 === null ||
-            value_phone_279 instanceof Date ||
-            value_phone_279 instanceof RegExp ||
+            typeof value_phone_284 === "string" ||
+            value_phone_284 === null ||
+            value_phone_284 instanceof Date ||
+            value_phone_284 instanceof RegExp ||
             (
-              typeof value_phone_279 === "object" &&
-              typeof value_phone_279.toString === "function" &&
-              value_phone_279.toString !== Object.prototype.toString
+              typeof value_phone_284 === "object" &&
+              typeof value_phone_284.toString === "function" &&
+              value_phone_284.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_279 !== 'string') {
-          if (value_phone_279 === null) {
+        if (typeof value_phone_284 !== 'string') {
+          if (value_phone_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_279 instanceof RegExp) {
-            json += asString(value_phone_279.source)
+          } else if (value_phone_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_284 instanceof RegExp) {
+            json += asString(value_phone_284.source)
           } else {
-            json += asString(value_phone_279.toString())
+            json += asString(value_phone_284.toString())
           }
         } else {
-          json += asString(value_phone_279)
+          json += asString(value_phone_284)
         }
         
           }
@@ -7784,38 +7885,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_280 = obj["mobilePhone"]
-      if (value_mobilePhone_280 !== undefined) {
+      const value_mobilePhone_285 = obj["mobilePhone"]
+      if (value_mobilePhone_285 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_280 === null) {
+          if (value_mobilePhone_285 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_280 === "string" ||
-            value_mobilePhone_280 === null ||
-            value_mobilePhone_280 instanceof Date ||
-            value_mobilePhone_280 instanceof RegExp ||
+            typeof value_mobilePhone_285 === "string" ||
+            value_mobilePhone_285 === null ||
+            value_mobilePhone_285 instanceof Date ||
+            value_mobilePhone_285 instanceof RegExp ||
             (
-              typeof value_mobilePhone_280 === "object" &&
-              typeof value_mobilePhone_280.toString === "function" &&
-              value_mobilePhone_280.toString !== Object.prototype.toString
+              typeof value_mobilePhone_285 === "object" &&
+              typeof value_mobilePhone_285.toString === "function" &&
+              value_mobilePhone_285.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_280 !== 'string') {
-          if (value_mobilePhone_280 === null) {
+        if (typeof value_mobilePhone_285 !== 'string') {
+          if (value_mobilePhone_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_280 instanceof RegExp) {
-            json += asString(value_mobilePhone_280.source)
+          } else if (value_mobilePhone_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_285 instanceof RegExp) {
+            json += asString(value_mobilePhone_285.source)
           } else {
-            json += asString(value_mobilePhone_280.toString())
+            json += asString(value_mobilePhone_285.toString())
           }
         } else {
-          json += asString(value_mobilePhone_280)
+          json += asString(value_mobilePhone_285)
         }
         
           }
@@ -7826,38 +7927,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_281 = obj["website"]
-      if (value_website_281 !== undefined) {
+      const value_website_286 = obj["website"]
+      if (value_website_286 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_281 === null) {
+          if (value_website_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_281 === "string" ||
-            value_website_281 === null ||
-            value_website_281 instanceof Date ||
-            value_website_281 instanceof RegExp ||
+            typeof value_website_286 === "string" ||
+            value_website_286 === null ||
+            value_website_286 instanceof Date ||
+            value_website_286 instanceof RegExp ||
             (
-              typeof value_website_281 === "object" &&
-              typeof value_website_281.toString === "function" &&
-              value_website_281.toString !== Object.prototype.toString
+              typeof value_website_286 === "object" &&
+              typeof value_website_286.toString === "function" &&
+              value_website_286.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_281 !== 'string') {
-          if (value_website_281 === null) {
+        if (typeof value_website_286 !== 'string') {
+          if (value_website_286 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_281 instanceof RegExp) {
-            json += asString(value_website_281.source)
+          } else if (value_website_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_286 instanceof RegExp) {
+            json += asString(value_website_286.source)
           } else {
-            json += asString(value_website_281.toString())
+            json += asString(value_website_286.toString())
           }
         } else {
-          json += asString(value_website_281)
+          json += asString(value_website_286)
         }
         
           }
@@ -7868,38 +7969,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_282 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_282 !== undefined) {
+      const value_unqualifiedReason_287 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_287 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_282 === null) {
+          if (value_unqualifiedReason_287 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_282 === "string" ||
-            value_unqualifiedReason_282 === null ||
-            value_unqualifiedReason_282 instanceof Date ||
-            value_unqualifiedReason_282 instanceof RegExp ||
+            typeof value_unqualifiedReason_287 === "string" ||
+            value_unqualifiedReason_287 === null ||
+            value_unqualifiedReason_287 instanceof Date ||
+            value_unqualifiedReason_287 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_282 === "object" &&
-              typeof value_unqualifiedReason_282.toString === "function" &&
-              value_unqualifiedReason_282.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_287 === "object" &&
+              typeof value_unqualifiedReason_287.toString === "function" &&
+              value_unqualifiedReason_287.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_282 !== 'string') {
-          if (value_unqualifiedReason_282 === null) {
+        if (typeof value_unqualifiedReason_287 !== 'string') {
+          if (value_unqualifiedReason_287 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_282 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_282.source)
+          } else if (value_unqualifiedReason_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_287 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_287.source)
           } else {
-            json += asString(value_unqualifiedReason_282.toString())
+            json += asString(value_unqualifiedReason_287.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_282)
+          json += asString(value_unqualifiedReason_287)
         }
         
           }
@@ -7910,38 +8011,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_283 = obj["rating"]
-      if (value_rating_283 !== undefined) {
+      const value_rating_288 = obj["rating"]
+      if (value_rating_288 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_283 === null) {
+          if (value_rating_288 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_283 === "string" ||
-            value_rating_283 === null ||
-            value_rating_283 instanceof Date ||
-            value_rating_283 instanceof RegExp ||
+            typeof value_rating_288 === "string" ||
+            value_rating_288 === null ||
+            value_rating_288 instanceof Date ||
+            value_rating_288 instanceof RegExp ||
             (
-              typeof value_rating_283 === "object" &&
-              typeof value_rating_283.toString === "function" &&
-              value_rating_283.toString !== Object.prototype.toString
+              typeof value_rating_288 === "object" &&
+              typeof value_rating_288.toString === "function" &&
+              value_rating_288.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_283 !== 'string') {
-          if (value_rating_283 === null) {
+        if (typeof value_rating_288 !== 'string') {
+          if (value_rating_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_283 instanceof RegExp) {
-            json += asString(value_rating_283.source)
+          } else if (value_rating_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_288 instanceof RegExp) {
+            json += asString(value_rating_288.source)
           } else {
-            json += asString(value_rating_283.toString())
+            json += asString(value_rating_288.toString())
           }
         } else {
-          json += asString(value_rating_283)
+          json += asString(value_rating_288)
         }
         
           }
@@ -7952,16 +8053,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_284 = obj["score"]
-      if (value_score_284 !== undefined) {
+      const value_score_289 = obj["score"]
+      if (value_score_289 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_284 === null) {
+          if (value_score_289 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_284) || value_score_284 === null) {
-            json += asInteger(value_score_284)
+          else if(Number.isInteger(value_score_289) || value_score_289 === null) {
+            json += asInteger(value_score_289)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -7970,38 +8071,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_285 = obj["source"]
-      if (value_source_285 !== undefined) {
+      const value_source_290 = obj["source"]
+      if (value_source_290 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_285 === null) {
+          if (value_source_290 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_285 === "string" ||
-            value_source_285 === null ||
-            value_source_285 instanceof Date ||
-            value_source_285 instanceof RegExp ||
+            typeof value_source_290 === "string" ||
+            value_source_290 === null ||
+            value_source_290 instanceof Date ||
+            value_source_290 instanceof RegExp ||
             (
-              typeof value_source_285 === "object" &&
-              typeof value_source_285.toString === "function" &&
-              value_source_285.toString !== Object.prototype.toString
+              typeof value_source_290 === "object" &&
+              typeof value_source_290.toString === "function" &&
+              value_source_290.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_285 !== 'string') {
-          if (value_source_285 === null) {
+        if (typeof value_source_290 !== 'string') {
+          if (value_source_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_285 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_285.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_285 instanceof RegExp) {
-            json += asString(value_source_285.source)
+          } else if (value_source_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_290 instanceof RegExp) {
+            json += asString(value_source_290.source)
           } else {
-            json += asString(value_source_285.toString())
+            json += asString(value_source_290.toString())
           }
         } else {
-          json += asString(value_source_285)
+          json += asString(value_source_290)
         }
         
           }
@@ -8012,38 +8113,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_286 = obj["sourceDetail"]
-      if (value_sourceDetail_286 !== undefined) {
+      const value_sourceDetail_291 = obj["sourceDetail"]
+      if (value_sourceDetail_291 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_286 === null) {
+          if (value_sourceDetail_291 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_286 === "string" ||
-            value_sourceDetail_286 === null ||
-            value_sourceDetail_286 instanceof Date ||
-            value_sourceDetail_286 instanceof RegExp ||
+            typeof value_sourceDetail_291 === "string" ||
+            value_sourceDetail_291 === null ||
+            value_sourceDetail_291 instanceof Date ||
+            value_sourceDetail_291 instanceof RegExp ||
             (
-              typeof value_sourceDetail_286 === "object" &&
-              typeof value_sourceDetail_286.toString === "function" &&
-              value_sourceDetail_286.toString !== Object.prototype.toString
+              typeof value_sourceDetail_291 === "object" &&
+              typeof value_sourceDetail_291.toString === "function" &&
+              value_sourceDetail_291.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_286 !== 'string') {
-          if (value_sourceDetail_286 === null) {
+        if (typeof value_sourceDetail_291 !== 'string') {
+          if (value_sourceDetail_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_286 instanceof RegExp) {
-            json += asString(value_sourceDetail_286.source)
+          } else if (value_sourceDetail_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_291 instanceof RegExp) {
+            json += asString(value_sourceDetail_291.source)
           } else {
-            json += asString(value_sourceDetail_286.toString())
+            json += asString(value_sourceDetail_291.toString())
           }
         } else {
-          json += asString(value_sourceDetail_286)
+          json += asString(value_sourceDetail_291)
         }
         
           }
@@ -8054,16 +8155,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_287 = obj["utm"]
-      if (value_utm_287 !== undefined) {
+      const value_utm_292 = obj["utm"]
+      if (value_utm_292 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_287 === null) {
+          if (value_utm_292 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_287 === "object" && !Array.isArray(value_utm_287)) || value_utm_287 === null) {
-            json += anonymous56(value_utm_287)
+          else if((typeof value_utm_292 === "object" && !Array.isArray(value_utm_292)) || value_utm_292 === null) {
+            json += anonymous58(value_utm_292)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -8072,38 +8173,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_294 = obj["industry"]
-      if (value_industry_294 !== undefined) {
+      const value_industry_299 = obj["industry"]
+      if (value_industry_299 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_294 === null) {
+          if (value_industry_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_294 === "string" ||
-            value_industry_294 === null ||
-            value_industry_294 instanceof Date ||
-            value_industry_294 instanceof RegExp ||
+            typeof value_industry_299 === "string" ||
+            value_industry_299 === null ||
+            value_industry_299 instanceof Date ||
+            value_industry_299 instanceof RegExp ||
             (
-              typeof value_industry_294 === "object" &&
-              typeof value_industry_294.toString === "function" &&
-              value_industry_294.toString !== Object.prototype.toString
+              typeof value_industry_299 === "object" &&
+              typeof value_industry_299.toString === "function" &&
+              value_industry_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_294 !== 'string') {
-          if (value_industry_294 === null) {
+        if (typeof value_industry_299 !== 'string') {
+          if (value_industry_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_294 instanceof RegExp) {
-            json += asString(value_industry_294.source)
+          } else if (value_industry_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_299 instanceof RegExp) {
+            json += asString(value_industry_299.source)
           } else {
-            json += asString(value_industry_294.toString())
+            json += asString(value_industry_299.toString())
           }
         } else {
-          json += asString(value_industry_294)
+          json += asString(value_industry_299)
         }
         
           }
@@ -8114,16 +8215,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_295 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_295 !== undefined) {
+      const value_numberOfEmployees_300 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_300 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_295 === null) {
+          if (value_numberOfEmployees_300 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_295) || value_numberOfEmployees_295 === null) {
-            json += asInteger(value_numberOfEmployees_295)
+          else if(Number.isInteger(value_numberOfEmployees_300) || value_numberOfEmployees_300 === null) {
+            json += asInteger(value_numberOfEmployees_300)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -8132,16 +8233,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_296 = obj["annualRevenue"]
-      if (value_annualRevenue_296 !== undefined) {
+      const value_annualRevenue_301 = obj["annualRevenue"]
+      if (value_annualRevenue_301 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_296 === null) {
+          if (value_annualRevenue_301 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_296 === "object" && !Array.isArray(value_annualRevenue_296)) || value_annualRevenue_296 === null) {
-            json += anonymous57(value_annualRevenue_296)
+          else if((typeof value_annualRevenue_301 === "object" && !Array.isArray(value_annualRevenue_301)) || value_annualRevenue_301 === null) {
+            json += anonymous59(value_annualRevenue_301)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8150,16 +8251,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_300 = obj["address"]
-      if (value_address_300 !== undefined) {
+      const value_address_305 = obj["address"]
+      if (value_address_305 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_300 === null) {
+          if (value_address_305 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_300 === "object" && !Array.isArray(value_address_300)) || value_address_300 === null) {
-            json += anonymous58(value_address_300)
+          else if((typeof value_address_305 === "object" && !Array.isArray(value_address_305)) || value_address_305 === null) {
+            json += anonymous60(value_address_305)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -8168,38 +8269,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_308 = obj["description"]
-      if (value_description_308 !== undefined) {
+      const value_description_313 = obj["description"]
+      if (value_description_313 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_308 === null) {
+          if (value_description_313 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_308 === "string" ||
-            value_description_308 === null ||
-            value_description_308 instanceof Date ||
-            value_description_308 instanceof RegExp ||
+            typeof value_description_313 === "string" ||
+            value_description_313 === null ||
+            value_description_313 instanceof Date ||
+            value_description_313 instanceof RegExp ||
             (
-              typeof value_description_308 === "object" &&
-              typeof value_description_308.toString === "function" &&
-              value_description_308.toString !== Object.prototype.toString
+              typeof value_description_313 === "object" &&
+              typeof value_description_313.toString === "function" &&
+              value_description_313.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_308 !== 'string') {
-          if (value_description_308 === null) {
+        if (typeof value_description_313 !== 'string') {
+          if (value_description_313 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_308 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_308.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_308 instanceof RegExp) {
-            json += asString(value_description_308.source)
+          } else if (value_description_313 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_313.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_313 instanceof RegExp) {
+            json += asString(value_description_313.source)
           } else {
-            json += asString(value_description_308.toString())
+            json += asString(value_description_313.toString())
           }
         } else {
-          json += asString(value_description_308)
+          json += asString(value_description_313)
         }
         
           }
@@ -8210,86 +8311,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_309 = obj["doNotCall"]
-      if (value_doNotCall_309 !== undefined) {
+      const value_doNotCall_314 = obj["doNotCall"]
+      if (value_doNotCall_314 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_309)
+        json += asBoolean(value_doNotCall_314)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_310 = obj["emailOptOut"]
-      if (value_emailOptOut_310 !== undefined) {
+      const value_emailOptOut_315 = obj["emailOptOut"]
+      if (value_emailOptOut_315 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_310)
+        json += asBoolean(value_emailOptOut_315)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_311 = obj["name"]
-      if (value_name_311 !== undefined) {
+      const value_name_316 = obj["name"]
+      if (value_name_316 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_311 !== 'string') {
-          if (value_name_311 === null) {
+        if (typeof value_name_316 !== 'string') {
+          if (value_name_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_311 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_311.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_311 instanceof RegExp) {
-            json += asString(value_name_311.source)
+          } else if (value_name_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_316 instanceof RegExp) {
+            json += asString(value_name_316.source)
           } else {
-            json += asString(value_name_311.toString())
+            json += asString(value_name_316.toString())
           }
         } else {
-          json += asString(value_name_311)
+          json += asString(value_name_316)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_312 = obj["status"]
-      if (value_status_312 !== undefined) {
+      const value_status_317 = obj["status"]
+      if (value_status_317 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_312 !== 'string') {
-          if (value_status_312 === null) {
+        if (typeof value_status_317 !== 'string') {
+          if (value_status_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_312 instanceof RegExp) {
-            json += asString(value_status_312.source)
+          } else if (value_status_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_317 instanceof RegExp) {
+            json += asString(value_status_317.source)
           } else {
-            json += asString(value_status_312.toString())
+            json += asString(value_status_317.toString())
           }
         } else {
-          json += asString(value_status_312)
+          json += asString(value_status_317)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_313 = obj["convertedAt"]
-      if (value_convertedAt_313 !== undefined) {
+      const value_convertedAt_318 = obj["convertedAt"]
+      if (value_convertedAt_318 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_313 === null) {
+          if (value_convertedAt_318 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_313 === "string" ||
-            value_convertedAt_313 === null ||
-            value_convertedAt_313 instanceof Date ||
-            value_convertedAt_313 instanceof RegExp ||
+            typeof value_convertedAt_318 === "string" ||
+            value_convertedAt_318 === null ||
+            value_convertedAt_318 instanceof Date ||
+            value_convertedAt_318 instanceof RegExp ||
             (
-              typeof value_convertedAt_313 === "object" &&
-              typeof value_convertedAt_313.toString === "function" &&
-              value_convertedAt_313.toString !== Object.prototype.toString
+              typeof value_convertedAt_318 === "object" &&
+              typeof value_convertedAt_318.toString === "function" &&
+              value_convertedAt_318.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_313)
+            json += asDateTime(value_convertedAt_318)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8298,38 +8399,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_314 = obj["convertedAccountId"]
-      if (value_convertedAccountId_314 !== undefined) {
+      const value_convertedAccountId_319 = obj["convertedAccountId"]
+      if (value_convertedAccountId_319 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_314 === null) {
+          if (value_convertedAccountId_319 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_314 === "string" ||
-            value_convertedAccountId_314 === null ||
-            value_convertedAccountId_314 instanceof Date ||
-            value_convertedAccountId_314 instanceof RegExp ||
+            typeof value_convertedAccountId_319 === "string" ||
+            value_convertedAccountId_319 === null ||
+            value_convertedAccountId_319 instanceof Date ||
+            value_convertedAccountId_319 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_314 === "object" &&
-              typeof value_convertedAccountId_314.toString === "function" &&
-              value_convertedAccountId_314.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_319 === "object" &&
+              typeof value_convertedAccountId_319.toString === "function" &&
+              value_convertedAccountId_319.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_314 !== 'string') {
-          if (value_convertedAccountId_314 === null) {
+        if (typeof value_convertedAccountId_319 !== 'string') {
+          if (value_convertedAccountId_319 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_314 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_314.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_314 instanceof RegExp) {
-            json += asString(value_convertedAccountId_314.source)
+          } else if (value_convertedAccountId_319 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_319.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_319 instanceof RegExp) {
+            json += asString(value_convertedAccountId_319.source)
           } else {
-            json += asString(value_convertedAccountId_314.toString())
+            json += asString(value_convertedAccountId_319.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_314)
+          json += asString(value_convertedAccountId_319)
         }
         
           }
@@ -8340,38 +8441,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_315 = obj["convertedContactId"]
-      if (value_convertedContactId_315 !== undefined) {
+      const value_convertedContactId_320 = obj["convertedContactId"]
+      if (value_convertedContactId_320 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_315 === null) {
+          if (value_convertedContactId_320 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_315 === "string" ||
-            value_convertedContactId_315 === null ||
-            value_convertedContactId_315 instanceof Date ||
-            value_convertedContactId_315 instanceof RegExp ||
+            typeof value_convertedContactId_320 === "string" ||
+            value_convertedContactId_320 === null ||
+            value_convertedContactId_320 instanceof Date ||
+            value_convertedContactId_320 instanceof RegExp ||
             (
-              typeof value_convertedContactId_315 === "object" &&
-              typeof value_convertedContactId_315.toString === "function" &&
-              value_convertedContactId_315.toString !== Object.prototype.toString
+              typeof value_convertedContactId_320 === "object" &&
+              typeof value_convertedContactId_320.toString === "function" &&
+              value_convertedContactId_320.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_315 !== 'string') {
-          if (value_convertedContactId_315 === null) {
+        if (typeof value_convertedContactId_320 !== 'string') {
+          if (value_convertedContactId_320 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_315 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_315.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_315 instanceof RegExp) {
-            json += asString(value_convertedContactId_315.source)
+          } else if (value_convertedContactId_320 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_320.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_320 instanceof RegExp) {
+            json += asString(value_convertedContactId_320.source)
           } else {
-            json += asString(value_convertedContactId_315.toString())
+            json += asString(value_convertedContactId_320.toString())
           }
         } else {
-          json += asString(value_convertedContactId_315)
+          json += asString(value_convertedContactId_320)
         }
         
           }
@@ -8382,38 +8483,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_316 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_316 !== undefined) {
+      const value_convertedOpportunityId_321 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_321 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_316 === null) {
+          if (value_convertedOpportunityId_321 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_316 === "string" ||
-            value_convertedOpportunityId_316 === null ||
-            value_convertedOpportunityId_316 instanceof Date ||
-            value_convertedOpportunityId_316 instanceof RegExp ||
+            typeof value_convertedOpportunityId_321 === "string" ||
+            value_convertedOpportunityId_321 === null ||
+            value_convertedOpportunityId_321 instanceof Date ||
+            value_convertedOpportunityId_321 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_316 === "object" &&
-              typeof value_convertedOpportunityId_316.toString === "function" &&
-              value_convertedOpportunityId_316.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_321 === "object" &&
+              typeof value_convertedOpportunityId_321.toString === "function" &&
+              value_convertedOpportunityId_321.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_316 !== 'string') {
-          if (value_convertedOpportunityId_316 === null) {
+        if (typeof value_convertedOpportunityId_321 !== 'string') {
+          if (value_convertedOpportunityId_321 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_316 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_316.source)
+          } else if (value_convertedOpportunityId_321 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_321.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_321 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_321.source)
           } else {
-            json += asString(value_convertedOpportunityId_316.toString())
+            json += asString(value_convertedOpportunityId_321.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_316)
+          json += asString(value_convertedOpportunityId_321)
         }
         
           }
@@ -8424,10 +8525,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_expanded_317 = obj["expanded"]
-      if (value_expanded_317 !== undefined) {
+      const value_externalIds_322 = obj["externalIds"]
+      if (value_externalIds_322 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_322)
+      }
+
+      const value_expanded_323 = obj["expanded"]
+      if (value_expanded_323 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous59(value_expanded_317)
+        json += anonymous61(value_expanded_323)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8435,7 +8542,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous54 (obj) {
+    function anonymous56 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -8453,7 +8560,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value)
+    json += anonymous57(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -8463,7 +8570,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value)
+    json += anonymous57(value)
       }
     
         }
@@ -8472,7 +8579,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous53 (input) {
+      function anonymous55 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8481,18 +8588,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_261 = obj["data"]
-      if (value_data_261 !== undefined) {
+      const value_data_266 = obj["data"]
+      if (value_data_266 !== undefined) {
         json += "{\"data\":"
-        json += anonymous54(value_data_261)
+        json += anonymous56(value_data_266)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_371 = obj["page"]
-      if (value_page_371 !== undefined) {
+      const value_page_378 = obj["page"]
+      if (value_page_378 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_371)
+        json += anonymous21(value_page_378)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8503,7 +8610,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous66 (input) {
+      function anonymous68 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8512,58 +8619,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_378 = obj["index"]
-      if (value_index_378 !== undefined) {
+      const value_index_385 = obj["index"]
+      if (value_index_385 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_378)
+        json += asInteger(value_index_385)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_379 = obj["status"]
-      if (value_status_379 !== undefined) {
+      const value_status_386 = obj["status"]
+      if (value_status_386 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_379)
+        json += asInteger(value_status_386)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_380 = obj["etag"]
-      if (value_etag_380 !== undefined) {
+      const value_etag_387 = obj["etag"]
+      if (value_etag_387 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_380 !== 'string') {
-          if (value_etag_380 === null) {
+        if (typeof value_etag_387 !== 'string') {
+          if (value_etag_387 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_380 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_380.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_380 instanceof RegExp) {
-            json += asString(value_etag_380.source)
+          } else if (value_etag_387 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_387.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_387 instanceof RegExp) {
+            json += asString(value_etag_387.source)
           } else {
-            json += asString(value_etag_380.toString())
+            json += asString(value_etag_387.toString())
           }
         } else {
-          json += asString(value_etag_380)
+          json += asString(value_etag_387)
         }
         
       }
 
-      const value_body_381 = obj["body"]
-      if (value_body_381 !== undefined) {
+      const value_body_388 = obj["body"]
+      if (value_body_388 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_381 === null) {
+      if (value_body_388 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value_body_381)
+    json += anonymous57(value_body_388)
       }
     
       }
 
-      const value_problem_382 = obj["problem"]
-      if (value_problem_382 !== undefined) {
+      const value_problem_389 = obj["problem"]
+      if (value_problem_389 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_382)
+        json += anonymous1(value_problem_389)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8571,7 +8678,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous65 (obj) {
+    function anonymous67 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -8585,18 +8692,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous66(value)
+        json += anonymous68(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous66(value)
+          json += anonymous68(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous64 (input) {
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8605,32 +8712,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_375 = obj["outcome"]
-      if (value_outcome_375 !== undefined) {
+      const value_outcome_382 = obj["outcome"]
+      if (value_outcome_382 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_375 !== 'string') {
-          if (value_outcome_375 === null) {
+        if (typeof value_outcome_382 !== 'string') {
+          if (value_outcome_382 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_375 instanceof RegExp) {
-            json += asString(value_outcome_375.source)
+          } else if (value_outcome_382 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_382.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_382 instanceof RegExp) {
+            json += asString(value_outcome_382.source)
           } else {
-            json += asString(value_outcome_375.toString())
+            json += asString(value_outcome_382.toString())
           }
         } else {
-          json += asString(value_outcome_375)
+          json += asString(value_outcome_382)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_376 = obj["results"]
-      if (value_results_376 !== undefined) {
+      const value_results_383 = obj["results"]
+      if (value_results_383 !== undefined) {
         json += ",\"results\":"
-        json += anonymous65(value_results_376)
+        json += anonymous67(value_results_383)
       } else {
         throw new Error('"results" is required!')
       }
@@ -8641,7 +8748,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous68 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8650,36 +8757,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_389 = obj["outcome"]
-      if (value_outcome_389 !== undefined) {
+      const value_outcome_396 = obj["outcome"]
+      if (value_outcome_396 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_389 !== 'string') {
-          if (value_outcome_389 === null) {
+        if (typeof value_outcome_396 !== 'string') {
+          if (value_outcome_396 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_389 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_389.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_389 instanceof RegExp) {
-            json += asString(value_outcome_389.source)
+          } else if (value_outcome_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_396 instanceof RegExp) {
+            json += asString(value_outcome_396.source)
           } else {
-            json += asString(value_outcome_389.toString())
+            json += asString(value_outcome_396.toString())
           }
         } else {
-          json += asString(value_outcome_389)
+          json += asString(value_outcome_396)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_390 = obj["record"]
-      if (value_record_390 !== undefined) {
+      const value_record_397 = obj["record"]
+      if (value_record_397 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_390 === null) {
+      if (value_record_397 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_390)
+    json += anonymous26(value_record_397)
       }
     
       } else {
@@ -8692,7 +8799,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous69 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8701,36 +8808,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_393 = obj["outcome"]
-      if (value_outcome_393 !== undefined) {
+      const value_outcome_400 = obj["outcome"]
+      if (value_outcome_400 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_393 !== 'string') {
-          if (value_outcome_393 === null) {
+        if (typeof value_outcome_400 !== 'string') {
+          if (value_outcome_400 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_393 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_393.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_393 instanceof RegExp) {
-            json += asString(value_outcome_393.source)
+          } else if (value_outcome_400 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_400.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_400 instanceof RegExp) {
+            json += asString(value_outcome_400.source)
           } else {
-            json += asString(value_outcome_393.toString())
+            json += asString(value_outcome_400.toString())
           }
         } else {
-          json += asString(value_outcome_393)
+          json += asString(value_outcome_400)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_394 = obj["record"]
-      if (value_record_394 !== undefined) {
+      const value_record_401 = obj["record"]
+      if (value_record_401 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_394 === null) {
+      if (value_record_401 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value_record_394)
+    json += anonymous48(value_record_401)
       }
     
       } else {
@@ -8743,7 +8850,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous70 (input) {
+      function anonymous72 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8752,36 +8859,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_397 = obj["outcome"]
-      if (value_outcome_397 !== undefined) {
+      const value_outcome_404 = obj["outcome"]
+      if (value_outcome_404 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_397 !== 'string') {
-          if (value_outcome_397 === null) {
+        if (typeof value_outcome_404 !== 'string') {
+          if (value_outcome_404 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_397 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_397.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_397 instanceof RegExp) {
-            json += asString(value_outcome_397.source)
+          } else if (value_outcome_404 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_404.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_404 instanceof RegExp) {
+            json += asString(value_outcome_404.source)
           } else {
-            json += asString(value_outcome_397.toString())
+            json += asString(value_outcome_404.toString())
           }
         } else {
-          json += asString(value_outcome_397)
+          json += asString(value_outcome_404)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_398 = obj["record"]
-      if (value_record_398 !== undefined) {
+      const value_record_405 = obj["record"]
+      if (value_record_405 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_398 === null) {
+      if (value_record_405 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value_record_398)
+    json += anonymous62(value_record_405)
       }
     
       } else {
@@ -8794,7 +8901,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous67 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8803,54 +8910,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_385 = obj["dryRun"]
-      if (value_dryRun_385 !== undefined) {
+      const value_dryRun_392 = obj["dryRun"]
+      if (value_dryRun_392 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_385)
+        json += asBoolean(value_dryRun_392)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_386 = obj["lead"]
-      if (value_lead_386 !== undefined) {
+      const value_lead_393 = obj["lead"]
+      if (value_lead_393 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_386 === null) {
+      if (value_lead_393 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value_lead_386)
+    json += anonymous57(value_lead_393)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_387 = obj["account"]
-      if (value_account_387 !== undefined) {
+      const value_account_394 = obj["account"]
+      if (value_account_394 !== undefined) {
         json += ",\"account\":"
-        json += anonymous68(value_account_387)
+        json += anonymous70(value_account_394)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_391 = obj["contact"]
-      if (value_contact_391 !== undefined) {
+      const value_contact_398 = obj["contact"]
+      if (value_contact_398 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous69(value_contact_391)
+        json += anonymous71(value_contact_398)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_395 = obj["opportunity"]
-      if (value_opportunity_395 !== undefined) {
+      const value_opportunity_402 = obj["opportunity"]
+      if (value_opportunity_402 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_395 === null) {
+          if (value_opportunity_402 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_395 === "object" && !Array.isArray(value_opportunity_395)) || value_opportunity_395 === null) {
-            json += anonymous70(value_opportunity_395)
+          else if((typeof value_opportunity_402 === "object" && !Array.isArray(value_opportunity_402)) || value_opportunity_402 === null) {
+            json += anonymous72(value_opportunity_402)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -8864,7 +8971,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous72 (obj) {
+    function anonymous74 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -8882,7 +8989,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value)
+    json += anonymous62(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -8892,7 +8999,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value)
+    json += anonymous62(value)
       }
     
         }
@@ -8901,7 +9008,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous71 (input) {
+      function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8910,18 +9017,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_401 = obj["data"]
-      if (value_data_401 !== undefined) {
+      const value_data_408 = obj["data"]
+      if (value_data_408 !== undefined) {
         json += "{\"data\":"
-        json += anonymous72(value_data_401)
+        json += anonymous74(value_data_408)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_402 = obj["page"]
-      if (value_page_402 !== undefined) {
+      const value_page_409 = obj["page"]
+      if (value_page_409 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_402)
+        json += anonymous21(value_page_409)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8932,7 +9039,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous75 (input) {
+      function anonymous77 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8941,58 +9048,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_409 = obj["index"]
-      if (value_index_409 !== undefined) {
+      const value_index_416 = obj["index"]
+      if (value_index_416 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_409)
+        json += asInteger(value_index_416)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_410 = obj["status"]
-      if (value_status_410 !== undefined) {
+      const value_status_417 = obj["status"]
+      if (value_status_417 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_410)
+        json += asInteger(value_status_417)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_411 = obj["etag"]
-      if (value_etag_411 !== undefined) {
+      const value_etag_418 = obj["etag"]
+      if (value_etag_418 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_411 !== 'string') {
-          if (value_etag_411 === null) {
+        if (typeof value_etag_418 !== 'string') {
+          if (value_etag_418 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_411 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_411.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_411 instanceof RegExp) {
-            json += asString(value_etag_411.source)
+          } else if (value_etag_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_418 instanceof RegExp) {
+            json += asString(value_etag_418.source)
           } else {
-            json += asString(value_etag_411.toString())
+            json += asString(value_etag_418.toString())
           }
         } else {
-          json += asString(value_etag_411)
+          json += asString(value_etag_418)
         }
         
       }
 
-      const value_body_412 = obj["body"]
-      if (value_body_412 !== undefined) {
+      const value_body_419 = obj["body"]
+      if (value_body_419 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_412 === null) {
+      if (value_body_419 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value_body_412)
+    json += anonymous62(value_body_419)
       }
     
       }
 
-      const value_problem_413 = obj["problem"]
-      if (value_problem_413 !== undefined) {
+      const value_problem_420 = obj["problem"]
+      if (value_problem_420 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_413)
+        json += anonymous1(value_problem_420)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9000,7 +9107,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous74 (obj) {
+    function anonymous76 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -9014,18 +9121,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous75(value)
+        json += anonymous77(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous75(value)
+          json += anonymous77(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous73 (input) {
+      function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9034,32 +9141,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_406 = obj["outcome"]
-      if (value_outcome_406 !== undefined) {
+      const value_outcome_413 = obj["outcome"]
+      if (value_outcome_413 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_406 !== 'string') {
-          if (value_outcome_406 === null) {
+        if (typeof value_outcome_413 !== 'string') {
+          if (value_outcome_413 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_406 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_406.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_406 instanceof RegExp) {
-            json += asString(value_outcome_406.source)
+          } else if (value_outcome_413 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_413.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_413 instanceof RegExp) {
+            json += asString(value_outcome_413.source)
           } else {
-            json += asString(value_outcome_406.toString())
+            json += asString(value_outcome_413.toString())
           }
         } else {
-          json += asString(value_outcome_406)
+          json += asString(value_outcome_413)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_407 = obj["results"]
-      if (value_results_407 !== undefined) {
+      const value_results_414 = obj["results"]
+      if (value_results_414 !== undefined) {
         json += ",\"results\":"
-        json += anonymous74(value_results_407)
+        json += anonymous76(value_results_414)
       } else {
         throw new Error('"results" is required!')
       }
@@ -9070,6 +9177,97 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
+      function anonymous82 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_value_442 = obj["value"]
+      if (value_value_442 !== undefined) {
+        json += "{\"value\":"
+        
+        if (typeof value_value_442 !== 'string') {
+          if (value_value_442 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_value_442 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_442.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_442 instanceof RegExp) {
+            json += asString(value_value_442.source)
+          } else {
+            json += asString(value_value_442.toString())
+          }
+        } else {
+          json += asString(value_value_442)
+        }
+        
+      } else {
+        throw new Error('"value" is required!')
+      }
+      
+      const value_label_443 = obj["label"]
+      if (value_label_443 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_443 !== 'string') {
+          if (value_label_443 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_443 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_443.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_443 instanceof RegExp) {
+            json += asString(value_label_443.source)
+          } else {
+            json += asString(value_label_443.toString())
+          }
+        } else {
+          json += asString(value_label_443)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_archived_444 = obj["archived"]
+      if (value_archived_444 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_444)
+      } else {
+        throw new Error('"archived" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous81 (obj) {
+      // "CustomFieldOptions#"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous82(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous82(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "CustomField#"
       function anonymous80 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9079,54 +9277,398 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_435 = obj["value"]
-      if (value_value_435 !== undefined) {
-        json += "{\"value\":"
+      const value_id_425 = obj["id"]
+      if (value_id_425 !== undefined) {
+        json += "{\"id\":"
         
-        if (typeof value_value_435 !== 'string') {
-          if (value_value_435 === null) {
+        if (typeof value_id_425 !== 'string') {
+          if (value_id_425 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_435 instanceof RegExp) {
-            json += asString(value_value_435.source)
+          } else if (value_id_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_425 instanceof RegExp) {
+            json += asString(value_id_425.source)
           } else {
-            json += asString(value_value_435.toString())
+            json += asString(value_id_425.toString())
           }
         } else {
-          json += asString(value_value_435)
+          json += asString(value_id_425)
         }
         
       } else {
-        throw new Error('"value" is required!')
+        throw new Error('"id" is required!')
       }
       
-      const value_label_436 = obj["label"]
-      if (value_label_436 !== undefined) {
-        json += ",\"label\":"
+      const value_version_426 = obj["version"]
+      if (value_version_426 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_426)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_427 = obj["createdAt"]
+      if (value_createdAt_427 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_427)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_428 = obj["createdBy"]
+      if (value_createdBy_428 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_428)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_429 = obj["updatedAt"]
+      if (value_updatedAt_429 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_429)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_430 = obj["updatedBy"]
+      if (value_updatedBy_430 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_430)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_object_431 = obj["object"]
+      if (value_object_431 !== undefined) {
+        json += ",\"object\":"
         
-        if (typeof value_label_436 !== 'string') {
-          if (value_label_436 === null) {
+        if (typeof value_object_431 !== 'string') {
+          if (value_object_431 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_436 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_436.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_436 instanceof RegExp) {
-            json += asString(value_label_436.source)
+          } else if (value_object_431 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_431.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_431 instanceof RegExp) {
+            json += asString(value_object_431.source)
           } else {
-            json += asString(value_label_436.toString())
+            json += asString(value_object_431.toString())
           }
         } else {
-          json += asString(value_label_436)
+          json += asString(value_object_431)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_key_432 = obj["key"]
+      if (value_key_432 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_432 !== 'string') {
+          if (value_key_432 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_432 instanceof RegExp) {
+            json += asString(value_key_432.source)
+          } else {
+            json += asString(value_key_432.toString())
+          }
+        } else {
+          json += asString(value_key_432)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_type_433 = obj["type"]
+      if (value_type_433 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_433 !== 'string') {
+          if (value_type_433 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_433 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_433.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_433 instanceof RegExp) {
+            json += asString(value_type_433.source)
+          } else {
+            json += asString(value_type_433.toString())
+          }
+        } else {
+          json += asString(value_type_433)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_referenceObject_434 = obj["referenceObject"]
+      if (value_referenceObject_434 !== undefined) {
+        json += ",\"referenceObject\":"
+        
+          if (value_referenceObject_434 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_referenceObject_434 === "string" ||
+            value_referenceObject_434 === null ||
+            value_referenceObject_434 instanceof Date ||
+            value_referenceObject_434 instanceof RegExp ||
+            (
+              typeof value_referenceObject_434 === "object" &&
+              typeof value_referenceObject_434.toString === "function" &&
+              value_referenceObject_434.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_referenceObject_434 !== 'string') {
+          if (value_referenceObject_434 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_referenceObject_434 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_434.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_434 instanceof RegExp) {
+            json += asString(value_referenceObject_434.source)
+          } else {
+            json += asString(value_referenceObject_434.toString())
+          }
+        } else {
+          json += asString(value_referenceObject_434)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
+  
+      } else {
+        throw new Error('"referenceObject" is required!')
+      }
+      
+      const value_label_435 = obj["label"]
+      if (value_label_435 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_435 !== 'string') {
+          if (value_label_435 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_435 instanceof RegExp) {
+            json += asString(value_label_435.source)
+          } else {
+            json += asString(value_label_435.toString())
+          }
+        } else {
+          json += asString(value_label_435)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_437 = obj["archived"]
-      if (value_archived_437 !== undefined) {
+      const value_description_436 = obj["description"]
+      if (value_description_436 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_436 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_436 === "string" ||
+            value_description_436 === null ||
+            value_description_436 instanceof Date ||
+            value_description_436 instanceof RegExp ||
+            (
+              typeof value_description_436 === "object" &&
+              typeof value_description_436.toString === "function" &&
+              value_description_436.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_436 !== 'string') {
+          if (value_description_436 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_436 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_436.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_436 instanceof RegExp) {
+            json += asString(value_description_436.source)
+          } else {
+            json += asString(value_description_436.toString())
+          }
+        } else {
+          json += asString(value_description_436)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_required_437 = obj["required"]
+      if (value_required_437 !== undefined) {
+        json += ",\"required\":"
+        json += asBoolean(value_required_437)
+      } else {
+        throw new Error('"required" is required!')
+      }
+      
+      const value_unique_438 = obj["unique"]
+      if (value_unique_438 !== undefined) {
+        json += ",\"unique\":"
+        json += asBoolean(value_unique_438)
+      } else {
+        throw new Error('"unique" is required!')
+      }
+      
+      const value_defaultValue_439 = obj["defaultValue"]
+      if (value_defaultValue_439 !== undefined) {
+        json += ",\"defaultValue\":"
+        json += JSON.stringify(value_defaultValue_439)
+      } else {
+        throw new Error('"defaultValue" is required!')
+      }
+      
+      const value_options_440 = obj["options"]
+      if (value_options_440 !== undefined) {
+        json += ",\"options\":"
+        json += anonymous81(value_options_440)
+      } else {
+        throw new Error('"options" is required!')
+      }
+      
+      const value_pattern_445 = obj["pattern"]
+      if (value_pattern_445 !== undefined) {
+        json += ",\"pattern\":"
+        
+          if (value_pattern_445 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_pattern_445 === "string" ||
+            value_pattern_445 === null ||
+            value_pattern_445 instanceof Date ||
+            value_pattern_445 instanceof RegExp ||
+            (
+              typeof value_pattern_445 === "object" &&
+              typeof value_pattern_445.toString === "function" &&
+              value_pattern_445.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_pattern_445 !== 'string') {
+          if (value_pattern_445 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pattern_445 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_445.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_445 instanceof RegExp) {
+            json += asString(value_pattern_445.source)
+          } else {
+            json += asString(value_pattern_445.toString())
+          }
+        } else {
+          json += asString(value_pattern_445)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
+  
+      } else {
+        throw new Error('"pattern" is required!')
+      }
+      
+      const value_minimum_446 = obj["minimum"]
+      if (value_minimum_446 !== undefined) {
+        json += ",\"minimum\":"
+        
+          if (value_minimum_446 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_minimum_446 === "number" || value_minimum_446 === null) {
+            json += asNumber(value_minimum_446)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minimum" is required!')
+      }
+      
+      const value_maximum_447 = obj["maximum"]
+      if (value_maximum_447 !== undefined) {
+        json += ",\"maximum\":"
+        
+          if (value_maximum_447 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_maximum_447 === "number" || value_maximum_447 === null) {
+            json += asNumber(value_maximum_447)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maximum" is required!')
+      }
+      
+      const value_minLength_448 = obj["minLength"]
+      if (value_minLength_448 !== undefined) {
+        json += ",\"minLength\":"
+        
+          if (value_minLength_448 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_minLength_448) || value_minLength_448 === null) {
+            json += asInteger(value_minLength_448)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minLength" is required!')
+      }
+      
+      const value_maxLength_449 = obj["maxLength"]
+      if (value_maxLength_449 !== undefined) {
+        json += ",\"maxLength\":"
+        
+          if (value_maxLength_449 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_maxLength_449) || value_maxLength_449 === null) {
+            json += asInteger(value_maxLength_449)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maxLength" is required!')
+      }
+      
+      const value_personalData_450 = obj["personalData"]
+      if (value_personalData_450 !== undefined) {
+        json += ",\"personalData\":"
+        json += asBoolean(value_personalData_450)
+      } else {
+        throw new Error('"personalData" is required!')
+      }
+      
+      const value_archived_451 = obj["archived"]
+      if (value_archived_451 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_437)
+        json += asBoolean(value_archived_451)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -9137,12 +9679,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous79 (obj) {
-      // "CustomFieldOptions#"
+      // "CustomFieldList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
+      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -9160,7 +9702,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "CustomField#"
+      // "CustomFieldList#"
       function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9170,453 +9712,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_418 = obj["id"]
-      if (value_id_418 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_418 !== 'string') {
-          if (value_id_418 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_418 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_418.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_418 instanceof RegExp) {
-            json += asString(value_id_418.source)
-          } else {
-            json += asString(value_id_418.toString())
-          }
-        } else {
-          json += asString(value_id_418)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_version_419 = obj["version"]
-      if (value_version_419 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_419)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_createdAt_420 = obj["createdAt"]
-      if (value_createdAt_420 !== undefined) {
-        json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_420)
-      } else {
-        throw new Error('"createdAt" is required!')
-      }
-      
-      const value_createdBy_421 = obj["createdBy"]
-      if (value_createdBy_421 !== undefined) {
-        json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_421)
-      } else {
-        throw new Error('"createdBy" is required!')
-      }
-      
-      const value_updatedAt_422 = obj["updatedAt"]
-      if (value_updatedAt_422 !== undefined) {
-        json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_422)
-      } else {
-        throw new Error('"updatedAt" is required!')
-      }
-      
-      const value_updatedBy_423 = obj["updatedBy"]
-      if (value_updatedBy_423 !== undefined) {
-        json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_423)
-      } else {
-        throw new Error('"updatedBy" is required!')
-      }
-      
-      const value_object_424 = obj["object"]
-      if (value_object_424 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_424 !== 'string') {
-          if (value_object_424 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_424 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_424.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_424 instanceof RegExp) {
-            json += asString(value_object_424.source)
-          } else {
-            json += asString(value_object_424.toString())
-          }
-        } else {
-          json += asString(value_object_424)
-        }
-        
-      } else {
-        throw new Error('"object" is required!')
-      }
-      
-      const value_key_425 = obj["key"]
-      if (value_key_425 !== undefined) {
-        json += ",\"key\":"
-        
-        if (typeof value_key_425 !== 'string') {
-          if (value_key_425 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_key_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_425 instanceof RegExp) {
-            json += asString(value_key_425.source)
-          } else {
-            json += asString(value_key_425.toString())
-          }
-        } else {
-          json += asString(value_key_425)
-        }
-        
-      } else {
-        throw new Error('"key" is required!')
-      }
-      
-      const value_type_426 = obj["type"]
-      if (value_type_426 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_426 !== 'string') {
-          if (value_type_426 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_426 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_426.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_426 instanceof RegExp) {
-            json += asString(value_type_426.source)
-          } else {
-            json += asString(value_type_426.toString())
-          }
-        } else {
-          json += asString(value_type_426)
-        }
-        
-      } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_referenceObject_427 = obj["referenceObject"]
-      if (value_referenceObject_427 !== undefined) {
-        json += ",\"referenceObject\":"
-        
-          if (value_referenceObject_427 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_referenceObject_427 === "string" ||
-            value_referenceObject_427 === null ||
-            value_referenceObject_427 instanceof Date ||
-            value_referenceObject_427 instanceof RegExp ||
-            (
-              typeof value_referenceObject_427 === "object" &&
-              typeof value_referenceObject_427.toString === "function" &&
-              value_referenceObject_427.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_referenceObject_427 !== 'string') {
-          if (value_referenceObject_427 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_427 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_427.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_427 instanceof RegExp) {
-            json += asString(value_referenceObject_427.source)
-          } else {
-            json += asString(value_referenceObject_427.toString())
-          }
-        } else {
-          json += asString(value_referenceObject_427)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
-  
-      } else {
-        throw new Error('"referenceObject" is required!')
-      }
-      
-      const value_label_428 = obj["label"]
-      if (value_label_428 !== undefined) {
-        json += ",\"label\":"
-        
-        if (typeof value_label_428 !== 'string') {
-          if (value_label_428 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_label_428 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_428.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_428 instanceof RegExp) {
-            json += asString(value_label_428.source)
-          } else {
-            json += asString(value_label_428.toString())
-          }
-        } else {
-          json += asString(value_label_428)
-        }
-        
-      } else {
-        throw new Error('"label" is required!')
-      }
-      
-      const value_description_429 = obj["description"]
-      if (value_description_429 !== undefined) {
-        json += ",\"description\":"
-        
-          if (value_description_429 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_description_429 === "string" ||
-            value_description_429 === null ||
-            value_description_429 instanceof Date ||
-            value_description_429 instanceof RegExp ||
-            (
-              typeof value_description_429 === "object" &&
-              typeof value_description_429.toString === "function" &&
-              value_description_429.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_description_429 !== 'string') {
-          if (value_description_429 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_description_429 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_429.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_429 instanceof RegExp) {
-            json += asString(value_description_429.source)
-          } else {
-            json += asString(value_description_429.toString())
-          }
-        } else {
-          json += asString(value_description_429)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
-  
-      } else {
-        throw new Error('"description" is required!')
-      }
-      
-      const value_required_430 = obj["required"]
-      if (value_required_430 !== undefined) {
-        json += ",\"required\":"
-        json += asBoolean(value_required_430)
-      } else {
-        throw new Error('"required" is required!')
-      }
-      
-      const value_unique_431 = obj["unique"]
-      if (value_unique_431 !== undefined) {
-        json += ",\"unique\":"
-        json += asBoolean(value_unique_431)
-      } else {
-        throw new Error('"unique" is required!')
-      }
-      
-      const value_defaultValue_432 = obj["defaultValue"]
-      if (value_defaultValue_432 !== undefined) {
-        json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_432)
-      } else {
-        throw new Error('"defaultValue" is required!')
-      }
-      
-      const value_options_433 = obj["options"]
-      if (value_options_433 !== undefined) {
-        json += ",\"options\":"
-        json += anonymous79(value_options_433)
-      } else {
-        throw new Error('"options" is required!')
-      }
-      
-      const value_pattern_438 = obj["pattern"]
-      if (value_pattern_438 !== undefined) {
-        json += ",\"pattern\":"
-        
-          if (value_pattern_438 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_pattern_438 === "string" ||
-            value_pattern_438 === null ||
-            value_pattern_438 instanceof Date ||
-            value_pattern_438 instanceof RegExp ||
-            (
-              typeof value_pattern_438 === "object" &&
-              typeof value_pattern_438.toString === "function" &&
-              value_pattern_438.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_pattern_438 !== 'string') {
-          if (value_pattern_438 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_438 instanceof RegExp) {
-            json += asString(value_pattern_438.source)
-          } else {
-            json += asString(value_pattern_438.toString())
-          }
-        } else {
-          json += asString(value_pattern_438)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
-  
-      } else {
-        throw new Error('"pattern" is required!')
-      }
-      
-      const value_minimum_439 = obj["minimum"]
-      if (value_minimum_439 !== undefined) {
-        json += ",\"minimum\":"
-        
-          if (value_minimum_439 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_minimum_439 === "number" || value_minimum_439 === null) {
-            json += asNumber(value_minimum_439)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minimum" is required!')
-      }
-      
-      const value_maximum_440 = obj["maximum"]
-      if (value_maximum_440 !== undefined) {
-        json += ",\"maximum\":"
-        
-          if (value_maximum_440 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_maximum_440 === "number" || value_maximum_440 === null) {
-            json += asNumber(value_maximum_440)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maximum" is required!')
-      }
-      
-      const value_minLength_441 = obj["minLength"]
-      if (value_minLength_441 !== undefined) {
-        json += ",\"minLength\":"
-        
-          if (value_minLength_441 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_minLength_441) || value_minLength_441 === null) {
-            json += asInteger(value_minLength_441)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minLength" is required!')
-      }
-      
-      const value_maxLength_442 = obj["maxLength"]
-      if (value_maxLength_442 !== undefined) {
-        json += ",\"maxLength\":"
-        
-          if (value_maxLength_442 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_maxLength_442) || value_maxLength_442 === null) {
-            json += asInteger(value_maxLength_442)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maxLength" is required!')
-      }
-      
-      const value_personalData_443 = obj["personalData"]
-      if (value_personalData_443 !== undefined) {
-        json += ",\"personalData\":"
-        json += asBoolean(value_personalData_443)
-      } else {
-        throw new Error('"personalData" is required!')
-      }
-      
-      const value_archived_444 = obj["archived"]
-      if (value_archived_444 !== undefined) {
-        json += ",\"archived\":"
-        json += asBoolean(value_archived_444)
-      } else {
-        throw new Error('"archived" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous77 (obj) {
-      // "CustomFieldList#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous78(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous78(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "CustomFieldList#"
-      function anonymous76 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_416 = obj["data"]
-      if (value_data_416 !== undefined) {
+      const value_data_423 = obj["data"]
+      if (value_data_423 !== undefined) {
         json += "{\"data\":"
-        json += anonymous77(value_data_416)
+        json += anonymous79(value_data_423)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_445 = obj["page"]
-      if (value_page_445 !== undefined) {
+      const value_page_452 = obj["page"]
+      if (value_page_452 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_445)
+        json += anonymous21(value_page_452)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9626,7 +9733,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous82 (obj) {
+    function anonymous84 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -9651,7 +9758,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous81 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9660,18 +9767,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_450 = obj["data"]
-      if (value_data_450 !== undefined) {
+      const value_data_457 = obj["data"]
+      if (value_data_457 !== undefined) {
         json += "{\"data\":"
-        json += anonymous82(value_data_450)
+        json += anonymous84(value_data_457)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_451 = obj["page"]
-      if (value_page_451 !== undefined) {
+      const value_page_458 = obj["page"]
+      if (value_page_458 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_451)
+        json += anonymous21(value_page_458)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9681,7 +9788,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous86 (obj) {
+    function anonymous88 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -9699,7 +9806,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value)
+    json += anonymous65(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -9709,7 +9816,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value)
+    json += anonymous65(value)
       }
     
         }
@@ -9718,7 +9825,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous85 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9727,70 +9834,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_457 = obj["id"]
-      if (value_id_457 !== undefined) {
+      const value_id_464 = obj["id"]
+      if (value_id_464 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_457 !== 'string') {
-          if (value_id_457 === null) {
+        if (typeof value_id_464 !== 'string') {
+          if (value_id_464 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_457 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_457.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_457 instanceof RegExp) {
-            json += asString(value_id_457.source)
+          } else if (value_id_464 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_464.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_464 instanceof RegExp) {
+            json += asString(value_id_464.source)
           } else {
-            json += asString(value_id_457.toString())
+            json += asString(value_id_464.toString())
           }
         } else {
-          json += asString(value_id_457)
+          json += asString(value_id_464)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_458 = obj["name"]
-      if (value_name_458 !== undefined) {
+      const value_name_465 = obj["name"]
+      if (value_name_465 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_458 !== 'string') {
-          if (value_name_458 === null) {
+        if (typeof value_name_465 !== 'string') {
+          if (value_name_465 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_458 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_458.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_458 instanceof RegExp) {
-            json += asString(value_name_458.source)
+          } else if (value_name_465 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_465.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_465 instanceof RegExp) {
+            json += asString(value_name_465.source)
           } else {
-            json += asString(value_name_458.toString())
+            json += asString(value_name_465.toString())
           }
         } else {
-          json += asString(value_name_458)
+          json += asString(value_name_465)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_459 = obj["isDefault"]
-      if (value_isDefault_459 !== undefined) {
+      const value_isDefault_466 = obj["isDefault"]
+      if (value_isDefault_466 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_459)
+        json += asBoolean(value_isDefault_466)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_460 = obj["position"]
-      if (value_position_460 !== undefined) {
+      const value_position_467 = obj["position"]
+      if (value_position_467 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_460)
+        json += asInteger(value_position_467)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_461 = obj["stages"]
-      if (value_stages_461 !== undefined) {
+      const value_stages_468 = obj["stages"]
+      if (value_stages_468 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous86(value_stages_461)
+        json += anonymous88(value_stages_468)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -9800,7 +9907,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous84 (obj) {
+    function anonymous86 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -9814,18 +9921,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous85(value)
+        json += anonymous87(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous85(value)
+          json += anonymous87(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous83 (input) {
+      function anonymous85 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9834,10 +9941,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_455 = obj["data"]
-      if (value_data_455 !== undefined) {
+      const value_data_462 = obj["data"]
+      if (value_data_462 !== undefined) {
         json += "{\"data\":"
-        json += anonymous84(value_data_455)
+        json += anonymous86(value_data_462)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9848,7 +9955,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous88 (input) {
+      function anonymous90 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9857,44 +9964,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_467 = obj["database"]
-      if (value_database_467 !== undefined) {
+      const value_database_474 = obj["database"]
+      if (value_database_474 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_467 !== 'string') {
-          if (value_database_467 === null) {
+        if (typeof value_database_474 !== 'string') {
+          if (value_database_474 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_467 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_467.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_467 instanceof RegExp) {
-            json += asString(value_database_467.source)
+          } else if (value_database_474 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_474.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_474 instanceof RegExp) {
+            json += asString(value_database_474.source)
           } else {
-            json += asString(value_database_467.toString())
+            json += asString(value_database_474.toString())
           }
         } else {
-          json += asString(value_database_467)
+          json += asString(value_database_474)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_468 = obj["redis"]
-      if (value_redis_468 !== undefined) {
+      const value_redis_475 = obj["redis"]
+      if (value_redis_475 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_468 !== 'string') {
-          if (value_redis_468 === null) {
+        if (typeof value_redis_475 !== 'string') {
+          if (value_redis_475 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_468 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_468.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_468 instanceof RegExp) {
-            json += asString(value_redis_468.source)
+          } else if (value_redis_475 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_475.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_475 instanceof RegExp) {
+            json += asString(value_redis_475.source)
           } else {
-            json += asString(value_redis_468.toString())
+            json += asString(value_redis_475.toString())
           }
         } else {
-          json += asString(value_redis_468)
+          json += asString(value_redis_475)
         }
         
       } else {
@@ -9907,51 +10014,6 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous87 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_status_464 = obj["status"]
-      if (value_status_464 !== undefined) {
-        json += "{\"status\":"
-        
-        if (typeof value_status_464 !== 'string') {
-          if (value_status_464 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_status_464 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_464.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_464 instanceof RegExp) {
-            json += asString(value_status_464.source)
-          } else {
-            json += asString(value_status_464.toString())
-          }
-        } else {
-          json += asString(value_status_464)
-        }
-        
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_dependencies_465 = obj["dependencies"]
-      if (value_dependencies_465 !== undefined) {
-        json += ",\"dependencies\":"
-        json += anonymous88(value_dependencies_465)
-      } else {
-        throw new Error('"dependencies" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Liveness#"
       function anonymous89 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9963,6 +10025,51 @@ return json + JSON_STR_END_OBJECT
         
       const value_status_471 = obj["status"]
       if (value_status_471 !== undefined) {
+        json += "{\"status\":"
+        
+        if (typeof value_status_471 !== 'string') {
+          if (value_status_471 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_471 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_471.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_471 instanceof RegExp) {
+            json += asString(value_status_471.source)
+          } else {
+            json += asString(value_status_471.toString())
+          }
+        } else {
+          json += asString(value_status_471)
+        }
+        
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_dependencies_472 = obj["dependencies"]
+      if (value_dependencies_472 !== undefined) {
+        json += ",\"dependencies\":"
+        json += anonymous90(value_dependencies_472)
+      } else {
+        throw new Error('"dependencies" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Liveness#"
+      function anonymous91 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_status_478 = obj["status"]
+      if (value_status_478 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -10037,22 +10144,22 @@ return {
   },
   batchAccounts_200: (value) => {
     let json = ''
-    json += anonymous32(value)
+    json += anonymous34(value)
     return json
   },
   listAccountHistory_200: (value) => {
     let json = ''
-    json += anonymous35(value)
+    json += anonymous37(value)
     return json
   },
   purgeAccount_200: (value) => {
     let json = ''
-    json += anonymous40(value)
+    json += anonymous42(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous44(value)
+    json += anonymous46(value)
     return json
   },
   createContact_201: (value) => {
@@ -10060,18 +10167,18 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous46(value)
+    json += anonymous48(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous50(value)
+    json += anonymous52(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous53(value)
+    json += anonymous55(value)
     return json
   },
   createLead_201: (value) => {
@@ -10079,23 +10186,23 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous55(value)
+    json += anonymous57(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous64(value)
+    json += anonymous66(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous67(value)
+    json += anonymous69(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous71(value)
+    json += anonymous73(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -10103,23 +10210,23 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous60(value)
+    json += anonymous62(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous75(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous76(value)
+    json += anonymous78(value)
     return json
   },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous78(value)
+    json += anonymous80(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -10129,7 +10236,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous81(value)
+    json += anonymous83(value)
     return json
   },
   createView_201: (value) => {
@@ -10139,17 +10246,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous83(value)
+    json += anonymous85(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous87(value)
+    json += anonymous89(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous89(value)
+    json += anonymous91(value)
     return json
   },
 }
@@ -10180,6 +10287,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   acceptInvitation: { 201: bodies.register_201 },
   listAccounts: { 200: bodies.listAccounts_200 },
   createAccount: { 201: bodies.createAccount_201 },
+  upsertAccount: { 200: bodies.createAccount_201, 201: bodies.createAccount_201 },
+  getAccountByExternalId: { 200: bodies.createAccount_201 },
+  putAccountByExternalId: { 200: bodies.createAccount_201, 201: bodies.createAccount_201 },
   batchAccounts: { 200: bodies.batchAccounts_200 },
   queryAccounts: { 200: bodies.listAccounts_200 },
   getAccount: { 200: bodies.createAccount_201 },
@@ -10191,6 +10301,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listDeletedAccounts: { 200: bodies.listAccounts_200 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
+  upsertContact: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
+  getContactByExternalId: { 200: bodies.createContact_201 },
+  putContactByExternalId: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
   batchContacts: { 200: bodies.batchContacts_200 },
   queryContacts: { 200: bodies.listContacts_200 },
   getContact: { 200: bodies.createContact_201 },
@@ -10202,6 +10315,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listDeletedContacts: { 200: bodies.listContacts_200 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
+  upsertLead: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
+  getLeadByExternalId: { 200: bodies.createLead_201 },
+  putLeadByExternalId: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
   batchLeads: { 200: bodies.batchLeads_200 },
   queryLeads: { 200: bodies.listLeads_200 },
   getLead: { 200: bodies.createLead_201 },
@@ -10214,6 +10330,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
+  upsertOpportunity: { 200: bodies.createOpportunity_201, 201: bodies.createOpportunity_201 },
+  getOpportunityByExternalId: { 200: bodies.createOpportunity_201 },
+  putOpportunityByExternalId: { 200: bodies.createOpportunity_201, 201: bodies.createOpportunity_201 },
   batchOpportunities: { 200: bodies.batchOpportunities_200 },
   queryOpportunities: { 200: bodies.listOpportunities_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },

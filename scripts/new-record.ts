@@ -30,6 +30,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
       'recycle-bin_accounts',
       'views_{viewId}_accounts',
     ],
+    ...['accounts_upsert', 'accounts_external_{system}_{externalId}'],
   ]) {
     const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')
     const path = `openapi/paths/${file.replace('accounts', names.tag).replace('account', singular)}.yaml`
@@ -39,9 +40,10 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     const source = await readFile(`openapi/components/links/${verb}Account.yaml`, 'utf8')
     files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
   }
-  for (const part of ['', 'Create', 'Item', 'Result', 'Update']) {
-    const source = await readFile(`openapi/components/schemas/AccountBatch${part}.yaml`, 'utf8')
-    files[`openapi/components/schemas/${names.type}Batch${part}.yaml`] = renamedText(source, names)
+  const batch = ['', 'Create', 'Item', 'Result', 'Update', 'Upsert'].map((part) => `Batch${part}`)
+  for (const part of [...batch, 'MatchOn', 'Upsert']) {
+    const source = await readFile(`openapi/components/schemas/Account${part}.yaml`, 'utf8')
+    files[`openapi/components/schemas/${names.type}${part}.yaml`] = renamedText(source, names)
   }
   for (const section of ['parameters', 'schemas']) {
     const source = await readFile(`openapi/components/${section}/AccountExpand.yaml`, 'utf8')

@@ -83,6 +83,15 @@ PURGES = {
 }
 
 
+# Only a record that has an external id can be found by one.
+BY_EXTERNAL_ID = {
+    "getAccountByExternalId": ("/accounts", {"name": "Known"}),
+    "getContactByExternalId": ("/contacts", {"lastName": "Known"}),
+    "getLeadByExternalId": ("/leads", {"lastName": "Known"}),
+    "getOpportunityByExternalId": ("/opportunities", {"name": "Known"}),
+}
+
+
 def deleted(collection, body):
     record = call("POST", collection, body, owner["accessToken"])
     headers = {"authorization": f"Bearer {owner['accessToken']}"}
@@ -154,7 +163,7 @@ def before_call(context, case, kwargs):
     for name, value in case.path_parameters.items():
         # A link that Schemathesis infers from a null.
         if value in (None, "None"):
-            case.path_parameters[name] = str(uuid.uuid4())
+            case.path_parameters[name] = "erp" if name == "system" else str(uuid.uuid4())
     turns += 1
     if turns % 4 == 0:
         return
@@ -173,12 +182,16 @@ def before_call(context, case, kwargs):
     if operation in PURGES and case.meta.phase.name != "stateful":
         for name in case.path_parameters:
             case.path_parameters[name] = deleted(*PURGES[operation])
+    if operation in BY_EXTERNAL_ID and case.meta.phase.name != "stateful":
+        collection, body = BY_EXTERNAL_ID[operation]
+        call("PUT", f"{collection}/external/erp/known", body, owner["accessToken"])
+        case.path_parameters.update({"system": "erp", "externalId": "known"})
     if isinstance(case.body, dict):
         case.body = with_known_values(operation, case.body)
 
 
 def is_reference(name):
-    return name.endswith("Id") or name == "cursor"
+    return name.endswith("Id") and name != "externalId" or name == "cursor"
 
 
 def with_known_values(operation, body):
@@ -191,7 +204,11 @@ def with_known_values(operation, body):
         return {"currentPassword": PASSWORD, "newPassword": f"{PASSWORD} {uuid.uuid4()}"}
     if operation == "acceptInvitation":
         return {**body, "password": PASSWORD, "token": invite(register()["accessToken"])}
-    if operation == "createLead" and not body.get("lastName"):
+    if operation.startswith("upsert") and isinstance(body.get("record"), dict):
+        record = {"lastName": "Lovelace", **known(body["record"])} if operation == "upsertLead" else known(body["record"])
+        ids = [{"system": "erp", "externalId": str(uuid.uuid4())}]
+        return {"matchOn": "externalIds.erp", "record": {**record, "externalIds": ids}}
+    if operation in ("createLead", "putLeadByExternalId") and not body.get("lastName"):
         body = {**body, "lastName": "Lovelace"}
     return known(body)
 
@@ -235,9 +252,9 @@ def tell_answered():
 
 # What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
 MEANING = {
-    "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions", "max_depth",
-    "missing_reference", "not_new", "not_of_sharing", "number_range", "object_mismatch", "repeated", "team_required", "time_zone",
-    "unknown_field", "version_mismatch", "weak_password",
+    "ambiguous", "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions",
+    "max_depth", "max_items", "missing_reference", "missing_value", "not_new", "not_of_sharing", "not_unique", "number_range",
+    "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "version_mismatch", "weak_password",
 }
 # That the rules of a definition go with its type and with each other, and its default with them.
 MEANING_OF_DEFINITIONS = {

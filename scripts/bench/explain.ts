@@ -227,6 +227,16 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await send(caller, 'PATCH', `${path}/${id}`, { ...references, teamId: null, tags: [] })
     await send(caller, 'DELETE', `${path}/${id}`)
     await send(caller, 'POST', `${path}/${id}/restore`)
+    const externalIds = [{ system: 'erp', externalId: unique }]
+    await send(caller, 'PATCH', `${path}/${id}`, { externalIds })
+    // Refused, and the holder is looked up.
+    await send(caller, 'POST', path, { ...references, name, lastName, externalIds })
+    await send(caller, 'GET', `${path}/external/erp/${unique}`)
+    await send(caller, 'PUT', `${path}/external/erp/${unique}`, body)
+    const [property] = ['domain', 'email'].filter((each) => each in body && plural !== 'leads')
+    for (const matchOn of ['externalIds.erp', ...(property ? [property] : [])]) {
+      await send(caller, 'POST', `${path}/upsert`, { matchOn, record: { ...body, externalIds } })
+    }
     for (const filter of FILTERS[plural] ?? []) await send(caller, 'POST', `${path}/query`, { filter })
     await sendRecovery(send, caller, plural, String(id))
     await sendViews(send, caller, plural, teamId)

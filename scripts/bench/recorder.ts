@@ -12,7 +12,7 @@ import { PASSWORD } from './seed.js'
 export type Recorded = { claim: Claim; bound: Bound<unknown> }
 
 export type Reply = Record<string, unknown>
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** The application on seeded data, and a record of what it asks of the database. */
 export type Recorder = {

@@ -14,8 +14,6 @@ export function retold(source: string, names: Names, properties: readonly Proper
   visit(document, {
     Pair(_, pair) {
       const key = isScalar(pair.key) ? pair.key.value : undefined
-      // Nothing about the new records is unique.
-      if (key === '409' && String(pair.value).includes('DuplicateValue')) return visit.REMOVE
       if (key === 'enum' && isSeq(pair.value)) {
         pair.value = parseDocument(sortsOf(properties)).contents
         return visit.SKIP
@@ -82,6 +80,10 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
     return { ...value, items: value.items.map((item: Json) => itemExample(item, properties)) }
   if (Array.isArray(value.results))
     return { ...value, results: value.results.map((result: Json) => resultExample(result, names, properties)) }
+  if ('matchOn' in value) {
+    const { externalIds } = value.record as Json
+    return { ...value, record: { ...bodyOf(properties), externalIds } }
+  }
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('changes' in value) {
@@ -106,6 +108,7 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
       ...meta,
       tags: [],
       customFields: {},
+      ...('externalIds' in value && { externalIds: value.externalIds }),
       ...before,
       ...(value.version === 2 && value.deletedAt === null && change),
     }
@@ -116,6 +119,8 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
 /** An item of a batch. */
 function itemExample(item: Json, properties: readonly Property[]): Json {
   if (!('body' in item)) return item
+  const { externalIds } = item.body as Json
+  if (externalIds) return { ...item, body: { ...bodyOf(properties), externalIds } }
   return { ...item, body: item.op === 'create' ? bodyOf(properties) : changeOf(properties) }
 }
 
@@ -137,7 +142,8 @@ export function changeOf(properties: readonly Property[]): Json {
 }
 
 /** A schema of the accounts that names no property, told of the new record type. */
-export const renamedText = (source: string, names: Names): string => renamed(names, textAbout(names, source))
+export const renamedText = (source: string, names: Names): string =>
+  renamed(names, textAbout(names, source.replace(' `domain`,', '').replace('domain|', '')))
 
 /** A schema of the views of accounts, told of those of the new record type. */
 export const oneViewText = (source: string, names: Names): string =>
@@ -178,7 +184,7 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       'schema:',
       '  type: string',
       '  enum:',
-      ...['ownerId', 'teamId', 'tags', 'customFields', ...properties.map(({ name }) => name)].map(
+      ...['ownerId', 'teamId', 'tags', 'customFields', 'externalIds', ...properties.map(({ name }) => name)].map(
         (name) => `    - ${name}`,
       ),
     ),
@@ -310,6 +316,8 @@ export function rootFile(source: string, names: Names): string {
     /(?=^ {2}\/pipelines:\n)/m,
     [
       ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `/${tag}/query:`, `  $ref: paths/${tag}_query.yaml`],
+      ...[`/${tag}/upsert:`, `  $ref: paths/${tag}_upsert.yaml`],
+      ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
       ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),

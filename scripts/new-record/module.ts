@@ -112,6 +112,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
+import { externalIdCases, upsertCases } from '../../testing/upsert-cases.js'
 
 const ${singular} = {
   object: '${object}',
@@ -121,18 +122,22 @@ const ${singular} = {
   patch: ${JSON.stringify(changeOf(properties))},
 }
 
-const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}) }
+const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}), ...upsertCases(${singular}) }
+const duplicate = externalIdCases(${singular})
 
 export const cases = {
   list${types}: verbs.list,
   query${types}: verbs.query,
   listView${types}: verbs.view,
-  create${type}: verbs.create,
+  create${type}: { ...verbs.create, 409: duplicate.create },
   batch${types}: batchCases(${singular}),
+  upsert${type}: verbs.upsert,
+  get${type}ByExternalId: verbs.getByExternalId,
+  put${type}ByExternalId: verbs.putByExternalId,
   get${type}: verbs.get,
-  update${type}: verbs.update,
+  update${type}: { ...verbs.update, 409: duplicate.update },
   delete${type}: verbs.remove,
-  restore${type}: verbs.restore,
+  restore${type}: { ...verbs.restore, 409: duplicate.restore },
   list${type}History: verbs.history,
   listDeleted${types}: verbs.bin,
   purge${type}: verbs.purge,

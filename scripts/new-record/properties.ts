@@ -61,7 +61,7 @@ const kinds: Record<string, Kind> = {
 const reference: Kind = { optional: 'OptionalId', column: (name) => `uuid('${name}')`, field: 'reference' }
 
 const EVERYWHERE = [
-  ...['id', 'version', 'ownerId', 'teamId', 'tags', 'customFields', 'organizationId'],
+  ...['id', 'version', 'ownerId', 'teamId', 'tags', 'customFields', 'externalIds', 'organizationId'],
   ...['createdAt', 'createdBy', 'updatedAt', 'updatedBy', 'deletedAt'],
 ]
 

@@ -5,6 +5,7 @@ import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
 import { parameter, type Statement, statement } from '../db/statement.js'
 import { type Conflict, completeProblem, type Fault, Forbidden, InvalidRequest, problem } from '../problem.js'
+import { isIdle, settle } from './claims.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
 import { byDefinitions, type Definitions, loadDefinitions, OUTDATED } from './custom-fields/definitions.js'
 import { keyOf, type Row } from './fields.js'
@@ -13,6 +14,7 @@ import type { Only } from './only.js'
 import { columnsOf, type RecordMeta, type RecordType } from './record-type.js'
 import { assertReferences, manyReferenceParameters, type References, references } from './references.js'
 import { levelOf, reaches, requireLevel, scopeParameters, within } from './scope.js'
+import { keyFor, locate, NotUnique, patched, pointersFrom, put } from './upsert.js'
 import {
   type AnyType,
   addEvents,
@@ -30,11 +32,13 @@ import {
 const MAX_FAULTS = 100
 
 type Deletion = { op: 'delete'; id: string; ifMatch?: string }
+type Upsert<Body> = { op: 'upsert'; matchOn: string; body: Body }
 
 /** An item as the contract has it; the compiler names a property that the record does not have. */
 type Item<Resource, Body, Patch> =
   | { op: 'create'; body: Only<Body, Resource> }
   | { op: 'update'; id: string; body: Only<Patch, Resource>; ifMatch?: string }
+  | Upsert<Only<Body, Resource>>
   | Deletion
 
 type Create<Resource> = { op: 'create'; body: Input<Resource> }
@@ -44,7 +48,7 @@ type Change<Resource> = {
   ifMatch: string | undefined
   edit(before: Resource): Resource
 }
-type Step<Resource> = Create<Resource> | Change<Resource>
+type Step<Resource> = Create<Resource> | Change<Resource> | Upsert<Input<Resource>>
 
 /** What became of an item: the reply that the operation for one record would have given. */
 type Outcome<Resource> = { status: 200 | 201; etag: string; body: Resource } | { status: 204 } | Refusal
@@ -54,6 +58,7 @@ type Refusal = {
   code: string
   /** The property of the item that is at fault, for a problem of the item as a whole. */
   at: '' | '/id' | '/ifMatch'
+  /** With pointers that begin at the item. */
   errors?: Fault[]
   conflicts?: Conflict[]
 }
@@ -71,8 +76,13 @@ class Rejected extends Error {
   }
 }
 
+/** Thrown inside a transaction where items got into each other's way: each has to be done alone, in their order. */
+class Entangled extends Error {
+  override name = 'Entangled'
+}
+
 /**
- * Creates, changes and deletes many records in one transaction, in the order of the items.
+ * Creates, changes, upserts and deletes many records in one transaction, in the order of the items.
  *
  * @param atomic all or nothing; otherwise each item succeeds or fails for itself
  * @throws InvalidRequest when all was to be done and an item is not valid or names a record that does not exist
@@ -88,7 +98,7 @@ export async function batch<
   { atomic, items }: { atomic: boolean; items: readonly Item<Resource, Body, Patch>[] },
 ) {
   const steps = items.map((item): Step<Resource> => {
-    if (item.op === 'create') return item
+    if (item.op === 'create' || item.op === 'upsert') return item
     const [id, ifMatch] = [item.id.toLowerCase(), item.ifMatch]
     if (item.op === 'delete') return { op: 'delete', id, ifMatch, edit: (before) => deleted(scope, before) }
     return { op: 'update', id, ifMatch, edit: (before) => mergePatch(before, item.body) }
@@ -137,15 +147,14 @@ const MESSAGES: Record<string, string> = {
 }
 
 function faultsOf(refusal: Refusal, index: number): Fault[] {
-  const own = pointed(refusal, index)
+  const own = errorsOf(refusal, index)
   if (own.length > 0) return own
   const code = refusal.status === 404 ? 'missing_reference' : refusal.code
   return [{ pointer: `/items/${index}${refusal.at}`, code, message: MESSAGES[code] ?? 'is not possible' }]
 }
 
-/** The faults in the body of an item, with pointers that begin at the body of the batch. */
-const pointed = ({ errors = [] }: Refusal, index: number): Fault[] =>
-  errors.map((fault) => ({ ...fault, pointer: `/items/${index}/body${fault.pointer}` }))
+/** The faults in an item, with pointers that begin at the body of the batch. */
+const errorsOf = ({ errors }: Refusal, index: number): Fault[] => pointersFrom(`/items/${index}`, errors)
 
 const createdIn = (outcomes: readonly Outcome<RecordMeta>[]): Set<string> =>
   new Set(outcomes.flatMap((outcome) => (outcome.status === 201 ? [outcome.body.id] : [])))
@@ -161,19 +170,19 @@ type Result<Resource> = {
 function toResult<Resource>(scope: Scope, outcome: Outcome<Resource>, index: number): Result<Resource> {
   if (!('code' in outcome)) return { index, ...outcome }
   const { status, code, conflicts } = outcome
-  const errors = pointed(outcome, index)
+  const errors = errorsOf(outcome, index)
   const body = { status, code, ...(errors.length > 0 && { errors }), ...(conflicts && { conflicts }) }
   return { index, status, problem: completeProblem(body, scope.requestId) }
 }
 
-/** Does the items, as many as possible in one flight: a run of new records, or a run of changes of different records. */
+/** Does the items, as many as possible in one flight: runs of new records, of changes of different records, or of upserts. */
 async function apply<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   steps: readonly Step<Resource>[],
 ): Promise<Outcome<Resource>[]> {
-  const ids = steps.flatMap((step) => (step.op === 'create' ? [] : [step.id]))
+  const ids = steps.flatMap((step) => ('id' in step ? [step.id] : []))
   const known = await lockAll(scope, tx, type, ids)
   const outcomes: Outcome<Resource>[] = []
   while (outcomes.length < steps.length) {
@@ -181,15 +190,17 @@ async function apply<Resource extends RecordMeta>(
     const creates = takeWhile(steps, start, (step) => (step.op === 'create' ? step : undefined))
     const seen = new Set<string>()
     const changes = takeWhile(steps, start, (step) => {
-      if (step.op === 'create' || seen.has(step.id)) return undefined
+      if (!('id' in step) || seen.has(step.id)) return undefined
       seen.add(step.id)
       return step
     })
-    outcomes.push(
-      ...(creates.length > 0
-        ? await createAll(scope, tx, type, creates)
-        : await changeAll(scope, tx, type, known, changes)),
+    const first = steps[start]
+    const upserts = takeWhile(steps, start, (step) =>
+      step.op === 'upsert' && first?.op === 'upsert' && step.matchOn === first.matchOn ? step : undefined,
     )
+    if (creates.length > 0) outcomes.push(...(await createAll(scope, tx, type, creates)))
+    else if (changes.length > 0) outcomes.push(...(await changeAll(scope, tx, type, known, changes)))
+    else outcomes.push(...(await upsertAll(scope, tx, type, known, upserts)))
   }
   return outcomes
 }
@@ -296,13 +307,22 @@ const refused = (scope: Scope, db: Executor, canGoOn: boolean) => async (error: 
 }
 
 async function refusalOf(scope: Scope, error: unknown): Promise<Refusal> {
-  if (error instanceof InvalidRequest) return { status: 400, code: 'invalid_request', at: '', errors: error.errors }
+  if (error instanceof InvalidRequest) {
+    const errors = error instanceof NotUnique ? error.errors : pointersFrom('/body', error.errors)
+    return { status: 400, code: 'invalid_request', at: '', errors }
+  }
   if (error instanceof Forbidden) return { status: 403, code: 'forbidden', at: '' }
-  if (error instanceof DuplicateValue) return { at: '', ...(await describeDuplicate(scope, error)).body }
+  if (error instanceof DuplicateValue) return refusalBy(await describeDuplicate(scope, error))
   throw error
 }
 
-/** Creates records with their events in one statement, unless they have values that custom fields keep unique. */
+const refusalBy = ({ body }: { body: Omit<Refusal, 'at'> }): Refusal => ({
+  ...body,
+  at: '',
+  errors: pointersFrom('/body', body.errors),
+})
+
+/** Creates records with their events in one statement. */
 async function createAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
@@ -317,20 +337,158 @@ async function createAll<Resource extends RecordMeta>(
       steps.map(({ body }) => prepareInsert(scope, looking, type, definitions, body)),
     )
     const ready = prepared.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-    if (ready.some(({ unique }) => unique.wanted.length > 0)) return createEach(scope, tx, type, steps)
-    const store = ready.length > 0 ? await storeAll(scope, tx, type, definitions, ready) : undefined
-    if (store === OUTDATED) return OUTDATED
-    return settled(
-      prepared.map(async (each): Promise<Outcome<Resource>> => {
-        try {
-          if (each.status === 'rejected') throw each.reason
-          store?.(each.value)
-          return created(each.value.stored)
-        } catch (error) {
-          return refusalOf(scope, error)
-        }
-      }),
+    try {
+      const stored = ready.length > 0 ? await storeSettled(scope, tx, type, definitions, ready) : undefined
+      if (stored === OUTDATED) return OUTDATED
+      return await settled(
+        prepared.map(async (each): Promise<Outcome<Resource>> => {
+          try {
+            if (each.status === 'rejected') throw each.reason
+            stored?.assert(each.value)
+            return created(each.value.stored)
+          } catch (error) {
+            return refusalOf(scope, error)
+          }
+        }),
+      )
+    } catch (error) {
+      if (!(error instanceof Entangled)) throw error
+      return createEach(scope, tx, type, steps)
+    }
+  })
+}
+
+/**
+ * Stores records that are ready, and takes what is unique for them.
+ * @throws Entangled when some of that is taken; nothing is stored then
+ */
+async function storeSettled<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  definitions: Definitions,
+  records: readonly NewRecord<Resource>[],
+): Promise<StoredRecords<Resource> | typeof OUTDATED> {
+  if (records.every(({ claims }) => isIdle(claims))) return storeAll(scope, tx, type, definitions, records)
+  return tx.transaction(async (savepoint) => {
+    const stored = await storeAll(scope, savepoint, type, definitions, records)
+    if (stored === OUTDATED) return OUTDATED
+    const claims = records.filter((each) => stored.has(each)).map((each) => [each.stored.id, each.claims] as const)
+    const taken = await settle(scope, savepoint, type.object, new Map(claims))
+    if (taken.size > 0) throw new Entangled()
+    return stored
+  })
+}
+
+/**
+ * Upserts by one property, as many as possible together: those that come before a value does for the second time.
+ * @param known what some records are before, and after
+ */
+async function upsertAll<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  known: Map<string, Resource>,
+  steps: readonly Upsert<Input<Resource>>[],
+): Promise<Outcome<Resource>[]> {
+  // Somebody else may just have created what was missing: the second time it is there, and held in an order without deadlocks.
+  const together = (await upsertAtOnce(scope, tx, type, steps)) ?? (await upsertAtOnce(scope, tx, type, steps))
+  const outcomes = together ?? []
+  if (!together) for (const step of steps) outcomes.push(await upsertOne(scope, type, step))
+  for (const outcome of outcomes) {
+    if ('body' in outcome && known.has(outcome.body.id)) known.set(outcome.body.id, outcome.body)
+  }
+  return outcomes
+}
+
+/** Undefined, without a trace, when some items stand in each other's way or cannot be done at all. */
+async function upsertAtOnce<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  steps: readonly Upsert<Input<Resource>>[],
+): Promise<Outcome<Resource>[] | undefined> {
+  try {
+    requireLevel(scope, type.permission('create'))
+    requireLevel(scope, type.permission('update'))
+    return await tx.transaction((savepoint) => upsertTogether(scope, savepoint, type, steps))
+  } catch (error) {
+    if ([Entangled, Forbidden, InvalidRequest].some((kind) => error instanceof kind)) return undefined
+    throw error
+  }
+}
+
+async function upsertOne<Resource extends RecordMeta>(
+  scope: Scope,
+  type: AnyType<Resource>,
+  { matchOn, body }: Upsert<Input<Resource>>,
+): Promise<Outcome<Resource>> {
+  try {
+    const reply = await put(scope, type, matchOn, body)
+    if ('headers' in reply) return { status: reply.status, etag: reply.headers.ETag, body: reply.body }
+    return refusalBy(reply)
+  } catch (error) {
+    return refusalOf(scope, error)
+  }
+}
+
+/**
+ * Looks all records up, creates those that are missing and then changes the others. When no value turns out to be taken, that is what
+ * the items would have done one after the other: the new records have met every value that a change before them could have freed.
+ *
+ * @returns the outcomes of the items before the first one whose value another one has
+ * @throws Entangled when it cannot be done so
+ */
+function upsertTogether<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  steps: readonly Upsert<Input<Resource>>[],
+): Promise<Outcome<Resource>[]> {
+  const [{ matchOn }] = steps as [Upsert<Input<Resource>>]
+  return byDefinitions(scope, tx, type.object, async (definitions) => {
+    const key = keyFor(type, definitions, matchOn)
+    const outcomes: (Outcome<Resource> | undefined)[] = []
+    const wanted = new Map<string, { index: number; value: unknown; body: Input<Resource> }>()
+    for (const { body } of steps) {
+      const index = outcomes.length
+      try {
+        const value = key.valueOf(body)
+        const text = JSON.stringify(value)
+        if (wanted.has(text)) break
+        wanted.set(text, { index, value, body })
+        outcomes.push(undefined)
+      } catch (error) {
+        outcomes.push(await refusalOf(scope, error))
+      }
+    }
+    const items = [...wanted.values()]
+    const found = await locate(
+      scope,
+      tx,
+      type as unknown as AnyType<RecordMeta>,
+      definitions,
+      key,
+      items.map(({ value }) => value),
     )
+    if (found === OUTDATED) return OUTDATED
+    const ids = found.filter((id) => id !== null)
+    const held = await lockAll(scope, tx, type, ids)
+    if (held.size < ids.length) throw new Entangled()
+    const creates: Create<Resource>[] = []
+    const changes: Change<Resource>[] = []
+    for (const [at, { value, body }] of items.entries()) {
+      const id = found[at]
+      const before = id && held.get(id)
+      if (!before) creates.push({ op: 'create', body })
+      else if (!key.isIn(before, value)) throw new Entangled()
+      else changes.push({ op: 'update', id, ifMatch: undefined, edit: (record) => patched(record, body) })
+    }
+    const made = creates.length > 0 ? await createAll(scope, tx, type, creates) : []
+    const changed = changes.length > 0 ? await changeAll(scope, tx, type, held, changes) : []
+    if ([...made, ...changed].some(({ status }) => status === 409)) throw new Entangled()
+    for (const [at, { index }] of items.entries()) outcomes[index] = (found[at] ? changed : made).shift()
+    return outcomes.filter((outcome) => outcome !== undefined)
   })
 }
 
@@ -371,17 +529,21 @@ function remembering(tx: Executor): Executor {
 
 type Stored = { current: boolean; written: string[]; found: Record<string, string[]> }
 
-/**
- * Stores records that are ready, but for those that refer to nothing or take a value that is taken.
- * @returns tells of each record whether it was stored: throws InvalidRequest or DuplicateValue where it was not
- */
+/** What became of records that were to be stored. */
+type StoredRecords<Resource> = {
+  has(record: NewRecord<Resource>): boolean
+  /** @throws InvalidRequest or DuplicateValue where it was not stored */
+  assert(record: NewRecord<Resource>): void
+}
+
+/** Stores records that are ready, but for those that refer to nothing or take a value that is taken. */
 async function storeAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   definitions: Definitions,
   records: readonly NewRecord<Resource>[],
-): Promise<((record: NewRecord<Resource>) => void) | typeof OUTDATED> {
+): Promise<StoredRecords<Resource> | typeof OUTDATED> {
   const pointed = references(scope, type)
   const write: Statement<Stored> = type.prepared(`insert many ${pointed.shape}`, () =>
     statement<Stored>(`${type.plural}.create_many`, insertManyQuery(type, pointed)),
@@ -408,15 +570,20 @@ async function storeAll<Resource extends RecordMeta>(
   if (answer?.current === false) return OUTDATED
   const written = new Set(answer?.written)
   const found = new Map(pointed.names.map((name) => [name, new Set(answer?.found[name])]))
-  return ({ row, stored }) => {
-    if (written.has(stored.id)) return
-    assertReferences(
-      pointed,
-      Object.fromEntries(
-        pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]).toLowerCase())]),
-      ),
-    )
-    throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+  const has = ({ stored }: NewRecord<Resource>) => written.has(stored.id)
+  return {
+    has,
+    assert(record) {
+      if (has(record)) return
+      const { row } = record
+      assertReferences(
+        pointed,
+        Object.fromEntries(
+          pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]).toLowerCase())]),
+        ),
+      )
+      throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+    },
   }
 }
 

@@ -126,6 +126,18 @@ export function caseInsensitive<Column extends PgColumn>(of: Column, lowered: Pg
   return { ...column(of), match: { column: lowered, encode: (value) => String(value).toLowerCase() } }
 }
 
+/** A list that is empty in its column and absent from the record while it has no elements. */
+export function optionalList<Column extends PgColumn>(of: Column): Field<ValueOf<Column> | undefined> {
+  const key = keyOf(of)
+  return {
+    columns: [of],
+    read: (row) => ((row[key] as unknown[]).length > 0 ? (row[key] as ValueOf<Column>) : undefined),
+    write: (value, row) => {
+      row[key] = value ?? []
+    },
+  }
+}
+
 /** The id of another row of the tenant that the caller must be able to see. */
 export function reference<Column extends PgColumn>(of: Column, target: Target): Field<ValueOf<Column>> {
   return { ...column(of), target }

@@ -13,22 +13,41 @@ import { columnsOf, keysOf, type Readable, type SortKey } from './record-type.js
 import { requireLevel, scopeParameters } from './scope.js'
 
 /** One resource that the caller may read, with what `paths` name, or 304 when the caller has exactly that already. */
-export async function get<Resource extends { version: number }>(
+export const get = <Resource extends { version: number }>(
   scope: Scope,
   type: Readable<Resource>,
   id: string,
   ifNoneMatch?: string,
   paths: readonly ExpandPath<Resource>[] = [],
+) =>
+  getBy(
+    scope,
+    type,
+    { name: 'get', condition: sql`${type.id} = ${parameter('id')}`, values: { id } },
+    ifNoneMatch,
+    paths,
+  )
+
+/** What one resource is looked up by; `name` stands for the condition, and `values` are its parameters. */
+type LookUp = { name: string; condition: SQL; values: Record<string, unknown> }
+
+/** Like `get`, by whatever is unique. */
+export async function getBy<Resource extends { version: number }>(
+  scope: Scope,
+  type: Readable<Resource>,
+  { name, condition, values }: LookUp,
+  ifNoneMatch?: string,
+  paths: readonly ExpandPath<Resource>[] = [],
 ) {
   const level = requireLevel(scope, `${type.plural}:read`)
-  const find = type.prepared(`get ${level}`, () =>
+  const find = type.prepared(`${name} ${level}`, () =>
     statement<Row>(
-      `${type.plural}.get`,
-      sql`select ${columnsOf(type)} from ${type.from} where ${type.visible(level)} and ${type.id} = ${parameter('id')}`,
+      `${type.plural}.${name}`,
+      sql`select ${columnsOf(type)} from ${type.from} where ${type.visible(level)} and ${condition}`,
       { columns: keysOf(type) },
     ),
   )
-  const [row] = await scope.db.run(find({ ...scopeParameters(scope), id }))
+  const [row] = await scope.db.run(find({ ...scopeParameters(scope), ...values }))
   if (!row) return problem(404, 'not_found')
   const record = type.toResource(row)
   await expand(scope, type, [record], paths)

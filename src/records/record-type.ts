@@ -7,7 +7,7 @@ import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
 import type { Statement } from '../db/statement.js'
 import { crmMemberships, crmTeams } from '../db/table.js'
-import { column, type Field, instantField, keyOf, type Row, reference, type Target } from './fields.js'
+import { column, type Field, instantField, keyOf, optionalList, type Row, reference, type Target } from './fields.js'
 import { narrower, requireLevel, within } from './scope.js'
 
 /** The properties that every record has. */
@@ -19,6 +19,7 @@ export type RecordMeta = Pick<
   | 'teamId'
   | 'tags'
   | 'customFields'
+  | 'externalIds'
   | 'createdAt'
   | 'createdBy'
   | 'updatedAt'
@@ -38,6 +39,7 @@ type RecordTable = PgTable & {
   teamId: MayHold<string>
   tags: Holds<string[]>
   customFields: Holds<Record<string, unknown>>
+  externalIds: Holds<components['schemas']['ExternalId'][]>
   createdAt: Holds<string>
   createdByType: Holds<'user' | 'system'>
   createdById: MayHold<string>
@@ -95,8 +97,8 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
   /** The properties that lists sort by, beside the instants of creation and of the last change. */
   sorts: Record<Sort, SortKey>
   /**
-   * Properties that are unique among live records, with the column that the unique index is on; `customFields` where custom fields
-   * can be, by a table of their own.
+   * Properties that are unique among live records, with the column that the unique index is on. Custom fields and external ids are
+   * unique by tables of their own.
    */
   unique: Record<Unique, PgColumn>
   /** What references lead to: where `expand` follows them, and filters that the contract declares. */
@@ -195,6 +197,7 @@ function metaFields(t: RecordTable): Fields<RecordMeta> {
     teamId: reference(t.teamId, team),
     tags: column(t.tags),
     customFields: column(t.customFields),
+    externalIds: optionalList(t.externalIds),
   }
 }
 
@@ -243,10 +246,7 @@ export function defineReadable<Resource>() {
 
 /** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
 export function defineRecord<Resource extends RecordMeta>() {
-  return <
-    Unique extends (keyof Own<Resource> & string) | 'customFields' = never,
-    Sort extends keyof Own<Resource> & string = never,
-  >(
+  return <Unique extends keyof Own<Resource> & string = never, Sort extends keyof Own<Resource> & string = never>(
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition

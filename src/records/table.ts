@@ -11,8 +11,11 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { components } from '../../generated/types.js'
 import { instant, json, organizationId, tenantPolicy } from '../db/columns.js'
-import { crmMemberships, crmTeams } from '../db/table.js'
+import { crmMemberships, crmOrganizations, crmTeams } from '../db/table.js'
+
+type ExternalId = components['schemas']['ExternalId']
 
 /** The columns that every record table has. */
 export const recordColumns = () => ({
@@ -23,6 +26,7 @@ export const recordColumns = () => ({
   teamId: uuid('team_id'),
   tags: json<string[]>('tags').notNull(),
   customFields: json<Record<string, unknown>>('custom_fields').notNull(),
+  externalIds: json<ExternalId[]>('external_ids').notNull().default([]),
   createdAt: instant('created_at').notNull(),
   createdByType: text('created_by_type', { enum: ['user', 'system'] }).notNull(),
   createdById: uuid('created_by_id'),
@@ -125,6 +129,23 @@ export const assetConstraints = (name: string, t: Record<keyof ReturnType<typeof
   index(`${name}_owner_id_idx`).on(t.organizationId, t.ownerId, t.name, t.id),
   tenantPolicy(name),
 ]
+
+/** Which live record has which id in another system; deleted records have none. The key is what makes ids unique. */
+export const crmExternalIds = pgTable(
+  'crm_external_ids',
+  {
+    organizationId: organizationId().references(() => crmOrganizations.id),
+    object: text('object').notNull(),
+    system: text('system').notNull(),
+    externalId: text('external_id').notNull(),
+    recordId: uuid('record_id').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organizationId, t.object, t.system, t.externalId] }),
+    index('crm_external_ids_record_idx').on(t.organizationId, t.recordId),
+    tenantPolicy('crm_external_ids'),
+  ],
+)
 
 /**
  * Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to, but that the values in

@@ -8,11 +8,13 @@ import type { Executor } from '../db/database.js'
 import { violatedUnique } from '../db/errors.js'
 import { parameter, statement } from '../db/statement.js'
 import { type Conflict, Forbidden, problem } from '../problem.js'
+import { type Claims, claimsOf, isIdle, settle, type Taken } from './claims.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
 import { assertChangedValues, assertVisible, newValues } from './custom-fields/apply.js'
 import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/definitions.js'
-import { compileHolders, moveUnique, type UniqueValue, uniqueChanges } from './custom-fields/unique.js'
+import { compileHolders } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
+import { compileIdHolders, type ExternalId } from './external-ids.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
@@ -26,28 +28,23 @@ export type Input<Resource> = { [Name in keyof Resource]?: Resource[Name] | unde
 
 export type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
 
-/** The 409 of a record type that has unique properties; the contract of the others does not know one. */
-type Duplicate<Unique> = [Unique] extends [never] ? never : ReturnType<typeof duplicate>
-
-const duplicate = (names: readonly string[], conflicts: Conflict[]) =>
+const duplicate = (pointers: readonly string[], conflicts: Conflict[]) =>
   problem(409, 'duplicate_value', {
-    errors: names.map((name) => ({
-      pointer: `/${name.replace('.', '/')}`,
-      code: 'duplicate_value',
-      message: 'must be unique',
-    })),
+    errors: pointers.map((pointer) => ({ pointer, code: 'duplicate_value', message: 'must be unique' })),
     ...(conflicts.length > 0 && { conflicts }),
   })
+
+const NOTHING: Taken = { customFields: [], externalIds: [] }
 
 /** Thrown inside a change whose record would take a value that another live record has. */
 export class DuplicateValue extends Error {
   override name = 'DuplicateValue'
   readonly type: AnyType<RecordMeta>
   readonly row: Row
-  /** Where custom fields are in the way, their values. */
-  readonly taken: readonly UniqueValue[]
+  /** What is in the way beside columns. */
+  readonly taken: Taken
 
-  constructor(type: AnyType<RecordMeta>, row: Row, taken: readonly UniqueValue[] = []) {
+  constructor(type: AnyType<RecordMeta>, row: Row, taken: Taken = NOTHING) {
     super(`duplicate value in ${type.plural}`)
     this.type = type
     this.row = row
@@ -61,20 +58,30 @@ export async function create<Resource extends RecordMeta, Unique extends string,
   type: RecordType<Resource, Unique>,
   input: Only<Body, Resource>,
 ) {
-  try {
+  return orDuplicate(scope, async () => {
     const record = type.resolve
       ? await scope.db.transaction((tx) => insert(scope, tx, type, input))
       : await insert(scope, scope.db, type, input)
-    return {
-      status: 201 as const,
-      headers: { ETag: etagOf(record), Location: `${type.path}/${record.id}` },
-      body: record,
-    }
+    return created(type, record)
+  })
+}
+
+/** Answers with a 409 where a change would take what another live record has. */
+async function orDuplicate<Reply>(scope: Scope, act: () => Promise<Reply>) {
+  try {
+    return await act()
   } catch (error) {
-    if (error instanceof DuplicateValue) return (await describeDuplicate(scope, error)) as Duplicate<Unique>
+    if (error instanceof DuplicateValue) return await describeDuplicate(scope, error)
     throw error
   }
 }
+
+/** The reply for a record that was created. */
+export const created = <Resource extends RecordMeta>({ path }: Pick<AnyType<Resource>, 'path'>, record: Resource) => ({
+  status: 201 as const,
+  headers: { ETag: etagOf(record), Location: `${path}/${record.id}` },
+  body: record,
+})
 
 /**
  * The part of `create` that works inside a transaction of the caller.
@@ -88,10 +95,10 @@ export async function insert<Resource extends RecordMeta>(
 ): Promise<Resource> {
   return byDefinitions(scope, db, type.object, async (definitions) => {
     const record = await prepareInsert(scope, db, type, definitions, input)
-    if (record.unique.wanted.length === 0) return store(scope, db, type, definitions, record)
+    if (isIdle(record.claims)) return store(scope, db, type, definitions, record)
     return db.transaction(async (tx) => {
       const stored = await store(scope, tx, type, definitions, record)
-      if (stored !== OUTDATED) await settleUnique(scope, tx, type, stored, record.unique)
+      if (stored !== OUTDATED) await settleOne(scope, tx, type, stored, record.claims)
       return stored
     })
   })
@@ -130,8 +137,7 @@ export type NewRecord<Resource> = {
   stored: Resource
   row: Row
   changes: Changes
-  /** The values of unique custom fields that it takes. */
-  unique: ReturnType<typeof uniqueChanges>
+  claims: Claims
 }
 
 /**
@@ -159,8 +165,8 @@ export async function prepareInsert<Resource extends RecordMeta>(
   assertCustomFields(record.customFields)
   const row = type.toRow(record)
   const stored = type.toResource(row)
-  const unique = uniqueChanges(definitions, undefined, record.customFields)
-  return { stored, row, changes: changesBetween(type, undefined, stored), unique }
+  const claims = claimsOf(definitions, undefined, stored)
+  return { stored, row, changes: changesBetween(type, undefined, stored), claims }
 }
 
 /** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
@@ -171,8 +177,10 @@ export const update = <Resource extends RecordMeta, Unique extends string, Patch
   patch: Only<Patch, Resource>,
   ifMatch?: string,
 ) =>
-  change(scope, type, { id, ifMatch, permission: type.permission('update'), event: 'updated' }, (before) =>
-    mergePatch(before, patch),
+  orDuplicate(scope, () =>
+    change(scope, type, { id, ifMatch, permission: type.permission('update'), event: 'updated' }, (before) =>
+      mergePatch(before, patch),
+    ),
   )
 
 /** Moves a record to the recycle bin. */
@@ -201,14 +209,16 @@ export const restore = <Resource extends RecordMeta, Unique extends string>(
   id: string,
   ifMatch?: string,
 ) =>
-  change(
-    scope,
-    type,
-    { id, ifMatch, permission: type.permission('delete'), event: 'restored', deleted: true },
-    (before) => ({
-      ...before,
-      deletedAt: null,
-    }),
+  orDuplicate(scope, () =>
+    change(
+      scope,
+      type,
+      { id, ifMatch, permission: type.permission('delete'), event: 'restored', deleted: true },
+      (before) => ({
+        ...before,
+        deletedAt: null,
+      }),
+    ),
   )
 
 type Change = {
@@ -228,18 +238,13 @@ async function change<Resource extends RecordMeta, Unique extends string>(
   wanted: Change,
   edit: (before: Resource) => Resource,
 ) {
-  try {
-    return await scope.db.transaction(async (tx) => {
-      const before = await lock(scope, tx, type, wanted)
-      if (!before) return problem(404, 'not_found')
-      if (!ifMatchHolds(wanted.ifMatch, before.version)) return problem(412, 'version_mismatch')
-      const after = await save(scope, tx, type, wanted.event, before, edit(before))
-      return { status: 200 as const, headers: { ETag: etagOf(after) }, body: after }
-    })
-  } catch (error) {
-    if (error instanceof DuplicateValue) return (await describeDuplicate(scope, error)) as Duplicate<Unique>
-    throw error
-  }
+  return scope.db.transaction(async (tx) => {
+    const before = await lock(scope, tx, type, wanted)
+    if (!before) return problem(404, 'not_found')
+    if (!ifMatchHolds(wanted.ifMatch, before.version)) return problem(412, 'version_mismatch')
+    const after = await save(scope, tx, type, wanted.event, before, edit(before))
+    return { status: 200 as const, headers: { ETag: etagOf(after) }, body: after }
+  })
 }
 
 /**
@@ -289,25 +294,21 @@ export async function save<Resource extends RecordMeta>(
     await assertVisible(scope, tx, definitions, before.customFields, next.customFields)
     const stored = await saveBy(scope, tx, type, event, definitions, before, next)
     if (stored === OUTDATED) return stored
-    const unique = uniqueChanges(definitions, valuesOf(before), valuesOf(stored))
-    await settleUnique(scope, tx, type, stored, unique)
+    await settleOne(scope, tx, type, stored, claimsOf(definitions, before, stored))
     return stored
   })
 }
 
-/** The custom fields of a record that lives. */
-const valuesOf = ({ deletedAt, customFields }: RecordMeta) => (deletedAt === null ? customFields : undefined)
-
-/** @throws DuplicateValue when another live record has one of the values; nothing of the change may then stay */
-async function settleUnique<Resource extends RecordMeta>(
+/** @throws DuplicateValue when another live record has something of it; nothing of the change may then stay */
+async function settleOne<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   record: Resource,
-  changes: ReturnType<typeof uniqueChanges>,
+  claims: Claims,
 ): Promise<void> {
-  const taken = await moveUnique(scope, tx, record.id, changes)
-  if (taken.length > 0) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, type.toRow(record), taken)
+  const taken = (await settle(scope, tx, type.object, new Map([[record.id, claims]]))).get(record.id)
+  if (taken) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, type.toRow(record), taken)
 }
 
 async function saveBy<Resource extends RecordMeta>(
@@ -484,14 +485,17 @@ export function eventParameters(
 }
 
 /** Names the live records that already have the values; those that the caller cannot see stay unnamed. */
-export async function describeDuplicate(scope: Scope, { type, row, taken: custom }: DuplicateValue) {
+export async function describeDuplicate(
+  scope: Scope,
+  { type, row, taken: { customFields, externalIds } }: DuplicateValue,
+) {
   const level = requireLevel(scope, type.permission('read'))
-  const taken: string[] = []
+  const pointers: string[] = []
   const conflicts: Conflict[] = []
   for (const [name, uniqueColumn] of Object.entries<PgColumn>(type.unique)) {
     const field = type.fields[name]
     const value = row[name] ?? null
-    if (!field?.match || value === null || name === 'customFields') continue
+    if (!field?.match || value === null) continue
     const find = type.prepared(`duplicate ${level} ${name}`, () =>
       statement<{ id: string; visible: boolean }>(
         `${type.plural}.duplicates`,
@@ -502,21 +506,34 @@ export async function describeDuplicate(scope: Scope, { type, row, taken: custom
       find({ ...scopeParameters(scope), value: field.match.encode(value), id: row.id }),
     )
     for (const { id, visible } of holders) {
-      taken.push(name)
+      pointers.push(`/${name}`)
       if (visible) conflicts.push({ object: type.object, id, matchedOn: [name] })
     }
   }
-  if (custom.length > 0) {
+  if (customFields.length > 0) {
     const find = type.prepared(`duplicate ${level} custom fields`, () =>
       compileHolders(`${type.plural}.duplicates`, type.table, within(type.table, level)),
     )
-    const holders = await scope.db.run(find({ ...scopeParameters(scope), wanted: JSON.stringify(custom) }))
-    for (const { fieldId, key } of custom) {
-      const name = `customFields.${key}`
-      taken.push(name)
+    const holders = await scope.db.run(find({ ...scopeParameters(scope), wanted: JSON.stringify(customFields) }))
+    for (const { fieldId, key } of customFields) {
+      pointers.push(`/customFields/${key}`)
       const holder = holders.find((each) => each.fieldId === fieldId && each.visible)
-      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [name] })
+      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [`customFields.${key}`] })
     }
   }
-  return duplicate(taken, conflicts)
+  if (externalIds.length > 0) {
+    const find = type.prepared(`duplicate ${level} external ids`, () =>
+      compileIdHolders(`${type.plural}.duplicates`, type.table, within(type.table, level)),
+    )
+    const wanted = JSON.stringify(externalIds)
+    const holders = await scope.db.run(find({ ...scopeParameters(scope), object: type.object, wanted }))
+    const own = row.externalIds as ExternalId[]
+    for (const { system, externalId } of externalIds) {
+      const isIt = (id: ExternalId) => id.system === system && id.externalId === externalId
+      pointers.push(`/externalIds/${own.findIndex(isIt)}`)
+      const holder = holders.find((each) => isIt(each) && each.visible)
+      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [`externalIds.${system}`] })
+    }
+  }
+  return duplicate(pointers, conflicts)
 }

@@ -113,8 +113,10 @@ test.each(operationIds)('%s takes no query parameter that it does not declare', 
 
 /** An object that some example of the contract has under this name. */
 function shown(name: string): Record<string, unknown> {
-  for (const { value } of withBody.flatMap((id) => requestExamples(id))) {
-    const found = (value as Record<string, unknown>)[name]
+  const examples = withBody.flatMap((id) => requestExamples(id)).map(({ value }) => value as Record<string, unknown>)
+  // Also in the record that is to be upserted.
+  for (const value of examples.flatMap((each) => [each, each.record as Record<string, unknown> | undefined])) {
+    const found = value?.[name]
     if (typeof found === 'object' && found !== null) return structuredClone(found) as Record<string, unknown>
   }
   return {}

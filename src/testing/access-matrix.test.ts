@@ -136,7 +136,9 @@ describe('levels', () => {
         } else {
           // A role that lacks the permission altogether is told so, whatever the id.
           const lacks = permission !== null && rolePermissions[role][permission] === undefined
-          const expected = lacks || holds(role, read, of) ? 403 : 404
+          // What would create one says that there is one already.
+          const unseen = facts(id).method === 'PUT' ? 409 : 404
+          const expected = lacks || holds(role, read, of) ? 403 : unseen
           const reply = await unchanged({ harness, owner }, send)
           expect(reply.statusCode, of).toBe(expected)
           if (expected === 404) {

@@ -29,7 +29,8 @@ export function requestOf(id: OperationId, token: string | undefined, variation:
   const operation: OperationFacts = operations[id]
   const [example] = requestExamples(id)
   if (operation.bodyRequired && !example) throw new Error(`the contract shows no request for ${id}`)
-  if (pathNames(id).length > 1) throw new Error(`${id} has a path that the access tests do not know how to fill`)
+  if (pathOf(id).split('{').length > 2)
+    throw new Error(`${id} has a path that the access tests do not know how to fill`)
   const body = 'body' in variation ? variation.body : example?.value
   const query = new URLSearchParams(variation.query).toString()
   return {
@@ -57,13 +58,17 @@ export async function newRecord(
   collection: string,
   values: Record<string, unknown> = {},
 ): Promise<{ id: string; version: number }> {
+  return (await must(caller.post(collection, { ...freshBody(collection), ...values }))).json()
+}
+
+function freshBody(collection: string): Record<string, unknown> {
   const id = operationAt('POST', collection)
   const example = id && requestExamples(id)[0]?.value
   if (!example) throw new Error(`the contract shows no request that creates one of ${collection}`)
   const fresh = { ...(example as Record<string, unknown>) }
   if ('domain' in fresh) fresh.domain = `${randomUUID()}.example`
   if ('email' in fresh) fresh.email = `${randomUUID()}@example.com`
-  return (await must(caller.post(collection, { ...fresh, ...values }))).json()
+  return fresh
 }
 
 /** A custom field of accounts as the contract shows one, with a key that is made up anew. */
@@ -86,7 +91,7 @@ export async function newView(
 
 /**
  * The id for the path of an operation, of something that the operation can be done to: a record with these values, deleted where
- * it is to be restored or purged, a member, deactivated where they are to be reactivated, or something else without values.
+ * it is to be restored or purged, by its external id where that is in the path, a member, deactivated where they are to be reactivated, or something else without values.
  * Undefined for a path without an id.
  */
 export async function newTarget(
@@ -98,6 +103,12 @@ export async function newTarget(
   const [name] = pathNames(id)
   if (!name) return undefined
   const { path } = operations[id]
+  if (path.endsWith('/external/{system}/{externalId}')) {
+    const externalId = randomUUID()
+    const body = { ...freshBody(path.slice(0, path.indexOf('/external/'))), ...values }
+    await must(owner.send('PUT', pathOf(id).replace('{externalId}', externalId), body))
+    return externalId
+  }
   const collection = path.slice(0, path.indexOf('/{'))
   const one = `${collection}/{${name}}`
   if (pathOf(id) !== path) return undefined

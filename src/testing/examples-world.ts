@@ -52,9 +52,10 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
       scene.pathId = user.id
     }
   }
+  if (operations[id].path.endsWith('/{externalId}')) scene.pathId = '10042'
   for (const step of stepsBefore(id)) {
     const reply = await perform(step)
-    if (reply.statusCode === 201) scene.pathId = reply.json<{ id: string }>().id
+    if (reply.statusCode === 201 && operations[step].method === 'POST') scene.pathId = reply.json<{ id: string }>().id
   }
   // A batch names its records in its body.
   if (operations[id].path.endsWith('/batch')) scene.secrets = { id: scene.pathId }
@@ -80,6 +81,7 @@ function stepsBefore(id: OperationId): OperationId[] {
     path.includes('/recycle-bin/') &&
       operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),
     path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
+    path.endsWith('/{externalId}') && at('PUT', path),
   ]
   return steps.filter((step): step is OperationId => typeof step === 'string' && step !== id)
 }

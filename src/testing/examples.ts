@@ -34,12 +34,13 @@ function operationOf(id: OperationId): Operation {
   return operation
 }
 
-/** The path of an operation whose parameters that take one of a few words have the first of them. */
+/** The path of an operation whose parameters that take one of a few words, or have an example, have the first of them. */
 export function pathOf(id: OperationId): string {
   const words = (operationOf(id).parameters ?? []).flatMap((node) => {
-    const { in: where, name, schema } = resolve(node) as { in?: string; name?: string; schema?: Node }
-    const [word] = ((where === 'path' && schema && resolve(schema).enum) || []) as string[]
-    return name && word ? [{ name, word }] : []
+    const { in: where, name, schema = {} } = resolve(node) as { in?: string; name?: string; schema?: Node }
+    const { enum: words, examples, format } = resolve(schema)
+    const [word] = (words ?? (format === 'uuid' ? [] : examples) ?? []) as string[]
+    return where === 'path' && name && word ? [{ name, word }] : []
   })
   return words.reduce((path, { name, word }) => path.replace(`{${name}}`, word), operations[id].path as string)
 }

@@ -32,7 +32,13 @@ beforeAll(async () => {
     for (const { collection } of recordKinds) await newRecord(owner, collection)
     await newCustomField(owner, { key: 'tier' })
     await newCustomField(owner, { object: 'contact', key: 'number', type: 'integer', options: [], unique: true })
-    await newRecord(owner, '/api/v1/contacts', { customFields: { number: 1 } })
+    await newRecord(owner, '/api/v1/contacts', {
+      customFields: { number: 1 },
+      externalIds: [
+        { system: 'erp', externalId: '1' },
+        { system: 'erp', externalId: '2' },
+      ],
+    })
     await newView(owner, 'accounts')
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })

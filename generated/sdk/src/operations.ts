@@ -110,6 +110,23 @@ export function createAccount(client: Client, options: Options<'createAccount'>)
   return call(client, { method: 'POST', path: '/api/v1/accounts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Create or change an account by a unique value. `POST /api/v1/accounts/upsert` */
+export function upsertAccount(client: Client, options: Options<'upsertAccount'>): Promise<Result<'upsertAccount'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/upsert', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get an account by its id in another system. `GET /api/v1/accounts/external/{system}/{externalId}` */
+export function getAccountByExternalId(client: Client, options: Options<'getAccountByExternalId'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccountByExternalId', Exclude<Result<'getAccountByExternalId'>['status'], 304>>>
+export function getAccountByExternalId(client: Client, options: Options<'getAccountByExternalId'>): Promise<Result<'getAccountByExternalId'>>
+export function getAccountByExternalId(client: Client, options: Options<'getAccountByExternalId'>): Promise<Result<'getAccountByExternalId'>> {
+  return call(client, { method: 'GET', path: '/api/v1/accounts/external/{system}/{externalId}' }, options)
+}
+
+/** Create or change an account by its id in another system. `PUT /api/v1/accounts/external/{system}/{externalId}` */
+export function putAccountByExternalId(client: Client, options: Options<'putAccountByExternalId'>): Promise<Result<'putAccountByExternalId'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/accounts/external/{system}/{externalId}', mediaType: 'application/json' }, options)
+}
+
 /** Change many accounts. `POST /api/v1/accounts/batch` */
 export function batchAccounts(client: Client, options: Options<'batchAccounts'>): Promise<Result<'batchAccounts'>> {
   return call(client, { method: 'POST', path: '/api/v1/accounts/batch', mediaType: 'application/json', idempotent: true }, options)
@@ -167,6 +184,23 @@ export function createContact(client: Client, options: Options<'createContact'>)
   return call(client, { method: 'POST', path: '/api/v1/contacts', mediaType: 'application/json', idempotent: true }, options)
 }
 
+/** Create or change a contact by a unique value. `POST /api/v1/contacts/upsert` */
+export function upsertContact(client: Client, options: Options<'upsertContact'>): Promise<Result<'upsertContact'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/upsert', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get a contact by its id in another system. `GET /api/v1/contacts/external/{system}/{externalId}` */
+export function getContactByExternalId(client: Client, options: Options<'getContactByExternalId'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContactByExternalId', Exclude<Result<'getContactByExternalId'>['status'], 304>>>
+export function getContactByExternalId(client: Client, options: Options<'getContactByExternalId'>): Promise<Result<'getContactByExternalId'>>
+export function getContactByExternalId(client: Client, options: Options<'getContactByExternalId'>): Promise<Result<'getContactByExternalId'>> {
+  return call(client, { method: 'GET', path: '/api/v1/contacts/external/{system}/{externalId}' }, options)
+}
+
+/** Create or change a contact by its id in another system. `PUT /api/v1/contacts/external/{system}/{externalId}` */
+export function putContactByExternalId(client: Client, options: Options<'putContactByExternalId'>): Promise<Result<'putContactByExternalId'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/contacts/external/{system}/{externalId}', mediaType: 'application/json' }, options)
+}
+
 /** Change many contacts. `POST /api/v1/contacts/batch` */
 export function batchContacts(client: Client, options: Options<'batchContacts'>): Promise<Result<'batchContacts'>> {
   return call(client, { method: 'POST', path: '/api/v1/contacts/batch', mediaType: 'application/json', idempotent: true }, options)
@@ -222,6 +256,23 @@ export function listLeads(client: Client, options?: Options<'listLeads'>): Promi
 /** Create a lead. `POST /api/v1/leads` */
 export function createLead(client: Client, options: Options<'createLead'>): Promise<Result<'createLead'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Create or change a lead by a unique value. `POST /api/v1/leads/upsert` */
+export function upsertLead(client: Client, options: Options<'upsertLead'>): Promise<Result<'upsertLead'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/upsert', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get a lead by its id in another system. `GET /api/v1/leads/external/{system}/{externalId}` */
+export function getLeadByExternalId(client: Client, options: Options<'getLeadByExternalId'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getLeadByExternalId', Exclude<Result<'getLeadByExternalId'>['status'], 304>>>
+export function getLeadByExternalId(client: Client, options: Options<'getLeadByExternalId'>): Promise<Result<'getLeadByExternalId'>>
+export function getLeadByExternalId(client: Client, options: Options<'getLeadByExternalId'>): Promise<Result<'getLeadByExternalId'>> {
+  return call(client, { method: 'GET', path: '/api/v1/leads/external/{system}/{externalId}' }, options)
+}
+
+/** Create or change a lead by its id in another system. `PUT /api/v1/leads/external/{system}/{externalId}` */
+export function putLeadByExternalId(client: Client, options: Options<'putLeadByExternalId'>): Promise<Result<'putLeadByExternalId'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/leads/external/{system}/{externalId}', mediaType: 'application/json' }, options)
 }
 
 /** Change many leads. `POST /api/v1/leads/batch` */
@@ -284,6 +335,23 @@ export function listOpportunities(client: Client, options?: Options<'listOpportu
 /** Create an opportunity. `POST /api/v1/opportunities` */
 export function createOpportunity(client: Client, options: Options<'createOpportunity'>): Promise<Result<'createOpportunity'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Create or change an opportunity by a unique value. `POST /api/v1/opportunities/upsert` */
+export function upsertOpportunity(client: Client, options: Options<'upsertOpportunity'>): Promise<Result<'upsertOpportunity'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/upsert', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get an opportunity by its id in another system. `GET /api/v1/opportunities/external/{system}/{externalId}` */
+export function getOpportunityByExternalId(client: Client, options: Options<'getOpportunityByExternalId'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getOpportunityByExternalId', Exclude<Result<'getOpportunityByExternalId'>['status'], 304>>>
+export function getOpportunityByExternalId(client: Client, options: Options<'getOpportunityByExternalId'>): Promise<Result<'getOpportunityByExternalId'>>
+export function getOpportunityByExternalId(client: Client, options: Options<'getOpportunityByExternalId'>): Promise<Result<'getOpportunityByExternalId'>> {
+  return call(client, { method: 'GET', path: '/api/v1/opportunities/external/{system}/{externalId}' }, options)
+}
+
+/** Create or change an opportunity by its id in another system. `PUT /api/v1/opportunities/external/{system}/{externalId}` */
+export function putOpportunityByExternalId(client: Client, options: Options<'putOpportunityByExternalId'>): Promise<Result<'putOpportunityByExternalId'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/opportunities/external/{system}/{externalId}', mediaType: 'application/json' }, options)
 }
 
 /** Change many opportunities. `POST /api/v1/opportunities/batch` */

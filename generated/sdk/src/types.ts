@@ -359,6 +359,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/upsert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create or change an account by a unique value
+         * @description Creates an account, or changes the live one that has the same value in the property `matchOn`: then `record` is a merge patch (RFC 7396), and
+         *     external ids are added to those that the account has. Of many at once one creates and the others change.
+         *
+         *     It needs `accounts:create` and `accounts:update`. When the caller cannot see the account that has the value, the reply is 409, as when
+         *     creating one.
+         *
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        post: operations["upsertAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/external/{system}/{externalId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an account by its id in another system
+         * @description The live account that has this external id.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["getAccountByExternalId"];
+        /**
+         * Create or change an account by its id in another system
+         * @description Creates an account with this external id, or changes the live one that has it: then the body is a merge patch (RFC 7396), and external ids
+         *     are added to those that the account has. However often it is sent, and however many send it at once, there is one account.
+         *
+         *     It needs `accounts:create` and `accounts:update`. When the caller cannot see the account that has the id, the reply is 409. With `If-Match`
+         *     nothing is created.
+         *
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        put: operations["putAccountByExternalId"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/batch": {
         parameters: {
             query?: never;
@@ -370,7 +430,7 @@ export interface paths {
         put?: never;
         /**
          * Change many accounts
-         * @description Creates, changes and deletes up to 200 accounts, in the order of the items and in one transaction. Each change is what the operation for
+         * @description Creates, changes, upserts and deletes up to 200 accounts, in the order of the items and in one transaction. Each change is what the operation for
          *     one account does: it needs the permission for its own verb, `accounts:create`, `accounts:update` or `accounts:delete`, at a level that reaches the
          *     account, and has its own event.
          *
@@ -563,6 +623,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/upsert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create or change a contact by a unique value
+         * @description Creates a contact, or changes the live one that has the same value in the property `matchOn`: then `record` is a merge patch (RFC 7396), and
+         *     external ids are added to those that the contact has. Of many at once one creates and the others change.
+         *
+         *     It needs `contacts:create` and `contacts:update`. When the caller cannot see the contact that has the value, the reply is 409, as when
+         *     creating one.
+         *
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        post: operations["upsertContact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/external/{system}/{externalId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a contact by its id in another system
+         * @description The live contact that has this external id.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["getContactByExternalId"];
+        /**
+         * Create or change a contact by its id in another system
+         * @description Creates a contact with this external id, or changes the live one that has it: then the body is a merge patch (RFC 7396), and external ids
+         *     are added to those that the contact has. However often it is sent, and however many send it at once, there is one contact.
+         *
+         *     It needs `contacts:create` and `contacts:update`. When the caller cannot see the contact that has the id, the reply is 409. With `If-Match`
+         *     nothing is created.
+         *
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        put: operations["putContactByExternalId"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/batch": {
         parameters: {
             query?: never;
@@ -574,7 +694,7 @@ export interface paths {
         put?: never;
         /**
          * Change many contacts
-         * @description Creates, changes and deletes up to 200 contacts, in the order of the items and in one transaction. Each change is what the operation for
+         * @description Creates, changes, upserts and deletes up to 200 contacts, in the order of the items and in one transaction. Each change is what the operation for
          *     one contact does: it needs the permission for its own verb, `contacts:create`, `contacts:update` or `contacts:delete`, at a level that reaches the
          *     contact, and has its own event.
          *
@@ -767,6 +887,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/leads/upsert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create or change a lead by a unique value
+         * @description Creates a lead, or changes the live one that has the same value in the property `matchOn`: then `record` is a merge patch (RFC 7396), and
+         *     external ids are added to those that the lead has. Of many at once one creates and the others change.
+         *
+         *     It needs `leads:create` and `leads:update`. When the caller cannot see the lead that has the value, the reply is 409, as when
+         *     creating one.
+         *
+         *
+         *     Requires the scope `leads:update`.
+         */
+        post: operations["upsertLead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/external/{system}/{externalId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a lead by its id in another system
+         * @description The live lead that has this external id.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["getLeadByExternalId"];
+        /**
+         * Create or change a lead by its id in another system
+         * @description Creates a lead with this external id, or changes the live one that has it: then the body is a merge patch (RFC 7396), and external ids
+         *     are added to those that the lead has. However often it is sent, and however many send it at once, there is one lead.
+         *
+         *     It needs `leads:create` and `leads:update`. When the caller cannot see the lead that has the id, the reply is 409. With `If-Match`
+         *     nothing is created.
+         *
+         *
+         *     Requires the scope `leads:update`.
+         */
+        put: operations["putLeadByExternalId"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/leads/batch": {
         parameters: {
             query?: never;
@@ -778,7 +958,7 @@ export interface paths {
         put?: never;
         /**
          * Change many leads
-         * @description Creates, changes and deletes up to 200 leads, in the order of the items and in one transaction. Each change is what the operation for
+         * @description Creates, changes, upserts and deletes up to 200 leads, in the order of the items and in one transaction. Each change is what the operation for
          *     one lead does: it needs the permission for its own verb, `leads:create`, `leads:update` or `leads:delete`, at a level that reaches the
          *     lead, and has its own event.
          *
@@ -993,6 +1173,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/opportunities/upsert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create or change an opportunity by a unique value
+         * @description Creates an opportunity, or changes the live one that has the same value in the property `matchOn`: then `record` is a merge patch (RFC 7396), and
+         *     external ids are added to those that the opportunity has. Of many at once one creates and the others change.
+         *
+         *     It needs `opportunities:create` and `opportunities:update`. When the caller cannot see the opportunity that has the value, the reply is 409, as when
+         *     creating one.
+         *
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        post: operations["upsertOpportunity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/external/{system}/{externalId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an opportunity by its id in another system
+         * @description The live opportunity that has this external id.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["getOpportunityByExternalId"];
+        /**
+         * Create or change an opportunity by its id in another system
+         * @description Creates an opportunity with this external id, or changes the live one that has it: then the body is a merge patch (RFC 7396), and external ids
+         *     are added to those that the opportunity has. However often it is sent, and however many send it at once, there is one opportunity.
+         *
+         *     It needs `opportunities:create` and `opportunities:update`. When the caller cannot see the opportunity that has the id, the reply is 409. With `If-Match`
+         *     nothing is created.
+         *
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        put: operations["putOpportunityByExternalId"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/opportunities/batch": {
         parameters: {
             query?: never;
@@ -1004,7 +1244,7 @@ export interface paths {
         put?: never;
         /**
          * Change many opportunities
-         * @description Creates, changes and deletes up to 200 opportunities, in the order of the items and in one transaction. Each change is what the operation for
+         * @description Creates, changes, upserts and deletes up to 200 opportunities, in the order of the items and in one transaction. Each change is what the operation for
          *     one opportunity does: it needs the permission for its own verb, `opportunities:create`, `opportunities:update` or `opportunities:delete`, at a level that reaches the
          *     opportunity, and has its own event.
          *
@@ -1792,6 +2032,20 @@ export interface components {
         CustomFields: {
             [key: string]: unknown;
         };
+        /**
+         * @description The name of another system.
+         * @example erp
+         */
+        System: string;
+        /** @description What the other system calls the record, compared character by character. Not dots only, which no URL can end with. */
+        ExternalIdValue: string;
+        /** @description The id of a record in another system. */
+        ExternalId: {
+            system: components["schemas"]["System"];
+            externalId: components["schemas"]["ExternalIdValue"];
+        };
+        /** @description The ids of the record in other systems, absent while there are none. Each is unique among the live records of a kind; a deleted record frees its ids. */
+        ExternalIds: components["schemas"]["ExternalId"][];
         /** @description A DNS domain, kept in lower case, or null. */
         OptionalDomain: string | null;
         /**
@@ -1850,6 +2104,7 @@ export interface components {
             teamId: components["schemas"]["OptionalId"];
             tags: components["schemas"]["Tags"];
             customFields: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name: components["schemas"]["Name"];
             legalName: components["schemas"]["OptionalText"];
             /** @description The company's domain; unique among live accounts. */
@@ -1895,6 +2150,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name: components["schemas"]["Name"];
             legalName?: components["schemas"]["OptionalText"];
             /** @description The company's domain; unique among live accounts. */
@@ -1921,6 +2177,16 @@ export interface components {
             linkedinUrl?: components["schemas"]["OptionalUrl"];
             lifecycleStage?: components["schemas"]["LifecycleStage"];
         };
+        /**
+         * @description The unique property that tells which account is meant: `domain`, `customFields.` and the key of a unique custom field, or `externalIds.` and a system of which the record has one id.
+         * @example externalIds.erp
+         */
+        AccountMatchOn: string;
+        /** @description An account to create, or to change where there is one with the same value. */
+        AccountUpsert: {
+            matchOn: components["schemas"]["AccountMatchOn"];
+            record: components["schemas"]["AccountCreate"];
+        };
         /** @description Creates an account. */
         AccountBatchCreate: {
             /**
@@ -1938,6 +2204,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name?: components["schemas"]["Name"];
             legalName?: components["schemas"]["OptionalText"];
             /** @description The company's domain; unique among live accounts. */
@@ -1980,6 +2247,16 @@ export interface components {
             body: components["schemas"]["AccountUpdate"];
             ifMatch?: components["schemas"]["EntityTags"];
         };
+        /** @description Creates an account, or changes the one with the same value, as `upsertAccount` does. */
+        AccountBatchUpsert: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "upsert";
+            matchOn: components["schemas"]["AccountMatchOn"];
+            body: components["schemas"]["AccountCreate"];
+        };
         /** @description Moves a record to the recycle bin. */
         BatchDelete: {
             /**
@@ -1991,7 +2268,7 @@ export interface components {
             ifMatch?: components["schemas"]["EntityTags"];
         };
         /** @description One change of an account. */
-        AccountBatchItem: components["schemas"]["AccountBatchCreate"] | components["schemas"]["AccountBatchUpdate"] | components["schemas"]["BatchDelete"];
+        AccountBatchItem: components["schemas"]["AccountBatchCreate"] | components["schemas"]["AccountBatchUpdate"] | components["schemas"]["AccountBatchUpsert"] | components["schemas"]["BatchDelete"];
         /** @description Changes of accounts, made in this order. */
         AccountBatch: {
             /**
@@ -2304,6 +2581,7 @@ export interface components {
             teamId: components["schemas"]["OptionalId"];
             tags: components["schemas"]["Tags"];
             customFields: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName: components["schemas"]["OptionalText"];
             lastName: components["schemas"]["Name"];
             salutation: components["schemas"]["OptionalText"];
@@ -2355,6 +2633,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName?: components["schemas"]["OptionalText"];
             lastName: components["schemas"]["Name"];
             salutation?: components["schemas"]["OptionalText"];
@@ -2384,6 +2663,16 @@ export interface components {
             lifecycleStage?: components["schemas"]["LifecycleStage"];
             description?: components["schemas"]["OptionalLongText"];
         };
+        /**
+         * @description The unique property that tells which contact is meant: `email`, `customFields.` and the key of a unique custom field, or `externalIds.` and a system of which the record has one id.
+         * @example externalIds.erp
+         */
+        ContactMatchOn: string;
+        /** @description A contact to create, or to change where there is one with the same value. */
+        ContactUpsert: {
+            matchOn: components["schemas"]["ContactMatchOn"];
+            record: components["schemas"]["ContactCreate"];
+        };
         /** @description Creates a contact. */
         ContactBatchCreate: {
             /**
@@ -2401,6 +2690,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["Name"];
             salutation?: components["schemas"]["OptionalText"];
@@ -2441,8 +2731,18 @@ export interface components {
             body: components["schemas"]["ContactUpdate"];
             ifMatch?: components["schemas"]["EntityTags"];
         };
+        /** @description Creates a contact, or changes the one with the same value, as `upsertContact` does. */
+        ContactBatchUpsert: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "upsert";
+            matchOn: components["schemas"]["ContactMatchOn"];
+            body: components["schemas"]["ContactCreate"];
+        };
         /** @description One change of a contact. */
-        ContactBatchItem: components["schemas"]["ContactBatchCreate"] | components["schemas"]["ContactBatchUpdate"] | components["schemas"]["BatchDelete"];
+        ContactBatchItem: components["schemas"]["ContactBatchCreate"] | components["schemas"]["ContactBatchUpdate"] | components["schemas"]["ContactBatchUpsert"] | components["schemas"]["BatchDelete"];
         /** @description Changes of contacts, made in this order. */
         ContactBatch: {
             /**
@@ -2699,6 +2999,7 @@ export interface components {
             teamId: components["schemas"]["OptionalId"];
             tags: components["schemas"]["Tags"];
             customFields: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName: components["schemas"]["OptionalText"];
             lastName: components["schemas"]["OptionalText"];
             companyName: components["schemas"]["OptionalText"];
@@ -2775,6 +3076,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["OptionalText"];
             companyName?: components["schemas"]["OptionalText"];
@@ -2820,6 +3122,16 @@ export interface components {
              */
             status?: "open" | "working" | "qualified" | "unqualified";
         };
+        /**
+         * @description The unique property that tells which lead is meant: `customFields.` and the key of a unique custom field, or `externalIds.` and a system of which the record has one id.
+         * @example externalIds.erp
+         */
+        LeadMatchOn: string;
+        /** @description A lead to create, or to change where there is one with the same value. */
+        LeadUpsert: {
+            matchOn: components["schemas"]["LeadMatchOn"];
+            record: components["schemas"]["LeadCreate"];
+        };
         /** @description Creates a lead. */
         LeadBatchCreate: {
             /**
@@ -2837,6 +3149,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["OptionalText"];
             companyName?: components["schemas"]["OptionalText"];
@@ -2893,8 +3206,18 @@ export interface components {
             body: components["schemas"]["LeadUpdate"];
             ifMatch?: components["schemas"]["EntityTags"];
         };
+        /** @description Creates a lead, or changes the one with the same value, as `upsertLead` does. */
+        LeadBatchUpsert: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "upsert";
+            matchOn: components["schemas"]["LeadMatchOn"];
+            body: components["schemas"]["LeadCreate"];
+        };
         /** @description One change of a lead. */
-        LeadBatchItem: components["schemas"]["LeadBatchCreate"] | components["schemas"]["LeadBatchUpdate"] | components["schemas"]["BatchDelete"];
+        LeadBatchItem: components["schemas"]["LeadBatchCreate"] | components["schemas"]["LeadBatchUpdate"] | components["schemas"]["LeadBatchUpsert"] | components["schemas"]["BatchDelete"];
         /** @description Changes of leads, made in this order. */
         LeadBatch: {
             /**
@@ -3159,6 +3482,7 @@ export interface components {
             teamId: components["schemas"]["OptionalId"];
             tags: components["schemas"]["Tags"];
             customFields: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name: components["schemas"]["Name"];
             /** @description The account that buys, or null. */
             accountId: components["schemas"]["OptionalId"];
@@ -3247,6 +3571,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name: components["schemas"]["Name"];
             /** @description The account that buys, or null. */
             accountId?: components["schemas"]["OptionalId"];
@@ -3272,6 +3597,16 @@ export interface components {
             competitor?: components["schemas"]["OptionalText"];
             description?: components["schemas"]["OptionalLongText"];
         };
+        /**
+         * @description The unique property that tells which opportunity is meant: `customFields.` and the key of a unique custom field, or `externalIds.` and a system of which the record has one id.
+         * @example externalIds.erp
+         */
+        OpportunityMatchOn: string;
+        /** @description An opportunity to create, or to change where there is one with the same value. */
+        OpportunityUpsert: {
+            matchOn: components["schemas"]["OpportunityMatchOn"];
+            record: components["schemas"]["OpportunityCreate"];
+        };
         /** @description Creates an opportunity. */
         OpportunityBatchCreate: {
             /**
@@ -3289,6 +3624,7 @@ export interface components {
             teamId?: components["schemas"]["OptionalId"];
             tags?: components["schemas"]["Tags"];
             customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
             name?: components["schemas"]["Name"];
             /** @description The account that buys, or null. */
             accountId?: components["schemas"]["OptionalId"];
@@ -3325,8 +3661,18 @@ export interface components {
             body: components["schemas"]["OpportunityUpdate"];
             ifMatch?: components["schemas"]["EntityTags"];
         };
+        /** @description Creates an opportunity, or changes the one with the same value, as `upsertOpportunity` does. */
+        OpportunityBatchUpsert: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "upsert";
+            matchOn: components["schemas"]["OpportunityMatchOn"];
+            body: components["schemas"]["OpportunityCreate"];
+        };
         /** @description One change of an opportunity. */
-        OpportunityBatchItem: components["schemas"]["OpportunityBatchCreate"] | components["schemas"]["OpportunityBatchUpdate"] | components["schemas"]["BatchDelete"];
+        OpportunityBatchItem: components["schemas"]["OpportunityBatchCreate"] | components["schemas"]["OpportunityBatchUpdate"] | components["schemas"]["OpportunityBatchUpsert"] | components["schemas"]["BatchDelete"];
         /** @description Changes of opportunities, made in this order. */
         OpportunityBatch: {
             /**
@@ -4504,10 +4850,14 @@ export interface components {
         UpdatedAtGte: components["schemas"]["Timestamp"];
         /** @description Only records last changed before this instant. */
         UpdatedAtLt: components["schemas"]["Timestamp"];
+        /** @description The other system. */
+        System: components["schemas"]["System"];
+        /** @description The id there, percent-encoded. */
+        ExternalId: components["schemas"]["ExternalIdValue"];
         /** @description The id of the account. */
         AccountId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
-        AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
+        AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
         /** @description `true` answers with everything that would happen and changes nothing. */
         DryRun: boolean;
         /** @description References to follow, so that the reply has what they lead to. */
@@ -4515,19 +4865,19 @@ export interface components {
         /** @description The id of the contact. */
         ContactId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
-        ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
+        ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
         /** @description References to follow, so that the reply has what they lead to. */
         LeadExpand: components["schemas"]["LeadExpand"];
         /** @description The id of the lead. */
         LeadId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
-        LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+        LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
         /** @description References to follow, so that the reply has what they lead to. */
         OpportunityExpand: components["schemas"]["OpportunityExpand"];
         /** @description The id of the opportunity. */
         OpportunityId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
-        OpportunityField: "ownerId" | "teamId" | "tags" | "customFields" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId";
+        OpportunityField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId";
         /** @description The id of the custom field. */
         CustomFieldId: components["schemas"]["Id"];
         /** @description The id of the view. */
@@ -5294,6 +5644,164 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    upsertAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountUpsert"];
+            };
+        };
+        responses: {
+            /** @description The account that has the value, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The created account. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getAccountByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The account has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    putAccountByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountCreate"];
+            };
+        };
+        responses: {
+            /** @description The account that has the external id, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The created account. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     batchAccounts: {
         parameters: {
             query?: never;
@@ -5737,6 +6245,164 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    upsertContact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactUpsert"];
+            };
+        };
+        responses: {
+            /** @description The contact that has the value, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The created contact. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getContactByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contact. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The contact has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    putContactByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactCreate"];
+            };
+        };
+        responses: {
+            /** @description The contact that has the external id, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The created contact. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -6187,6 +6853,164 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    upsertLead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadUpsert"];
+            };
+        };
+        responses: {
+            /** @description The lead that has the value, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            /** @description The created lead. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getLeadByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lead. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            /** @description The lead has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    putLeadByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadCreate"];
+            };
+        };
+        responses: {
+            /** @description The lead that has the external id, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            /** @description The created lead. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -6689,6 +7513,164 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    upsertOpportunity: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityUpsert"];
+            };
+        };
+        responses: {
+            /** @description The opportunity that has the value, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            /** @description The created opportunity. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValueOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getOpportunityByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The opportunity. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            /** @description The opportunity has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    putOpportunityByExternalId: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The other system. */
+                system: components["parameters"]["System"];
+                /** @description The id there, percent-encoded. */
+                externalId: components["parameters"]["ExternalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityCreate"];
+            };
+        };
+        responses: {
+            /** @description The opportunity that has the external id, as it is now. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            /** @description The created opportunity. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["DuplicateValue"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

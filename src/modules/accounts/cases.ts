@@ -3,6 +3,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
+import { upsertCases } from '../../testing/upsert-cases.js'
 
 const account = {
   object: 'account',
@@ -20,7 +21,7 @@ const account = {
   patch: { industry: 'Logistics', numberOfEmployees: null },
 }
 
-const verbs = { ...recordCases(account), ...recoveryCases(account) }
+const verbs = { ...recordCases(account), ...recoveryCases(account), ...upsertCases(account) }
 const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthWind.example')
 const employee = {
   object: 'contact',
@@ -36,6 +37,9 @@ export const cases = {
   listViewAccounts: verbs.view,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
+  upsertAccount: verbs.upsert,
+  getAccountByExternalId: verbs.getByExternalId,
+  putAccountByExternalId: verbs.putByExternalId,
   getAccount: verbs.get,
   updateAccount: { ...verbs.update, 409: duplicate.update },
   deleteAccount: verbs.remove,

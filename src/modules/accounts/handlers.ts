@@ -1,8 +1,10 @@
 import type { AccountsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { accounts } from './repository.js'
@@ -12,6 +14,11 @@ export const handlers: AccountsHandlers = {
   queryAccounts: ({ body }, { scope }) => query(scope, accounts, body),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
   batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
+  upsertAccount: ({ body }, { scope }) => upsert(scope, accounts, body),
+  getAccountByExternalId: ({ params, headers }, { scope }) =>
+    getByExternalId(scope, accounts, params, headers['if-none-match']),
+  putAccountByExternalId: ({ params, headers, body }, { scope }) =>
+    putByExternalId(scope, accounts, params, body, headers['if-match']),
   getAccount: ({ params, query, headers }, { scope }) =>
     get(scope, accounts, params.accountId, headers['if-none-match'], query.expand),
   updateAccount: ({ params, headers, body }, { scope }) =>

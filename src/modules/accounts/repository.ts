@@ -38,7 +38,7 @@ export const accounts = defineRecord<Account>()({
   },
   defaults: {},
   sorts: { name: sortBy(t.name) },
-  unique: { domain: t.domain, customFields: t.customFields },
+  unique: { domain: t.domain },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     parentAccount: { by: t.parentAccountId, to: (): Readable<Account> => accounts },

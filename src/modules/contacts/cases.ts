@@ -3,6 +3,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
+import { upsertCases } from '../../testing/upsert-cases.js'
 
 const contact = {
   object: 'contact',
@@ -12,7 +13,7 @@ const contact = {
   patch: { title: 'Chief Technology Officer', birthdate: null },
 }
 
-const verbs = { ...recordCases(contact), ...recoveryCases(contact) }
+const verbs = { ...recordCases(contact), ...recoveryCases(contact), ...upsertCases(contact) }
 const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
 
 export const cases = {
@@ -21,6 +22,9 @@ export const cases = {
   listViewContacts: verbs.view,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
+  upsertContact: verbs.upsert,
+  getContactByExternalId: verbs.getByExternalId,
+  putContactByExternalId: verbs.putByExternalId,
   getContact: verbs.get,
   updateContact: { ...verbs.update, 409: duplicate.update },
   deleteContact: verbs.remove,

@@ -1,8 +1,10 @@
 import type { ContactsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { contacts } from './repository.js'
@@ -12,6 +14,11 @@ export const handlers: ContactsHandlers = {
   queryContacts: ({ body }, { scope }) => query(scope, contacts, body),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
   batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
+  upsertContact: ({ body }, { scope }) => upsert(scope, contacts, body),
+  getContactByExternalId: ({ params, headers }, { scope }) =>
+    getByExternalId(scope, contacts, params, headers['if-none-match']),
+  putContactByExternalId: ({ params, headers, body }, { scope }) =>
+    putByExternalId(scope, contacts, params, body, headers['if-match']),
   getContact: ({ params, query, headers }, { scope }) =>
     get(scope, contacts, params.contactId, headers['if-none-match'], query.expand),
   updateContact: ({ params, headers, body }, { scope }) =>

@@ -42,7 +42,7 @@ export const contacts = defineRecord<Contact>()({
   },
   defaults: { additionalEmails: [], doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name) },
-  unique: { email: t.emailKey, customFields: t.customFields },
+  unique: { email: t.emailKey },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },

@@ -7,6 +7,7 @@ import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '..
 import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
+import { upsertCases } from '../../testing/upsert-cases.js'
 
 const path = operations.listLeads.path
 const body = {
@@ -23,7 +24,7 @@ const lead = {
   patch: { status: 'qualified', rating: 'hot', score: null },
 }
 
-const verbs = { ...recordCases(lead), ...recoveryCases(lead) }
+const verbs = { ...recordCases(lead), ...recoveryCases(lead), ...upsertCases(lead) }
 const duplicate = uniqueFieldCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
@@ -38,6 +39,9 @@ export const cases = {
   listViewLeads: verbs.view,
   createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
+  upsertLead: verbs.upsert,
+  getLeadByExternalId: verbs.getByExternalId,
+  putLeadByExternalId: verbs.putByExternalId,
   getLead: verbs.get,
   updateLead: { ...verbs.update, 409: duplicate.update },
   deleteLead: verbs.remove,

@@ -1,8 +1,10 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { convertLead } from './convert.js'
@@ -13,6 +15,11 @@ export const handlers: LeadsHandlers = {
   queryLeads: ({ body }, { scope }) => query(scope, leads, body),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
   batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
+  upsertLead: ({ body }, { scope }) => upsert(scope, leads, body),
+  getLeadByExternalId: ({ params, headers }, { scope }) =>
+    getByExternalId(scope, leads, params, headers['if-none-match']),
+  putLeadByExternalId: ({ params, headers, body }, { scope }) =>
+    putByExternalId(scope, leads, params, body, headers['if-match']),
   getLead: ({ params, query, headers }, { scope }) =>
     get(scope, leads, params.leadId, headers['if-none-match'], query.expand),
   updateLead: ({ params, headers, body }, { scope }) => update(scope, leads, params.leadId, body, headers['if-match']),

@@ -48,7 +48,7 @@ export const leads = defineRecord<Lead>()({
   },
   defaults: { status: 'open', doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name), score: sortByOptional(t.score, leadScoreKey, -1) },
-  unique: { customFields: t.customFields },
+  unique: {},
   relations: {
     owner: { by: t.ownerId, to: () => users },
     convertedAccount: { by: t.convertedAccountId, to: () => accounts },

@@ -1,9 +1,9 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
-import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
+import { externalIdCases, upsertCases } from '../../testing/upsert-cases.js'
 
 const opportunity = {
   object: 'opportunity',
@@ -19,8 +19,8 @@ const opportunity = {
   patch: { probability: 60, nextStep: 'Negotiate the price' },
 }
 
-const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity) }
-const duplicate = uniqueFieldCases(opportunity)
+const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity), ...upsertCases(opportunity) }
+const duplicate = externalIdCases(opportunity)
 
 export const cases = {
   listOpportunities: verbs.list,
@@ -28,6 +28,9 @@ export const cases = {
   listViewOpportunities: verbs.view,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
+  upsertOpportunity: verbs.upsert,
+  getOpportunityByExternalId: verbs.getByExternalId,
+  putOpportunityByExternalId: verbs.putByExternalId,
   getOpportunity: verbs.get,
   updateOpportunity: { ...verbs.update, 409: duplicate.update },
   deleteOpportunity: verbs.remove,

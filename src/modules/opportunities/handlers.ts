@@ -1,8 +1,10 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
 import { batch } from '../../records/batch.js'
+import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
 import { opportunities } from './repository.js'
@@ -12,6 +14,11 @@ export const handlers: OpportunitiesHandlers = {
   queryOpportunities: ({ body }, { scope }) => query(scope, opportunities, body),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
   batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
+  upsertOpportunity: ({ body }, { scope }) => upsert(scope, opportunities, body),
+  getOpportunityByExternalId: ({ params, headers }, { scope }) =>
+    getByExternalId(scope, opportunities, params, headers['if-none-match']),
+  putOpportunityByExternalId: ({ params, headers, body }, { scope }) =>
+    putByExternalId(scope, opportunities, params, body, headers['if-match']),
   getOpportunity: ({ params, query, headers }, { scope }) =>
     get(scope, opportunities, params.opportunityId, headers['if-none-match'], query.expand),
   updateOpportunity: ({ params, headers, body }, { scope }) =>

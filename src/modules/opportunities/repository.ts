@@ -109,7 +109,7 @@ export const opportunities = defineRecord<Opportunity>()({
     amount: sortByOptional(t.amountMinor, amountKey, '-9223372036854775807'),
     expectedCloseDate: sortByOptional(t.expectedCloseDate, expectedCloseDateKey, '-infinity'),
   },
-  unique: { customFields: t.customFields },
+  unique: {},
   relations: {
     owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },

@@ -16,6 +16,12 @@ type Values = Record<string, unknown>
 /** E-mail addresses and ids mean the same in either case. */
 const isFolded = ({ type }: CustomField): boolean => type === 'email' || type === 'user' || type === 'reference'
 
+/** A value of a field as a record would take it. */
+export const uniqueValue = (field: CustomField, value: unknown): UniqueValue => ({
+  ...{ fieldId: field.id, key: field.key, folded: isFolded(field) },
+  value,
+})
+
 const own = (values: Values | undefined, key: string): unknown =>
   values && Object.hasOwn(values, key) ? values[key] : undefined
 
@@ -32,46 +38,52 @@ export function uniqueChanges(
     released: changed.filter(({ key }) => own(before, key) !== undefined).map(({ id }) => id),
     wanted: changed.flatMap((field) => {
       const value = own(after, field.key)
-      return value === undefined ? [] : [{ fieldId: field.id, key: field.key, folded: isFolded(field), value }]
+      return value === undefined ? [] : [uniqueValue(field, value)]
     }),
   }
 }
 
 const hashOf = (value: SQL): SQL => sql`encode(sha256(convert_to(${value}, 'UTF8')), 'hex')`
 
-/** The wanted values as rows with their hashes. */
-const given = sql`(select w."fieldId" as field_id, ${hashOf(
-  sql`case when w.folded then lower(w.value #>> '{}') else w.value #>> '{}' end`,
-)} as value_hash from jsonb_to_recordset(${parameter('wanted')}::jsonb) as w ("fieldId" uuid, folded boolean, value jsonb)) wanted`
+/** The hash of a JSON value; of one that is folded, the same for either case. */
+export const uniqueHash = (value: SQL, folded: SQL): SQL =>
+  hashOf(sql`case when ${folded} then lower(${value} #>> '{}') else ${value} #>> '{}' end`)
 
-const release = statement(
+/** The wanted values as rows with their hashes. */
+const given = sql`(select w."recordId" as record_id, w."fieldId" as field_id, ${uniqueHash(sql`w.value`, sql`w.folded`)} as value_hash
+  from jsonb_to_recordset(${parameter('wanted')}::jsonb) as w ("recordId" uuid, "fieldId" uuid, folded boolean, value jsonb)) wanted`
+
+const release = statement<{ fieldId: string; recordId: string }>(
   'custom_fields.release',
   sql`delete from ${t} where ${sameOrganization(t)} and ${t.recordId} = ${parameter('id')}::uuid and ${t.fieldId} = any(${parameter('released')}::uuid[])`,
 )
 
 // In the same order everywhere, so that two writers do not wait for each other.
-const take = statement<{ fieldId: string }>(
+const take = statement<{ fieldId: string; recordId: string }>(
   'custom_fields.take',
   sql`insert into ${t} (organization_id, field_id, value_hash, record_id)
-    select ${parameter('scopeOrganizationId')}::uuid, wanted.field_id, wanted.value_hash, ${parameter('id')}::uuid from ${given} order by 2
-    on conflict do nothing returning field_id`,
+    select ${parameter('scopeOrganizationId')}::uuid, wanted.field_id, wanted.value_hash, wanted.record_id from ${given} order by 2, 3
+    on conflict do nothing returning field_id, record_id`,
 )
 
-/** Moves unique values, within the transaction that changes the record; answers with those that other records have. */
+/** What some records give up and take. */
+type Moves = ReadonlyMap<string, ReturnType<typeof uniqueChanges>>
+
+/** Moves unique values, within the transaction that changes the records; answers with those that others have. */
 export async function moveUnique(
   scope: Scope,
   tx: Executor,
-  id: string,
-  { released, wanted }: ReturnType<typeof uniqueChanges>,
-): Promise<UniqueValue[]> {
-  if (released.length === 0 && wanted.length === 0) return []
-  const parameters = { ...scopeParameters(scope), id }
-  const [, taken] = await tx.all(
-    release({ ...parameters, released: `{${released.join(',')}}` }),
-    take({ ...parameters, wanted: JSON.stringify(wanted) }),
+  moves: Moves,
+): Promise<(UniqueValue & { recordId: string })[]> {
+  const parameters = scopeParameters(scope)
+  const releases = [...moves].filter(([, { released }]) => released.length > 0)
+  const wanted = [...moves].flatMap(([recordId, move]) => move.wanted.map((value) => ({ recordId, ...value })))
+  const answers = await tx.all(
+    ...releases.map(([id, { released }]) => release({ ...parameters, id, released: `{${released.join(',')}}` })),
+    ...(wanted.length > 0 ? [take({ ...parameters, wanted: JSON.stringify(wanted) })] : []),
   )
-  const got = new Set(taken.map(({ fieldId }) => fieldId))
-  return wanted.filter(({ fieldId }) => !got.has(fieldId))
+  const got = new Set((answers.at(-1) ?? []).map((row) => `${row.recordId} ${row.fieldId}`))
+  return wanted.filter(({ recordId, fieldId }) => !got.has(`${recordId} ${fieldId}`))
 }
 
 type RecordColumns = { organizationId: AnyPgColumn; id: AnyPgColumn }
