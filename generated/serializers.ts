@@ -9657,20 +9657,50 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_personalData_450 = obj["personalData"]
-      if (value_personalData_450 !== undefined) {
+      const value_filterable_450 = obj["filterable"]
+      if (value_filterable_450 !== undefined) {
+        json += ",\"filterable\":"
+        json += asBoolean(value_filterable_450)
+      } else {
+        throw new Error('"filterable" is required!')
+      }
+      
+      const value_personalData_451 = obj["personalData"]
+      if (value_personalData_451 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_450)
+        json += asBoolean(value_personalData_451)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_451 = obj["archived"]
-      if (value_archived_451 !== undefined) {
+      const value_archived_452 = obj["archived"]
+      if (value_archived_452 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_451)
+        json += asBoolean(value_archived_452)
       } else {
         throw new Error('"archived" is required!')
+      }
+      
+      const value_indexState_453 = obj["indexState"]
+      if (value_indexState_453 !== undefined) {
+        json += ",\"indexState\":"
+        
+        if (typeof value_indexState_453 !== 'string') {
+          if (value_indexState_453 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_indexState_453 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_453.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_453 instanceof RegExp) {
+            json += asString(value_indexState_453.source)
+          } else {
+            json += asString(value_indexState_453.toString())
+          }
+        } else {
+          json += asString(value_indexState_453)
+        }
+        
+      } else {
+        throw new Error('"indexState" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -9720,10 +9750,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_452 = obj["page"]
-      if (value_page_452 !== undefined) {
+      const value_page_454 = obj["page"]
+      if (value_page_454 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_452)
+        json += anonymous21(value_page_454)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9767,18 +9797,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_457 = obj["data"]
-      if (value_data_457 !== undefined) {
+      const value_data_459 = obj["data"]
+      if (value_data_459 !== undefined) {
         json += "{\"data\":"
-        json += anonymous84(value_data_457)
+        json += anonymous84(value_data_459)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_458 = obj["page"]
-      if (value_page_458 !== undefined) {
+      const value_page_460 = obj["page"]
+      if (value_page_460 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_458)
+        json += anonymous21(value_page_460)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9834,70 +9864,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_464 = obj["id"]
-      if (value_id_464 !== undefined) {
+      const value_id_466 = obj["id"]
+      if (value_id_466 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_464 !== 'string') {
-          if (value_id_464 === null) {
+        if (typeof value_id_466 !== 'string') {
+          if (value_id_466 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_464 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_464.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_464 instanceof RegExp) {
-            json += asString(value_id_464.source)
+          } else if (value_id_466 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_466.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_466 instanceof RegExp) {
+            json += asString(value_id_466.source)
           } else {
-            json += asString(value_id_464.toString())
+            json += asString(value_id_466.toString())
           }
         } else {
-          json += asString(value_id_464)
+          json += asString(value_id_466)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_465 = obj["name"]
-      if (value_name_465 !== undefined) {
+      const value_name_467 = obj["name"]
+      if (value_name_467 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_465 !== 'string') {
-          if (value_name_465 === null) {
+        if (typeof value_name_467 !== 'string') {
+          if (value_name_467 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_465 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_465.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_465 instanceof RegExp) {
-            json += asString(value_name_465.source)
+          } else if (value_name_467 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_467.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_467 instanceof RegExp) {
+            json += asString(value_name_467.source)
           } else {
-            json += asString(value_name_465.toString())
+            json += asString(value_name_467.toString())
           }
         } else {
-          json += asString(value_name_465)
+          json += asString(value_name_467)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_466 = obj["isDefault"]
-      if (value_isDefault_466 !== undefined) {
+      const value_isDefault_468 = obj["isDefault"]
+      if (value_isDefault_468 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_466)
+        json += asBoolean(value_isDefault_468)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_467 = obj["position"]
-      if (value_position_467 !== undefined) {
+      const value_position_469 = obj["position"]
+      if (value_position_469 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_467)
+        json += asInteger(value_position_469)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_468 = obj["stages"]
-      if (value_stages_468 !== undefined) {
+      const value_stages_470 = obj["stages"]
+      if (value_stages_470 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous88(value_stages_468)
+        json += anonymous88(value_stages_470)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -9941,10 +9971,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_462 = obj["data"]
-      if (value_data_462 !== undefined) {
+      const value_data_464 = obj["data"]
+      if (value_data_464 !== undefined) {
         json += "{\"data\":"
-        json += anonymous86(value_data_462)
+        json += anonymous86(value_data_464)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9964,44 +9994,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_474 = obj["database"]
-      if (value_database_474 !== undefined) {
+      const value_database_476 = obj["database"]
+      if (value_database_476 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_474 !== 'string') {
-          if (value_database_474 === null) {
+        if (typeof value_database_476 !== 'string') {
+          if (value_database_476 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_474 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_474.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_474 instanceof RegExp) {
-            json += asString(value_database_474.source)
+          } else if (value_database_476 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_476.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_476 instanceof RegExp) {
+            json += asString(value_database_476.source)
           } else {
-            json += asString(value_database_474.toString())
+            json += asString(value_database_476.toString())
           }
         } else {
-          json += asString(value_database_474)
+          json += asString(value_database_476)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_475 = obj["redis"]
-      if (value_redis_475 !== undefined) {
+      const value_redis_477 = obj["redis"]
+      if (value_redis_477 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_475 !== 'string') {
-          if (value_redis_475 === null) {
+        if (typeof value_redis_477 !== 'string') {
+          if (value_redis_477 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_475 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_475.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_475 instanceof RegExp) {
-            json += asString(value_redis_475.source)
+          } else if (value_redis_477 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_477.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_477 instanceof RegExp) {
+            json += asString(value_redis_477.source)
           } else {
-            json += asString(value_redis_475.toString())
+            json += asString(value_redis_477.toString())
           }
         } else {
-          json += asString(value_redis_475)
+          json += asString(value_redis_477)
         }
         
       } else {
@@ -10023,32 +10053,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_471 = obj["status"]
-      if (value_status_471 !== undefined) {
+      const value_status_473 = obj["status"]
+      if (value_status_473 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_471 !== 'string') {
-          if (value_status_471 === null) {
+        if (typeof value_status_473 !== 'string') {
+          if (value_status_473 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_471 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_471.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_471 instanceof RegExp) {
-            json += asString(value_status_471.source)
+          } else if (value_status_473 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_473.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_473 instanceof RegExp) {
+            json += asString(value_status_473.source)
           } else {
-            json += asString(value_status_471.toString())
+            json += asString(value_status_473.toString())
           }
         } else {
-          json += asString(value_status_471)
+          json += asString(value_status_473)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_472 = obj["dependencies"]
-      if (value_dependencies_472 !== undefined) {
+      const value_dependencies_474 = obj["dependencies"]
+      if (value_dependencies_474 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous90(value_dependencies_472)
+        json += anonymous90(value_dependencies_474)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -10068,8 +10098,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_478 = obj["status"]
-      if (value_status_478 !== undefined) {
+      const value_status_480 = obj["status"]
+      if (value_status_480 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {

@@ -2306,7 +2306,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         AccountFilter: {
             and: components["schemas"]["AccountFilter"][];
         } | {
@@ -2475,6 +2475,15 @@ export interface components {
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
+        } | {
+            field: `customFields.${string}` | `parentAccount.customFields.${string}`;
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "startsWith" | "in" | "notIn" | "between" | "isNull";
+            value: string | number | boolean | (string | number | {
+                [key: string]: unknown;
+            })[] | {
+                [key: string]: unknown;
+            };
         };
         /**
          * Format: int32
@@ -2487,12 +2496,12 @@ export interface components {
         AccountQuery: {
             filter?: components["schemas"]["AccountFilter"];
             /**
-             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
              * @default [
              *       "-createdAt"
              *     ]
              */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /** @default 50 */
             limit: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
@@ -2770,7 +2779,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         ContactFilter: {
             and: components["schemas"]["ContactFilter"][];
         } | {
@@ -2964,17 +2973,26 @@ export interface components {
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
+        } | {
+            field: `customFields.${string}` | `account.customFields.${string}` | `reportsTo.customFields.${string}`;
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "startsWith" | "in" | "notIn" | "between" | "isNull";
+            value: string | number | boolean | (string | number | {
+                [key: string]: unknown;
+            })[] | {
+                [key: string]: unknown;
+            };
         };
         /** @description What to look for among the contacts, and how to answer. */
         ContactQuery: {
             filter?: components["schemas"]["ContactFilter"];
             /**
-             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
              * @default [
              *       "-createdAt"
              *     ]
              */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /** @default 50 */
             limit: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
@@ -3245,7 +3263,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. */
+        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         LeadFilter: {
             and: components["schemas"]["LeadFilter"][];
         } | {
@@ -3420,17 +3438,26 @@ export interface components {
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
+        } | {
+            field: `customFields.${string}`;
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "startsWith" | "in" | "notIn" | "between" | "isNull";
+            value: string | number | boolean | (string | number | {
+                [key: string]: unknown;
+            })[] | {
+                [key: string]: unknown;
+            };
         };
         /** @description What to look for among the leads, and how to answer. */
         LeadQuery: {
             filter?: components["schemas"]["LeadFilter"];
             /**
-             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
              * @default [
              *       "-createdAt"
              *     ]
              */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
             /** @default 50 */
             limit: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
@@ -3700,7 +3727,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. */
+        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         OpportunityFilter: {
             and: components["schemas"]["OpportunityFilter"][];
         } | {
@@ -3920,17 +3947,26 @@ export interface components {
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
+        } | {
+            field: `customFields.${string}` | `account.customFields.${string}` | `primaryContact.customFields.${string}`;
+            /** @enum {string} */
+            op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "startsWith" | "in" | "notIn" | "between" | "isNull";
+            value: string | number | boolean | (string | number | {
+                [key: string]: unknown;
+            })[] | {
+                [key: string]: unknown;
+            };
         };
         /** @description What to look for among the opportunities, and how to answer. */
         OpportunityQuery: {
             filter?: components["schemas"]["OpportunityFilter"];
             /**
-             * @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties.
+             * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
              * @default [
              *       "-createdAt"
              *     ]
              */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
             /** @default 50 */
             limit: components["schemas"]["PageSize"];
             cursor?: components["schemas"]["PageCursor"];
@@ -4007,10 +4043,17 @@ export interface components {
              * @description For `text`, at most 255, and `longText`, in characters.
              */
             maxLength: number | null;
+            /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
+            filterable: boolean;
             /** @description Whether the values say something about a person. */
             personalData: boolean;
             /** @description Records keep the value of an archived field, and cannot be given another one. */
             archived: boolean;
+            /**
+             * @description Whether records can be filtered and sorted by the field: when it is `ready`. `building`: the values of existing records are still being taken down; `clearing`: they are being dropped; `none`: the field is not filterable, or archived.
+             * @enum {string}
+             */
+            indexState: "none" | "building" | "ready" | "clearing";
         };
         /** @description A page of custom fields. */
         CustomFieldList: {
@@ -4057,6 +4100,8 @@ export interface components {
              * @description For `text`, at most 255, and `longText`, in characters.
              */
             maxLength?: number | null;
+            /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
+            filterable?: boolean;
             /** @description Whether the values say something about a person. */
             personalData?: boolean;
         };
@@ -4088,6 +4133,8 @@ export interface components {
              * @description For `text`, at most 255, and `longText`, in characters.
              */
             maxLength?: number | null;
+            /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
+            filterable?: boolean;
             /** @description Whether the values say something about a person. */
             personalData?: boolean;
             /** @description `true` archives the field: records keep its value, and cannot be given another one. `false` brings it back. */
@@ -4125,8 +4172,8 @@ export interface components {
             columns: string[];
             /** @description Which accounts the view shows, or null for all of them. */
             filter: components["schemas"]["AccountFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4151,8 +4198,8 @@ export interface components {
             columns: string[];
             /** @description Which contacts the view shows, or null for all of them. */
             filter: components["schemas"]["ContactFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4177,8 +4224,8 @@ export interface components {
             columns: string[];
             /** @description Which leads the view shows, or null for all of them. */
             filter: components["schemas"]["LeadFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /** @description The order, as in a query. */
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4203,8 +4250,8 @@ export interface components {
             columns: string[];
             /** @description Which opportunities the view shows, or null for all of them. */
             filter: components["schemas"]["OpportunityFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /** @description The order, as in a query. */
+            sort: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4228,8 +4275,8 @@ export interface components {
             columns?: string[];
             /** @description Which accounts the view shows, or null for all of them. */
             filter?: components["schemas"]["AccountFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4246,8 +4293,8 @@ export interface components {
             columns?: string[];
             /** @description Which contacts the view shows, or null for all of them. */
             filter?: components["schemas"]["ContactFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4264,8 +4311,8 @@ export interface components {
             columns?: string[];
             /** @description Which leads the view shows, or null for all of them. */
             filter?: components["schemas"]["LeadFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4282,8 +4329,8 @@ export interface components {
             columns?: string[];
             /** @description Which opportunities the view shows, or null for all of them. */
             filter?: components["schemas"]["OpportunityFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4302,8 +4349,8 @@ export interface components {
             columns?: string[];
             /** @description Which accounts the view shows, or null for all of them. */
             filter?: components["schemas"]["AccountFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4320,8 +4367,8 @@ export interface components {
             columns?: string[];
             /** @description Which contacts the view shows, or null for all of them. */
             filter?: components["schemas"]["ContactFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4338,8 +4385,8 @@ export interface components {
             columns?: string[];
             /** @description Which leads the view shows, or null for all of them. */
             filter?: components["schemas"]["LeadFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4356,8 +4403,8 @@ export interface components {
             columns?: string[];
             /** @description Which opportunities the view shows, or null for all of them. */
             filter?: components["schemas"]["OpportunityFilter"] | null;
-            /** @description The order; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-            sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+            /** @description The order, as in a query. */
+            sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
             /**
              * @description The kind of record that the view shows; it must be that of the view. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -4638,7 +4685,7 @@ export interface components {
                 };
             };
         };
-        /** @description There are 200 custom fields of the object that are not archived; or the field would be unique, and live records share a value. */
+        /** @description There are 200 custom fields of the object that are not archived, or 10 that are filterable; or the field would be unique, and live records share a value. */
         CustomFieldChangeConflict: {
             headers: {
                 [name: string]: unknown;
@@ -4648,7 +4695,7 @@ export interface components {
                     /** @constant */
                     status?: 409;
                     /** @enum {unknown} */
-                    code?: "too_many_custom_fields" | "duplicate_value";
+                    code?: "too_many_custom_fields" | "too_many_filterable_fields" | "duplicate_value";
                 };
             };
         };
@@ -4792,7 +4839,7 @@ export interface components {
                 };
             };
         };
-        /** @description Another custom field of the object has the key, also when it is archived; or there are 200 that are not; or it would be unique, and live records share a value. Or: A request with this `Idempotency-Key` is still running. */
+        /** @description Another custom field of the object has the key, also when it is archived; or there are 200 that are not, or 10 that are filterable; or it would be unique, and live records share a value. Or: A request with this `Idempotency-Key` is still running. */
         CustomFieldConflictOrIdempotencyKeyInUse: {
             headers: {
                 [name: string]: unknown;
@@ -4802,7 +4849,7 @@ export interface components {
                     /** @constant */
                     status?: 409;
                     /** @enum {unknown} */
-                    code?: "key_taken" | "too_many_custom_fields" | "duplicate_value" | "idempotency_key_in_use";
+                    code?: "key_taken" | "too_many_custom_fields" | "too_many_filterable_fields" | "duplicate_value" | "idempotency_key_in_use";
                 };
             };
         };
@@ -5557,8 +5604,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
-                /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-                sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+                /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
+                sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
                 /** @description Only records created at or after this instant. */
@@ -6165,8 +6212,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
-                /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-                sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name")[];
+                /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
+                sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
                 /** @description Only records created at or after this instant. */
@@ -6771,8 +6818,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
-                /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-                sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score")[];
+                /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
+                sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
                 /** @description Only records created at or after this instant. */
@@ -7427,8 +7474,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
-                /** @description The order of the list; `-` turns a field round. Records without a value count as the smallest. The id breaks ties. */
-                sort?: ("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate")[];
+                /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
+                sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
                 /** @description Only records created at or after this instant. */

@@ -29,6 +29,17 @@ it('no list, filter, order or change that the contract allows reads a whole tabl
   expect(explained.length).toBeGreaterThan(800)
 })
 
+it('a custom field is filtered and sorted by the index of its key slot, also deep in the list', () => {
+  const reads = explained.filter(
+    ({ text, statement }) => text.includes('custom_key_') && /\.(?:list|query)$/.test(statement),
+  )
+  const others = reads
+    .filter(({ plans }) => !plans[plans.chosen].indexes.some((name) => /custom_key_\d+_idx$/.test(name)))
+    .map(({ text, plans }) => [text, plans[plans.chosen]])
+  expect(others).toEqual([])
+  expect(reads.length).toBeGreaterThan(20)
+})
+
 it('no page of a query reads a whole table', () => {
   const scanning = pages.filter(({ costs }) => Object.values(costs).some((cost) => cost.scans.length > 0))
   expect(scanning.map(({ question }) => question.what)).toEqual([])

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
 import postgres from 'postgres'
+import type { SharedServices } from '../../src/context.js'
 import { withClient } from '../../src/db/client.js'
+import { customFieldKeys } from '../../src/modules/custom-fields/jobs.js'
 import { Explainer, type Plans, scans } from './plans.js'
 import { BASE, type Method, openRecorder, type Recorded, type Recorder, type Reply } from './recorder.js'
 
@@ -34,7 +36,11 @@ export async function explainStatements({ superuserUrl, appUrl }: Urls, extent: 
       for (const caller of await signInAll(recorder, client, extent)) {
         note('POST /api/v1/auth/login')
         await sendLists(send, client, caller, extent)
-        if (caller.role === 'owner') await sendOthers(send, client, caller)
+        if (caller.role === 'owner') {
+          await defineFields(send, caller, recorder.services)
+          await sendOthers(send, client, caller)
+          await sendCustom(send, caller)
+        }
       }
     })
   } finally {
@@ -73,7 +79,8 @@ const TABLES: Record<string, string> = {
   [`${BASE}/users`]: 'crm_memberships',
 }
 
-type Parameter = { in: string; name: string; schema: { items?: { enum?: string[] }; maxItems?: number } }
+type Names = { enum?: string[] }
+type Parameter = { in: string; name: string; schema: { items?: Names & { anyOf?: Names[] }; maxItems?: number } }
 type Contract = {
   paths: Record<string, { get?: { parameters?: (Parameter | { $ref: string })[] } }>
   components: { parameters: Record<string, Parameter> }
@@ -91,7 +98,7 @@ export function lists(): { path: string; table: string; sorts: string[][]; count
       .map((each) => ('$ref' in each ? (components.parameters[each.$ref.split('/').at(-1) ?? ''] as Parameter) : each))
       .filter((each) => each.in === 'query')
     const sort = query.find(({ name }) => name === 'sort')?.schema
-    const terms = sort?.items?.enum ?? []
+    const terms = sort?.items?.enum ?? sort?.items?.anyOf?.[0]?.enum ?? []
     const field = (term: string) => term.replace(/^-/, '')
     const pairs =
       (sort?.maxItems ?? 1) < 2
@@ -195,6 +202,43 @@ const EXPANDED: Record<string, string> = {
   contacts: 'owner,account.owner,reportsTo',
   leads: 'owner,convertedAccount,convertedContact,convertedOpportunity',
   opportunities: 'owner,account.owner,primaryContact.account,stage,originLead',
+}
+
+/** Custom fields of the seeded records, by which they can be filtered. */
+const FIELDS = [
+  { key: 'tier', type: 'text' },
+  { key: 'seats', type: 'integer' },
+]
+
+/** Defines them, and sees to it that all records have their keys, as a worker does. */
+async function defineFields(send: Send, caller: Caller, services: SharedServices): Promise<void> {
+  for (const object of ['account', 'contact'])
+    for (const { key, type } of FIELDS) {
+      const field = { object, key, type, label: key, filterable: true }
+      const { id } = await send(caller, 'POST', `${BASE}/custom-fields`, field)
+      while ((await send(caller, 'GET', `${BASE}/custom-fields/${id}`)).indexState !== 'ready')
+        await customFieldKeys.run(`${caller.organizationId}_${id}`, services)
+    }
+}
+
+/** Filters and orders by custom fields, on the first page and from a cursor on. */
+async function sendCustom(send: Send, caller: Caller): Promise<void> {
+  const bodies = [
+    { filter: is('customFields.tier', 'eq', 'gold') },
+    { filter: is('customFields.tier', 'in', ['gold', 'none']), sort: ['customFields.tier'] },
+    { filter: is('customFields.seats', 'between', [100, 120]), sort: ['customFields.seats'] },
+    { filter: is('customFields.seats', 'gte', 490) },
+    { sort: ['-customFields.seats'] },
+    { sort: ['customFields.tier', '-name'] },
+  ]
+  for (const plural of ['accounts', 'contacts'])
+    for (const body of bodies) {
+      const url = `${BASE}/${plural}/query`
+      const { page } = (await send(caller, 'POST', url, body)) as { page: { nextCursor: string | null } }
+      if (page.nextCursor) await send(caller, 'POST', url, { ...body, cursor: page.nextCursor })
+    }
+  await send(caller, 'GET', `${BASE}/contacts?sort=-customFields.seats`)
+  await send(caller, 'POST', `${BASE}/contacts/query`, { filter: is('account.customFields.tier', 'eq', 'gold') })
 }
 
 /** One request of most other kinds, with all references that there are. */

@@ -6,7 +6,7 @@ import type { Recorded } from './recorder.js'
 type Mode = 'custom' | 'generic'
 
 /** `buffers` are the pages of 8 KB that it touches. */
-type Plan = { cost: number; buffers: number; milliseconds: number; sequentialScans: string[] }
+type Plan = { cost: number; buffers: number; milliseconds: number; sequentialScans: string[]; indexes: string[] }
 
 /** What PostgreSQL does for a statement. It plans for the values at hand, or once for all values. */
 export type Plans = Record<Mode, Plan> & {
@@ -97,6 +97,7 @@ export class Explainer {
         buffers: buffersOf(plan),
         milliseconds,
         sequentialScans: [...scanned].filter((table) => this.#large.has(table)),
+        indexes: flatten(plan).flatMap((node) => node['Index Name'] ?? []),
       }
     } finally {
       await this.#client.query('rollback')
@@ -133,6 +134,7 @@ function claimText(client: pg.Client, claim: Claim): string {
 type Node = {
   'Node Type': string
   'Relation Name'?: string
+  'Index Name'?: string
   'Total Cost': number
   'Shared Hit Blocks'?: number
   'Shared Read Blocks'?: number

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.js'
 import { loadConfig } from '../../src/config.js'
+import type { SharedServices } from '../../src/context.js'
 import type { Claim, Database, Executor } from '../../src/db/database.js'
 import type { Bound } from '../../src/db/statement.js'
 import { openResources } from '../../src/process.js'
@@ -23,6 +24,8 @@ export type Recorder = {
   take(): Recorded[]
   /** The one of the application: it makes cursors. */
   signer: Signer
+  /** What its jobs may use. */
+  services: SharedServices
   close(): Promise<void>
 }
 
@@ -70,6 +73,7 @@ export async function openRecorder(appUrl: string): Promise<Recorder> {
       return taken
     },
     signer: resources.signer,
+    services: resources.services,
     async close() {
       await app.close()
       await resources.close()

@@ -1,4 +1,5 @@
 import { complete, hasHeader, isPublic, permissionOf } from './complete.js'
+import { expandSorts } from './custom-fields.js'
 import {
   type Document,
   isJson,
@@ -46,7 +47,7 @@ export interface Contract {
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
   // Last, because what is expanded is no property that a record is found by.
-  const source = expandRelations(expandFilters(normalize(bundle)))
+  const source = expandRelations(expandSorts(expandFilters(normalize(bundle))))
   checkRules(source)
   const document = prune(complete(source))
   const declared = new Map(

@@ -19,6 +19,7 @@ const Widget = widget({
   price: { type: ['object', 'null'], properties: { amount: { type: 'string' }, currency: { type: 'string' } } },
   size: { type: ['object', 'null'], properties: { label: { type: 'string', maxLength: 9 } } },
   labels: { type: 'array', items: { type: 'string' } },
+  customFields: { type: 'object', additionalProperties: true },
   anything: { type: 'object', additionalProperties: true },
   makerId: { type: ['string', 'null'], format: 'uuid' },
   deletedAt: { type: ['string', 'null'], format: 'date-time' },
@@ -33,7 +34,7 @@ function filterOf(schemas: Record<string, Schema>, marked: Schema): Schema {
 const expanded = filterOf({ Widget, Maker }, { 'x-filter-of': 'Widget', 'x-filter-relations': { maker: 'Maker' } })
 const conditions = (expanded.oneOf as Schema[])
   .map(({ properties = {} }) => properties)
-  .filter(({ field }) => field)
+  .filter(({ field }) => field?.enum)
   .map(({ field, op, value }) => ({
     fields: field?.enum as string[],
     ops: op?.enum as string[],
@@ -67,6 +68,25 @@ describe('a filter', () => {
     expect(kind?.value).toEqual({ type: 'string', enum: ['big', 'small'] })
   })
 
+  it('has one condition for all custom fields, its own and those of related records that have some', () => {
+    const relations = { 'x-filter-relations': { maker: 'Widget' } }
+    const both = filterOf({ Widget, Maker }, { 'x-filter-of': 'Widget', ...relations })
+    for (const [filter, field, isThere] of [
+      [expanded, 'customFields.tier', true],
+      [expanded, 'maker.customFields.tier', false],
+      [expanded, 'customFields.', false],
+      [expanded, 'customFields.tier.x', false],
+      [both, 'maker.customFields.tier', true],
+      [both, 'customFields.tier', true],
+      [both, 'maker.maker.customFields.tier', false],
+    ] as const) {
+      const [custom] = (filter.oneOf as Schema[]).flatMap(({ properties }) => properties?.field?.pattern ?? [])
+      expect(new RegExp(String(custom)).test(field), field).toBe(isThere)
+    }
+    const without = filterOf({ Maker }, { 'x-filter-of': 'Maker' })
+    expect(JSON.stringify(without)).not.toContain('customFields')
+  })
+
   it('changes with the record', () => {
     const { name, ...rest } = Widget.properties as Record<string, Schema>
     const renamed = filterOf({ Widget: widget({ ...rest, title: name as Schema }) }, { 'x-filter-of': 'Widget' })
@@ -80,6 +100,14 @@ describe('a filter', () => {
     expect(() => filterOf({ Widget, Maker }, marked)).toThrow('WidgetFilter: Widget has no sellerId')
   })
 })
+
+const CUSTOM_NAMES = [
+  'customFields.tier',
+  'customFields',
+  'customFields.Tier',
+  'maker.customFields.tier',
+  'xcustomFields.tier',
+]
 
 it('the steps of the validator take exactly what the published filter takes', () => {
   const ajv = new Ajv2020({ strict: false })
@@ -97,14 +125,15 @@ it('the steps of the validator take exactly what the published filter takes', ()
   const surplus = fc.constant(1)
   const wild = fc.record(
     {
-      field: pick([...conditions.flatMap(({ fields }) => fields), 'anything', 'deletedAt', 'maker']),
+      field: pick([...conditions.flatMap(({ fields }) => fields), 'anything', 'deletedAt', 'maker', ...CUSTOM_NAMES]),
       op: pick([...conditions.flatMap(({ ops }) => ops), 'like']),
       ...{ value, surplus },
     },
     { requiredKeys: ['field', 'op', 'value'] },
   )
+  const custom = fc.record({ field: pick(CUSTOM_NAMES), op: pick(['eq', 'between', 'isNull', 'has']), value })
   const likely = pick(conditions).chain(({ fields, ops }) => fc.record({ field: pick(fields), op: pick(ops), value }))
-  const condition = fc.oneof(wild, likely)
+  const condition = fc.oneof(wild, likely, custom)
   const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
     tree: fc.oneof(
       { maxDepth: 3, withCrossShrink: true },

@@ -1,3 +1,4 @@
+import { CUSTOM_FIELDS, customNames, LOOKS_CUSTOM } from './custom-fields.js'
 import { ContractError, type Document, resolve, rewrite, type Schema } from './document.js'
 
 /** The marker of a component that this file writes: the name of the record that the conditions are about. */
@@ -29,8 +30,28 @@ const OPERATORS: Record<Kind, { one: string[]; many: string[]; between?: true }>
   opaque: { one: [], many: [] },
 }
 
+/** What a condition on a custom field can say; which operators and values fit, its type decides. */
+const CUSTOM_OPERATORS = [...new Set([...OPERATORS.number.one, ...OPERATORS.text.one])].concat(
+  ...['in', 'notIn', 'between', 'isNull'],
+)
+
 const TEXT: Schema = { type: 'string', maxLength: LONGEST_COMPARED, pattern: '^[^\\x00]*$' }
 const NUMBER: Schema = { type: 'integer', format: 'int32', minimum: -2147483648, maximum: 2147483647 }
+
+/** A value, or several: of whatever type a custom field has. */
+const CUSTOM_VALUE: Schema = {
+  type: ['string', 'number', 'boolean', 'array', 'object'],
+  maxLength: LONGEST_COMPARED,
+  pattern: '^[^\\x00]*$',
+  minItems: 1,
+  maxItems: MAX_VALUES,
+  items: {
+    ...{ type: ['string', 'number', 'object'], maxLength: LONGEST_COMPARED, pattern: '^[^\\x00]*$' },
+    ...{ maxProperties: 2, additionalProperties: true },
+  },
+  maxProperties: 2,
+  additionalProperties: true,
+}
 
 /** One field that conditions can be about. */
 type FilterField = { name: string; kind: Kind; nullable: boolean; value: Schema }
@@ -69,8 +90,21 @@ function filterOf(document: Document, name: string, marked: Schema): Schema {
       group('At least one of these holds.', 'or', members),
       group('This does not hold.', 'not', self),
       ...conditionsOn(fields),
+      ...customConditions(document, [
+        ['', record],
+        ...relations.map(([name, of]): [string, string] => [`${name}.`, of]),
+      ]),
     ],
   }
+}
+
+/** One condition for all custom fields: the contract of an organization has typed ones in its place. */
+function customConditions(document: Document, reached: readonly (readonly [way: string, record: string])[]): Schema[] {
+  const ways = reached.filter(([, record]) => CUSTOM_FIELDS in (recordOf(document, record).properties ?? {}))
+  if (ways.length === 0) return []
+  const { properties, ...rest } = condition('A custom field that is filterable.', [], CUSTOM_OPERATORS, CUSTOM_VALUE)
+  // Linters that compare enumerations see no difference to the other conditions, unless there is more that they cannot compare.
+  return [{ ...rest, minProperties: 3, properties: { ...properties, field: customNames(ways.map(([way]) => way)) } }]
 }
 
 const group = (description: string, name: string, value: Schema): Schema => ({
@@ -190,6 +224,8 @@ function comparedWith(document: Document, kind: Kind, schema: Schema): Schema {
 
 type Branch = { field: unknown[]; op: unknown[]; value: Schema }
 
+const isCustom = ({ properties: { field } = {} }: Schema): boolean => field?.pattern !== undefined
+
 /**
  * The same filter for the validator, which decides step by step: so an error points to the field, the operator or the value that is
  * wrong, where `oneOf` could only say that nothing fits.
@@ -198,8 +234,9 @@ export function stepwiseFilter(node: Record<string, unknown>): Record<string, un
   if (!(MARKER in node)) return node
   const members = node.oneOf as Schema[]
   const groups = members.filter(({ properties = {} }) => !properties.field)
+  const custom = members.filter(isCustom).map(({ properties = {} }) => properties)
   const branches = members
-    .filter(({ properties = {} }) => properties.field)
+    .filter((member) => member.properties?.field && !isCustom(member))
     .map(({ properties = {} }): Branch => {
       const { field = {}, op = {}, value = {} } = properties
       return { field: field.enum ?? [], op: op.enum ?? [], value }
@@ -209,7 +246,7 @@ export function stepwiseFilter(node: Record<string, unknown>): Record<string, un
     type: 'object',
     allOf: [
       ...groups.map((member, index) => where(isGroup[index] ?? {}, member)),
-      { if: { anyOf: isGroup }, else: { allOf: conditionSteps(branches) } },
+      { if: { anyOf: isGroup }, else: { allOf: conditionSteps(branches, custom) } },
     ],
   }
 }
@@ -217,7 +254,7 @@ export function stepwiseFilter(node: Record<string, unknown>): Record<string, un
 /** The consequence holds wherever the condition does. */
 const where = (condition: Schema, consequence: Schema): Schema => ({ if: { not: condition }, else: consequence })
 
-function conditionSteps(branches: readonly Branch[]): Schema[] {
+function conditionSteps(branches: readonly Branch[], custom: readonly Record<string, Schema>[]): Schema[] {
   const operators = new Map<unknown, unknown[]>()
   for (const { field, op } of branches)
     for (const name of field) operators.set(name, [...(operators.get(name) ?? []), ...op])
@@ -229,11 +266,20 @@ function conditionSteps(branches: readonly Branch[]): Schema[] {
   const is = (properties: Record<string, unknown[]>): Schema => ({
     properties: Object.fromEntries(Object.entries(properties).map(([name, values]) => [name, { enum: values }])),
   })
-  return [
-    { required: ['field', 'op', 'value'] },
-    { properties: { field: {}, op: {}, value: {} }, additionalProperties: false },
+  const known = [
     is({ field: [...operators.keys()] }),
     ...[...fieldsBy].map(([key, field]) => where(is({ field }), is({ op: JSON.parse(key) as unknown[] }))),
     ...branches.map(({ field, op, value }) => where(is({ field, op }), { properties: { value } })),
+  ]
+  const looksCustom = { properties: { field: LOOKS_CUSTOM } }
+  const steps = custom.flatMap((parts) =>
+    Object.entries(parts).map(([name, part]) => ({ properties: { [name]: part } })),
+  )
+  return [
+    { required: ['field', 'op', 'value'] },
+    { properties: { field: {}, op: {}, value: {} }, additionalProperties: false },
+    ...(custom.length > 0
+      ? [where(looksCustom, { allOf: steps }), { if: looksCustom, else: { allOf: known } }]
+      : known),
   ]
 }

@@ -1,5 +1,7 @@
-import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript'
+import openapiTS, { astToString, type OpenAPI3, type SchemaObject } from 'openapi-typescript'
+import ts from 'typescript'
 import { LAYER_HEADERS } from './complete.js'
+import { BEGINNINGS } from './custom-fields.js'
 import { type Document, type Header, type Ref, resolve, rewrite } from './document.js'
 import { BANNER } from './print.js'
 
@@ -14,8 +16,26 @@ export async function renderClientTypes(document: Document): Promise<string> {
 }
 
 async function render(document: Document, defaultNonNullable: boolean): Promise<string> {
-  const ast = await openapiTS(document as unknown as OpenAPI3, { defaultNonNullable, silent: true })
+  const options = { defaultNonNullable, silent: true, transform: templateType }
+  const ast = await openapiTS(document as unknown as OpenAPI3, options)
   return `${BANNER}\n${astToString(ast)}`
+}
+
+/** Texts of which the beginning is known: `customFields.${string}`. */
+function templateType(schema: SchemaObject): ts.TypeNode | undefined {
+  const beginnings = (schema as Record<string, unknown>)[BEGINNINGS]
+  if (!Array.isArray(beginnings)) return undefined
+  const { factory, SyntaxKind } = ts
+  return factory.createUnionTypeNode(
+    (beginnings as string[]).map((beginning) =>
+      factory.createTemplateLiteralType(factory.createTemplateHead(beginning), [
+        factory.createTemplateLiteralTypeSpan(
+          factory.createKeywordTypeNode(SyntaxKind.StringKeyword),
+          factory.createTemplateTail(''),
+        ),
+      ]),
+    ),
+  )
 }
 
 /** A header behind a reference would count as required, and those of the HTTP layer are nobody's business here. */

@@ -37,3 +37,6 @@ export const instant = (name: string) => timestamp(name, { withTimezone: true, p
 export const int64 = customType<{ data: string; driverData: string }>({ dataType: () => 'bigint' })
 
 export const json = <Value>(name: string) => jsonb(name).$type<Value>()
+
+/** Text that orders by its bytes, which costs nothing to compare and is the same everywhere. */
+export const key = customType<{ data: string; driverData: string }>({ dataType: () => 'text collate "C"' })

@@ -551,7 +551,7 @@ async function storeAll<Resource extends RecordMeta>(
   const rows = records.map(({ row, changes }) => {
     // Most properties of most records are empty; leaving them out halves the text.
     const given: Row = { eventId: uuidv7(), eventChanges: changes }
-    for (const { key } of type.parameters) if (row[key] !== null) given[key] = row[key]
+    for (const { key } of type.parameters) if (row[key] != null) given[key] = row[key]
     return given
   })
   const [answer] = await tx.run(
@@ -601,9 +601,9 @@ function inOrder(type: AnyType<RecordMeta>, rows: readonly Row[]): Row[] {
 function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References): SQL<Stored> {
   const comma = sql`, `
   const key = (name: string) => sql`given.${sql.identifier(name)}`
-  const shape = type.columns.map((column) => sql`${sql.identifier(keyOf(column))} ${sql.raw(column.getSQLType())}`)
-  const columns = type.columns.map((column) => sql.identifier(column.name))
-  const values = type.columns.map((column) => key(keyOf(column)))
+  const shape = type.written.map((column) => sql`${sql.identifier(keyOf(column))} ${sql.raw(column.getSQLType())}`)
+  const columns = type.written.map((column) => sql.identifier(column.name))
+  const values = type.written.map((column) => key(keyOf(column)))
   const visible = found().map((ids, index) => sql`${ids} as ${sql.identifier(names[index] as string)}`)
   const conditions = names.map(
     (name) => sql`(${key(name)} is null or ${key(name)} = any(pointed.${sql.identifier(name)}))`,

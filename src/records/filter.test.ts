@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { expectProblem, unchanged } from '../testing/case.js'
 import { type Caller, createHarness, type Harness } from '../testing/harness.js'
+import { CUSTOM_OPERATORS } from './custom-fields/filter.js'
 
 type Json = Record<string, unknown>
 type Schema = {
@@ -12,6 +13,7 @@ type Schema = {
   enum?: unknown[]
   type?: string
   maxItems?: number
+  items?: Schema
 }
 type Condition = { field: string; op: string; value: unknown }
 type Tree = { and: Tree[] } | { or: Tree[] } | { not: Tree } | Condition
@@ -28,7 +30,7 @@ const names = Object.keys(RECORDS) as Name[]
 /** Of each record: the conditions that the contract declares. */
 const conditionsOf = (name: Name) =>
   (contract.components.schemas[`${RECORDS[name]}Filter`]?.oneOf ?? []).flatMap(({ properties }) =>
-    properties?.field
+    properties?.field?.enum
       ? [
           {
             fields: properties.field.enum as string[],
@@ -42,9 +44,9 @@ const conditionsOf = (name: Name) =>
 /** Kept as given, compared without regard to case. */
 const FOLDED: Record<Name, string[]> = {
   accounts: ['domain'],
-  contacts: ['email'],
+  contacts: ['email', 'customFields.mail'],
   leads: ['email'],
-  opportunities: [],
+  opportunities: ['customFields.mail'],
 }
 
 // ---- what the filters are tried on
@@ -97,6 +99,58 @@ const bodies: Record<Name, fc.Arbitrary<Json>> = {
   }),
 }
 
+/** Of each record: custom fields, named like what they are, with values. Together they have every type that is filterable. */
+const CUSTOM: Record<Name, Record<string, { type: string; values?: fc.Arbitrary<unknown>; more?: Json }>> = {
+  accounts: {
+    note: {
+      type: 'text',
+      values: fc.constantFrom('', 'Retail', 'retail', 'Ærø 😀', '\u{ffff}', '"a\\', 'a,b{c}', '='),
+    },
+    ratio: { type: 'number', values: fc.constantFrom(-1e300, -1.5, -0, 0, 5e-324, 0.1, 2, 1e21) },
+    price: { type: 'money', values: money },
+    seenAt: {
+      type: 'timestamp',
+      values: fc.constantFrom('2026-01-05T10:00:00+02:00', '2026-01-05T08:00:00.000Z', '2026-01-05T08:00:00.001Z'),
+    },
+    isPartner: { type: 'boolean', values: fc.boolean() },
+    managerId: { type: 'user' },
+  },
+  contacts: {
+    seats: { type: 'integer', values: fc.constantFrom(-9007199254740991, -1, 0, 1, 99, 9007199254740991) },
+    startDate: { type: 'date', values: fc.constantFrom('1900-01-01', '2026-02-28', '2026-03-01') },
+    mail: { type: 'email', values: fc.constantFrom('Ada@Example.com', 'ada@example.com', 'b@example.com') },
+    partnerId: { type: 'reference', more: { referenceObject: 'account' } },
+  },
+  leads: {
+    tier: {
+      type: 'select',
+      values: fc.constantFrom('gold', 'Gold', 'a,b'),
+      more: { options: ['gold', 'Gold', 'a,b'].map((value) => ({ value, label: value, archived: false })) },
+    },
+    home: {
+      type: 'url',
+      values: fc.constantFrom('https://example.com/a', 'https://example.com/b', 'http://x.example'),
+    },
+    hotline: { type: 'phone', values: fc.constantFrom('+49301', '+4930123', '+12') },
+  },
+  opportunities: {
+    mail: { type: 'email', values: fc.constantFrom('Ada@Example.com', 'ada@example.com') },
+    ratio: { type: 'number', values: fc.constantFrom(-3, 0.25, 40) },
+  },
+}
+/** The values that a record gets. */
+function customValues(each: Name, index: number, ids: { user: string; account: unknown }): Json {
+  const entries = Object.entries(CUSTOM[each]).flatMap(([key, { type, values }], at) => {
+    const value = values
+      ? fc.sample(values, { seed: index * 100 + at, numRuns: 1 })[0]
+      : type === 'user'
+        ? ids.user
+        : ids.account
+    return (index + at) % 3 === 0 || value === null ? [] : [[key, value]]
+  })
+  return Object.fromEntries(entries) as Json
+}
+
 /** References that records have, and where they lead; the target of half of the records is null. */
 const REFERENCES: Record<Name, Record<string, Name>> = {
   accounts: { parentAccountId: 'accounts' },
@@ -120,6 +174,14 @@ beforeAll(async () => {
   member = await harness.newUser(owner.organizationId, 'member')
   const teamId = await harness.newTeam(owner.organizationId, [member])
   for (const each of names) {
+    for (const [key, { type, more }] of Object.entries(CUSTOM[each])) {
+      const object = RECORDS[each].toLowerCase()
+      const field = { object, key, type, label: key, filterable: true, ...more }
+      for (const caller of [owner, stranger]) {
+        const reply = await caller.post('/api/v1/custom-fields', field)
+        expect(reply.json(), reply.payload).toMatchObject({ indexState: 'ready' })
+      }
+    }
     const samples = fc.sample(bodies[each], { seed: 20260105, numRuns: SIZE })
     const made: Json[] = []
     for (const [index, body] of samples.entries()) {
@@ -132,6 +194,10 @@ beforeAll(async () => {
         ...(index % 3 === 0 && { teamId }),
         ...(index % 5 === 0 && { ownerId: member.userId }),
         ...(each === 'accounts' && index % 2 === 0 && { domain: `D${index}.Example.com` }),
+        customFields: customValues(each, index, {
+          user: member.userId,
+          account: data.accounts?.[index % 7]?.id ?? null,
+        }),
         ...(each === 'contacts' && index % 2 === 0 && { email: `Ada${index}@Example.com` }),
       }
       const reply = await owner.post(`/api/v1/${each}`, { ...body, ...extra })
@@ -228,6 +294,31 @@ function holds(each: Name, record: Json, tree: Tree): boolean {
   }
 }
 
+const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+/** Records without a value come first; texts are in the order of their bytes, amounts in that of their currencies first. */
+function compareBy(each: Name, field: string, a: Json, b: Json): number {
+  const [one, other] = [valueIn(a, field), valueIn(b, field)]
+  if (one === null || other === null) return Number(one !== null) - Number(other !== null)
+  if (isMoney(one) && isMoney(other) && one.currency !== other.currency) return byBytes(one.currency, other.currency)
+  const [x, y] = [comparable(one, field, FOLDED[each]), comparable(other, field, FOLDED[each])]
+  if (typeof x === 'string' && typeof y === 'string') return byBytes(x, y)
+  return x < y ? -1 : x > y ? 1 : 0
+}
+
+/** In an order that a custom field begins; ties are broken as the contract says. */
+function inOrder(each: Name, records: readonly Json[], sort: readonly string[]): Json[] {
+  const sign = sort.at(-1)?.startsWith('-') ? '-' : ''
+  const terms = [...sort, ...(sort.length === 1 ? [`${sign}createdAt`] : []), `${sign}id`]
+  return [...records].sort((a, b) => {
+    for (const term of terms) {
+      const order = compareBy(each, term.replace(/^-/, ''), a, b)
+      if (order !== 0) return term.startsWith('-') ? -order : order
+    }
+    return 0
+  })
+}
+
 // ---- filters, as the contract declares them
 
 /** Values that a field has, and some that it could have: filters with others match nothing or everything. */
@@ -248,11 +339,32 @@ function valuesFor(each: Name, field: string, schema: Schema): fc.Arbitrary<unkn
 
 type Kind = { field: string; op: string; value: Schema }
 
-/** Every field of the contract with every operator that it has there. */
-const kindsOf = (each: Name): Kind[] =>
-  conditionsOf(each).flatMap(({ fields, ops, value }) =>
-    fields.flatMap((field) => ops.map((op) => ({ field, op, value }))),
+/** Custom fields and those of related records, with every operator of their types. */
+const customKindsOf = (each: Name): Kind[] =>
+  [['', each], ...Object.entries(REFERENCES[each]).map(([by, target]) => [`${by.slice(0, -2)}.`, target])].flatMap(
+    ([way, name]) =>
+      Object.entries(CUSTOM[name as Name]).flatMap(([key, { type, more }]) =>
+        (CUSTOM_OPERATORS[type as keyof typeof CUSTOM_OPERATORS] ?? []).map((op): Kind => {
+          const one = schemaOfType(type, more)
+          const list: Schema = { type: 'array', items: one, ...(op === 'between' && { maxItems: 2 }) }
+          return { field: `${way}customFields.${key}`, op, value: ['in', 'notIn', 'between'].includes(op) ? list : one }
+        }),
+      ),
   )
+
+function schemaOfType(type: string, more: Json = {}): Schema {
+  if (type === 'select') return { enum: (more.options as Json[]).map(({ value }) => value) }
+  if (type === 'number' || type === 'integer') return { type: 'integer' }
+  return { type: type === 'money' ? 'object' : type === 'boolean' ? 'boolean' : 'string' }
+}
+
+/** Every field of the contract with every operator that it has there, and custom fields. */
+const kindsOf = (each: Name): Kind[] => [
+  ...conditionsOf(each).flatMap(({ fields, ops, value }) =>
+    fields.flatMap((field) => ops.map((op) => ({ field, op, value }))),
+  ),
+  ...customKindsOf(each),
+]
 
 function anyCondition(each: Name, kinds = kindsOf(each)): fc.Arbitrary<Tree> {
   return fc.constantFrom(...kinds).chain(({ field, op, value }) => {
@@ -329,6 +441,30 @@ describe.each(names)('a filter of %s', (each) => {
         expect(idsOf(walked)).toEqual(idsOf(whole.data))
       }),
       { seed: 7, numRuns: 15 },
+    )
+  })
+
+  it.each(Object.keys(CUSTOM[each]))('is in the order of %s, page by page, whatever else it asks', async (key) => {
+    const orders = fc.constantFrom([''], ['-'], ['', '-name'], ['-', 'updatedAt'])
+    const filters = fc.option(anyCondition(each), { nil: undefined })
+    await fc.assert(
+      fc.asyncProperty(orders, filters, fc.integer({ min: 2, max: 9 }), async ([sign, second], filter, limit) => {
+        const body: Json = {
+          sort: [`${sign}customFields.${key}`, second].filter(Boolean),
+          ...(filter && { filter }),
+          limit,
+        }
+        const walked: Json[] = []
+        let cursor: string | null = null
+        do {
+          const found: Found = await ask(owner, each, { ...body, ...(cursor && { cursor }) })
+          walked.push(...found.data)
+          cursor = found.page.nextCursor
+        } while (cursor)
+        const all = data[each].filter((record) => !filter || holds(each, record, filter))
+        expect(idsOf(walked)).toEqual(idsOf(inOrder(each, all, body.sort as string[])))
+      }),
+      { seed: 3, numRuns: 8 },
     )
   })
 

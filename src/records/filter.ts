@@ -5,9 +5,11 @@ import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import { type Bound, parameter, statement } from '../db/statement.js'
 import { type Fault, InvalidRequest } from '../problem.js'
+import type { DefinitionsInUse } from './custom-fields/definitions.js'
+import { keyCondition, readyField } from './custom-fields/filter.js'
 import type { Field, Target } from './fields.js'
 import { type Money, toMinorUnits } from './money.js'
-import type { Readable, Relation } from './record-type.js'
+import { type CustomKeys, type Readable, type Relation, targetOf } from './record-type.js'
 import { missingReference, reachable } from './references.js'
 import { levelOf, scopeParameters } from './scope.js'
 
@@ -28,6 +30,8 @@ export type Filter<Name extends string = string> =
 
 const MAX_CONDITIONS = 100
 const MAX_DEPTH = 5
+/** What the names of custom fields begin with. */
+export const CUSTOM = 'customFields.'
 
 /** A filter that is ready to become part of a statement. */
 export type Compiled = {
@@ -54,15 +58,18 @@ export class UnknownCondition extends Error {
  * Compiles a filter tree.
  *
  * @param pointer where the tree stands in the request
- * @throws InvalidRequest for a tree that is too big or too deep, and for an amount that its currency does not have
+ * @param definitions what its conditions on custom fields go by, and have to be verified with whatever the filter is used for
+ * @throws InvalidRequest for a tree that is too big or too deep, for an amount that its currency does not have, and for a condition
+ *   that a custom field does not have
  */
 export function compileFilter(
   scope: Scope,
   type: Readable<unknown>,
   filter: Filter | undefined,
   pointer: string,
+  definitions: DefinitionsInUse,
 ): Compiled {
-  const compiler = new Compiler(scope, type)
+  const compiler = new Compiler(scope, type, definitions)
   return compiler.finish(filter === undefined ? undefined : compiler.visit(filter, pointer, 1))
 }
 
@@ -71,8 +78,9 @@ export function compileConditions(
   scope: Scope,
   type: Readable<unknown>,
   conditions: readonly { condition: Condition; pointer: string }[],
+  definitions: DefinitionsInUse,
 ): Compiled {
-  const compiler = new Compiler(scope, type)
+  const compiler = new Compiler(scope, type, definitions)
   const nodes = conditions.map(({ condition, pointer }) => compiler.condition(condition, pointer))
   return compiler.finish(nodes.length > 0 ? conjunction('and', nodes) : undefined)
 }
@@ -96,14 +104,16 @@ const conjunction = (word: 'and' | 'or', nodes: readonly Node[]): Node => ({
 class Compiler {
   readonly #scope: Scope
   readonly #type: Readable<unknown>
+  readonly #definitions: DefinitionsInUse
   readonly #parameters: Record<string, unknown> = {}
   readonly #references: { name: string; target: Target; id: string; pointer: string }[] = []
   #conditions = 0
   #places = 0
 
-  constructor(scope: Scope, type: Readable<unknown>) {
+  constructor(scope: Scope, type: Readable<unknown>, definitions: DefinitionsInUse) {
     this.#scope = scope
     this.#type = type
+    this.#definitions = definitions
   }
 
   visit(filter: Filter, pointer: string, depth: number): Node {
@@ -122,18 +132,21 @@ class Compiler {
     if (++this.#conditions > MAX_CONDITIONS) {
       throw refuse(pointer, 'max_conditions', `must be one of at most ${MAX_CONDITIONS} conditions`)
     }
-    return this.condition(filter, `${pointer}/value`)
+    return this.condition(filter, `${pointer}/value`, pointer)
   }
 
-  /** @param pointer where the value stands in the request */
-  condition(condition: Condition, pointer: string): Node {
+  /**
+   * @param pointer where the value stands in the request
+   * @param whole where the condition stands, if it has a place of its own
+   */
+  condition(condition: Condition, pointer: string, whole = pointer): Node {
     const [first = '', ...rest] = condition.field.split('.')
     const relation = this.#type.relations?.[first]
-    if (!relation) return this.#conditionOn(this.#type, condition, pointer, '')
+    if (!relation) return this.#conditionOn(this.#type, condition, pointer, '', whole)
     const related = relation.to()
     // Who may not see the other record learns nothing about it: not even whether it lacks a value.
     const level = levelOf(this.#scope, `${related.plural}:read`)
-    const inner = this.#conditionOn(related, { ...condition, field: rest.join('.') }, pointer, `${first}.`)
+    const inner = this.#conditionOn(related, { ...condition, field: rest.join('.') }, pointer, `${first}.`, whole)
     return {
       shape: `${first} ${level} ${inner.shape}`,
       sql: (isRequired) =>
@@ -142,8 +155,9 @@ class Compiler {
   }
 
   /** @param prefix the way to the record that the condition is about */
-  #conditionOn(type: Readable<unknown>, condition: Condition, pointer: string, prefix: string): Node {
+  #conditionOn(type: Readable<unknown>, condition: Condition, pointer: string, prefix: string, whole: string): Node {
     const { field: name, op, value } = condition
+    if (type.custom && name.startsWith(CUSTOM)) return this.#customCondition(type.custom, condition, whole)
     const operand = operandOf(type, name)
     const compare = operand && COMPARISONS[operand.kind][op]
     // Not the caller's fault: the contract declares a condition that the record type does not know.
@@ -157,6 +171,24 @@ class Compiler {
     const places = operand.encode(value, op, pointer).map((parameterValue) => this.#place(parameterValue))
     const parameters = () => places.map((place) => sql`${parameter(place)}`)
     return { shape: `${name} ${op}`, sql: () => compare(operand, parameters()) }
+  }
+
+  #customCondition({ object, slots }: CustomKeys, { field: name, op, value }: Condition, pointer: string): Node {
+    const field = readyField(this.#definitions.of(object), name.slice(CUSTOM.length), `${pointer}/field`)
+    const condition = keyCondition(field, op, value, pointer)
+    const [column, kind] = [slots[field.slot - 1], field.type === 'user' ? 'user' : field.referenceObject]
+    if (!column) throw new Error(`${object} has no key slot ${field.slot}`)
+    // Named after what it leads to: the text of a statement must not depend on the names that organizations give.
+    if (kind) this.#noteReferences(targetOf(kind), CUSTOM + kind, value, `${pointer}/value`)
+    const places = condition.values.map((each) => this.#place(typeof each === 'string' ? each : toArray(each)))
+    return {
+      shape: `${column.name} ${condition.shape}`,
+      sql: () =>
+        condition.sql(
+          column,
+          places.map((place) => sql`${parameter(place)}`),
+        ),
+    }
   }
 
   #place(value: unknown): string {

@@ -1,13 +1,17 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { isNotNull, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Level } from '../../generated/operations.js'
 import type { Scope } from '../context.js'
 import { type Bound, parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
 import { etagOf, ifNoneMatchHits } from './conditional.js'
 import { decodeCursor, encodeCursor } from './cursor.js'
+import { byAllDefinitions, DefinitionsInUse, OUTDATED } from './custom-fields/definitions.js'
+import { readyField } from './custom-fields/filter.js'
+import { keyOfValue } from './custom-fields/key.js'
 import { type ExpandPath, expand } from './expand.js'
 import { keyOf, type Row } from './fields.js'
-import { type Compiled, type Condition, compileConditions, compileFilter, type Filter } from './filter.js'
+import { type Compiled, type Condition, CUSTOM, compileConditions, compileFilter, type Filter } from './filter.js'
 import type { Only } from './only.js'
 import { columnsOf, keysOf, type Readable, type SortKey } from './record-type.js'
 import { requireLevel, scopeParameters } from './scope.js'
@@ -57,6 +61,9 @@ export async function getBy<Resource extends { version: number }>(
     : { status: 200 as const, headers, body: record }
 }
 
+/** The name of a custom field in an order. */
+type CustomSort = `${'' | '-'}customFields.${string}`
+
 type Scalar = string | number | boolean
 type Filterable<Resource> = {
   [Name in keyof Resource]: NonNullable<Resource[Name]> extends Scalar ? Name : never
@@ -67,7 +74,7 @@ type Filterable<Resource> = {
 type ListQuery<Resource, Sort extends string> = {
   limit: number
   cursor?: string
-  sort: readonly (Sort | `-${Sort}`)[]
+  sort: readonly (Sort | `-${Sort}` | CustomSort)[]
   count?: 'exact' | 'estimate'
   expand?: readonly ExpandPath<Resource>[]
 } & {
@@ -88,8 +95,11 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => ({ condition: toCondition(name, value), pointer: `/query/${name}` }))
-  const filter = compileConditions(scope, type, conditions)
-  return page(scope, type, { name: 'list', filter, sort, limit, cursor, cursorPointer: '/query/cursor', count, paths })
+  return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
+    const definitions = new DefinitionsInUse(scope, definitionsOf)
+    const filter = compileConditions(scope, type, conditions, definitions)
+    return page(scope, type, { name: 'list', filter, definitions, sort, limit, cursor, ...POINTERS.list, count, paths })
+  })
 }
 
 /** `createdAt[gte]` is the field and the operator. */
@@ -104,7 +114,7 @@ type QueryBody<Resource, Sort extends string> = {
   filter?: Filter<(keyof Resource & string) | `${string}.${string}`>
   limit: number
   cursor?: string
-  sort: readonly (Sort | `-${Sort}`)[]
+  sort: readonly (Sort | `-${Sort}` | CustomSort)[]
   count?: 'exact' | 'estimate'
   expand?: readonly ExpandPath<Resource>[]
 }
@@ -116,8 +126,27 @@ export async function query<Resource, Sort extends string, Body extends QueryBod
   body: Only<Body, QueryBody<Resource, Sort>>,
 ) {
   const { limit, cursor, sort, count, expand: paths } = body
-  const filter = compileFilter(scope, type, body.filter, '/filter')
-  return page(scope, type, { name: 'query', filter, sort, limit, cursor, cursorPointer: '/cursor', count, paths })
+  return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
+    const definitions = new DefinitionsInUse(scope, definitionsOf)
+    const filter = compileFilter(scope, type, body.filter, '/filter', definitions)
+    return page(scope, type, {
+      name: 'query',
+      filter,
+      definitions,
+      sort,
+      limit,
+      cursor,
+      ...POINTERS.query,
+      count,
+      paths,
+    })
+  })
+}
+
+/** Where cursor and order stand in the request. */
+const POINTERS = {
+  list: { cursorPointer: '/query/cursor', sortPointer: '/query/sort' },
+  query: { cursorPointer: '/cursor', sortPointer: '/sort' },
 }
 
 /** What an estimate counts at most. */
@@ -127,31 +156,40 @@ type Page = {
   /** What the statements are called in metrics. */
   name: string
   filter: Compiled
+  /** Those that the filter goes by; the order adds its own. */
+  definitions: DefinitionsInUse
   sort: readonly string[]
   limit: number
   cursor: string | undefined
   cursorPointer: string
+  sortPointer: string
   count?: 'exact' | 'estimate' | undefined
   /** The relations to expand. */
   paths?: readonly string[] | undefined
 }
 
-/** The one place where records are listed: the rows of the page, the count and the check of references in one flight. */
+/**
+ * The one place where records are listed: the rows of the page, the count and the check of references in one flight, and behind them
+ * that of the definitions of custom fields.
+ * @returns OUTDATED when other definitions are current than those that it went by
+ */
 export async function page<Resource>(
   scope: Scope,
   type: Readable<Resource>,
-  { name, filter, sort, limit, cursor, cursorPointer, count, paths = [] }: Page,
+  { name, filter, definitions, sort, limit, cursor, cursorPointer, sortPointer, count, paths = [] }: Page,
 ) {
   const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
-  const order = sort.map((term) => toOrder(type, term))
+  const order = toOrders(type, sort, definitions, sortPointer)
   const binding = [type.plural, scope.principal.organizationId, sort, filter.shape, filter.parameters]
   const after = cursor === undefined ? undefined : decodeCursor(scope, binding, cursor, cursorPointer)
 
-  const find = type.prepared(`${name} ${level} ${filter.shape} ${sort} ${after !== undefined}`, () =>
-    statement<Row>(`${type.plural}.${name}`, listQuery(type, level, filter, order, after !== undefined), {
-      plans: filter.shape ? 'always' : 'once',
-      columns: keysOf(type),
-    }),
+  const find = type.prepared(
+    `${name} ${level} ${filter.shape} ${order.map(({ shape }) => shape)} ${after !== undefined}`,
+    () =>
+      statement<Row>(`${type.plural}.${name}`, listQuery(type, level, filter, order, after !== undefined), {
+        plans: filter.shape ? 'always' : 'once',
+        columns: keysOf(type),
+      }),
   )
   const values = { ...scopeParameters(scope), ...filter.parameters }
   const bound = find({
@@ -161,8 +199,11 @@ export async function page<Resource>(
   })
   const counting = count && countMatches(type, level, filter, count)({ ...values, most: COUNTED_AT_MOST + 1 })
 
-  const beside: Bound<Row>[] = [filter.check, counting].filter((each) => each !== undefined)
+  const verification = definitions.check()
+  const beside: Bound<Row>[] = [filter.check, counting, verification].filter((each) => each !== undefined)
   const [rows = [], ...answers] = await scope.db.all(bound, ...beside)
+  const verified = verification && answers.pop()
+  if (!definitions.areCurrent((verified ?? []) as { object: string; revision: string }[])) return OUTDATED
   // A filter by a record that the caller cannot see is answered like one by a record that does not exist.
   if (filter.check) filter.assertFound(answers[0]?.[0])
   const total = counting && Number(answers.at(-1)?.[0]?.total)
@@ -201,13 +242,48 @@ const totalOf = (total: number, count: 'exact' | 'estimate' | undefined) =>
     ? { total: COUNTED_AT_MOST, totalIsExact: false }
     : { total, totalIsExact: true }
 
-type Order = { key: SortKey; descending: boolean }
+type Order = {
+  key: SortKey
+  descending: boolean
+  /** Names what the SQL depends on. */
+  shape: string
+  /** Of a custom field: where its keys are. Every record has one, and that the order says so lets PostgreSQL take the index. */
+  slot?: PgColumn
+}
 
-function toOrder(type: Readable<unknown>, term: string): Order {
+/** @param pointer where the terms stand in the request */
+function toOrders(
+  type: Readable<unknown>,
+  sort: readonly string[],
+  definitions: DefinitionsInUse,
+  pointer: string,
+): Order[] {
+  const order = sort.map((term, index) => toOrder(type, term, definitions, `${pointer}/${index}`))
+  const last = order.at(-1)
+  const { createdAt } = type.sorts
+  if (!last?.slot || !createdAt || order.some(({ key }) => key === createdAt)) return order
+  // As the index of the slot goes on.
+  return [...order, { key: createdAt, descending: last.descending, shape: 'createdAt' }]
+}
+
+function toOrder(type: Readable<unknown>, term: string, definitions: DefinitionsInUse, pointer: string): Order {
   const descending = term.startsWith('-')
-  const key = type.sorts[descending ? term.slice(1) : term]
+  const name = descending ? term.slice(1) : term
+  if (type.custom && name.startsWith(CUSTOM)) {
+    const field = readyField(definitions.of(type.custom.object), name.slice(CUSTOM.length), pointer)
+    const slot = type.custom.slots[field.slot - 1]
+    if (!slot) throw new Error(`${type.plural} have no key slot ${field.slot}`)
+    const valueIn = (row: Row) => keyOfValue(field, (row.customFields as Row)[field.key])
+    return {
+      key: { expression: slot, sqlType: 'text', value: valueIn },
+      descending,
+      shape: `${descending ? '-' : ''}${slot.name}`,
+      slot,
+    }
+  }
+  const key = type.sorts[name]
   if (!key) throw new Error(`${type.plural} cannot be sorted by ${term}`)
-  return { key, descending }
+  return { key, descending, shape: term }
 }
 
 function listQuery(
@@ -217,7 +293,8 @@ function listQuery(
   order: readonly Order[],
   continued: boolean,
 ): SQL<Row> {
-  const conditions = [matching(type, level, filter)]
+  const keyed = order.flatMap(({ slot }) => (slot ? [isNotNull(slot)] : []))
+  const conditions = [matching(type, level, filter), ...keyed]
   if (continued) conditions.push(afterPosition(type, order))
   const last = order.at(-1)
   const terms = [
@@ -241,8 +318,8 @@ const direction = (expression: SortKey['expression'], descending: boolean): SQL 
  * PostgreSQL walks along the index; otherwise the first term bounds the scan and the rest is spelled out.
  */
 function afterPosition(type: Readable<unknown>, order: readonly Order[]): SQL {
-  const idTerm: Order = {
-    key: { expression: type.id, sqlType: 'uuid', value: (row) => row[keyOf(type.id)] },
+  const idTerm = {
+    key: { expression: type.id, sqlType: 'uuid' },
     descending: order.at(-1)?.descending ?? true,
   }
   const terms = [...order, idTerm].map(({ key, descending }, index) => ({

@@ -9,6 +9,7 @@ import type { Statement } from '../db/statement.js'
 import { crmMemberships, crmTeams } from '../db/table.js'
 import { column, type Field, instantField, keyOf, optionalList, type Row, reference, type Target } from './fields.js'
 import { narrower, requireLevel, within } from './scope.js'
+import { type KeyColumn, keySlotsOf } from './table.js'
 
 /** The properties that every record has. */
 export type RecordMeta = Pick<
@@ -47,7 +48,7 @@ type RecordTable = PgTable & {
   updatedByType: Holds<'user' | 'system'>
   updatedById: MayHold<string>
   deletedAt: MayHold<string>
-}
+} & Record<KeyColumn, MayHold<string>>
 
 /** How a list sorts by a property: the indexed expression, its SQL type, and its value in a row. */
 export type SortKey = { expression: SQL | AnyPgColumn; sqlType: string; value: (row: Row) => unknown }
@@ -112,6 +113,9 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
 /** What a column refers to. A function, because two kinds of records may refer to each other. */
 export type Relation<Resource = unknown> = { by: PgColumn; to(): Readable<Resource> }
 
+/** The kind of record that custom fields are defined for, and the columns with the keys of their values, slot by slot. */
+export type CustomKeys = { readonly object: string; readonly slots: readonly PgColumn[] }
+
 /** What can be read, and listed in the order of the properties in `Sort`. */
 export type Readable<Resource, Sort extends string = string> = {
   /** The plural name, as in permissions and metrics. */
@@ -124,6 +128,8 @@ export type Readable<Resource, Sort extends string = string> = {
   sorts: Record<Sort, SortKey>
   /** What references lead to, as filters and `expand` see it: `account` where the property is `accountId`. */
   relations?: Readonly<Record<string, Relation>>
+  /** Where the keys of custom fields are, of a kind of record that can have some. */
+  custom?: CustomKeys
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
   /** The level of the caller, where it is not simply that of the read permission. */
@@ -147,7 +153,10 @@ export type RecordType<
     unique: Record<Unique, PgColumn>
     /** The deleted records that the caller may restore. */
     bin: Readable<Resource, 'deletedAt'>
+    custom: CustomKeys
     toRow(resource: Resource): Row
+    /** The columns that are written: those that are read, and the key slots. */
+    written: readonly PgColumn[]
     /** A record without any value. */
     blank: Readonly<Record<string, null>>
     /** The columns as parameters of a write. */
@@ -218,7 +227,7 @@ export function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['sch
 /** Declares what can be read and listed, without being a record. */
 export function defineReadable<Resource>() {
   return <Sort extends keyof Resource & string>(
-    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'level' | 'sorts'> & {
+    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'level' | 'sorts' | 'custom'> & {
       fields: Fields<Resource>
     },
   ): Readable<Resource, Sort> => {
@@ -250,6 +259,7 @@ export function defineRecord<Resource extends RecordMeta>() {
     definition: RecordDefinition<Resource, Unique, Sort>,
   ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
+    const custom = { object: definition.object, slots: keySlotsOf<PgColumn>(table) }
     const kept = {
       plural,
       from: sql`${table}`,
@@ -258,6 +268,7 @@ export function defineRecord<Resource extends RecordMeta>() {
     }
     const readable = defineReadable<Resource>()({
       ...kept,
+      custom,
       visible: (level) => sql`${within(table, level)} and ${isNull(table.deletedAt)}`,
       sorts: { createdAt: sortBy(table.createdAt), updatedAt: sortBy(table.updatedAt), ...definition.sorts },
     })
@@ -267,6 +278,7 @@ export function defineRecord<Resource extends RecordMeta>() {
       visible: (level) => sql`${within(table, level)} and ${isNotNull(table.deletedAt)}`,
       sorts: { deletedAt: sortBy(table.deletedAt) },
     })
+    const written = [...readable.columns, ...custom.slots]
     const type: RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> = {
       ...readable,
       ...definition,
@@ -281,7 +293,9 @@ export function defineRecord<Resource extends RecordMeta>() {
         return row
       },
       blank: Object.fromEntries(Object.keys(readable.fields).map((name) => [name, null])),
-      parameters: readable.columns.map((each) => ({ key: keyOf(each), isJson: is(each, PgJsonb) })),
+      custom,
+      written,
+      parameters: written.map((each) => ({ key: keyOf(each), isJson: is(each, PgJsonb) })),
       permission: (action) => `${plural}:${action}`,
     }
     known.push(type)

@@ -12,10 +12,27 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { components } from '../../generated/types.js'
-import { instant, json, organizationId, tenantPolicy } from '../db/columns.js'
+import { instant, json, key, organizationId, tenantPolicy } from '../db/columns.js'
 import { crmMemberships, crmOrganizations, crmTeams } from '../db/table.js'
 
 type ExternalId = components['schemas']['ExternalId']
+
+/** How many custom fields of a kind of record an organization can filter and sort by: each has a column for the keys of its values. */
+export const KEY_SLOTS = 10
+
+const SLOTS = Array.from({ length: KEY_SLOTS }, (_, index) => index + 1)
+
+export type KeyColumn = `customKey${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10}`
+
+const keyColumns = () =>
+  Object.fromEntries(SLOTS.map((slot) => [`customKey${slot}`, key(`custom_key_${slot}`)])) as Record<
+    KeyColumn,
+    ReturnType<typeof key>
+  >
+
+/** The columns of the key slots of a table with `recordColumns`, the first slot first. */
+export const keySlotsOf = <Column>(t: Record<KeyColumn, Column>): Column[] =>
+  SLOTS.map((slot) => t[`customKey${slot}` as KeyColumn])
 
 /** The columns that every record table has. */
 export const recordColumns = () => ({
@@ -34,6 +51,7 @@ export const recordColumns = () => ({
   updatedByType: text('updated_by_type', { enum: ['user', 'system'] }).notNull(),
   updatedById: uuid('updated_by_id'),
   deletedAt: instant('deleted_at'),
+  ...keyColumns(),
 })
 
 type RecordTable = Record<keyof ReturnType<typeof recordColumns>, AnyPgColumn>
@@ -70,6 +88,12 @@ export const recordConstraints = (
   ),
   ...Object.entries({ owner_id: t.ownerId, team_id: t.teamId, ...filters }).map(([key, column]) =>
     index(`${name}_${key}_idx`).on(t.organizationId, column, t.createdAt, t.id).where(live),
+  ),
+  // Only where the slot is in use. One index serves an equality in the default order, ranges, and the order by the field itself.
+  ...keySlotsOf(t).map((column, at) =>
+    index(`${name}_custom_key_${at + 1}_idx`)
+      .on(t.organizationId, column, t.createdAt, t.id)
+      .where(sql`${live} and ${sql.raw(`custom_key_${at + 1}`)} is not null`),
   ),
   // The recycle bin, and that of one owner.
   index(`${name}_deleted_idx`).on(t.organizationId, t.deletedAt, t.id).where(deleted),

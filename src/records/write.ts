@@ -12,6 +12,7 @@ import { type Claims, claimsOf, isIdle, settle, type Taken } from './claims.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
 import { assertChangedValues, assertVisible, newValues } from './custom-fields/apply.js'
 import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/definitions.js'
+import { putKeys } from './custom-fields/key.js'
 import { compileHolders } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
 import { compileIdHolders, type ExternalId } from './external-ids.js'
@@ -164,6 +165,7 @@ export async function prepareInsert<Resource extends RecordMeta>(
   await assertVisible(scope, db, definitions, {}, record.customFields)
   assertCustomFields(record.customFields)
   const row = type.toRow(record)
+  putKeys(row, type.custom.slots, definitions, record.customFields)
   const stored = type.toResource(row)
   const claims = claimsOf(definitions, undefined, stored)
   return { stored, row, changes: changesBetween(type, undefined, stored), claims }
@@ -327,6 +329,7 @@ async function saveBy<Resource extends RecordMeta>(
   next.updatedAt = scope.clock().toISOString()
   next.updatedBy = { type: 'user', id: scope.principal.userId }
   const row = type.toRow(next)
+  putKeys(row, type.custom.slots, definitions, next.customFields)
   const stored = type.toResource(row)
 
   const pointed = references(scope, type)
@@ -404,8 +407,8 @@ function rowParameters({ parameters }: AnyType<RecordMeta>, row: Row): Record<st
 
 function insertQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
   const pointed = withDefinitions(references)
-  const names = sql.join([sql`organization_id`, ...type.columns.map((column) => sql.identifier(column.name))], sql`, `)
-  const values = sql.join([sql`${parameter('scopeOrganizationId')}::uuid`, ...type.columns.map(typed)], sql`, `)
+  const names = sql.join([sql`organization_id`, ...type.written.map((column) => sql.identifier(column.name))], sql`, `)
+  const values = sql.join([sql`${parameter('scopeOrganizationId')}::uuid`, ...type.written.map(typed)], sql`, `)
   return withEvent(
     pointed,
     sql`insert into ${type.table} (${names}) select ${values} from pointed where ${allOf(pointed)} on conflict do nothing returning organization_id, id, version`,
@@ -414,7 +417,7 @@ function insertQuery(type: AnyType<RecordMeta>, references: References): SQL<Wri
 
 function updateQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
   const pointed = withDefinitions(references)
-  const assignments = type.columns
+  const assignments = type.written
     .filter((column) => !['id', 'created_at', 'created_by_type', 'created_by_id'].includes(column.name))
     .map((column) => sql`${sql.identifier(column.name)} = ${typed(column)}`)
   return withEvent(

@@ -153,11 +153,13 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
 
   describe('lists', () => {
     test.each(lists)('%s shows rows of the caller only, on every page and in every order', async (id) => {
-      const orders = parametersOf(id).find(({ name }) => name === 'sort')?.schema.items as
-        | { enum: string[] }
+      const items = parametersOf(id).find(({ name }) => name === 'sort')?.schema.items as
+        | { enum?: string[]; anyOf?: { enum?: string[] }[] }
         | undefined
+      const named = items?.enum ?? items?.anyOf?.[0]?.enum ?? [undefined]
+      const custom = id === 'listAccounts' ? ['customFields.tier', '-customFields.tier'] : []
       const url = await listOf(harness, mine, id)
-      for (const sort of orders?.enum ?? [undefined]) {
+      for (const sort of [...named, ...custom]) {
         const query = { limit: '1', ...(sort && { sort }) }
         let cursor: string | null = null
         let pages = 0

@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
+export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {

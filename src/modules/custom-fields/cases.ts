@@ -16,7 +16,8 @@ const blank = {
     options: [],
     pattern: null,
   },
-  ...{ minimum: null, maximum: null, minLength: null, maxLength: null, archived: false },
+  ...{ minimum: null, maximum: null, minLength: null, maxLength: null, filterable: false, archived: false },
+  indexState: 'none',
 }
 
 async function create({ owner }: World, more: Row = {}): Promise<Row & { id: string }> {
@@ -72,6 +73,12 @@ async function fill(world: World, object = 'account'): Promise<void> {
   )
 }
 
+/** As many filterable fields as there may be, and one that is not. */
+async function fillSlots(world: World): Promise<string> {
+  for (let index = 0; index < 10; index++) await create(world, { key: `slot${index}`, filterable: true })
+  return (await create(world, { key: 'plain' })).id
+}
+
 export const cases = {
   listCustomFields: {
     200: async (world) => {
@@ -114,6 +121,9 @@ export const cases = {
       const taken = await refused(world, 'key_taken', () => world.owner.post(path, { ...body, type: 'text' }))
       expect(taken.json()).toMatchObject({ conflicts: [{ object: 'custom_field', id, matchedOn: ['key'] }] })
       await create(world, { object: 'contact' })
+      await fillSlots(world)
+      const more = { ...body, key: 'more', filterable: true }
+      await refused(world, 'too_many_filterable_fields', () => world.owner.post(path, more))
       await fill(world, 'lead')
       return refused(world, 'too_many_custom_fields', () => world.owner.post(path, { ...body, object: 'lead' }))
     },
@@ -154,6 +164,10 @@ export const cases = {
       const second = await share(world, 'contractEnd')
       const { id } = await create(world)
       await refusesShared(world, second, () => world.owner.patch(`${path}/${id}`, { unique: true }))
+      const plain = await fillSlots(world)
+      await refused(world, 'too_many_filterable_fields', () =>
+        world.owner.patch(`${path}/${plain}`, { filterable: true }),
+      )
       expect((await world.owner.patch(`${path}/${id}`, { archived: true })).statusCode).toBe(200)
       await fill(world)
       return refused(world, 'too_many_custom_fields', () => world.owner.patch(`${path}/${id}`, { archived: false }))

@@ -10,30 +10,51 @@ import { parameter, statement } from '../../db/statement.js'
 import { type Conflict, problem } from '../../problem.js'
 import { etagOf, ifMatchHolds } from '../../records/conditional.js'
 import { type CustomField, customFields } from '../../records/custom-fields/definitions.js'
+import { rekeySome } from '../../records/custom-fields/rekey.js'
 import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from '../../records/custom-fields/table.js'
 import { compileEnforcement, enforcementOf, forgetUnique } from '../../records/custom-fields/unique.js'
 import type { Row } from '../../records/fields.js'
 import { mergePatch } from '../../records/merge-patch.js'
 import { columnsOf, recordTypeOf } from '../../records/record-type.js'
 import { levelOf, requireLevel, sameOrganization, scopeParameters, within } from '../../records/scope.js'
+import { KEY_SLOTS } from '../../records/table.js'
 import { assertSound } from './rules.js'
 
 const MAX_LIVE = 200
+/** How many parts of the records get their keys within the request; with the others a job goes on. */
+const PARTS_AT_ONCE = 4
 
 // Waits for the writes that go by the present definitions, and holds up those that come: see app.custom_fields_revision.
-const holdObject = statement(
+export const holdObject = statement(
   'custom_fields.lock_object',
   sql`select pg_advisory_xact_lock(hashtextextended('custom-fields:' || ${parameter('scopeOrganizationId')} || ':' || ${parameter('object')}, 0))`,
 )
 
-const hold = statement<Row>(
-  'custom_fields.lock',
-  sql`select ${columnsOf(customFields)} from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')} for no key update`,
+// Before the field itself, as everywhere: whoever did it the other way round would wait for somebody who waits for them.
+const holdObjectOf = statement(
+  'custom_fields.lock_object_of',
+  sql`select pg_advisory_xact_lock(hashtextextended('custom-fields:' || ${t.organizationId} || ':' || ${t.object}, 0))
+    from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')}`,
 )
 
-const survey = statement<{ live: number; taken: string | null }>(
+const hold = statement<Row>(
+  'custom_fields.lock',
+  sql`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')} for no key update`,
+)
+
+/** Where the keys of a field's values are, and how far those of existing records are right. */
+type Index = { slot: number | null; indexedTo: string | null }
+
+const NO_INDEX: Index = { slot: null, indexedTo: null }
+
+const indexOf = ({ slot, indexedTo }: Row): Index => ({ slot, indexedTo }) as Index
+
+type Survey = { live: number; taken: string | null; slots: { slot: number; isFree: boolean }[] }
+
+const survey = statement<Survey>(
   'custom_fields.survey',
-  sql`select (count(*) filter (where not ${t.archived}))::int as live, min(${t.id}::text) filter (where ${t.key} = ${parameter('key')}) as taken
+  sql`select (count(*) filter (where not ${t.archived}))::int as live, min(${t.id}::text) filter (where ${t.key} = ${parameter('key')}) as taken,
+      coalesce(json_agg(json_build_object('slot', ${t.slot}, 'isFree', ${t.indexState} = 'clearing')) filter (where ${t.slot} is not null), '[]') as slots
     from ${t} where ${and(sameOrganization(t), eq(t.object, parameter('object')))}`,
 )
 
@@ -50,7 +71,8 @@ const changing = [
     t.minimum,
     t.maximum,
   ],
-  ...[t.minLength, t.maxLength, t.personalData, t.archived, t.updatedAt, t.updatedByType, t.updatedById],
+  ...[t.minLength, t.maxLength, t.filterable, t.personalData, t.archived, t.updatedAt, t.updatedByType, t.updatedById],
+  ...[t.indexState, t.slot, t.indexedTo],
 ].map(({ name }) => sql.identifier(name))
 
 const store = statement(
@@ -66,8 +88,8 @@ const store = statement(
   )}`,
 )
 
-async function save(scope: Scope, tx: Executor, field: CustomField): Promise<void> {
-  const row: Row = {}
+async function save(scope: Scope, tx: Executor, field: CustomField, index: Index): Promise<void> {
+  const row: Row = { ...index }
   for (const [name, { write }] of Object.entries(customFields.fields)) {
     write(field[name as keyof CustomField], row, `/${name}`)
   }
@@ -87,6 +109,51 @@ const tooMany = () =>
   problem(409, 'too_many_custom_fields', {
     detail: `a kind of record has at most ${MAX_LIVE} custom fields that are not archived`,
   })
+
+const tooManyFilterable = () =>
+  problem(409, 'too_many_filterable_fields', {
+    detail: `a kind of record has at most ${KEY_SLOTS} filterable custom fields that are not archived`,
+  })
+
+const giveUpSlot = statement(
+  'custom_fields.give_up_slot',
+  sql`update ${t} set slot = null, indexed_to = null, index_state = 'none', version = version + 1
+    where ${and(sameOrganization(t), eq(t.object, parameter('object')), eq(t.slot, parameter('slot')))}`,
+)
+
+const ALL_SLOTS = Array.from({ length: KEY_SLOTS }, (_, index) => index + 1)
+
+/**
+ * Gives a field a key slot, or takes it, as its definition wants it by now, and brings the keys of existing records in line, or lets
+ * a job do it. No record changes meanwhile, because the object is held.
+ *
+ * @returns the field with the state of its index; undefined when no slot is free
+ */
+async function arrangeKeys(
+  scope: Scope,
+  tx: Executor,
+  field: CustomField,
+  index: Index,
+  slots: Survey['slots'],
+): Promise<{ field: CustomField; index: Index } | undefined> {
+  const { organizationId } = scope.principal
+  const isKept = field.indexState === 'building' || field.indexState === 'ready'
+  const isWanted = field.filterable && !field.archived
+  if (isWanted === isKept) return { field, index }
+  const used = new Set(slots.map(({ slot }) => slot))
+  // One that is being cleared will do as well: every key in it is written anew.
+  const slot = index.slot ?? ALL_SLOTS.find((each) => !used.has(each)) ?? slots.find(({ isFree }) => isFree)?.slot
+  if (slot === undefined) return undefined
+  if (index.slot === null && used.has(slot)) {
+    await tx.run(giveUpSlot({ ...scopeParameters(scope), object: field.object, slot }))
+  }
+  const under: CustomField = { ...field, indexState: isWanted ? 'building' : 'clearing' }
+  const { isDone, indexedTo } = await rekeySome(organizationId, tx, { field: under, slot }, PARTS_AT_ONCE)
+  if (!isDone) return { field: under, index: { slot, indexedTo } }
+  return isWanted
+    ? { field: { ...under, indexState: 'ready' }, index: { slot, indexedTo: null } }
+    : { field: { ...under, indexState: 'none' }, index: NO_INDEX }
+}
 
 /** Carries the records that share a value out of the transaction that would make a field unique. */
 class SharedValues extends Error {
@@ -152,9 +219,10 @@ export async function createCustomField(scope: Scope, input: components['schemas
       options: [],
       pattern: null,
     },
-    ...{ minimum: null, maximum: null, minLength: null, maxLength: null, personalData: false },
+    ...{ minimum: null, maximum: null, minLength: null, maxLength: null, filterable: false, personalData: false },
     ...input,
     ...{ id: uuidv7(), version: 1, createdAt: at, createdBy: by, updatedAt: at, updatedBy: by, archived: false },
+    indexState: 'none',
   }
   assertSound(field)
   const { object, key } = field
@@ -169,10 +237,12 @@ export async function createCustomField(scope: Scope, input: components['schemas
       })
     }
     if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
-    await save(scope, tx, field)
+    const keyed = await arrangeKeys(scope, tx, field, NO_INDEX, found?.slots ?? [])
+    if (!keyed) return tooManyFilterable()
+    await save(scope, tx, keyed.field, keyed.index)
     if (field.unique) await enforceUnique(scope, tx, field)
     const Location = `${operations.listCustomFields.path}/${field.id}`
-    return { status: 201 as const, headers: { ETag: etagOf(field), Location }, body: field }
+    return { status: 201 as const, headers: { ETag: etagOf(field), Location }, body: keyed.field }
   })
 }
 
@@ -188,21 +258,24 @@ export async function updateCustomField(
 ) {
   requireLevel(scope, 'customFields:manage')
   return undoneWhenShared(scope, async (tx) => {
-    const [row] = await tx.run(hold({ ...scopeParameters(scope), id }))
+    const parameters = { ...scopeParameters(scope), id }
+    const [, [row]] = await tx.all(holdObjectOf(parameters), hold(parameters))
     if (!row) return problem(404, 'not_found')
     const before = customFields.toResource(row)
     if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
-    const after = mergePatch(before, patch)
+    let after = mergePatch(before, patch)
     assertSound(after, before)
     if (!isDeepStrictEqual(after, before)) {
       const { object, key } = after
-      await tx.run(holdObject({ ...scopeParameters(scope), object }))
-      const [found] = await tx.run(survey({ ...scopeParameters(scope), object, key }))
+      const [found] = await tx.run(survey({ ...parameters, object, key }))
       if (before.archived && !after.archived && (found?.live ?? 0) >= MAX_LIVE) return tooMany()
       after.version = before.version + 1
       after.updatedAt = scope.clock().toISOString()
       after.updatedBy = { type: 'user', id: scope.principal.userId }
-      await save(scope, tx, after)
+      const keyed = await arrangeKeys(scope, tx, after, indexOf(row), found?.slots ?? [])
+      if (!keyed) return tooManyFilterable()
+      after = keyed.field
+      await save(scope, tx, after, keyed.index)
       if (after.unique && !before.unique) await enforceUnique(scope, tx, after)
       if (before.unique && !after.unique) await forgetUnique(scope, tx, after.id)
     }

@@ -1,5 +1,6 @@
 import { type Fault, InvalidRequest } from '../../problem.js'
 import type { CustomField } from '../../records/custom-fields/definitions.js'
+import { CUSTOM_OPERATORS } from '../../records/custom-fields/filter.js'
 import { faultOfPattern } from '../../records/custom-fields/pattern.js'
 import { MAX_TEXT } from '../../records/custom-fields/schema.js'
 import { faultOf } from '../../records/custom-fields/value.js'
@@ -44,6 +45,9 @@ function* faultsOfRules(field: CustomField): Generator<Fault> {
   }
   if (field.unique && !UNIQUE.has(type)) {
     yield { pointer: '/unique', code: 'not_of_type', message: `must be false for ${type}` }
+  }
+  if (field.filterable && !CUSTOM_OPERATORS[type]) {
+    yield { pointer: '/filterable', code: 'not_of_type', message: `must be false for ${type}` }
   }
   if (type === 'reference' && field.referenceObject === null) {
     yield { pointer: '/referenceObject', code: 'required', message: 'must name what the field refers to' }

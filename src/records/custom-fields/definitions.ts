@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
-import { parameter, statement } from '../../db/statement.js'
+import { type Bound, parameter, statement } from '../../db/statement.js'
 import { InvalidRequest } from '../../problem.js'
 import { column, instantField, type Row } from '../fields.js'
 import { actor, columnsOf, defineReadable, sortBy } from '../record-type.js'
@@ -41,26 +41,40 @@ export const customFields = defineReadable<CustomField>()({
     maximum: column(t.maximum),
     minLength: column(t.minLength),
     maxLength: column(t.maxLength),
+    filterable: column(t.filterable),
     personalData: column(t.personalData),
     archived: column(t.archived),
+    indexState: column(t.indexState),
   },
 })
 
-/** The custom fields of one kind of record, by key, and the name of this state of them; null where none was ever defined. */
-export type Definitions = { readonly revision: string | null; readonly byKey: ReadonlyMap<string, CustomField> }
+/** A custom field, and the key slot of the records that its values have their keys in. */
+export type Definition = CustomField & { readonly slot: number | null }
 
-const NONE: Definitions = { revision: null, byKey: new Map() }
+/** The custom fields of one kind of record, by key, and the name of this state of them; null where none was ever defined. */
+export type Definitions = {
+  readonly revision: string | null
+  readonly byKey: ReadonlyMap<string, Definition>
+  /** Those whose values have keys. */
+  readonly keyed: readonly { readonly field: Definition; readonly slot: number }[]
+}
+
+const NONE: Definitions = { revision: null, byKey: new Map(), keyed: [] }
 
 // By organization and kind of record. Whatever is in here may be outdated: the statement of every write verifies the revision.
 const remembered = new LRUCache<string, Definitions>({ max: 5_000 })
 
 const find = statement<Row>(
   'custom_fields.definitions',
-  sql`select ${revisions.revision}, ${columnsOf(customFields)} from ${revisions} join ${t} on ${and(
+  sql`select ${revisions.revision}, ${t.slot}, ${columnsOf(customFields)} from ${revisions} join ${t} on ${and(
     eq(t.organizationId, revisions.organizationId),
     eq(t.object, revisions.object),
   )} where ${sameOrganization(revisions)} and ${revisions.object} = any(${parameter('objects')}::text[]) order by ${t.createdAt}, ${t.id}`,
 )
+
+/** Whether the values of a field have keys; those of a field that gave up its slot are on their way out. */
+const hasKeys = (field: Definition): field is Definition & { slot: number } =>
+  field.slot !== null && field.indexState !== 'clearing'
 
 /** The definitions of some kinds of records as they are now; revisions and fields come from one look at the database. */
 export async function loadDefinitions<Objects extends readonly string[]>(
@@ -71,9 +85,13 @@ export async function loadDefinitions<Objects extends readonly string[]>(
   const rows = await db.run(find({ ...scopeParameters(scope), objects: `{${objects.join(',')}}` }))
   return objects.map((object) => {
     const own = rows.filter((row) => row.object === object)
-    const fields = own.map((row) => customFields.toResource(row))
+    const fields = own.map((row): Definition => ({ ...customFields.toResource(row), slot: row.slot as number | null }))
     const definitions: Definitions = own[0]
-      ? { revision: String(own[0].revision), byKey: new Map(fields.map((field) => [field.key, field])) }
+      ? {
+          revision: String(own[0].revision),
+          byKey: new Map(fields.map((field) => [field.key, field])),
+          keyed: fields.flatMap((field) => (hasKeys(field) ? [{ field, slot: field.slot }] : [])),
+        }
       : NONE
     remembered.set(`${scope.principal.organizationId}:${object}`, definitions)
     return definitions
@@ -94,22 +112,81 @@ export const OUTDATED = Symbol('outdated')
  *
  * @throws InvalidCustomFields
  */
-export async function byDefinitions<Result>(
+export const byDefinitions = <Result>(
   scope: Scope,
   db: Executor,
   object: string,
   write: (definitions: Definitions) => Promise<Result | typeof OUTDATED>,
+): Promise<Result> => byAllDefinitions(scope, db, (definitionsOf) => write(definitionsOf(object)))
+
+/** What the definitions of a kind of record are, as far as they are remembered. */
+export type DefinitionsOf = (object: string) => Definitions
+
+/**
+ * Like `byDefinitions`, for work that finds out on its way of which kinds of records it needs the definitions.
+ * @throws InvalidCustomFields
+ */
+export async function byAllDefinitions<Result>(
+  scope: Scope,
+  db: Executor,
+  work: (definitionsOf: DefinitionsOf) => Promise<Result | typeof OUTDATED>,
 ): Promise<Result> {
-  // Most organizations define nothing, and the write verifies that too.
-  let definitions = remembered.get(`${scope.principal.organizationId}:${object}`) ?? NONE
+  const used = new Map<string, Definitions>()
+  const definitionsOf = (object: string): Definitions => {
+    // Most organizations define nothing, and whoever goes by the definitions verifies that too.
+    const known = used.get(object) ?? remembered.get(`${scope.principal.organizationId}:${object}`) ?? NONE
+    used.set(object, known)
+    return known
+  }
   for (let attempt = 0; attempt < 10; attempt++) {
     try {
-      const result = await write(definitions)
+      const result = await work(definitionsOf)
       if (result !== OUTDATED) return result
     } catch (error) {
       if (!(error instanceof InvalidCustomFields) || attempt > 0) throw error
     }
-    ;[definitions] = await loadDefinitions(scope, db, object)
+    const objects = [...used.keys()]
+    const loaded = await loadDefinitions(scope, db, ...objects)
+    for (const [index, definitions] of loaded.entries()) used.set(objects[index] as string, definitions)
   }
-  throw new Error(`the custom fields of ${object} do not stand still`)
+  throw new Error(`the custom fields of ${[...used.keys()].join()} do not stand still`)
+}
+
+const findRevisions = statement<{ object: string; revision: string }>(
+  'custom_fields.revisions',
+  sql`select ${revisions.object}, ${revisions.revision} from ${revisions} where ${sameOrganization(revisions)} and ${revisions.object} = any(${parameter('objects')}::text[])`,
+)
+
+/**
+ * Verifies the definitions that a read goes by, in the flight of the read and behind it: no revision comes back, so the one that is
+ * current then was current when the rows were read.
+ */
+export class DefinitionsInUse {
+  readonly #scope: Scope
+  readonly #definitionsOf: DefinitionsOf
+  readonly #used = new Map<string, string | null>()
+
+  constructor(scope: Scope, definitionsOf: DefinitionsOf) {
+    this.#scope = scope
+    this.#definitionsOf = definitionsOf
+  }
+
+  /** The definitions of a kind of record, which the read goes by from now on. */
+  of(object: string): Definitions {
+    const definitions = this.#definitionsOf(object)
+    this.#used.set(object, definitions.revision)
+    return definitions
+  }
+
+  /** What has to leave behind the statements of the read; undefined where no definition matters. */
+  check(): Bound<{ object: string; revision: string }> | undefined {
+    if (this.#used.size === 0) return undefined
+    return findRevisions({ ...scopeParameters(this.#scope), objects: `{${[...this.#used.keys()].join(',')}}` })
+  }
+
+  /** Whether the answer to the check says that what was read is right. */
+  areCurrent(found: readonly { object: string; revision: string }[]): boolean {
+    const current = new Map(found.map(({ object, revision }) => [object, revision]))
+    return [...this.#used].every(([object, revision]) => (current.get(object) ?? null) === revision)
+  }
 }

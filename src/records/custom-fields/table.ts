@@ -13,10 +13,13 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
-import { instant, json, organizationId, tenantPolicy } from '../../db/columns.js'
+import { instant, json, maintenancePolicy, organizationId, tenantPolicy } from '../../db/columns.js'
 import { crmOrganizations } from '../../db/table.js'
 
 type CustomField = components['schemas']['CustomField']
+
+/** Of fields that a job has to go on with. */
+const pending = sql`index_state in ('building', 'clearing')`
 
 /** The fields that organizations add to their records. Never deleted, so that no key gets a second meaning. */
 export const crmCustomFields = pgTable(
@@ -40,6 +43,7 @@ export const crmCustomFields = pgTable(
     maximum: doublePrecision('maximum'),
     minLength: integer('min_length'),
     maxLength: integer('max_length'),
+    filterable: boolean('filterable').notNull().default(false),
     personalData: boolean('personal_data').notNull(),
     archived: boolean('archived').notNull(),
     createdAt: instant('created_at').notNull(),
@@ -48,14 +52,22 @@ export const crmCustomFields = pgTable(
     updatedAt: instant('updated_at').notNull(),
     updatedByType: text('updated_by_type', { enum: ['user', 'system'] }).notNull(),
     updatedById: uuid('updated_by_id'),
+    indexState: text('index_state').$type<CustomField['indexState']>().notNull().default('none'),
+    /** Which of the key columns of the records holds the keys of the values. */
+    slot: integer('slot'),
+    /** How far the keys of existing records are what they should be, while that is still being brought about. */
+    indexedTo: uuid('indexed_to'),
   },
   (t) => [
     primaryKey({ columns: [t.organizationId, t.id] }),
     uniqueIndex('crm_custom_fields_key').on(t.organizationId, t.object, t.key),
+    uniqueIndex('crm_custom_fields_slot').on(t.organizationId, t.object, t.slot),
+    index('crm_custom_fields_pending_idx').on(t.updatedAt, t.organizationId, t.id).where(pending),
     index('crm_custom_fields_created_idx').on(t.organizationId, t.createdAt, t.id),
     index('crm_custom_fields_key_idx').on(t.organizationId, t.key, t.id),
     check('crm_custom_fields_object_check', sql`object in ('account', 'contact', 'lead', 'opportunity')`),
     tenantPolicy('crm_custom_fields'),
+    maintenancePolicy('crm_custom_fields', pending),
   ],
 )
 

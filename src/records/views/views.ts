@@ -7,8 +7,9 @@ import type { Executor } from '../../db/database.js'
 import { parameter, statement } from '../../db/statement.js'
 import { type Fault, InvalidRequest, problem } from '../../problem.js'
 import { defineAsset } from '../assets.js'
+import { byAllDefinitions, DefinitionsInUse, InvalidCustomFields, OUTDATED } from '../custom-fields/definitions.js'
 import { column, type Row, reference } from '../fields.js'
-import { type Compiled, compileFilter, type Filter, UnknownCondition } from '../filter.js'
+import { type Compiled, CUSTOM, compileFilter, type Filter, UnknownCondition } from '../filter.js'
 import { page } from '../read.js'
 import {
   type AnyRecord,
@@ -83,11 +84,16 @@ export async function recordsOfView<Resource extends RecordMeta>(
   const view = await findView(scope, type, viewId)
   if (!view) return problem(404, 'not_found')
   try {
-    const filter = applicable(scope, type, view)
-    return await page(scope, type, {
-      ...{ name: 'view', filter, sort: view.sort, limit, cursor, cursorPointer: '/query/cursor', count, paths: expand },
+    return await byAllDefinitions(scope, scope.db, async (definitionsOf) => {
+      const definitions = new DefinitionsInUse(scope, definitionsOf)
+      const filter = applicable(scope, type, view, definitions)
+      return page(scope, type, {
+        ...{ name: 'view', filter, definitions, sort: view.sort, sortPointer: '/sort', limit },
+        ...{ cursor, cursorPointer: '/query/cursor', count, paths: expand },
+      })
     })
   } catch (error) {
+    if (error instanceof InvalidCustomFields) return problem(409, 'view_not_applicable', { errors: error.errors })
     if (!(error instanceof NotApplicable)) throw error
     return problem(409, 'view_not_applicable', { errors: [...error.faults] })
   }
@@ -107,10 +113,17 @@ async function findView(scope: Scope, { object }: { object: string }, id: string
 }
 
 /** @throws NotApplicable */
-function applicable(scope: Scope, type: Readable<unknown>, { filter, sort }: View): Compiled {
-  const unknown = sort.findIndex((term) => !Object.hasOwn(type.sorts, term.replace('-', '')))
+function applicable(
+  scope: Scope,
+  type: Readable<unknown>,
+  { filter, sort }: View,
+  definitions: DefinitionsInUse,
+): Compiled {
+  const names = sort.map((term) => term.replace('-', ''))
+  const unknown = names.findIndex((name) => !name.startsWith(CUSTOM) && !Object.hasOwn(type.sorts, name))
   if (unknown >= 0) throw new NotApplicable([unknownField(`/sort/${unknown}`)])
-  const compiled = translated(() => compileFilter(scope, type, (filter ?? undefined) as Filter | undefined, '/filter'))
+  const tree = (filter ?? undefined) as Filter | undefined
+  const compiled = translated(() => compileFilter(scope, type, tree, '/filter', definitions))
   return { ...compiled, assertFound: (found) => translated(() => compiled.assertFound(found)) }
 }
 
@@ -118,6 +131,8 @@ function translated<Result>(attempt: () => Result): Result {
   try {
     return attempt()
   } catch (error) {
+    // By other definitions it might hold.
+    if (error instanceof InvalidCustomFields) throw error
     if (error instanceof InvalidRequest) throw new NotApplicable(error.errors)
     if (error instanceof UnknownCondition) throw new NotApplicable([unknownField('/filter')])
     throw error
@@ -136,10 +151,15 @@ const unknownField = (pointer: string): Fault => ({
  */
 export async function assertFilter(scope: Scope, db: Executor, type: AnyRecord, filter: View['filter']): Promise<void> {
   if (filter === null) return
-  const compiled = compileFilter(scope, type, filter as Filter, '/filter')
-  if (!compiled.check) return
-  const [found] = await db.run(compiled.check)
-  compiled.assertFound(found)
+  await byAllDefinitions(scope, db, async (definitionsOf) => {
+    const definitions = new DefinitionsInUse(scope, definitionsOf)
+    const compiled = compileFilter(scope, type, filter as Filter, '/filter', definitions)
+    const verification = definitions.check()
+    if (verification && !definitions.areCurrent(await db.run(verification))) return OUTDATED
+    const [found] = compiled.check ? await db.run(compiled.check) : []
+    if (compiled.check) compiled.assertFound(found)
+    return undefined
+  })
 }
 
 /** @throws InvalidRequest for a column that is neither a property, nor part of one, nor one of a related record */
