@@ -81,6 +81,8 @@ export interface AccountsHandlers {
   batchAccounts: Handler<'batchAccounts'>
   /** Query accounts. `POST /api/v1/accounts/query` */
   queryAccounts: Handler<'queryAccounts'>
+  /** Aggregate accounts. `POST /api/v1/accounts/aggregate` */
+  aggregateAccounts: Handler<'aggregateAccounts'>
   /** Get an account. `GET /api/v1/accounts/{accountId}` */
   getAccount: Handler<'getAccount'>
   /** Change an account. `PATCH /api/v1/accounts/{accountId}` */
@@ -114,6 +116,8 @@ export interface ContactsHandlers {
   batchContacts: Handler<'batchContacts'>
   /** Query contacts. `POST /api/v1/contacts/query` */
   queryContacts: Handler<'queryContacts'>
+  /** Aggregate contacts. `POST /api/v1/contacts/aggregate` */
+  aggregateContacts: Handler<'aggregateContacts'>
   /** Get a contact. `GET /api/v1/contacts/{contactId}` */
   getContact: Handler<'getContact'>
   /** Change a contact. `PATCH /api/v1/contacts/{contactId}` */
@@ -147,6 +151,8 @@ export interface LeadsHandlers {
   batchLeads: Handler<'batchLeads'>
   /** Query leads. `POST /api/v1/leads/query` */
   queryLeads: Handler<'queryLeads'>
+  /** Aggregate leads. `POST /api/v1/leads/aggregate` */
+  aggregateLeads: Handler<'aggregateLeads'>
   /** Get a lead. `GET /api/v1/leads/{leadId}` */
   getLead: Handler<'getLead'>
   /** Change a lead. `PATCH /api/v1/leads/{leadId}` */
@@ -182,6 +188,8 @@ export interface OpportunitiesHandlers {
   batchOpportunities: Handler<'batchOpportunities'>
   /** Query opportunities. `POST /api/v1/opportunities/query` */
   queryOpportunities: Handler<'queryOpportunities'>
+  /** Aggregate opportunities. `POST /api/v1/opportunities/aggregate` */
+  aggregateOpportunities: Handler<'aggregateOpportunities'>
   /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
   getOpportunity: Handler<'getOpportunity'>
   /** Change an opportunity. `PATCH /api/v1/opportunities/{opportunityId}` */

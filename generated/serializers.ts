@@ -3780,38 +3780,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Change#"
-      function anonymous41 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_from_188 = obj["from"]
-      if (value_from_188 !== undefined) {
-        json += "{\"from\":"
-        json += JSON.stringify(value_from_188)
-      } else {
-        throw new Error('"from" is required!')
-      }
-      
-      const value_to_189 = obj["to"]
-      if (value_to_189 !== undefined) {
-        json += ",\"to\":"
-        json += JSON.stringify(value_to_189)
-      } else {
-        throw new Error('"to" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "RecordEvent#/properties/changes"
+      // "AggregationResult#/properties/data/items/properties/groups"
       function anonymous40 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -3820,7 +3789,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_186 = false
+        let addComma_177 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3831,19 +3800,194 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_186 ? JSON_STR_COMMA : ((addComma_186 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_177 ? JSON_STR_COMMA : ((addComma_177 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
-        json += anonymous41(value)
+        
+          if (value === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value === "string" ||
+            value === null ||
+            value instanceof Date ||
+            value instanceof RegExp ||
+            (
+              typeof value === "object" &&
+              typeof value.toString === "function" &&
+              value.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+          }
+        
+          else if(typeof value === "number" || value === null) {
+            json += asNumber(value)
+          }
+        
+          else if(typeof value === "boolean" || value === null) {
+            json += asBoolean(value)
+          }
+        
+    else throw new TypeError("The value of 'GroupValue#' does not match schema definition.")
+  
       
     }
-  if (!addComma_186) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_177) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "RecordEvent#"
+      // "MeasureValue#"
+      function anonymous42 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_181 = obj["amount"]
+      if (value_amount_181 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_181 !== 'string') {
+          if (value_amount_181 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_181 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_181.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_181 instanceof RegExp) {
+            json += asString(value_amount_181.source)
+          } else {
+            json += asString(value_amount_181.toString())
+          }
+        } else {
+          json += asString(value_amount_181)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_182 = obj["currency"]
+      if (value_currency_182 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_182 !== 'string') {
+          if (value_currency_182 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_182 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_182.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_182 instanceof RegExp) {
+            json += asString(value_currency_182.source)
+          } else {
+            json += asString(value_currency_182.toString())
+          }
+        } else {
+          json += asString(value_currency_182)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "AggregationResult#/properties/data/items/properties/values"
+      function anonymous41 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_179 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_179 ? JSON_STR_COMMA : ((addComma_179 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        
+          if (value === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value === "number" || value === null) {
+            json += asNumber(value)
+          }
+        
+          else if(
+            typeof value === "string" ||
+            value === null ||
+            value instanceof Date ||
+            value instanceof RegExp ||
+            (
+              typeof value === "object" &&
+              typeof value.toString === "function" &&
+              value.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+          }
+        
+          else if((typeof value === "object" && !Array.isArray(value)) || value === null) {
+            json += anonymous42(value)
+          }
+        
+    else throw new TypeError("The value of 'MeasureValue#' does not match schema definition.")
+  
+      
+    }
+  if (!addComma_179) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "AggregationResult#/properties/data/items"
       function anonymous39 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -3853,168 +3997,20 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_176 = obj["id"]
-      if (value_id_176 !== undefined) {
-        json += "{\"id\":"
-        
-        if (typeof value_id_176 !== 'string') {
-          if (value_id_176 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_176 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_176.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_176 instanceof RegExp) {
-            json += asString(value_id_176.source)
-          } else {
-            json += asString(value_id_176.toString())
-          }
-        } else {
-          json += asString(value_id_176)
-        }
-        
+      const value_groups_176 = obj["groups"]
+      if (value_groups_176 !== undefined) {
+        json += "{\"groups\":"
+        json += anonymous40(value_groups_176)
       } else {
-        throw new Error('"id" is required!')
+        throw new Error('"groups" is required!')
       }
       
-      const value_type_177 = obj["type"]
-      if (value_type_177 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_177 !== 'string') {
-          if (value_type_177 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_177 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_177.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_177 instanceof RegExp) {
-            json += asString(value_type_177.source)
-          } else {
-            json += asString(value_type_177.toString())
-          }
-        } else {
-          json += asString(value_type_177)
-        }
-        
+      const value_values_178 = obj["values"]
+      if (value_values_178 !== undefined) {
+        json += ",\"values\":"
+        json += anonymous41(value_values_178)
       } else {
-        throw new Error('"type" is required!')
-      }
-      
-      const value_object_178 = obj["object"]
-      if (value_object_178 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_178 !== 'string') {
-          if (value_object_178 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_178 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_178.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_178 instanceof RegExp) {
-            json += asString(value_object_178.source)
-          } else {
-            json += asString(value_object_178.toString())
-          }
-        } else {
-          json += asString(value_object_178)
-        }
-        
-      } else {
-        throw new Error('"object" is required!')
-      }
-      
-      const value_recordId_179 = obj["recordId"]
-      if (value_recordId_179 !== undefined) {
-        json += ",\"recordId\":"
-        
-        if (typeof value_recordId_179 !== 'string') {
-          if (value_recordId_179 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_179 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_179.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_179 instanceof RegExp) {
-            json += asString(value_recordId_179.source)
-          } else {
-            json += asString(value_recordId_179.toString())
-          }
-        } else {
-          json += asString(value_recordId_179)
-        }
-        
-      } else {
-        throw new Error('"recordId" is required!')
-      }
-      
-      const value_version_180 = obj["version"]
-      if (value_version_180 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_180)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_occurredAt_181 = obj["occurredAt"]
-      if (value_occurredAt_181 !== undefined) {
-        json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_181)
-      } else {
-        throw new Error('"occurredAt" is required!')
-      }
-      
-      const value_actor_182 = obj["actor"]
-      if (value_actor_182 !== undefined) {
-        json += ",\"actor\":"
-        json += anonymous23(value_actor_182)
-      } else {
-        throw new Error('"actor" is required!')
-      }
-      
-      const value_cause_183 = obj["cause"]
-      if (value_cause_183 !== undefined) {
-        json += ",\"cause\":"
-        
-        if (typeof value_cause_183 !== 'string') {
-          if (value_cause_183 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_183 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_183.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_183 instanceof RegExp) {
-            json += asString(value_cause_183.source)
-          } else {
-            json += asString(value_cause_183.toString())
-          }
-        } else {
-          json += asString(value_cause_183)
-        }
-        
-      } else {
-        throw new Error('"cause" is required!')
-      }
-      
-      const value_requestId_184 = obj["requestId"]
-      if (value_requestId_184 !== undefined) {
-        json += ",\"requestId\":"
-        
-        if (typeof value_requestId_184 !== 'string') {
-          if (value_requestId_184 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_184 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_184.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_184 instanceof RegExp) {
-            json += asString(value_requestId_184.source)
-          } else {
-            json += asString(value_requestId_184.toString())
-          }
-        } else {
-          json += asString(value_requestId_184)
-        }
-        
-      } else {
-        throw new Error('"requestId" is required!')
-      }
-      
-      const value_changes_185 = obj["changes"]
-      if (value_changes_185 !== undefined) {
-        json += ",\"changes\":"
-        json += anonymous40(value_changes_185)
-      } else {
-        throw new Error('"changes" is required!')
+        throw new Error('"values" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -4023,12 +4019,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous38 (obj) {
-      // "RecordEventList#/properties/data"
+      // "AggregationResult#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'AggregationResult#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -4046,7 +4042,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "RecordEventList#"
+      // "AggregationResult#"
       function anonymous37 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4064,10 +4060,307 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_190 = obj["page"]
-      if (value_page_190 !== undefined) {
+      const value_hasMore_183 = obj["hasMore"]
+      if (value_hasMore_183 !== undefined) {
+        json += ",\"hasMore\":"
+        json += asBoolean(value_hasMore_183)
+      } else {
+        throw new Error('"hasMore" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Change#"
+      function anonymous47 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_from_200 = obj["from"]
+      if (value_from_200 !== undefined) {
+        json += "{\"from\":"
+        json += JSON.stringify(value_from_200)
+      } else {
+        throw new Error('"from" is required!')
+      }
+      
+      const value_to_201 = obj["to"]
+      if (value_to_201 !== undefined) {
+        json += ",\"to\":"
+        json += JSON.stringify(value_to_201)
+      } else {
+        throw new Error('"to" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#/properties/changes"
+      function anonymous46 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_198 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_198 ? JSON_STR_COMMA : ((addComma_198 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        json += anonymous47(value)
+      
+    }
+  if (!addComma_198) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#"
+      function anonymous45 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_188 = obj["id"]
+      if (value_id_188 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_188 !== 'string') {
+          if (value_id_188 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_188 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_188.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_188 instanceof RegExp) {
+            json += asString(value_id_188.source)
+          } else {
+            json += asString(value_id_188.toString())
+          }
+        } else {
+          json += asString(value_id_188)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_type_189 = obj["type"]
+      if (value_type_189 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_189 !== 'string') {
+          if (value_type_189 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_189 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_189.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_189 instanceof RegExp) {
+            json += asString(value_type_189.source)
+          } else {
+            json += asString(value_type_189.toString())
+          }
+        } else {
+          json += asString(value_type_189)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_object_190 = obj["object"]
+      if (value_object_190 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_190 !== 'string') {
+          if (value_object_190 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_190 instanceof RegExp) {
+            json += asString(value_object_190.source)
+          } else {
+            json += asString(value_object_190.toString())
+          }
+        } else {
+          json += asString(value_object_190)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_recordId_191 = obj["recordId"]
+      if (value_recordId_191 !== undefined) {
+        json += ",\"recordId\":"
+        
+        if (typeof value_recordId_191 !== 'string') {
+          if (value_recordId_191 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_recordId_191 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_191.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_191 instanceof RegExp) {
+            json += asString(value_recordId_191.source)
+          } else {
+            json += asString(value_recordId_191.toString())
+          }
+        } else {
+          json += asString(value_recordId_191)
+        }
+        
+      } else {
+        throw new Error('"recordId" is required!')
+      }
+      
+      const value_version_192 = obj["version"]
+      if (value_version_192 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_192)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_occurredAt_193 = obj["occurredAt"]
+      if (value_occurredAt_193 !== undefined) {
+        json += ",\"occurredAt\":"
+        json += asDateTime(value_occurredAt_193)
+      } else {
+        throw new Error('"occurredAt" is required!')
+      }
+      
+      const value_actor_194 = obj["actor"]
+      if (value_actor_194 !== undefined) {
+        json += ",\"actor\":"
+        json += anonymous23(value_actor_194)
+      } else {
+        throw new Error('"actor" is required!')
+      }
+      
+      const value_cause_195 = obj["cause"]
+      if (value_cause_195 !== undefined) {
+        json += ",\"cause\":"
+        
+        if (typeof value_cause_195 !== 'string') {
+          if (value_cause_195 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_cause_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_195 instanceof RegExp) {
+            json += asString(value_cause_195.source)
+          } else {
+            json += asString(value_cause_195.toString())
+          }
+        } else {
+          json += asString(value_cause_195)
+        }
+        
+      } else {
+        throw new Error('"cause" is required!')
+      }
+      
+      const value_requestId_196 = obj["requestId"]
+      if (value_requestId_196 !== undefined) {
+        json += ",\"requestId\":"
+        
+        if (typeof value_requestId_196 !== 'string') {
+          if (value_requestId_196 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_requestId_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_196 instanceof RegExp) {
+            json += asString(value_requestId_196.source)
+          } else {
+            json += asString(value_requestId_196.toString())
+          }
+        } else {
+          json += asString(value_requestId_196)
+        }
+        
+      } else {
+        throw new Error('"requestId" is required!')
+      }
+      
+      const value_changes_197 = obj["changes"]
+      if (value_changes_197 !== undefined) {
+        json += ",\"changes\":"
+        json += anonymous46(value_changes_197)
+      } else {
+        throw new Error('"changes" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous44 (obj) {
+      // "RecordEventList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous45(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous45(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "RecordEventList#"
+      function anonymous43 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_186 = obj["data"]
+      if (value_data_186 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous44(value_data_186)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_202 = obj["page"]
+      if (value_page_202 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_190)
+        json += anonymous21(value_page_202)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4077,7 +4370,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous45 (obj) {
+    function anonymous51 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -4134,7 +4427,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous44 (input) {
+      function anonymous50 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4143,54 +4436,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_199 = obj["object"]
-      if (value_object_199 !== undefined) {
+      const value_object_211 = obj["object"]
+      if (value_object_211 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_199 !== 'string') {
-          if (value_object_199 === null) {
+        if (typeof value_object_211 !== 'string') {
+          if (value_object_211 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_199 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_199.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_199 instanceof RegExp) {
-            json += asString(value_object_199.source)
+          } else if (value_object_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_211 instanceof RegExp) {
+            json += asString(value_object_211.source)
           } else {
-            json += asString(value_object_199.toString())
+            json += asString(value_object_211.toString())
           }
         } else {
-          json += asString(value_object_199)
+          json += asString(value_object_211)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_200 = obj["id"]
-      if (value_id_200 !== undefined) {
+      const value_id_212 = obj["id"]
+      if (value_id_212 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_200 !== 'string') {
-          if (value_id_200 === null) {
+        if (typeof value_id_212 !== 'string') {
+          if (value_id_212 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_200 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_200.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_200 instanceof RegExp) {
-            json += asString(value_id_200.source)
+          } else if (value_id_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_212 instanceof RegExp) {
+            json += asString(value_id_212.source)
           } else {
-            json += asString(value_id_200.toString())
+            json += asString(value_id_212.toString())
           }
         } else {
-          json += asString(value_id_200)
+          json += asString(value_id_212)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_201 = obj["matchedOn"]
-      if (value_matchedOn_201 !== undefined) {
+      const value_matchedOn_213 = obj["matchedOn"]
+      if (value_matchedOn_213 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous45(value_matchedOn_201)
+        json += anonymous51(value_matchedOn_213)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4200,7 +4493,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous43 (obj) {
+    function anonymous49 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4214,18 +4507,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous44(value)
+        json += anonymous50(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous44(value)
+          json += anonymous50(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous42 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4234,70 +4527,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_193 = obj["dryRun"]
-      if (value_dryRun_193 !== undefined) {
+      const value_dryRun_205 = obj["dryRun"]
+      if (value_dryRun_205 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_193)
+        json += asBoolean(value_dryRun_205)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_194 = obj["object"]
-      if (value_object_194 !== undefined) {
+      const value_object_206 = obj["object"]
+      if (value_object_206 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_194 !== 'string') {
-          if (value_object_194 === null) {
+        if (typeof value_object_206 !== 'string') {
+          if (value_object_206 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_194 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_194.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_194 instanceof RegExp) {
-            json += asString(value_object_194.source)
+          } else if (value_object_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_206 instanceof RegExp) {
+            json += asString(value_object_206.source)
           } else {
-            json += asString(value_object_194.toString())
+            json += asString(value_object_206.toString())
           }
         } else {
-          json += asString(value_object_194)
+          json += asString(value_object_206)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_195 = obj["id"]
-      if (value_id_195 !== undefined) {
+      const value_id_207 = obj["id"]
+      if (value_id_207 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_195 !== 'string') {
-          if (value_id_195 === null) {
+        if (typeof value_id_207 !== 'string') {
+          if (value_id_207 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_195 instanceof RegExp) {
-            json += asString(value_id_195.source)
+          } else if (value_id_207 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_207.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_207 instanceof RegExp) {
+            json += asString(value_id_207.source)
           } else {
-            json += asString(value_id_195.toString())
+            json += asString(value_id_207.toString())
           }
         } else {
-          json += asString(value_id_195)
+          json += asString(value_id_207)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_196 = obj["events"]
-      if (value_events_196 !== undefined) {
+      const value_events_208 = obj["events"]
+      if (value_events_208 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_196)
+        json += asInteger(value_events_208)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_197 = obj["cleared"]
-      if (value_cleared_197 !== undefined) {
+      const value_cleared_209 = obj["cleared"]
+      if (value_cleared_209 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous43(value_cleared_197)
+        json += anonymous49(value_cleared_209)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4307,7 +4600,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous55 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -4360,7 +4653,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous50 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4368,40 +4661,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_229 = false
+        let addComma_241 = false
 
-          const value_street1_230 = obj["street1"]
-          if (value_street1_230 !== undefined) {
-            json += addComma_229 ? ",\"street1\":" : ((addComma_229 = true), "{\"street1\":")
+          const value_street1_242 = obj["street1"]
+          if (value_street1_242 !== undefined) {
+            json += addComma_241 ? ",\"street1\":" : ((addComma_241 = true), "{\"street1\":")
             
-          if (value_street1_230 === null) {
+          if (value_street1_242 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_230 === "string" ||
-            value_street1_230 === null ||
-            value_street1_230 instanceof Date ||
-            value_street1_230 instanceof RegExp ||
+            typeof value_street1_242 === "string" ||
+            value_street1_242 === null ||
+            value_street1_242 instanceof Date ||
+            value_street1_242 instanceof RegExp ||
             (
-              typeof value_street1_230 === "object" &&
-              typeof value_street1_230.toString === "function" &&
-              value_street1_230.toString !== Object.prototype.toString
+              typeof value_street1_242 === "object" &&
+              typeof value_street1_242.toString === "function" &&
+              value_street1_242.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_230 !== 'string') {
-          if (value_street1_230 === null) {
+        if (typeof value_street1_242 !== 'string') {
+          if (value_street1_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_230 instanceof RegExp) {
-            json += asString(value_street1_230.source)
+          } else if (value_street1_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_242 instanceof RegExp) {
+            json += asString(value_street1_242.source)
           } else {
-            json += asString(value_street1_230.toString())
+            json += asString(value_street1_242.toString())
           }
         } else {
-          json += asString(value_street1_230)
+          json += asString(value_street1_242)
         }
         
           }
@@ -4410,38 +4703,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_231 = obj["street2"]
-          if (value_street2_231 !== undefined) {
-            json += addComma_229 ? ",\"street2\":" : ((addComma_229 = true), "{\"street2\":")
+          const value_street2_243 = obj["street2"]
+          if (value_street2_243 !== undefined) {
+            json += addComma_241 ? ",\"street2\":" : ((addComma_241 = true), "{\"street2\":")
             
-          if (value_street2_231 === null) {
+          if (value_street2_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_231 === "string" ||
-            value_street2_231 === null ||
-            value_street2_231 instanceof Date ||
-            value_street2_231 instanceof RegExp ||
+            typeof value_street2_243 === "string" ||
+            value_street2_243 === null ||
+            value_street2_243 instanceof Date ||
+            value_street2_243 instanceof RegExp ||
             (
-              typeof value_street2_231 === "object" &&
-              typeof value_street2_231.toString === "function" &&
-              value_street2_231.toString !== Object.prototype.toString
+              typeof value_street2_243 === "object" &&
+              typeof value_street2_243.toString === "function" &&
+              value_street2_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_231 !== 'string') {
-          if (value_street2_231 === null) {
+        if (typeof value_street2_243 !== 'string') {
+          if (value_street2_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_231 instanceof RegExp) {
-            json += asString(value_street2_231.source)
+          } else if (value_street2_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_243 instanceof RegExp) {
+            json += asString(value_street2_243.source)
           } else {
-            json += asString(value_street2_231.toString())
+            json += asString(value_street2_243.toString())
           }
         } else {
-          json += asString(value_street2_231)
+          json += asString(value_street2_243)
         }
         
           }
@@ -4450,38 +4743,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_232 = obj["city"]
-          if (value_city_232 !== undefined) {
-            json += addComma_229 ? ",\"city\":" : ((addComma_229 = true), "{\"city\":")
+          const value_city_244 = obj["city"]
+          if (value_city_244 !== undefined) {
+            json += addComma_241 ? ",\"city\":" : ((addComma_241 = true), "{\"city\":")
             
-          if (value_city_232 === null) {
+          if (value_city_244 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_232 === "string" ||
-            value_city_232 === null ||
-            value_city_232 instanceof Date ||
-            value_city_232 instanceof RegExp ||
+            typeof value_city_244 === "string" ||
+            value_city_244 === null ||
+            value_city_244 instanceof Date ||
+            value_city_244 instanceof RegExp ||
             (
-              typeof value_city_232 === "object" &&
-              typeof value_city_232.toString === "function" &&
-              value_city_232.toString !== Object.prototype.toString
+              typeof value_city_244 === "object" &&
+              typeof value_city_244.toString === "function" &&
+              value_city_244.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_232 !== 'string') {
-          if (value_city_232 === null) {
+        if (typeof value_city_244 !== 'string') {
+          if (value_city_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_232 instanceof RegExp) {
-            json += asString(value_city_232.source)
+          } else if (value_city_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_244 instanceof RegExp) {
+            json += asString(value_city_244.source)
           } else {
-            json += asString(value_city_232.toString())
+            json += asString(value_city_244.toString())
           }
         } else {
-          json += asString(value_city_232)
+          json += asString(value_city_244)
         }
         
           }
@@ -4490,38 +4783,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_233 = obj["region"]
-          if (value_region_233 !== undefined) {
-            json += addComma_229 ? ",\"region\":" : ((addComma_229 = true), "{\"region\":")
+          const value_region_245 = obj["region"]
+          if (value_region_245 !== undefined) {
+            json += addComma_241 ? ",\"region\":" : ((addComma_241 = true), "{\"region\":")
             
-          if (value_region_233 === null) {
+          if (value_region_245 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_233 === "string" ||
-            value_region_233 === null ||
-            value_region_233 instanceof Date ||
-            value_region_233 instanceof RegExp ||
+            typeof value_region_245 === "string" ||
+            value_region_245 === null ||
+            value_region_245 instanceof Date ||
+            value_region_245 instanceof RegExp ||
             (
-              typeof value_region_233 === "object" &&
-              typeof value_region_233.toString === "function" &&
-              value_region_233.toString !== Object.prototype.toString
+              typeof value_region_245 === "object" &&
+              typeof value_region_245.toString === "function" &&
+              value_region_245.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_233 !== 'string') {
-          if (value_region_233 === null) {
+        if (typeof value_region_245 !== 'string') {
+          if (value_region_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_233 instanceof RegExp) {
-            json += asString(value_region_233.source)
+          } else if (value_region_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_245 instanceof RegExp) {
+            json += asString(value_region_245.source)
           } else {
-            json += asString(value_region_233.toString())
+            json += asString(value_region_245.toString())
           }
         } else {
-          json += asString(value_region_233)
+          json += asString(value_region_245)
         }
         
           }
@@ -4530,38 +4823,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_234 = obj["postalCode"]
-          if (value_postalCode_234 !== undefined) {
-            json += addComma_229 ? ",\"postalCode\":" : ((addComma_229 = true), "{\"postalCode\":")
+          const value_postalCode_246 = obj["postalCode"]
+          if (value_postalCode_246 !== undefined) {
+            json += addComma_241 ? ",\"postalCode\":" : ((addComma_241 = true), "{\"postalCode\":")
             
-          if (value_postalCode_234 === null) {
+          if (value_postalCode_246 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_234 === "string" ||
-            value_postalCode_234 === null ||
-            value_postalCode_234 instanceof Date ||
-            value_postalCode_234 instanceof RegExp ||
+            typeof value_postalCode_246 === "string" ||
+            value_postalCode_246 === null ||
+            value_postalCode_246 instanceof Date ||
+            value_postalCode_246 instanceof RegExp ||
             (
-              typeof value_postalCode_234 === "object" &&
-              typeof value_postalCode_234.toString === "function" &&
-              value_postalCode_234.toString !== Object.prototype.toString
+              typeof value_postalCode_246 === "object" &&
+              typeof value_postalCode_246.toString === "function" &&
+              value_postalCode_246.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_234 !== 'string') {
-          if (value_postalCode_234 === null) {
+        if (typeof value_postalCode_246 !== 'string') {
+          if (value_postalCode_246 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_234 instanceof RegExp) {
-            json += asString(value_postalCode_234.source)
+          } else if (value_postalCode_246 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_246.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_246 instanceof RegExp) {
+            json += asString(value_postalCode_246.source)
           } else {
-            json += asString(value_postalCode_234.toString())
+            json += asString(value_postalCode_246.toString())
           }
         } else {
-          json += asString(value_postalCode_234)
+          json += asString(value_postalCode_246)
         }
         
           }
@@ -4570,38 +4863,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_235 = obj["countryCode"]
-          if (value_countryCode_235 !== undefined) {
-            json += addComma_229 ? ",\"countryCode\":" : ((addComma_229 = true), "{\"countryCode\":")
+          const value_countryCode_247 = obj["countryCode"]
+          if (value_countryCode_247 !== undefined) {
+            json += addComma_241 ? ",\"countryCode\":" : ((addComma_241 = true), "{\"countryCode\":")
             
-          if (value_countryCode_235 === null) {
+          if (value_countryCode_247 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_235 === "string" ||
-            value_countryCode_235 === null ||
-            value_countryCode_235 instanceof Date ||
-            value_countryCode_235 instanceof RegExp ||
+            typeof value_countryCode_247 === "string" ||
+            value_countryCode_247 === null ||
+            value_countryCode_247 instanceof Date ||
+            value_countryCode_247 instanceof RegExp ||
             (
-              typeof value_countryCode_235 === "object" &&
-              typeof value_countryCode_235.toString === "function" &&
-              value_countryCode_235.toString !== Object.prototype.toString
+              typeof value_countryCode_247 === "object" &&
+              typeof value_countryCode_247.toString === "function" &&
+              value_countryCode_247.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_235 !== 'string') {
-          if (value_countryCode_235 === null) {
+        if (typeof value_countryCode_247 !== 'string') {
+          if (value_countryCode_247 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_235 instanceof RegExp) {
-            json += asString(value_countryCode_235.source)
+          } else if (value_countryCode_247 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_247.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_247 instanceof RegExp) {
+            json += asString(value_countryCode_247.source)
           } else {
-            json += asString(value_countryCode_235.toString())
+            json += asString(value_countryCode_247.toString())
           }
         } else {
-          json += asString(value_countryCode_235)
+          json += asString(value_countryCode_247)
         }
         
           }
@@ -4609,7 +4902,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_229) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_241) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4617,7 +4910,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous51 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4625,44 +4918,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_248 = false
+        let addComma_260 = false
 
-          const value_owner_249 = obj["owner"]
-          if (value_owner_249 !== undefined) {
-            json += addComma_248 ? ",\"owner\":" : ((addComma_248 = true), "{\"owner\":")
+          const value_owner_261 = obj["owner"]
+          if (value_owner_261 !== undefined) {
+            json += addComma_260 ? ",\"owner\":" : ((addComma_260 = true), "{\"owner\":")
             
-      if (value_owner_249 === null) {
+      if (value_owner_261 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_249)
+    json += anonymous20(value_owner_261)
       }
     
           }
 
-          const value_account_250 = obj["account"]
-          if (value_account_250 !== undefined) {
-            json += addComma_248 ? ",\"account\":" : ((addComma_248 = true), "{\"account\":")
+          const value_account_262 = obj["account"]
+          if (value_account_262 !== undefined) {
+            json += addComma_260 ? ",\"account\":" : ((addComma_260 = true), "{\"account\":")
             
-      if (value_account_250 === null) {
+      if (value_account_262 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_250)
+    json += anonymous26(value_account_262)
       }
     
           }
 
-          const value_reportsTo_251 = obj["reportsTo"]
-          if (value_reportsTo_251 !== undefined) {
-            json += addComma_248 ? ",\"reportsTo\":" : ((addComma_248 = true), "{\"reportsTo\":")
+          const value_reportsTo_263 = obj["reportsTo"]
+          if (value_reportsTo_263 !== undefined) {
+            json += addComma_260 ? ",\"reportsTo\":" : ((addComma_260 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_251 === null) {
+      if (value_reportsTo_263 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value_reportsTo_251)
+    json += anonymous54(value_reportsTo_263)
       }
     
           }
-if (!addComma_248) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_260) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4670,7 +4963,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous48 (input) {
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4679,88 +4972,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_206 = obj["id"]
-      if (value_id_206 !== undefined) {
+      const value_id_218 = obj["id"]
+      if (value_id_218 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_206 !== 'string') {
-          if (value_id_206 === null) {
+        if (typeof value_id_218 !== 'string') {
+          if (value_id_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_206 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_206.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_206 instanceof RegExp) {
-            json += asString(value_id_206.source)
+          } else if (value_id_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_218 instanceof RegExp) {
+            json += asString(value_id_218.source)
           } else {
-            json += asString(value_id_206.toString())
+            json += asString(value_id_218.toString())
           }
         } else {
-          json += asString(value_id_206)
+          json += asString(value_id_218)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_207 = obj["version"]
-      if (value_version_207 !== undefined) {
+      const value_version_219 = obj["version"]
+      if (value_version_219 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_207)
+        json += asInteger(value_version_219)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_208 = obj["createdAt"]
-      if (value_createdAt_208 !== undefined) {
+      const value_createdAt_220 = obj["createdAt"]
+      if (value_createdAt_220 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_208)
+        json += asDateTime(value_createdAt_220)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_209 = obj["createdBy"]
-      if (value_createdBy_209 !== undefined) {
+      const value_createdBy_221 = obj["createdBy"]
+      if (value_createdBy_221 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_209)
+        json += anonymous23(value_createdBy_221)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_210 = obj["updatedAt"]
-      if (value_updatedAt_210 !== undefined) {
+      const value_updatedAt_222 = obj["updatedAt"]
+      if (value_updatedAt_222 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_210)
+        json += asDateTime(value_updatedAt_222)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_211 = obj["updatedBy"]
-      if (value_updatedBy_211 !== undefined) {
+      const value_updatedBy_223 = obj["updatedBy"]
+      if (value_updatedBy_223 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_211)
+        json += anonymous23(value_updatedBy_223)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_212 = obj["deletedAt"]
-      if (value_deletedAt_212 !== undefined) {
+      const value_deletedAt_224 = obj["deletedAt"]
+      if (value_deletedAt_224 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_212 === null) {
+          if (value_deletedAt_224 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_212 === "string" ||
-            value_deletedAt_212 === null ||
-            value_deletedAt_212 instanceof Date ||
-            value_deletedAt_212 instanceof RegExp ||
+            typeof value_deletedAt_224 === "string" ||
+            value_deletedAt_224 === null ||
+            value_deletedAt_224 instanceof Date ||
+            value_deletedAt_224 instanceof RegExp ||
             (
-              typeof value_deletedAt_212 === "object" &&
-              typeof value_deletedAt_212.toString === "function" &&
-              value_deletedAt_212.toString !== Object.prototype.toString
+              typeof value_deletedAt_224 === "object" &&
+              typeof value_deletedAt_224.toString === "function" &&
+              value_deletedAt_224.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_212)
+            json += asDateTime(value_deletedAt_224)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4769,60 +5062,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_213 = obj["ownerId"]
-      if (value_ownerId_213 !== undefined) {
+      const value_ownerId_225 = obj["ownerId"]
+      if (value_ownerId_225 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_213 !== 'string') {
-          if (value_ownerId_213 === null) {
+        if (typeof value_ownerId_225 !== 'string') {
+          if (value_ownerId_225 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_213 instanceof RegExp) {
-            json += asString(value_ownerId_213.source)
+          } else if (value_ownerId_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_225 instanceof RegExp) {
+            json += asString(value_ownerId_225.source)
           } else {
-            json += asString(value_ownerId_213.toString())
+            json += asString(value_ownerId_225.toString())
           }
         } else {
-          json += asString(value_ownerId_213)
+          json += asString(value_ownerId_225)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_214 = obj["teamId"]
-      if (value_teamId_214 !== undefined) {
+      const value_teamId_226 = obj["teamId"]
+      if (value_teamId_226 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_214 === null) {
+          if (value_teamId_226 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_214 === "string" ||
-            value_teamId_214 === null ||
-            value_teamId_214 instanceof Date ||
-            value_teamId_214 instanceof RegExp ||
+            typeof value_teamId_226 === "string" ||
+            value_teamId_226 === null ||
+            value_teamId_226 instanceof Date ||
+            value_teamId_226 instanceof RegExp ||
             (
-              typeof value_teamId_214 === "object" &&
-              typeof value_teamId_214.toString === "function" &&
-              value_teamId_214.toString !== Object.prototype.toString
+              typeof value_teamId_226 === "object" &&
+              typeof value_teamId_226.toString === "function" &&
+              value_teamId_226.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_214 !== 'string') {
-          if (value_teamId_214 === null) {
+        if (typeof value_teamId_226 !== 'string') {
+          if (value_teamId_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_214 instanceof RegExp) {
-            json += asString(value_teamId_214.source)
+          } else if (value_teamId_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_226 instanceof RegExp) {
+            json += asString(value_teamId_226.source)
           } else {
-            json += asString(value_teamId_214.toString())
+            json += asString(value_teamId_226.toString())
           }
         } else {
-          json += asString(value_teamId_214)
+          json += asString(value_teamId_226)
         }
         
           }
@@ -4833,54 +5126,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_215 = obj["tags"]
-      if (value_tags_215 !== undefined) {
+      const value_tags_227 = obj["tags"]
+      if (value_tags_227 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_215)
+        json += anonymous27(value_tags_227)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_216 = obj["customFields"]
-      if (value_customFields_216 !== undefined) {
+      const value_customFields_228 = obj["customFields"]
+      if (value_customFields_228 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_216)
+        json += JSON.stringify(value_customFields_228)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_217 = obj["firstName"]
-      if (value_firstName_217 !== undefined) {
+      const value_firstName_229 = obj["firstName"]
+      if (value_firstName_229 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_217 === null) {
+          if (value_firstName_229 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_217 === "string" ||
-            value_firstName_217 === null ||
-            value_firstName_217 instanceof Date ||
-            value_firstName_217 instanceof RegExp ||
+            typeof value_firstName_229 === "string" ||
+            value_firstName_229 === null ||
+            value_firstName_229 instanceof Date ||
+            value_firstName_229 instanceof RegExp ||
             (
-              typeof value_firstName_217 === "object" &&
-              typeof value_firstName_217.toString === "function" &&
-              value_firstName_217.toString !== Object.prototype.toString
+              typeof value_firstName_229 === "object" &&
+              typeof value_firstName_229.toString === "function" &&
+              value_firstName_229.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_217 !== 'string') {
-          if (value_firstName_217 === null) {
+        if (typeof value_firstName_229 !== 'string') {
+          if (value_firstName_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_217 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_217.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_217 instanceof RegExp) {
-            json += asString(value_firstName_217.source)
+          } else if (value_firstName_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_229 instanceof RegExp) {
+            json += asString(value_firstName_229.source)
           } else {
-            json += asString(value_firstName_217.toString())
+            json += asString(value_firstName_229.toString())
           }
         } else {
-          json += asString(value_firstName_217)
+          json += asString(value_firstName_229)
         }
         
           }
@@ -4891,60 +5184,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_218 = obj["lastName"]
-      if (value_lastName_218 !== undefined) {
+      const value_lastName_230 = obj["lastName"]
+      if (value_lastName_230 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_218 !== 'string') {
-          if (value_lastName_218 === null) {
+        if (typeof value_lastName_230 !== 'string') {
+          if (value_lastName_230 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_218 instanceof RegExp) {
-            json += asString(value_lastName_218.source)
+          } else if (value_lastName_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_230 instanceof RegExp) {
+            json += asString(value_lastName_230.source)
           } else {
-            json += asString(value_lastName_218.toString())
+            json += asString(value_lastName_230.toString())
           }
         } else {
-          json += asString(value_lastName_218)
+          json += asString(value_lastName_230)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_219 = obj["salutation"]
-      if (value_salutation_219 !== undefined) {
+      const value_salutation_231 = obj["salutation"]
+      if (value_salutation_231 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_219 === null) {
+          if (value_salutation_231 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_219 === "string" ||
-            value_salutation_219 === null ||
-            value_salutation_219 instanceof Date ||
-            value_salutation_219 instanceof RegExp ||
+            typeof value_salutation_231 === "string" ||
+            value_salutation_231 === null ||
+            value_salutation_231 instanceof Date ||
+            value_salutation_231 instanceof RegExp ||
             (
-              typeof value_salutation_219 === "object" &&
-              typeof value_salutation_219.toString === "function" &&
-              value_salutation_219.toString !== Object.prototype.toString
+              typeof value_salutation_231 === "object" &&
+              typeof value_salutation_231.toString === "function" &&
+              value_salutation_231.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_219 !== 'string') {
-          if (value_salutation_219 === null) {
+        if (typeof value_salutation_231 !== 'string') {
+          if (value_salutation_231 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_219 instanceof RegExp) {
-            json += asString(value_salutation_219.source)
+          } else if (value_salutation_231 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_231.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_231 instanceof RegExp) {
+            json += asString(value_salutation_231.source)
           } else {
-            json += asString(value_salutation_219.toString())
+            json += asString(value_salutation_231.toString())
           }
         } else {
-          json += asString(value_salutation_219)
+          json += asString(value_salutation_231)
         }
         
           }
@@ -4955,38 +5248,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_220 = obj["title"]
-      if (value_title_220 !== undefined) {
+      const value_title_232 = obj["title"]
+      if (value_title_232 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_220 === null) {
+          if (value_title_232 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_220 === "string" ||
-            value_title_220 === null ||
-            value_title_220 instanceof Date ||
-            value_title_220 instanceof RegExp ||
+            typeof value_title_232 === "string" ||
+            value_title_232 === null ||
+            value_title_232 instanceof Date ||
+            value_title_232 instanceof RegExp ||
             (
-              typeof value_title_220 === "object" &&
-              typeof value_title_220.toString === "function" &&
-              value_title_220.toString !== Object.prototype.toString
+              typeof value_title_232 === "object" &&
+              typeof value_title_232.toString === "function" &&
+              value_title_232.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_220 !== 'string') {
-          if (value_title_220 === null) {
+        if (typeof value_title_232 !== 'string') {
+          if (value_title_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_220 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_220.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_220 instanceof RegExp) {
-            json += asString(value_title_220.source)
+          } else if (value_title_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_232 instanceof RegExp) {
+            json += asString(value_title_232.source)
           } else {
-            json += asString(value_title_220.toString())
+            json += asString(value_title_232.toString())
           }
         } else {
-          json += asString(value_title_220)
+          json += asString(value_title_232)
         }
         
           }
@@ -4997,38 +5290,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_221 = obj["department"]
-      if (value_department_221 !== undefined) {
+      const value_department_233 = obj["department"]
+      if (value_department_233 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_221 === null) {
+          if (value_department_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_221 === "string" ||
-            value_department_221 === null ||
-            value_department_221 instanceof Date ||
-            value_department_221 instanceof RegExp ||
+            typeof value_department_233 === "string" ||
+            value_department_233 === null ||
+            value_department_233 instanceof Date ||
+            value_department_233 instanceof RegExp ||
             (
-              typeof value_department_221 === "object" &&
-              typeof value_department_221.toString === "function" &&
-              value_department_221.toString !== Object.prototype.toString
+              typeof value_department_233 === "object" &&
+              typeof value_department_233.toString === "function" &&
+              value_department_233.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_221 !== 'string') {
-          if (value_department_221 === null) {
+        if (typeof value_department_233 !== 'string') {
+          if (value_department_233 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_221 instanceof RegExp) {
-            json += asString(value_department_221.source)
+          } else if (value_department_233 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_233.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_233 instanceof RegExp) {
+            json += asString(value_department_233.source)
           } else {
-            json += asString(value_department_221.toString())
+            json += asString(value_department_233.toString())
           }
         } else {
-          json += asString(value_department_221)
+          json += asString(value_department_233)
         }
         
           }
@@ -5039,38 +5332,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_222 = obj["email"]
-      if (value_email_222 !== undefined) {
+      const value_email_234 = obj["email"]
+      if (value_email_234 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_222 === null) {
+          if (value_email_234 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_222 === "string" ||
-            value_email_222 === null ||
-            value_email_222 instanceof Date ||
-            value_email_222 instanceof RegExp ||
+            typeof value_email_234 === "string" ||
+            value_email_234 === null ||
+            value_email_234 instanceof Date ||
+            value_email_234 instanceof RegExp ||
             (
-              typeof value_email_222 === "object" &&
-              typeof value_email_222.toString === "function" &&
-              value_email_222.toString !== Object.prototype.toString
+              typeof value_email_234 === "object" &&
+              typeof value_email_234.toString === "function" &&
+              value_email_234.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_222 !== 'string') {
-          if (value_email_222 === null) {
+        if (typeof value_email_234 !== 'string') {
+          if (value_email_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_222 instanceof RegExp) {
-            json += asString(value_email_222.source)
+          } else if (value_email_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_234 instanceof RegExp) {
+            json += asString(value_email_234.source)
           } else {
-            json += asString(value_email_222.toString())
+            json += asString(value_email_234.toString())
           }
         } else {
-          json += asString(value_email_222)
+          json += asString(value_email_234)
         }
         
           }
@@ -5081,46 +5374,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_223 = obj["additionalEmails"]
-      if (value_additionalEmails_223 !== undefined) {
+      const value_additionalEmails_235 = obj["additionalEmails"]
+      if (value_additionalEmails_235 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous49(value_additionalEmails_223)
+        json += anonymous55(value_additionalEmails_235)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_224 = obj["phone"]
-      if (value_phone_224 !== undefined) {
+      const value_phone_236 = obj["phone"]
+      if (value_phone_236 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_224 === null) {
+          if (value_phone_236 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_224 === "string" ||
-            value_phone_224 === null ||
-            value_phone_224 instanceof Date ||
-            value_phone_224 instanceof RegExp ||
+            typeof value_phone_236 === "string" ||
+            value_phone_236 === null ||
+            value_phone_236 instanceof Date ||
+            value_phone_236 instanceof RegExp ||
             (
-              typeof value_phone_224 === "object" &&
-              typeof value_phone_224.toString === "function" &&
-              value_phone_224.toString !== Object.prototype.toString
+              typeof value_phone_236 === "object" &&
+              typeof value_phone_236.toString === "function" &&
+              value_phone_236.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_224 !== 'string') {
-          if (value_phone_224 === null) {
+        if (typeof value_phone_236 !== 'string') {
+          if (value_phone_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_224 instanceof RegExp) {
-            json += asString(value_phone_224.source)
+          } else if (value_phone_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_236 instanceof RegExp) {
+            json += asString(value_phone_236.source)
           } else {
-            json += asString(value_phone_224.toString())
+            json += asString(value_phone_236.toString())
           }
         } else {
-          json += asString(value_phone_224)
+          json += asString(value_phone_236)
         }
         
           }
@@ -5131,38 +5424,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_225 = obj["mobilePhone"]
-      if (value_mobilePhone_225 !== undefined) {
+      const value_mobilePhone_237 = obj["mobilePhone"]
+      if (value_mobilePhone_237 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_225 === null) {
+          if (value_mobilePhone_237 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_225 === "string" ||
-            value_mobilePhone_225 === null ||
-            value_mobilePhone_225 instanceof Date ||
-            value_mobilePhone_225 instanceof RegExp ||
+            typeof value_mobilePhone_237 === "string" ||
+            value_mobilePhone_237 === null ||
+            value_mobilePhone_237 instanceof Date ||
+            value_mobilePhone_237 instanceof RegExp ||
             (
-              typeof value_mobilePhone_225 === "object" &&
-              typeof value_mobilePhone_225.toString === "function" &&
-              value_mobilePhone_225.toString !== Object.prototype.toString
+              typeof value_mobilePhone_237 === "object" &&
+              typeof value_mobilePhone_237.toString === "function" &&
+              value_mobilePhone_237.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_225 !== 'string') {
-          if (value_mobilePhone_225 === null) {
+        if (typeof value_mobilePhone_237 !== 'string') {
+          if (value_mobilePhone_237 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_225 instanceof RegExp) {
-            json += asString(value_mobilePhone_225.source)
+          } else if (value_mobilePhone_237 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_237.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_237 instanceof RegExp) {
+            json += asString(value_mobilePhone_237.source)
           } else {
-            json += asString(value_mobilePhone_225.toString())
+            json += asString(value_mobilePhone_237.toString())
           }
         } else {
-          json += asString(value_mobilePhone_225)
+          json += asString(value_mobilePhone_237)
         }
         
           }
@@ -5173,38 +5466,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_226 = obj["accountId"]
-      if (value_accountId_226 !== undefined) {
+      const value_accountId_238 = obj["accountId"]
+      if (value_accountId_238 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_226 === null) {
+          if (value_accountId_238 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_226 === "string" ||
-            value_accountId_226 === null ||
-            value_accountId_226 instanceof Date ||
-            value_accountId_226 instanceof RegExp ||
+            typeof value_accountId_238 === "string" ||
+            value_accountId_238 === null ||
+            value_accountId_238 instanceof Date ||
+            value_accountId_238 instanceof RegExp ||
             (
-              typeof value_accountId_226 === "object" &&
-              typeof value_accountId_226.toString === "function" &&
-              value_accountId_226.toString !== Object.prototype.toString
+              typeof value_accountId_238 === "object" &&
+              typeof value_accountId_238.toString === "function" &&
+              value_accountId_238.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_226 !== 'string') {
-          if (value_accountId_226 === null) {
+        if (typeof value_accountId_238 !== 'string') {
+          if (value_accountId_238 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_226 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_226.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_226 instanceof RegExp) {
-            json += asString(value_accountId_226.source)
+          } else if (value_accountId_238 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_238.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_238 instanceof RegExp) {
+            json += asString(value_accountId_238.source)
           } else {
-            json += asString(value_accountId_226.toString())
+            json += asString(value_accountId_238.toString())
           }
         } else {
-          json += asString(value_accountId_226)
+          json += asString(value_accountId_238)
         }
         
           }
@@ -5215,38 +5508,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_227 = obj["reportsToId"]
-      if (value_reportsToId_227 !== undefined) {
+      const value_reportsToId_239 = obj["reportsToId"]
+      if (value_reportsToId_239 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_227 === null) {
+          if (value_reportsToId_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_227 === "string" ||
-            value_reportsToId_227 === null ||
-            value_reportsToId_227 instanceof Date ||
-            value_reportsToId_227 instanceof RegExp ||
+            typeof value_reportsToId_239 === "string" ||
+            value_reportsToId_239 === null ||
+            value_reportsToId_239 instanceof Date ||
+            value_reportsToId_239 instanceof RegExp ||
             (
-              typeof value_reportsToId_227 === "object" &&
-              typeof value_reportsToId_227.toString === "function" &&
-              value_reportsToId_227.toString !== Object.prototype.toString
+              typeof value_reportsToId_239 === "object" &&
+              typeof value_reportsToId_239.toString === "function" &&
+              value_reportsToId_239.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_227 !== 'string') {
-          if (value_reportsToId_227 === null) {
+        if (typeof value_reportsToId_239 !== 'string') {
+          if (value_reportsToId_239 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_227 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_227.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_227 instanceof RegExp) {
-            json += asString(value_reportsToId_227.source)
+          } else if (value_reportsToId_239 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_239.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_239 instanceof RegExp) {
+            json += asString(value_reportsToId_239.source)
           } else {
-            json += asString(value_reportsToId_227.toString())
+            json += asString(value_reportsToId_239.toString())
           }
         } else {
-          json += asString(value_reportsToId_227)
+          json += asString(value_reportsToId_239)
         }
         
           }
@@ -5257,16 +5550,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_228 = obj["mailingAddress"]
-      if (value_mailingAddress_228 !== undefined) {
+      const value_mailingAddress_240 = obj["mailingAddress"]
+      if (value_mailingAddress_240 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_228 === null) {
+          if (value_mailingAddress_240 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_228 === "object" && !Array.isArray(value_mailingAddress_228)) || value_mailingAddress_228 === null) {
-            json += anonymous50(value_mailingAddress_228)
+          else if((typeof value_mailingAddress_240 === "object" && !Array.isArray(value_mailingAddress_240)) || value_mailingAddress_240 === null) {
+            json += anonymous56(value_mailingAddress_240)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -5275,26 +5568,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_236 = obj["birthdate"]
-      if (value_birthdate_236 !== undefined) {
+      const value_birthdate_248 = obj["birthdate"]
+      if (value_birthdate_248 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_236 === null) {
+          if (value_birthdate_248 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_236 === "string" ||
-            value_birthdate_236 === null ||
-            value_birthdate_236 instanceof Date ||
-            value_birthdate_236 instanceof RegExp ||
+            typeof value_birthdate_248 === "string" ||
+            value_birthdate_248 === null ||
+            value_birthdate_248 instanceof Date ||
+            value_birthdate_248 instanceof RegExp ||
             (
-              typeof value_birthdate_236 === "object" &&
-              typeof value_birthdate_236.toString === "function" &&
-              value_birthdate_236.toString !== Object.prototype.toString
+              typeof value_birthdate_248 === "object" &&
+              typeof value_birthdate_248.toString === "function" &&
+              value_birthdate_248.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_236)
+            json += asDate(value_birthdate_248)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -5303,38 +5596,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_237 = obj["language"]
-      if (value_language_237 !== undefined) {
+      const value_language_249 = obj["language"]
+      if (value_language_249 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_237 === null) {
+          if (value_language_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_237 === "string" ||
-            value_language_237 === null ||
-            value_language_237 instanceof Date ||
-            value_language_237 instanceof RegExp ||
+            typeof value_language_249 === "string" ||
+            value_language_249 === null ||
+            value_language_249 instanceof Date ||
+            value_language_249 instanceof RegExp ||
             (
-              typeof value_language_237 === "object" &&
-              typeof value_language_237.toString === "function" &&
-              value_language_237.toString !== Object.prototype.toString
+              typeof value_language_249 === "object" &&
+              typeof value_language_249.toString === "function" &&
+              value_language_249.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_237 !== 'string') {
-          if (value_language_237 === null) {
+        if (typeof value_language_249 !== 'string') {
+          if (value_language_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_237 instanceof RegExp) {
-            json += asString(value_language_237.source)
+          } else if (value_language_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_249 instanceof RegExp) {
+            json += asString(value_language_249.source)
           } else {
-            json += asString(value_language_237.toString())
+            json += asString(value_language_249.toString())
           }
         } else {
-          json += asString(value_language_237)
+          json += asString(value_language_249)
         }
         
           }
@@ -5345,38 +5638,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_238 = obj["timeZone"]
-      if (value_timeZone_238 !== undefined) {
+      const value_timeZone_250 = obj["timeZone"]
+      if (value_timeZone_250 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_238 === null) {
+          if (value_timeZone_250 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_238 === "string" ||
-            value_timeZone_238 === null ||
-            value_timeZone_238 instanceof Date ||
-            value_timeZone_238 instanceof RegExp ||
+            typeof value_timeZone_250 === "string" ||
+            value_timeZone_250 === null ||
+            value_timeZone_250 instanceof Date ||
+            value_timeZone_250 instanceof RegExp ||
             (
-              typeof value_timeZone_238 === "object" &&
-              typeof value_timeZone_238.toString === "function" &&
-              value_timeZone_238.toString !== Object.prototype.toString
+              typeof value_timeZone_250 === "object" &&
+              typeof value_timeZone_250.toString === "function" &&
+              value_timeZone_250.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_238 !== 'string') {
-          if (value_timeZone_238 === null) {
+        if (typeof value_timeZone_250 !== 'string') {
+          if (value_timeZone_250 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_238 instanceof RegExp) {
-            json += asString(value_timeZone_238.source)
+          } else if (value_timeZone_250 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_250.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_250 instanceof RegExp) {
+            json += asString(value_timeZone_250.source)
           } else {
-            json += asString(value_timeZone_238.toString())
+            json += asString(value_timeZone_250.toString())
           }
         } else {
-          json += asString(value_timeZone_238)
+          json += asString(value_timeZone_250)
         }
         
           }
@@ -5387,38 +5680,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_239 = obj["linkedinUrl"]
-      if (value_linkedinUrl_239 !== undefined) {
+      const value_linkedinUrl_251 = obj["linkedinUrl"]
+      if (value_linkedinUrl_251 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_239 === null) {
+          if (value_linkedinUrl_251 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_239 === "string" ||
-            value_linkedinUrl_239 === null ||
-            value_linkedinUrl_239 instanceof Date ||
-            value_linkedinUrl_239 instanceof RegExp ||
+            typeof value_linkedinUrl_251 === "string" ||
+            value_linkedinUrl_251 === null ||
+            value_linkedinUrl_251 instanceof Date ||
+            value_linkedinUrl_251 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_239 === "object" &&
-              typeof value_linkedinUrl_239.toString === "function" &&
-              value_linkedinUrl_239.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_251 === "object" &&
+              typeof value_linkedinUrl_251.toString === "function" &&
+              value_linkedinUrl_251.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_239 !== 'string') {
-          if (value_linkedinUrl_239 === null) {
+        if (typeof value_linkedinUrl_251 !== 'string') {
+          if (value_linkedinUrl_251 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_239 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_239.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_239 instanceof RegExp) {
-            json += asString(value_linkedinUrl_239.source)
+          } else if (value_linkedinUrl_251 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_251.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_251 instanceof RegExp) {
+            json += asString(value_linkedinUrl_251.source)
           } else {
-            json += asString(value_linkedinUrl_239.toString())
+            json += asString(value_linkedinUrl_251.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_239)
+          json += asString(value_linkedinUrl_251)
         }
         
           }
@@ -5429,38 +5722,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_240 = obj["source"]
-      if (value_source_240 !== undefined) {
+      const value_source_252 = obj["source"]
+      if (value_source_252 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_240 === null) {
+          if (value_source_252 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_240 === "string" ||
-            value_source_240 === null ||
-            value_source_240 instanceof Date ||
-            value_source_240 instanceof RegExp ||
+            typeof value_source_252 === "string" ||
+            value_source_252 === null ||
+            value_source_252 instanceof Date ||
+            value_source_252 instanceof RegExp ||
             (
-              typeof value_source_240 === "object" &&
-              typeof value_source_240.toString === "function" &&
-              value_source_240.toString !== Object.prototype.toString
+              typeof value_source_252 === "object" &&
+              typeof value_source_252.toString === "function" &&
+              value_source_252.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_240 !== 'string') {
-          if (value_source_240 === null) {
+        if (typeof value_source_252 !== 'string') {
+          if (value_source_252 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_240 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_240.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_240 instanceof RegExp) {
-            json += asString(value_source_240.source)
+          } else if (value_source_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_252 instanceof RegExp) {
+            json += asString(value_source_252.source)
           } else {
-            json += asString(value_source_240.toString())
+            json += asString(value_source_252.toString())
           }
         } else {
-          json += asString(value_source_240)
+          json += asString(value_source_252)
         }
         
           }
@@ -5471,54 +5764,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_241 = obj["doNotCall"]
-      if (value_doNotCall_241 !== undefined) {
+      const value_doNotCall_253 = obj["doNotCall"]
+      if (value_doNotCall_253 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_241)
+        json += asBoolean(value_doNotCall_253)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_242 = obj["emailOptOut"]
-      if (value_emailOptOut_242 !== undefined) {
+      const value_emailOptOut_254 = obj["emailOptOut"]
+      if (value_emailOptOut_254 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_242)
+        json += asBoolean(value_emailOptOut_254)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_243 = obj["lifecycleStage"]
-      if (value_lifecycleStage_243 !== undefined) {
+      const value_lifecycleStage_255 = obj["lifecycleStage"]
+      if (value_lifecycleStage_255 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_243 === null) {
+          if (value_lifecycleStage_255 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_243 === "string" ||
-            value_lifecycleStage_243 === null ||
-            value_lifecycleStage_243 instanceof Date ||
-            value_lifecycleStage_243 instanceof RegExp ||
+            typeof value_lifecycleStage_255 === "string" ||
+            value_lifecycleStage_255 === null ||
+            value_lifecycleStage_255 instanceof Date ||
+            value_lifecycleStage_255 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_243 === "object" &&
-              typeof value_lifecycleStage_243.toString === "function" &&
-              value_lifecycleStage_243.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_255 === "object" &&
+              typeof value_lifecycleStage_255.toString === "function" &&
+              value_lifecycleStage_255.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_243 !== 'string') {
-          if (value_lifecycleStage_243 === null) {
+        if (typeof value_lifecycleStage_255 !== 'string') {
+          if (value_lifecycleStage_255 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_243 instanceof RegExp) {
-            json += asString(value_lifecycleStage_243.source)
+          } else if (value_lifecycleStage_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_255 instanceof RegExp) {
+            json += asString(value_lifecycleStage_255.source)
           } else {
-            json += asString(value_lifecycleStage_243.toString())
+            json += asString(value_lifecycleStage_255.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_243)
+          json += asString(value_lifecycleStage_255)
         }
         
           }
@@ -5529,38 +5822,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_244 = obj["description"]
-      if (value_description_244 !== undefined) {
+      const value_description_256 = obj["description"]
+      if (value_description_256 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_244 === null) {
+          if (value_description_256 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_244 === "string" ||
-            value_description_244 === null ||
-            value_description_244 instanceof Date ||
-            value_description_244 instanceof RegExp ||
+            typeof value_description_256 === "string" ||
+            value_description_256 === null ||
+            value_description_256 instanceof Date ||
+            value_description_256 instanceof RegExp ||
             (
-              typeof value_description_244 === "object" &&
-              typeof value_description_244.toString === "function" &&
-              value_description_244.toString !== Object.prototype.toString
+              typeof value_description_256 === "object" &&
+              typeof value_description_256.toString === "function" &&
+              value_description_256.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_244 !== 'string') {
-          if (value_description_244 === null) {
+        if (typeof value_description_256 !== 'string') {
+          if (value_description_256 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_244 instanceof RegExp) {
-            json += asString(value_description_244.source)
+          } else if (value_description_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_256 instanceof RegExp) {
+            json += asString(value_description_256.source)
           } else {
-            json += asString(value_description_244.toString())
+            json += asString(value_description_256.toString())
           }
         } else {
-          json += asString(value_description_244)
+          json += asString(value_description_256)
         }
         
           }
@@ -5571,38 +5864,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_245 = obj["name"]
-      if (value_name_245 !== undefined) {
+      const value_name_257 = obj["name"]
+      if (value_name_257 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_245 !== 'string') {
-          if (value_name_245 === null) {
+        if (typeof value_name_257 !== 'string') {
+          if (value_name_257 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_245 instanceof RegExp) {
-            json += asString(value_name_245.source)
+          } else if (value_name_257 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_257.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_257 instanceof RegExp) {
+            json += asString(value_name_257.source)
           } else {
-            json += asString(value_name_245.toString())
+            json += asString(value_name_257.toString())
           }
         } else {
-          json += asString(value_name_245)
+          json += asString(value_name_257)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_246 = obj["externalIds"]
-      if (value_externalIds_246 !== undefined) {
+      const value_externalIds_258 = obj["externalIds"]
+      if (value_externalIds_258 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_246)
+        json += anonymous31(value_externalIds_258)
       }
 
-      const value_expanded_247 = obj["expanded"]
-      if (value_expanded_247 !== undefined) {
+      const value_expanded_259 = obj["expanded"]
+      if (value_expanded_259 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous51(value_expanded_247)
+        json += anonymous57(value_expanded_259)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5610,7 +5903,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous47 (obj) {
+    function anonymous53 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -5628,7 +5921,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value)
+    json += anonymous54(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -5638,7 +5931,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value)
+    json += anonymous54(value)
       }
     
         }
@@ -5647,7 +5940,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous46 (input) {
+      function anonymous52 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5656,18 +5949,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_204 = obj["data"]
-      if (value_data_204 !== undefined) {
+      const value_data_216 = obj["data"]
+      if (value_data_216 !== undefined) {
         json += "{\"data\":"
-        json += anonymous47(value_data_204)
+        json += anonymous53(value_data_216)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_252 = obj["page"]
-      if (value_page_252 !== undefined) {
+      const value_page_264 = obj["page"]
+      if (value_page_264 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_252)
+        json += anonymous21(value_page_264)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5678,7 +5971,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous54 (input) {
+      function anonymous60 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5687,58 +5980,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_259 = obj["index"]
-      if (value_index_259 !== undefined) {
+      const value_index_271 = obj["index"]
+      if (value_index_271 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_259)
+        json += asInteger(value_index_271)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_260 = obj["status"]
-      if (value_status_260 !== undefined) {
+      const value_status_272 = obj["status"]
+      if (value_status_272 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_260)
+        json += asInteger(value_status_272)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_261 = obj["etag"]
-      if (value_etag_261 !== undefined) {
+      const value_etag_273 = obj["etag"]
+      if (value_etag_273 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_261 !== 'string') {
-          if (value_etag_261 === null) {
+        if (typeof value_etag_273 !== 'string') {
+          if (value_etag_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_261 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_261.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_261 instanceof RegExp) {
-            json += asString(value_etag_261.source)
+          } else if (value_etag_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_273 instanceof RegExp) {
+            json += asString(value_etag_273.source)
           } else {
-            json += asString(value_etag_261.toString())
+            json += asString(value_etag_273.toString())
           }
         } else {
-          json += asString(value_etag_261)
+          json += asString(value_etag_273)
         }
         
       }
 
-      const value_body_262 = obj["body"]
-      if (value_body_262 !== undefined) {
+      const value_body_274 = obj["body"]
+      if (value_body_274 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_262 === null) {
+      if (value_body_274 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value_body_262)
+    json += anonymous54(value_body_274)
       }
     
       }
 
-      const value_problem_263 = obj["problem"]
-      if (value_problem_263 !== undefined) {
+      const value_problem_275 = obj["problem"]
+      if (value_problem_275 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_263)
+        json += anonymous1(value_problem_275)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5746,7 +6039,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous53 (obj) {
+    function anonymous59 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -5760,18 +6053,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous54(value)
+        json += anonymous60(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous54(value)
+          json += anonymous60(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous52 (input) {
+      function anonymous58 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5780,32 +6073,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_256 = obj["outcome"]
-      if (value_outcome_256 !== undefined) {
+      const value_outcome_268 = obj["outcome"]
+      if (value_outcome_268 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_256 !== 'string') {
-          if (value_outcome_256 === null) {
+        if (typeof value_outcome_268 !== 'string') {
+          if (value_outcome_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_256 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_256.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_256 instanceof RegExp) {
-            json += asString(value_outcome_256.source)
+          } else if (value_outcome_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_268 instanceof RegExp) {
+            json += asString(value_outcome_268.source)
           } else {
-            json += asString(value_outcome_256.toString())
+            json += asString(value_outcome_268.toString())
           }
         } else {
-          json += asString(value_outcome_256)
+          json += asString(value_outcome_268)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_257 = obj["results"]
-      if (value_results_257 !== undefined) {
+      const value_results_269 = obj["results"]
+      if (value_results_269 !== undefined) {
         json += ",\"results\":"
-        json += anonymous53(value_results_257)
+        json += anonymous59(value_results_269)
       } else {
         throw new Error('"results" is required!')
       }
@@ -5816,7 +6109,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous58 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5824,40 +6117,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_293 = false
+        let addComma_305 = false
 
-          const value_source_294 = obj["source"]
-          if (value_source_294 !== undefined) {
-            json += addComma_293 ? ",\"source\":" : ((addComma_293 = true), "{\"source\":")
+          const value_source_306 = obj["source"]
+          if (value_source_306 !== undefined) {
+            json += addComma_305 ? ",\"source\":" : ((addComma_305 = true), "{\"source\":")
             
-          if (value_source_294 === null) {
+          if (value_source_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_294 === "string" ||
-            value_source_294 === null ||
-            value_source_294 instanceof Date ||
-            value_source_294 instanceof RegExp ||
+            typeof value_source_306 === "string" ||
+            value_source_306 === null ||
+            value_source_306 instanceof Date ||
+            value_source_306 instanceof RegExp ||
             (
-              typeof value_source_294 === "object" &&
-              typeof value_source_294.toString === "function" &&
-              value_source_294.toString !== Object.prototype.toString
+              typeof value_source_306 === "object" &&
+              typeof value_source_306.toString === "function" &&
+              value_source_306.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_294 !== 'string') {
-          if (value_source_294 === null) {
+        if (typeof value_source_306 !== 'string') {
+          if (value_source_306 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_294 instanceof RegExp) {
-            json += asString(value_source_294.source)
+          } else if (value_source_306 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_306.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_306 instanceof RegExp) {
+            json += asString(value_source_306.source)
           } else {
-            json += asString(value_source_294.toString())
+            json += asString(value_source_306.toString())
           }
         } else {
-          json += asString(value_source_294)
+          json += asString(value_source_306)
         }
         
           }
@@ -5866,38 +6159,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_295 = obj["medium"]
-          if (value_medium_295 !== undefined) {
-            json += addComma_293 ? ",\"medium\":" : ((addComma_293 = true), "{\"medium\":")
+          const value_medium_307 = obj["medium"]
+          if (value_medium_307 !== undefined) {
+            json += addComma_305 ? ",\"medium\":" : ((addComma_305 = true), "{\"medium\":")
             
-          if (value_medium_295 === null) {
+          if (value_medium_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_295 === "string" ||
-            value_medium_295 === null ||
-            value_medium_295 instanceof Date ||
-            value_medium_295 instanceof RegExp ||
+            typeof value_medium_307 === "string" ||
+            value_medium_307 === null ||
+            value_medium_307 instanceof Date ||
+            value_medium_307 instanceof RegExp ||
             (
-              typeof value_medium_295 === "object" &&
-              typeof value_medium_295.toString === "function" &&
-              value_medium_295.toString !== Object.prototype.toString
+              typeof value_medium_307 === "object" &&
+              typeof value_medium_307.toString === "function" &&
+              value_medium_307.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_295 !== 'string') {
-          if (value_medium_295 === null) {
+        if (typeof value_medium_307 !== 'string') {
+          if (value_medium_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_295 instanceof RegExp) {
-            json += asString(value_medium_295.source)
+          } else if (value_medium_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_307 instanceof RegExp) {
+            json += asString(value_medium_307.source)
           } else {
-            json += asString(value_medium_295.toString())
+            json += asString(value_medium_307.toString())
           }
         } else {
-          json += asString(value_medium_295)
+          json += asString(value_medium_307)
         }
         
           }
@@ -5906,38 +6199,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_296 = obj["campaign"]
-          if (value_campaign_296 !== undefined) {
-            json += addComma_293 ? ",\"campaign\":" : ((addComma_293 = true), "{\"campaign\":")
+          const value_campaign_308 = obj["campaign"]
+          if (value_campaign_308 !== undefined) {
+            json += addComma_305 ? ",\"campaign\":" : ((addComma_305 = true), "{\"campaign\":")
             
-          if (value_campaign_296 === null) {
+          if (value_campaign_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_296 === "string" ||
-            value_campaign_296 === null ||
-            value_campaign_296 instanceof Date ||
-            value_campaign_296 instanceof RegExp ||
+            typeof value_campaign_308 === "string" ||
+            value_campaign_308 === null ||
+            value_campaign_308 instanceof Date ||
+            value_campaign_308 instanceof RegExp ||
             (
-              typeof value_campaign_296 === "object" &&
-              typeof value_campaign_296.toString === "function" &&
-              value_campaign_296.toString !== Object.prototype.toString
+              typeof value_campaign_308 === "object" &&
+              typeof value_campaign_308.toString === "function" &&
+              value_campaign_308.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_296 !== 'string') {
-          if (value_campaign_296 === null) {
+        if (typeof value_campaign_308 !== 'string') {
+          if (value_campaign_308 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_296 instanceof RegExp) {
-            json += asString(value_campaign_296.source)
+          } else if (value_campaign_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_308 instanceof RegExp) {
+            json += asString(value_campaign_308.source)
           } else {
-            json += asString(value_campaign_296.toString())
+            json += asString(value_campaign_308.toString())
           }
         } else {
-          json += asString(value_campaign_296)
+          json += asString(value_campaign_308)
         }
         
           }
@@ -5946,38 +6239,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_297 = obj["term"]
-          if (value_term_297 !== undefined) {
-            json += addComma_293 ? ",\"term\":" : ((addComma_293 = true), "{\"term\":")
+          const value_term_309 = obj["term"]
+          if (value_term_309 !== undefined) {
+            json += addComma_305 ? ",\"term\":" : ((addComma_305 = true), "{\"term\":")
             
-          if (value_term_297 === null) {
+          if (value_term_309 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_297 === "string" ||
-            value_term_297 === null ||
-            value_term_297 instanceof Date ||
-            value_term_297 instanceof RegExp ||
+            typeof value_term_309 === "string" ||
+            value_term_309 === null ||
+            value_term_309 instanceof Date ||
+            value_term_309 instanceof RegExp ||
             (
-              typeof value_term_297 === "object" &&
-              typeof value_term_297.toString === "function" &&
-              value_term_297.toString !== Object.prototype.toString
+              typeof value_term_309 === "object" &&
+              typeof value_term_309.toString === "function" &&
+              value_term_309.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_297 !== 'string') {
-          if (value_term_297 === null) {
+        if (typeof value_term_309 !== 'string') {
+          if (value_term_309 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_297 instanceof RegExp) {
-            json += asString(value_term_297.source)
+          } else if (value_term_309 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_309.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_309 instanceof RegExp) {
+            json += asString(value_term_309.source)
           } else {
-            json += asString(value_term_297.toString())
+            json += asString(value_term_309.toString())
           }
         } else {
-          json += asString(value_term_297)
+          json += asString(value_term_309)
         }
         
           }
@@ -5986,38 +6279,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_298 = obj["content"]
-          if (value_content_298 !== undefined) {
-            json += addComma_293 ? ",\"content\":" : ((addComma_293 = true), "{\"content\":")
+          const value_content_310 = obj["content"]
+          if (value_content_310 !== undefined) {
+            json += addComma_305 ? ",\"content\":" : ((addComma_305 = true), "{\"content\":")
             
-          if (value_content_298 === null) {
+          if (value_content_310 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_298 === "string" ||
-            value_content_298 === null ||
-            value_content_298 instanceof Date ||
-            value_content_298 instanceof RegExp ||
+            typeof value_content_310 === "string" ||
+            value_content_310 === null ||
+            value_content_310 instanceof Date ||
+            value_content_310 instanceof RegExp ||
             (
-              typeof value_content_298 === "object" &&
-              typeof value_content_298.toString === "function" &&
-              value_content_298.toString !== Object.prototype.toString
+              typeof value_content_310 === "object" &&
+              typeof value_content_310.toString === "function" &&
+              value_content_310.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_298 !== 'string') {
-          if (value_content_298 === null) {
+        if (typeof value_content_310 !== 'string') {
+          if (value_content_310 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_298 instanceof RegExp) {
-            json += asString(value_content_298.source)
+          } else if (value_content_310 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_310.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_310 instanceof RegExp) {
+            json += asString(value_content_310.source)
           } else {
-            json += asString(value_content_298.toString())
+            json += asString(value_content_310.toString())
           }
         } else {
-          json += asString(value_content_298)
+          json += asString(value_content_310)
         }
         
           }
@@ -6025,7 +6318,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_293) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_305) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6033,7 +6326,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous59 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6042,44 +6335,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_303 = obj["amount"]
-      if (value_amount_303 !== undefined) {
+      const value_amount_315 = obj["amount"]
+      if (value_amount_315 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_303 !== 'string') {
-          if (value_amount_303 === null) {
+        if (typeof value_amount_315 !== 'string') {
+          if (value_amount_315 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_303 instanceof RegExp) {
-            json += asString(value_amount_303.source)
+          } else if (value_amount_315 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_315.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_315 instanceof RegExp) {
+            json += asString(value_amount_315.source)
           } else {
-            json += asString(value_amount_303.toString())
+            json += asString(value_amount_315.toString())
           }
         } else {
-          json += asString(value_amount_303)
+          json += asString(value_amount_315)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_304 = obj["currency"]
-      if (value_currency_304 !== undefined) {
+      const value_currency_316 = obj["currency"]
+      if (value_currency_316 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_304 !== 'string') {
-          if (value_currency_304 === null) {
+        if (typeof value_currency_316 !== 'string') {
+          if (value_currency_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_304 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_304.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_304 instanceof RegExp) {
-            json += asString(value_currency_304.source)
+          } else if (value_currency_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_316 instanceof RegExp) {
+            json += asString(value_currency_316.source)
           } else {
-            json += asString(value_currency_304.toString())
+            json += asString(value_currency_316.toString())
           }
         } else {
-          json += asString(value_currency_304)
+          json += asString(value_currency_316)
         }
         
       } else {
@@ -6092,7 +6385,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous60 (input) {
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6100,40 +6393,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_306 = false
+        let addComma_318 = false
 
-          const value_street1_307 = obj["street1"]
-          if (value_street1_307 !== undefined) {
-            json += addComma_306 ? ",\"street1\":" : ((addComma_306 = true), "{\"street1\":")
+          const value_street1_319 = obj["street1"]
+          if (value_street1_319 !== undefined) {
+            json += addComma_318 ? ",\"street1\":" : ((addComma_318 = true), "{\"street1\":")
             
-          if (value_street1_307 === null) {
+          if (value_street1_319 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_307 === "string" ||
-            value_street1_307 === null ||
-            value_street1_307 instanceof Date ||
-            value_street1_307 instanceof RegExp ||
+            typeof value_street1_319 === "string" ||
+            value_street1_319 === null ||
+            value_street1_319 instanceof Date ||
+            value_street1_319 instanceof RegExp ||
             (
-              typeof value_street1_307 === "object" &&
-              typeof value_street1_307.toString === "function" &&
-              value_street1_307.toString !== Object.prototype.toString
+              typeof value_street1_319 === "object" &&
+              typeof value_street1_319.toString === "function" &&
+              value_street1_319.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_307 !== 'string') {
-          if (value_street1_307 === null) {
+        if (typeof value_street1_319 !== 'string') {
+          if (value_street1_319 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_307 instanceof RegExp) {
-            json += asString(value_street1_307.source)
+          } else if (value_street1_319 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_319.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_319 instanceof RegExp) {
+            json += asString(value_street1_319.source)
           } else {
-            json += asString(value_street1_307.toString())
+            json += asString(value_street1_319.toString())
           }
         } else {
-          json += asString(value_street1_307)
+          json += asString(value_street1_319)
         }
         
           }
@@ -6142,38 +6435,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_308 = obj["street2"]
-          if (value_street2_308 !== undefined) {
-            json += addComma_306 ? ",\"street2\":" : ((addComma_306 = true), "{\"street2\":")
+          const value_street2_320 = obj["street2"]
+          if (value_street2_320 !== undefined) {
+            json += addComma_318 ? ",\"street2\":" : ((addComma_318 = true), "{\"street2\":")
             
-          if (value_street2_308 === null) {
+          if (value_street2_320 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_308 === "string" ||
-            value_street2_308 === null ||
-            value_street2_308 instanceof Date ||
-            value_street2_308 instanceof RegExp ||
+            typeof value_street2_320 === "string" ||
+            value_street2_320 === null ||
+            value_street2_320 instanceof Date ||
+            value_street2_320 instanceof RegExp ||
             (
-              typeof value_street2_308 === "object" &&
-              typeof value_street2_308.toString === "function" &&
-              value_street2_308.toString !== Object.prototype.toString
+              typeof value_street2_320 === "object" &&
+              typeof value_street2_320.toString === "function" &&
+              value_street2_320.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_308 !== 'string') {
-          if (value_street2_308 === null) {
+        if (typeof value_street2_320 !== 'string') {
+          if (value_street2_320 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_308 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_308.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_308 instanceof RegExp) {
-            json += asString(value_street2_308.source)
+          } else if (value_street2_320 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_320.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_320 instanceof RegExp) {
+            json += asString(value_street2_320.source)
           } else {
-            json += asString(value_street2_308.toString())
+            json += asString(value_street2_320.toString())
           }
         } else {
-          json += asString(value_street2_308)
+          json += asString(value_street2_320)
         }
         
           }
@@ -6182,38 +6475,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_309 = obj["city"]
-          if (value_city_309 !== undefined) {
-            json += addComma_306 ? ",\"city\":" : ((addComma_306 = true), "{\"city\":")
+          const value_city_321 = obj["city"]
+          if (value_city_321 !== undefined) {
+            json += addComma_318 ? ",\"city\":" : ((addComma_318 = true), "{\"city\":")
             
-          if (value_city_309 === null) {
+          if (value_city_321 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_309 === "string" ||
-            value_city_309 === null ||
-            value_city_309 instanceof Date ||
-            value_city_309 instanceof RegExp ||
+            typeof value_city_321 === "string" ||
+            value_city_321 === null ||
+            value_city_321 instanceof Date ||
+            value_city_321 instanceof RegExp ||
             (
-              typeof value_city_309 === "object" &&
-              typeof value_city_309.toString === "function" &&
-              value_city_309.toString !== Object.prototype.toString
+              typeof value_city_321 === "object" &&
+              typeof value_city_321.toString === "function" &&
+              value_city_321.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_309 !== 'string') {
-          if (value_city_309 === null) {
+        if (typeof value_city_321 !== 'string') {
+          if (value_city_321 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_309 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_309.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_309 instanceof RegExp) {
-            json += asString(value_city_309.source)
+          } else if (value_city_321 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_321.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_321 instanceof RegExp) {
+            json += asString(value_city_321.source)
           } else {
-            json += asString(value_city_309.toString())
+            json += asString(value_city_321.toString())
           }
         } else {
-          json += asString(value_city_309)
+          json += asString(value_city_321)
         }
         
           }
@@ -6222,38 +6515,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_310 = obj["region"]
-          if (value_region_310 !== undefined) {
-            json += addComma_306 ? ",\"region\":" : ((addComma_306 = true), "{\"region\":")
+          const value_region_322 = obj["region"]
+          if (value_region_322 !== undefined) {
+            json += addComma_318 ? ",\"region\":" : ((addComma_318 = true), "{\"region\":")
             
-          if (value_region_310 === null) {
+          if (value_region_322 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_310 === "string" ||
-            value_region_310 === null ||
-            value_region_310 instanceof Date ||
-            value_region_310 instanceof RegExp ||
+            typeof value_region_322 === "string" ||
+            value_region_322 === null ||
+            value_region_322 instanceof Date ||
+            value_region_322 instanceof RegExp ||
             (
-              typeof value_region_310 === "object" &&
-              typeof value_region_310.toString === "function" &&
-              value_region_310.toString !== Object.prototype.toString
+              typeof value_region_322 === "object" &&
+              typeof value_region_322.toString === "function" &&
+              value_region_322.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_310 !== 'string') {
-          if (value_region_310 === null) {
+        if (typeof value_region_322 !== 'string') {
+          if (value_region_322 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_310 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_310.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_310 instanceof RegExp) {
-            json += asString(value_region_310.source)
+          } else if (value_region_322 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_322.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_322 instanceof RegExp) {
+            json += asString(value_region_322.source)
           } else {
-            json += asString(value_region_310.toString())
+            json += asString(value_region_322.toString())
           }
         } else {
-          json += asString(value_region_310)
+          json += asString(value_region_322)
         }
         
           }
@@ -6262,38 +6555,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_311 = obj["postalCode"]
-          if (value_postalCode_311 !== undefined) {
-            json += addComma_306 ? ",\"postalCode\":" : ((addComma_306 = true), "{\"postalCode\":")
+          const value_postalCode_323 = obj["postalCode"]
+          if (value_postalCode_323 !== undefined) {
+            json += addComma_318 ? ",\"postalCode\":" : ((addComma_318 = true), "{\"postalCode\":")
             
-          if (value_postalCode_311 === null) {
+          if (value_postalCode_323 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_311 === "string" ||
-            value_postalCode_311 === null ||
-            value_postalCode_311 instanceof Date ||
-            value_postalCode_311 instanceof RegExp ||
+            typeof value_postalCode_323 === "string" ||
+            value_postalCode_323 === null ||
+            value_postalCode_323 instanceof Date ||
+            value_postalCode_323 instanceof RegExp ||
             (
-              typeof value_postalCode_311 === "object" &&
-              typeof value_postalCode_311.toString === "function" &&
-              value_postalCode_311.toString !== Object.prototype.toString
+              typeof value_postalCode_323 === "object" &&
+              typeof value_postalCode_323.toString === "function" &&
+              value_postalCode_323.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_311 !== 'string') {
-          if (value_postalCode_311 === null) {
+        if (typeof value_postalCode_323 !== 'string') {
+          if (value_postalCode_323 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_311 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_311.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_311 instanceof RegExp) {
-            json += asString(value_postalCode_311.source)
+          } else if (value_postalCode_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_323 instanceof RegExp) {
+            json += asString(value_postalCode_323.source)
           } else {
-            json += asString(value_postalCode_311.toString())
+            json += asString(value_postalCode_323.toString())
           }
         } else {
-          json += asString(value_postalCode_311)
+          json += asString(value_postalCode_323)
         }
         
           }
@@ -6302,38 +6595,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_312 = obj["countryCode"]
-          if (value_countryCode_312 !== undefined) {
-            json += addComma_306 ? ",\"countryCode\":" : ((addComma_306 = true), "{\"countryCode\":")
+          const value_countryCode_324 = obj["countryCode"]
+          if (value_countryCode_324 !== undefined) {
+            json += addComma_318 ? ",\"countryCode\":" : ((addComma_318 = true), "{\"countryCode\":")
             
-          if (value_countryCode_312 === null) {
+          if (value_countryCode_324 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_312 === "string" ||
-            value_countryCode_312 === null ||
-            value_countryCode_312 instanceof Date ||
-            value_countryCode_312 instanceof RegExp ||
+            typeof value_countryCode_324 === "string" ||
+            value_countryCode_324 === null ||
+            value_countryCode_324 instanceof Date ||
+            value_countryCode_324 instanceof RegExp ||
             (
-              typeof value_countryCode_312 === "object" &&
-              typeof value_countryCode_312.toString === "function" &&
-              value_countryCode_312.toString !== Object.prototype.toString
+              typeof value_countryCode_324 === "object" &&
+              typeof value_countryCode_324.toString === "function" &&
+              value_countryCode_324.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_312 !== 'string') {
-          if (value_countryCode_312 === null) {
+        if (typeof value_countryCode_324 !== 'string') {
+          if (value_countryCode_324 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_312 instanceof RegExp) {
-            json += asString(value_countryCode_312.source)
+          } else if (value_countryCode_324 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_324.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_324 instanceof RegExp) {
+            json += asString(value_countryCode_324.source)
           } else {
-            json += asString(value_countryCode_312.toString())
+            json += asString(value_countryCode_324.toString())
           }
         } else {
-          json += asString(value_countryCode_312)
+          json += asString(value_countryCode_324)
         }
         
           }
@@ -6341,7 +6634,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_306) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_318) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6349,7 +6642,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous63 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6358,44 +6651,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_347 = obj["amount"]
-      if (value_amount_347 !== undefined) {
+      const value_amount_359 = obj["amount"]
+      if (value_amount_359 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_347 !== 'string') {
-          if (value_amount_347 === null) {
+        if (typeof value_amount_359 !== 'string') {
+          if (value_amount_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_347 instanceof RegExp) {
-            json += asString(value_amount_347.source)
+          } else if (value_amount_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_359 instanceof RegExp) {
+            json += asString(value_amount_359.source)
           } else {
-            json += asString(value_amount_347.toString())
+            json += asString(value_amount_359.toString())
           }
         } else {
-          json += asString(value_amount_347)
+          json += asString(value_amount_359)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_348 = obj["currency"]
-      if (value_currency_348 !== undefined) {
+      const value_currency_360 = obj["currency"]
+      if (value_currency_360 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_348 !== 'string') {
-          if (value_currency_348 === null) {
+        if (typeof value_currency_360 !== 'string') {
+          if (value_currency_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_348 instanceof RegExp) {
-            json += asString(value_currency_348.source)
+          } else if (value_currency_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_360 instanceof RegExp) {
+            json += asString(value_currency_360.source)
           } else {
-            json += asString(value_currency_348.toString())
+            json += asString(value_currency_360.toString())
           }
         } else {
-          json += asString(value_currency_348)
+          json += asString(value_currency_360)
         }
         
       } else {
@@ -6408,7 +6701,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous65 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6417,126 +6710,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_370 = obj["id"]
-      if (value_id_370 !== undefined) {
+      const value_id_382 = obj["id"]
+      if (value_id_382 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_370 !== 'string') {
-          if (value_id_370 === null) {
+        if (typeof value_id_382 !== 'string') {
+          if (value_id_382 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_370 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_370.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_370 instanceof RegExp) {
-            json += asString(value_id_370.source)
+          } else if (value_id_382 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_382.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_382 instanceof RegExp) {
+            json += asString(value_id_382.source)
           } else {
-            json += asString(value_id_370.toString())
+            json += asString(value_id_382.toString())
           }
         } else {
-          json += asString(value_id_370)
+          json += asString(value_id_382)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_371 = obj["key"]
-      if (value_key_371 !== undefined) {
+      const value_key_383 = obj["key"]
+      if (value_key_383 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_371 !== 'string') {
-          if (value_key_371 === null) {
+        if (typeof value_key_383 !== 'string') {
+          if (value_key_383 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_371 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_371.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_371 instanceof RegExp) {
-            json += asString(value_key_371.source)
+          } else if (value_key_383 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_383.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_383 instanceof RegExp) {
+            json += asString(value_key_383.source)
           } else {
-            json += asString(value_key_371.toString())
+            json += asString(value_key_383.toString())
           }
         } else {
-          json += asString(value_key_371)
+          json += asString(value_key_383)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_372 = obj["name"]
-      if (value_name_372 !== undefined) {
+      const value_name_384 = obj["name"]
+      if (value_name_384 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_372 !== 'string') {
-          if (value_name_372 === null) {
+        if (typeof value_name_384 !== 'string') {
+          if (value_name_384 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_372 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_372.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_372 instanceof RegExp) {
-            json += asString(value_name_372.source)
+          } else if (value_name_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_384 instanceof RegExp) {
+            json += asString(value_name_384.source)
           } else {
-            json += asString(value_name_372.toString())
+            json += asString(value_name_384.toString())
           }
         } else {
-          json += asString(value_name_372)
+          json += asString(value_name_384)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_373 = obj["position"]
-      if (value_position_373 !== undefined) {
+      const value_position_385 = obj["position"]
+      if (value_position_385 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_373)
+        json += asInteger(value_position_385)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_374 = obj["type"]
-      if (value_type_374 !== undefined) {
+      const value_type_386 = obj["type"]
+      if (value_type_386 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_374 !== 'string') {
-          if (value_type_374 === null) {
+        if (typeof value_type_386 !== 'string') {
+          if (value_type_386 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_374 instanceof RegExp) {
-            json += asString(value_type_374.source)
+          } else if (value_type_386 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_386.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_386 instanceof RegExp) {
+            json += asString(value_type_386.source)
           } else {
-            json += asString(value_type_374.toString())
+            json += asString(value_type_386.toString())
           }
         } else {
-          json += asString(value_type_374)
+          json += asString(value_type_386)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_375 = obj["probability"]
-      if (value_probability_375 !== undefined) {
+      const value_probability_387 = obj["probability"]
+      if (value_probability_387 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_375)
+        json += asInteger(value_probability_387)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_376 = obj["forecastCategory"]
-      if (value_forecastCategory_376 !== undefined) {
+      const value_forecastCategory_388 = obj["forecastCategory"]
+      if (value_forecastCategory_388 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_376 !== 'string') {
-          if (value_forecastCategory_376 === null) {
+        if (typeof value_forecastCategory_388 !== 'string') {
+          if (value_forecastCategory_388 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_376 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_376.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_376 instanceof RegExp) {
-            json += asString(value_forecastCategory_376.source)
+          } else if (value_forecastCategory_388 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_388.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_388 instanceof RegExp) {
+            json += asString(value_forecastCategory_388.source)
           } else {
-            json += asString(value_forecastCategory_376.toString())
+            json += asString(value_forecastCategory_388.toString())
           }
         } else {
-          json += asString(value_forecastCategory_376)
+          json += asString(value_forecastCategory_388)
         }
         
       } else {
@@ -6549,7 +6842,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous64 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6557,68 +6850,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_364 = false
+        let addComma_376 = false
 
-          const value_owner_365 = obj["owner"]
-          if (value_owner_365 !== undefined) {
-            json += addComma_364 ? ",\"owner\":" : ((addComma_364 = true), "{\"owner\":")
+          const value_owner_377 = obj["owner"]
+          if (value_owner_377 !== undefined) {
+            json += addComma_376 ? ",\"owner\":" : ((addComma_376 = true), "{\"owner\":")
             
-      if (value_owner_365 === null) {
+      if (value_owner_377 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_365)
+    json += anonymous20(value_owner_377)
       }
     
           }
 
-          const value_account_366 = obj["account"]
-          if (value_account_366 !== undefined) {
-            json += addComma_364 ? ",\"account\":" : ((addComma_364 = true), "{\"account\":")
+          const value_account_378 = obj["account"]
+          if (value_account_378 !== undefined) {
+            json += addComma_376 ? ",\"account\":" : ((addComma_376 = true), "{\"account\":")
             
-      if (value_account_366 === null) {
+      if (value_account_378 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_366)
+    json += anonymous26(value_account_378)
       }
     
           }
 
-          const value_primaryContact_367 = obj["primaryContact"]
-          if (value_primaryContact_367 !== undefined) {
-            json += addComma_364 ? ",\"primaryContact\":" : ((addComma_364 = true), "{\"primaryContact\":")
+          const value_primaryContact_379 = obj["primaryContact"]
+          if (value_primaryContact_379 !== undefined) {
+            json += addComma_376 ? ",\"primaryContact\":" : ((addComma_376 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_367 === null) {
+      if (value_primaryContact_379 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value_primaryContact_367)
+    json += anonymous54(value_primaryContact_379)
       }
     
           }
 
-          const value_stage_368 = obj["stage"]
-          if (value_stage_368 !== undefined) {
-            json += addComma_364 ? ",\"stage\":" : ((addComma_364 = true), "{\"stage\":")
+          const value_stage_380 = obj["stage"]
+          if (value_stage_380 !== undefined) {
+            json += addComma_376 ? ",\"stage\":" : ((addComma_376 = true), "{\"stage\":")
             
-      if (value_stage_368 === null) {
+      if (value_stage_380 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous65(value_stage_368)
+    json += anonymous71(value_stage_380)
       }
     
           }
 
-          const value_originLead_377 = obj["originLead"]
-          if (value_originLead_377 !== undefined) {
-            json += addComma_364 ? ",\"originLead\":" : ((addComma_364 = true), "{\"originLead\":")
+          const value_originLead_389 = obj["originLead"]
+          if (value_originLead_389 !== undefined) {
+            json += addComma_376 ? ",\"originLead\":" : ((addComma_376 = true), "{\"originLead\":")
             
-      if (value_originLead_377 === null) {
+      if (value_originLead_389 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value_originLead_377)
+    json += anonymous63(value_originLead_389)
       }
     
           }
-if (!addComma_364) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_376) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6626,7 +6919,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous62 (input) {
+      function anonymous68 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6635,88 +6928,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_330 = obj["id"]
-      if (value_id_330 !== undefined) {
+      const value_id_342 = obj["id"]
+      if (value_id_342 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_330 !== 'string') {
-          if (value_id_330 === null) {
+        if (typeof value_id_342 !== 'string') {
+          if (value_id_342 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_330 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_330.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_330 instanceof RegExp) {
-            json += asString(value_id_330.source)
+          } else if (value_id_342 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_342.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_342 instanceof RegExp) {
+            json += asString(value_id_342.source)
           } else {
-            json += asString(value_id_330.toString())
+            json += asString(value_id_342.toString())
           }
         } else {
-          json += asString(value_id_330)
+          json += asString(value_id_342)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_331 = obj["version"]
-      if (value_version_331 !== undefined) {
+      const value_version_343 = obj["version"]
+      if (value_version_343 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_331)
+        json += asInteger(value_version_343)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_332 = obj["createdAt"]
-      if (value_createdAt_332 !== undefined) {
+      const value_createdAt_344 = obj["createdAt"]
+      if (value_createdAt_344 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_332)
+        json += asDateTime(value_createdAt_344)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_333 = obj["createdBy"]
-      if (value_createdBy_333 !== undefined) {
+      const value_createdBy_345 = obj["createdBy"]
+      if (value_createdBy_345 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_333)
+        json += anonymous23(value_createdBy_345)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_334 = obj["updatedAt"]
-      if (value_updatedAt_334 !== undefined) {
+      const value_updatedAt_346 = obj["updatedAt"]
+      if (value_updatedAt_346 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_334)
+        json += asDateTime(value_updatedAt_346)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_335 = obj["updatedBy"]
-      if (value_updatedBy_335 !== undefined) {
+      const value_updatedBy_347 = obj["updatedBy"]
+      if (value_updatedBy_347 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_335)
+        json += anonymous23(value_updatedBy_347)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_336 = obj["deletedAt"]
-      if (value_deletedAt_336 !== undefined) {
+      const value_deletedAt_348 = obj["deletedAt"]
+      if (value_deletedAt_348 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_336 === null) {
+          if (value_deletedAt_348 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_336 === "string" ||
-            value_deletedAt_336 === null ||
-            value_deletedAt_336 instanceof Date ||
-            value_deletedAt_336 instanceof RegExp ||
+            typeof value_deletedAt_348 === "string" ||
+            value_deletedAt_348 === null ||
+            value_deletedAt_348 instanceof Date ||
+            value_deletedAt_348 instanceof RegExp ||
             (
-              typeof value_deletedAt_336 === "object" &&
-              typeof value_deletedAt_336.toString === "function" &&
-              value_deletedAt_336.toString !== Object.prototype.toString
+              typeof value_deletedAt_348 === "object" &&
+              typeof value_deletedAt_348.toString === "function" &&
+              value_deletedAt_348.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_336)
+            json += asDateTime(value_deletedAt_348)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6725,60 +7018,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_337 = obj["ownerId"]
-      if (value_ownerId_337 !== undefined) {
+      const value_ownerId_349 = obj["ownerId"]
+      if (value_ownerId_349 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_337 !== 'string') {
-          if (value_ownerId_337 === null) {
+        if (typeof value_ownerId_349 !== 'string') {
+          if (value_ownerId_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_337 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_337.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_337 instanceof RegExp) {
-            json += asString(value_ownerId_337.source)
+          } else if (value_ownerId_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_349 instanceof RegExp) {
+            json += asString(value_ownerId_349.source)
           } else {
-            json += asString(value_ownerId_337.toString())
+            json += asString(value_ownerId_349.toString())
           }
         } else {
-          json += asString(value_ownerId_337)
+          json += asString(value_ownerId_349)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_338 = obj["teamId"]
-      if (value_teamId_338 !== undefined) {
+      const value_teamId_350 = obj["teamId"]
+      if (value_teamId_350 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_338 === null) {
+          if (value_teamId_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_338 === "string" ||
-            value_teamId_338 === null ||
-            value_teamId_338 instanceof Date ||
-            value_teamId_338 instanceof RegExp ||
+            typeof value_teamId_350 === "string" ||
+            value_teamId_350 === null ||
+            value_teamId_350 instanceof Date ||
+            value_teamId_350 instanceof RegExp ||
             (
-              typeof value_teamId_338 === "object" &&
-              typeof value_teamId_338.toString === "function" &&
-              value_teamId_338.toString !== Object.prototype.toString
+              typeof value_teamId_350 === "object" &&
+              typeof value_teamId_350.toString === "function" &&
+              value_teamId_350.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_338 !== 'string') {
-          if (value_teamId_338 === null) {
+        if (typeof value_teamId_350 !== 'string') {
+          if (value_teamId_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_338 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_338.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_338 instanceof RegExp) {
-            json += asString(value_teamId_338.source)
+          } else if (value_teamId_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_350 instanceof RegExp) {
+            json += asString(value_teamId_350.source)
           } else {
-            json += asString(value_teamId_338.toString())
+            json += asString(value_teamId_350.toString())
           }
         } else {
-          json += asString(value_teamId_338)
+          json += asString(value_teamId_350)
         }
         
           }
@@ -6789,76 +7082,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_339 = obj["tags"]
-      if (value_tags_339 !== undefined) {
+      const value_tags_351 = obj["tags"]
+      if (value_tags_351 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_339)
+        json += anonymous27(value_tags_351)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_340 = obj["customFields"]
-      if (value_customFields_340 !== undefined) {
+      const value_customFields_352 = obj["customFields"]
+      if (value_customFields_352 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_340)
+        json += JSON.stringify(value_customFields_352)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_341 = obj["name"]
-      if (value_name_341 !== undefined) {
+      const value_name_353 = obj["name"]
+      if (value_name_353 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_341 !== 'string') {
-          if (value_name_341 === null) {
+        if (typeof value_name_353 !== 'string') {
+          if (value_name_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_341 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_341.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_341 instanceof RegExp) {
-            json += asString(value_name_341.source)
+          } else if (value_name_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_353 instanceof RegExp) {
+            json += asString(value_name_353.source)
           } else {
-            json += asString(value_name_341.toString())
+            json += asString(value_name_353.toString())
           }
         } else {
-          json += asString(value_name_341)
+          json += asString(value_name_353)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_342 = obj["accountId"]
-      if (value_accountId_342 !== undefined) {
+      const value_accountId_354 = obj["accountId"]
+      if (value_accountId_354 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_342 === null) {
+          if (value_accountId_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_342 === "string" ||
-            value_accountId_342 === null ||
-            value_accountId_342 instanceof Date ||
-            value_accountId_342 instanceof RegExp ||
+            typeof value_accountId_354 === "string" ||
+            value_accountId_354 === null ||
+            value_accountId_354 instanceof Date ||
+            value_accountId_354 instanceof RegExp ||
             (
-              typeof value_accountId_342 === "object" &&
-              typeof value_accountId_342.toString === "function" &&
-              value_accountId_342.toString !== Object.prototype.toString
+              typeof value_accountId_354 === "object" &&
+              typeof value_accountId_354.toString === "function" &&
+              value_accountId_354.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_342 !== 'string') {
-          if (value_accountId_342 === null) {
+        if (typeof value_accountId_354 !== 'string') {
+          if (value_accountId_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_342 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_342.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_342 instanceof RegExp) {
-            json += asString(value_accountId_342.source)
+          } else if (value_accountId_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_354 instanceof RegExp) {
+            json += asString(value_accountId_354.source)
           } else {
-            json += asString(value_accountId_342.toString())
+            json += asString(value_accountId_354.toString())
           }
         } else {
-          json += asString(value_accountId_342)
+          json += asString(value_accountId_354)
         }
         
           }
@@ -6869,38 +7162,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_343 = obj["primaryContactId"]
-      if (value_primaryContactId_343 !== undefined) {
+      const value_primaryContactId_355 = obj["primaryContactId"]
+      if (value_primaryContactId_355 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_343 === null) {
+          if (value_primaryContactId_355 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_343 === "string" ||
-            value_primaryContactId_343 === null ||
-            value_primaryContactId_343 instanceof Date ||
-            value_primaryContactId_343 instanceof RegExp ||
+            typeof value_primaryContactId_355 === "string" ||
+            value_primaryContactId_355 === null ||
+            value_primaryContactId_355 instanceof Date ||
+            value_primaryContactId_355 instanceof RegExp ||
             (
-              typeof value_primaryContactId_343 === "object" &&
-              typeof value_primaryContactId_343.toString === "function" &&
-              value_primaryContactId_343.toString !== Object.prototype.toString
+              typeof value_primaryContactId_355 === "object" &&
+              typeof value_primaryContactId_355.toString === "function" &&
+              value_primaryContactId_355.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_343 !== 'string') {
-          if (value_primaryContactId_343 === null) {
+        if (typeof value_primaryContactId_355 !== 'string') {
+          if (value_primaryContactId_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_343 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_343.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_343 instanceof RegExp) {
-            json += asString(value_primaryContactId_343.source)
+          } else if (value_primaryContactId_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_355 instanceof RegExp) {
+            json += asString(value_primaryContactId_355.source)
           } else {
-            json += asString(value_primaryContactId_343.toString())
+            json += asString(value_primaryContactId_355.toString())
           }
         } else {
-          json += asString(value_primaryContactId_343)
+          json += asString(value_primaryContactId_355)
         }
         
           }
@@ -6911,38 +7204,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_344 = obj["stageId"]
-      if (value_stageId_344 !== undefined) {
+      const value_stageId_356 = obj["stageId"]
+      if (value_stageId_356 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_344 !== 'string') {
-          if (value_stageId_344 === null) {
+        if (typeof value_stageId_356 !== 'string') {
+          if (value_stageId_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_344 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_344.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_344 instanceof RegExp) {
-            json += asString(value_stageId_344.source)
+          } else if (value_stageId_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_356 instanceof RegExp) {
+            json += asString(value_stageId_356.source)
           } else {
-            json += asString(value_stageId_344.toString())
+            json += asString(value_stageId_356.toString())
           }
         } else {
-          json += asString(value_stageId_344)
+          json += asString(value_stageId_356)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_345 = obj["amount"]
-      if (value_amount_345 !== undefined) {
+      const value_amount_357 = obj["amount"]
+      if (value_amount_357 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_345 === null) {
+          if (value_amount_357 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_345 === "object" && !Array.isArray(value_amount_345)) || value_amount_345 === null) {
-            json += anonymous63(value_amount_345)
+          else if((typeof value_amount_357 === "object" && !Array.isArray(value_amount_357)) || value_amount_357 === null) {
+            json += anonymous69(value_amount_357)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -6951,16 +7244,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_349 = obj["probability"]
-      if (value_probability_349 !== undefined) {
+      const value_probability_361 = obj["probability"]
+      if (value_probability_361 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_349 === null) {
+          if (value_probability_361 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_349) || value_probability_349 === null) {
-            json += asInteger(value_probability_349)
+          else if(Number.isInteger(value_probability_361) || value_probability_361 === null) {
+            json += asInteger(value_probability_361)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -6969,26 +7262,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_350 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_350 !== undefined) {
+      const value_expectedCloseDate_362 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_362 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_350 === null) {
+          if (value_expectedCloseDate_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_350 === "string" ||
-            value_expectedCloseDate_350 === null ||
-            value_expectedCloseDate_350 instanceof Date ||
-            value_expectedCloseDate_350 instanceof RegExp ||
+            typeof value_expectedCloseDate_362 === "string" ||
+            value_expectedCloseDate_362 === null ||
+            value_expectedCloseDate_362 instanceof Date ||
+            value_expectedCloseDate_362 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_350 === "object" &&
-              typeof value_expectedCloseDate_350.toString === "function" &&
-              value_expectedCloseDate_350.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_362 === "object" &&
+              typeof value_expectedCloseDate_362.toString === "function" &&
+              value_expectedCloseDate_362.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_350)
+            json += asDate(value_expectedCloseDate_362)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6997,38 +7290,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_351 = obj["lostReason"]
-      if (value_lostReason_351 !== undefined) {
+      const value_lostReason_363 = obj["lostReason"]
+      if (value_lostReason_363 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_351 === null) {
+          if (value_lostReason_363 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_351 === "string" ||
-            value_lostReason_351 === null ||
-            value_lostReason_351 instanceof Date ||
-            value_lostReason_351 instanceof RegExp ||
+            typeof value_lostReason_363 === "string" ||
+            value_lostReason_363 === null ||
+            value_lostReason_363 instanceof Date ||
+            value_lostReason_363 instanceof RegExp ||
             (
-              typeof value_lostReason_351 === "object" &&
-              typeof value_lostReason_351.toString === "function" &&
-              value_lostReason_351.toString !== Object.prototype.toString
+              typeof value_lostReason_363 === "object" &&
+              typeof value_lostReason_363.toString === "function" &&
+              value_lostReason_363.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_351 !== 'string') {
-          if (value_lostReason_351 === null) {
+        if (typeof value_lostReason_363 !== 'string') {
+          if (value_lostReason_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_351 instanceof RegExp) {
-            json += asString(value_lostReason_351.source)
+          } else if (value_lostReason_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_363 instanceof RegExp) {
+            json += asString(value_lostReason_363.source)
           } else {
-            json += asString(value_lostReason_351.toString())
+            json += asString(value_lostReason_363.toString())
           }
         } else {
-          json += asString(value_lostReason_351)
+          json += asString(value_lostReason_363)
         }
         
           }
@@ -7039,38 +7332,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_352 = obj["type"]
-      if (value_type_352 !== undefined) {
+      const value_type_364 = obj["type"]
+      if (value_type_364 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_352 === null) {
+          if (value_type_364 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_352 === "string" ||
-            value_type_352 === null ||
-            value_type_352 instanceof Date ||
-            value_type_352 instanceof RegExp ||
+            typeof value_type_364 === "string" ||
+            value_type_364 === null ||
+            value_type_364 instanceof Date ||
+            value_type_364 instanceof RegExp ||
             (
-              typeof value_type_352 === "object" &&
-              typeof value_type_352.toString === "function" &&
-              value_type_352.toString !== Object.prototype.toString
+              typeof value_type_364 === "object" &&
+              typeof value_type_364.toString === "function" &&
+              value_type_364.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_352 !== 'string') {
-          if (value_type_352 === null) {
+        if (typeof value_type_364 !== 'string') {
+          if (value_type_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_352 instanceof RegExp) {
-            json += asString(value_type_352.source)
+          } else if (value_type_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_364 instanceof RegExp) {
+            json += asString(value_type_364.source)
           } else {
-            json += asString(value_type_352.toString())
+            json += asString(value_type_364.toString())
           }
         } else {
-          json += asString(value_type_352)
+          json += asString(value_type_364)
         }
         
           }
@@ -7081,38 +7374,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_353 = obj["source"]
-      if (value_source_353 !== undefined) {
+      const value_source_365 = obj["source"]
+      if (value_source_365 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_353 === null) {
+          if (value_source_365 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_353 === "string" ||
-            value_source_353 === null ||
-            value_source_353 instanceof Date ||
-            value_source_353 instanceof RegExp ||
+            typeof value_source_365 === "string" ||
+            value_source_365 === null ||
+            value_source_365 instanceof Date ||
+            value_source_365 instanceof RegExp ||
             (
-              typeof value_source_353 === "object" &&
-              typeof value_source_353.toString === "function" &&
-              value_source_353.toString !== Object.prototype.toString
+              typeof value_source_365 === "object" &&
+              typeof value_source_365.toString === "function" &&
+              value_source_365.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_353 !== 'string') {
-          if (value_source_353 === null) {
+        if (typeof value_source_365 !== 'string') {
+          if (value_source_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_353 instanceof RegExp) {
-            json += asString(value_source_353.source)
+          } else if (value_source_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_365 instanceof RegExp) {
+            json += asString(value_source_365.source)
           } else {
-            json += asString(value_source_353.toString())
+            json += asString(value_source_365.toString())
           }
         } else {
-          json += asString(value_source_353)
+          json += asString(value_source_365)
         }
         
           }
@@ -7123,38 +7416,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_354 = obj["nextStep"]
-      if (value_nextStep_354 !== undefined) {
+      const value_nextStep_366 = obj["nextStep"]
+      if (value_nextStep_366 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_354 === null) {
+          if (value_nextStep_366 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_354 === "string" ||
-            value_nextStep_354 === null ||
-            value_nextStep_354 instanceof Date ||
-            value_nextStep_354 instanceof RegExp ||
+            typeof value_nextStep_366 === "string" ||
+            value_nextStep_366 === null ||
+            value_nextStep_366 instanceof Date ||
+            value_nextStep_366 instanceof RegExp ||
             (
-              typeof value_nextStep_354 === "object" &&
-              typeof value_nextStep_354.toString === "function" &&
-              value_nextStep_354.toString !== Object.prototype.toString
+              typeof value_nextStep_366 === "object" &&
+              typeof value_nextStep_366.toString === "function" &&
+              value_nextStep_366.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_354 !== 'string') {
-          if (value_nextStep_354 === null) {
+        if (typeof value_nextStep_366 !== 'string') {
+          if (value_nextStep_366 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_354 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_354.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_354 instanceof RegExp) {
-            json += asString(value_nextStep_354.source)
+          } else if (value_nextStep_366 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_366.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_366 instanceof RegExp) {
+            json += asString(value_nextStep_366.source)
           } else {
-            json += asString(value_nextStep_354.toString())
+            json += asString(value_nextStep_366.toString())
           }
         } else {
-          json += asString(value_nextStep_354)
+          json += asString(value_nextStep_366)
         }
         
           }
@@ -7165,38 +7458,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_355 = obj["competitor"]
-      if (value_competitor_355 !== undefined) {
+      const value_competitor_367 = obj["competitor"]
+      if (value_competitor_367 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_355 === null) {
+          if (value_competitor_367 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_355 === "string" ||
-            value_competitor_355 === null ||
-            value_competitor_355 instanceof Date ||
-            value_competitor_355 instanceof RegExp ||
+            typeof value_competitor_367 === "string" ||
+            value_competitor_367 === null ||
+            value_competitor_367 instanceof Date ||
+            value_competitor_367 instanceof RegExp ||
             (
-              typeof value_competitor_355 === "object" &&
-              typeof value_competitor_355.toString === "function" &&
-              value_competitor_355.toString !== Object.prototype.toString
+              typeof value_competitor_367 === "object" &&
+              typeof value_competitor_367.toString === "function" &&
+              value_competitor_367.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_355 !== 'string') {
-          if (value_competitor_355 === null) {
+        if (typeof value_competitor_367 !== 'string') {
+          if (value_competitor_367 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_355 instanceof RegExp) {
-            json += asString(value_competitor_355.source)
+          } else if (value_competitor_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_367 instanceof RegExp) {
+            json += asString(value_competitor_367.source)
           } else {
-            json += asString(value_competitor_355.toString())
+            json += asString(value_competitor_367.toString())
           }
         } else {
-          json += asString(value_competitor_355)
+          json += asString(value_competitor_367)
         }
         
           }
@@ -7207,38 +7500,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_356 = obj["description"]
-      if (value_description_356 !== undefined) {
+      const value_description_368 = obj["description"]
+      if (value_description_368 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_356 === null) {
+          if (value_description_368 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_356 === "string" ||
-            value_description_356 === null ||
-            value_description_356 instanceof Date ||
-            value_description_356 instanceof RegExp ||
+            typeof value_description_368 === "string" ||
+            value_description_368 === null ||
+            value_description_368 instanceof Date ||
+            value_description_368 instanceof RegExp ||
             (
-              typeof value_description_356 === "object" &&
-              typeof value_description_356.toString === "function" &&
-              value_description_356.toString !== Object.prototype.toString
+              typeof value_description_368 === "object" &&
+              typeof value_description_368.toString === "function" &&
+              value_description_368.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_356 !== 'string') {
-          if (value_description_356 === null) {
+        if (typeof value_description_368 !== 'string') {
+          if (value_description_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_356 instanceof RegExp) {
-            json += asString(value_description_356.source)
+          } else if (value_description_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_368 instanceof RegExp) {
+            json += asString(value_description_368.source)
           } else {
-            json += asString(value_description_356.toString())
+            json += asString(value_description_368.toString())
           }
         } else {
-          json += asString(value_description_356)
+          json += asString(value_description_368)
         }
         
           }
@@ -7249,78 +7542,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_357 = obj["pipelineId"]
-      if (value_pipelineId_357 !== undefined) {
+      const value_pipelineId_369 = obj["pipelineId"]
+      if (value_pipelineId_369 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_357 !== 'string') {
-          if (value_pipelineId_357 === null) {
+        if (typeof value_pipelineId_369 !== 'string') {
+          if (value_pipelineId_369 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_357 instanceof RegExp) {
-            json += asString(value_pipelineId_357.source)
+          } else if (value_pipelineId_369 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_369.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_369 instanceof RegExp) {
+            json += asString(value_pipelineId_369.source)
           } else {
-            json += asString(value_pipelineId_357.toString())
+            json += asString(value_pipelineId_369.toString())
           }
         } else {
-          json += asString(value_pipelineId_357)
+          json += asString(value_pipelineId_369)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_358 = obj["status"]
-      if (value_status_358 !== undefined) {
+      const value_status_370 = obj["status"]
+      if (value_status_370 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_358 !== 'string') {
-          if (value_status_358 === null) {
+        if (typeof value_status_370 !== 'string') {
+          if (value_status_370 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_358 instanceof RegExp) {
-            json += asString(value_status_358.source)
+          } else if (value_status_370 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_370.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_370 instanceof RegExp) {
+            json += asString(value_status_370.source)
           } else {
-            json += asString(value_status_358.toString())
+            json += asString(value_status_370.toString())
           }
         } else {
-          json += asString(value_status_358)
+          json += asString(value_status_370)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_359 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_359 !== undefined) {
+      const value_stageEnteredAt_371 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_371 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_359)
+        json += asDateTime(value_stageEnteredAt_371)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_360 = obj["closedAt"]
-      if (value_closedAt_360 !== undefined) {
+      const value_closedAt_372 = obj["closedAt"]
+      if (value_closedAt_372 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_360 === null) {
+          if (value_closedAt_372 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_360 === "string" ||
-            value_closedAt_360 === null ||
-            value_closedAt_360 instanceof Date ||
-            value_closedAt_360 instanceof RegExp ||
+            typeof value_closedAt_372 === "string" ||
+            value_closedAt_372 === null ||
+            value_closedAt_372 instanceof Date ||
+            value_closedAt_372 instanceof RegExp ||
             (
-              typeof value_closedAt_360 === "object" &&
-              typeof value_closedAt_360.toString === "function" &&
-              value_closedAt_360.toString !== Object.prototype.toString
+              typeof value_closedAt_372 === "object" &&
+              typeof value_closedAt_372.toString === "function" &&
+              value_closedAt_372.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_360)
+            json += asDateTime(value_closedAt_372)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7329,38 +7622,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_361 = obj["originLeadId"]
-      if (value_originLeadId_361 !== undefined) {
+      const value_originLeadId_373 = obj["originLeadId"]
+      if (value_originLeadId_373 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_361 === null) {
+          if (value_originLeadId_373 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_361 === "string" ||
-            value_originLeadId_361 === null ||
-            value_originLeadId_361 instanceof Date ||
-            value_originLeadId_361 instanceof RegExp ||
+            typeof value_originLeadId_373 === "string" ||
+            value_originLeadId_373 === null ||
+            value_originLeadId_373 instanceof Date ||
+            value_originLeadId_373 instanceof RegExp ||
             (
-              typeof value_originLeadId_361 === "object" &&
-              typeof value_originLeadId_361.toString === "function" &&
-              value_originLeadId_361.toString !== Object.prototype.toString
+              typeof value_originLeadId_373 === "object" &&
+              typeof value_originLeadId_373.toString === "function" &&
+              value_originLeadId_373.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_361 !== 'string') {
-          if (value_originLeadId_361 === null) {
+        if (typeof value_originLeadId_373 !== 'string') {
+          if (value_originLeadId_373 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_361 instanceof RegExp) {
-            json += asString(value_originLeadId_361.source)
+          } else if (value_originLeadId_373 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_373.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_373 instanceof RegExp) {
+            json += asString(value_originLeadId_373.source)
           } else {
-            json += asString(value_originLeadId_361.toString())
+            json += asString(value_originLeadId_373.toString())
           }
         } else {
-          json += asString(value_originLeadId_361)
+          json += asString(value_originLeadId_373)
         }
         
           }
@@ -7371,16 +7664,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_362 = obj["externalIds"]
-      if (value_externalIds_362 !== undefined) {
+      const value_externalIds_374 = obj["externalIds"]
+      if (value_externalIds_374 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_362)
+        json += anonymous31(value_externalIds_374)
       }
 
-      const value_expanded_363 = obj["expanded"]
-      if (value_expanded_363 !== undefined) {
+      const value_expanded_375 = obj["expanded"]
+      if (value_expanded_375 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous64(value_expanded_363)
+        json += anonymous70(value_expanded_375)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7389,7 +7682,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous61 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7397,56 +7690,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_324 = false
+        let addComma_336 = false
 
-          const value_owner_325 = obj["owner"]
-          if (value_owner_325 !== undefined) {
-            json += addComma_324 ? ",\"owner\":" : ((addComma_324 = true), "{\"owner\":")
+          const value_owner_337 = obj["owner"]
+          if (value_owner_337 !== undefined) {
+            json += addComma_336 ? ",\"owner\":" : ((addComma_336 = true), "{\"owner\":")
             
-      if (value_owner_325 === null) {
+      if (value_owner_337 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_325)
+    json += anonymous20(value_owner_337)
       }
     
           }
 
-          const value_convertedAccount_326 = obj["convertedAccount"]
-          if (value_convertedAccount_326 !== undefined) {
-            json += addComma_324 ? ",\"convertedAccount\":" : ((addComma_324 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_338 = obj["convertedAccount"]
+          if (value_convertedAccount_338 !== undefined) {
+            json += addComma_336 ? ",\"convertedAccount\":" : ((addComma_336 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_326 === null) {
+      if (value_convertedAccount_338 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_326)
+    json += anonymous26(value_convertedAccount_338)
       }
     
           }
 
-          const value_convertedContact_327 = obj["convertedContact"]
-          if (value_convertedContact_327 !== undefined) {
-            json += addComma_324 ? ",\"convertedContact\":" : ((addComma_324 = true), "{\"convertedContact\":")
+          const value_convertedContact_339 = obj["convertedContact"]
+          if (value_convertedContact_339 !== undefined) {
+            json += addComma_336 ? ",\"convertedContact\":" : ((addComma_336 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_327 === null) {
+      if (value_convertedContact_339 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value_convertedContact_327)
+    json += anonymous54(value_convertedContact_339)
       }
     
           }
 
-          const value_convertedOpportunity_328 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_328 !== undefined) {
-            json += addComma_324 ? ",\"convertedOpportunity\":" : ((addComma_324 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_340 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_340 !== undefined) {
+            json += addComma_336 ? ",\"convertedOpportunity\":" : ((addComma_336 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_328 === null) {
+      if (value_convertedOpportunity_340 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value_convertedOpportunity_328)
+    json += anonymous68(value_convertedOpportunity_340)
       }
     
           }
-if (!addComma_324) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_336) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7454,7 +7747,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous57 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7463,88 +7756,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_268 = obj["id"]
-      if (value_id_268 !== undefined) {
+      const value_id_280 = obj["id"]
+      if (value_id_280 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_268 !== 'string') {
-          if (value_id_268 === null) {
+        if (typeof value_id_280 !== 'string') {
+          if (value_id_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_268 instanceof RegExp) {
-            json += asString(value_id_268.source)
+          } else if (value_id_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_280 instanceof RegExp) {
+            json += asString(value_id_280.source)
           } else {
-            json += asString(value_id_268.toString())
+            json += asString(value_id_280.toString())
           }
         } else {
-          json += asString(value_id_268)
+          json += asString(value_id_280)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_269 = obj["version"]
-      if (value_version_269 !== undefined) {
+      const value_version_281 = obj["version"]
+      if (value_version_281 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_269)
+        json += asInteger(value_version_281)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_270 = obj["createdAt"]
-      if (value_createdAt_270 !== undefined) {
+      const value_createdAt_282 = obj["createdAt"]
+      if (value_createdAt_282 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_270)
+        json += asDateTime(value_createdAt_282)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_271 = obj["createdBy"]
-      if (value_createdBy_271 !== undefined) {
+      const value_createdBy_283 = obj["createdBy"]
+      if (value_createdBy_283 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_271)
+        json += anonymous23(value_createdBy_283)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_272 = obj["updatedAt"]
-      if (value_updatedAt_272 !== undefined) {
+      const value_updatedAt_284 = obj["updatedAt"]
+      if (value_updatedAt_284 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_272)
+        json += asDateTime(value_updatedAt_284)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_273 = obj["updatedBy"]
-      if (value_updatedBy_273 !== undefined) {
+      const value_updatedBy_285 = obj["updatedBy"]
+      if (value_updatedBy_285 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_273)
+        json += anonymous23(value_updatedBy_285)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_274 = obj["deletedAt"]
-      if (value_deletedAt_274 !== undefined) {
+      const value_deletedAt_286 = obj["deletedAt"]
+      if (value_deletedAt_286 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_274 === null) {
+          if (value_deletedAt_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_274 === "string" ||
-            value_deletedAt_274 === null ||
-            value_deletedAt_274 instanceof Date ||
-            value_deletedAt_274 instanceof RegExp ||
+            typeof value_deletedAt_286 === "string" ||
+            value_deletedAt_286 === null ||
+            value_deletedAt_286 instanceof Date ||
+            value_deletedAt_286 instanceof RegExp ||
             (
-              typeof value_deletedAt_274 === "object" &&
-              typeof value_deletedAt_274.toString === "function" &&
-              value_deletedAt_274.toString !== Object.prototype.toString
+              typeof value_deletedAt_286 === "object" &&
+              typeof value_deletedAt_286.toString === "function" &&
+              value_deletedAt_286.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_274)
+            json += asDateTime(value_deletedAt_286)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7553,60 +7846,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_275 = obj["ownerId"]
-      if (value_ownerId_275 !== undefined) {
+      const value_ownerId_287 = obj["ownerId"]
+      if (value_ownerId_287 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_275 !== 'string') {
-          if (value_ownerId_275 === null) {
+        if (typeof value_ownerId_287 !== 'string') {
+          if (value_ownerId_287 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_275 instanceof RegExp) {
-            json += asString(value_ownerId_275.source)
+          } else if (value_ownerId_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_287 instanceof RegExp) {
+            json += asString(value_ownerId_287.source)
           } else {
-            json += asString(value_ownerId_275.toString())
+            json += asString(value_ownerId_287.toString())
           }
         } else {
-          json += asString(value_ownerId_275)
+          json += asString(value_ownerId_287)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_276 = obj["teamId"]
-      if (value_teamId_276 !== undefined) {
+      const value_teamId_288 = obj["teamId"]
+      if (value_teamId_288 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_276 === null) {
+          if (value_teamId_288 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_276 === "string" ||
-            value_teamId_276 === null ||
-            value_teamId_276 instanceof Date ||
-            value_teamId_276 instanceof RegExp ||
+            typeof value_teamId_288 === "string" ||
+            value_teamId_288 === null ||
+            value_teamId_288 instanceof Date ||
+            value_teamId_288 instanceof RegExp ||
             (
-              typeof value_teamId_276 === "object" &&
-              typeof value_teamId_276.toString === "function" &&
-              value_teamId_276.toString !== Object.prototype.toString
+              typeof value_teamId_288 === "object" &&
+              typeof value_teamId_288.toString === "function" &&
+              value_teamId_288.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_276 !== 'string') {
-          if (value_teamId_276 === null) {
+        if (typeof value_teamId_288 !== 'string') {
+          if (value_teamId_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_276 instanceof RegExp) {
-            json += asString(value_teamId_276.source)
+          } else if (value_teamId_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_288 instanceof RegExp) {
+            json += asString(value_teamId_288.source)
           } else {
-            json += asString(value_teamId_276.toString())
+            json += asString(value_teamId_288.toString())
           }
         } else {
-          json += asString(value_teamId_276)
+          json += asString(value_teamId_288)
         }
         
           }
@@ -7617,54 +7910,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_277 = obj["tags"]
-      if (value_tags_277 !== undefined) {
+      const value_tags_289 = obj["tags"]
+      if (value_tags_289 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_277)
+        json += anonymous27(value_tags_289)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_278 = obj["customFields"]
-      if (value_customFields_278 !== undefined) {
+      const value_customFields_290 = obj["customFields"]
+      if (value_customFields_290 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_278)
+        json += JSON.stringify(value_customFields_290)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_279 = obj["firstName"]
-      if (value_firstName_279 !== undefined) {
+      const value_firstName_291 = obj["firstName"]
+      if (value_firstName_291 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_279 === null) {
+          if (value_firstName_291 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_279 === "string" ||
-            value_firstName_279 === null ||
-            value_firstName_279 instanceof Date ||
-            value_firstName_279 instanceof RegExp ||
+            typeof value_firstName_291 === "string" ||
+            value_firstName_291 === null ||
+            value_firstName_291 instanceof Date ||
+            value_firstName_291 instanceof RegExp ||
             (
-              typeof value_firstName_279 === "object" &&
-              typeof value_firstName_279.toString === "function" &&
-              value_firstName_279.toString !== Object.prototype.toString
+              typeof value_firstName_291 === "object" &&
+              typeof value_firstName_291.toString === "function" &&
+              value_firstName_291.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_279 !== 'string') {
-          if (value_firstName_279 === null) {
+        if (typeof value_firstName_291 !== 'string') {
+          if (value_firstName_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_279 instanceof RegExp) {
-            json += asString(value_firstName_279.source)
+          } else if (value_firstName_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_291 instanceof RegExp) {
+            json += asString(value_firstName_291.source)
           } else {
-            json += asString(value_firstName_279.toString())
+            json += asString(value_firstName_291.toString())
           }
         } else {
-          json += asString(value_firstName_279)
+          json += asString(value_firstName_291)
         }
         
           }
@@ -7675,38 +7968,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_280 = obj["lastName"]
-      if (value_lastName_280 !== undefined) {
+      const value_lastName_292 = obj["lastName"]
+      if (value_lastName_292 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_280 === null) {
+          if (value_lastName_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_280 === "string" ||
-            value_lastName_280 === null ||
-            value_lastName_280 instanceof Date ||
-            value_lastName_280 instanceof RegExp ||
+            typeof value_lastName_292 === "string" ||
+            value_lastName_292 === null ||
+            value_lastName_292 instanceof Date ||
+            value_lastName_292 instanceof RegExp ||
             (
-              typeof value_lastName_280 === "object" &&
-              typeof value_lastName_280.toString === "function" &&
-              value_lastName_280.toString !== Object.prototype.toString
+              typeof value_lastName_292 === "object" &&
+              typeof value_lastName_292.toString === "function" &&
+              value_lastName_292.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_280 !== 'string') {
-          if (value_lastName_280 === null) {
+        if (typeof value_lastName_292 !== 'string') {
+          if (value_lastName_292 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_280 instanceof RegExp) {
-            json += asString(value_lastName_280.source)
+          } else if (value_lastName_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_292 instanceof RegExp) {
+            json += asString(value_lastName_292.source)
           } else {
-            json += asString(value_lastName_280.toString())
+            json += asString(value_lastName_292.toString())
           }
         } else {
-          json += asString(value_lastName_280)
+          json += asString(value_lastName_292)
         }
         
           }
@@ -7717,38 +8010,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_281 = obj["companyName"]
-      if (value_companyName_281 !== undefined) {
+      const value_companyName_293 = obj["companyName"]
+      if (value_companyName_293 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_281 === null) {
+          if (value_companyName_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_281 === "string" ||
-            value_companyName_281 === null ||
-            value_companyName_281 instanceof Date ||
-            value_companyName_281 instanceof RegExp ||
+            typeof value_companyName_293 === "string" ||
+            value_companyName_293 === null ||
+            value_companyName_293 instanceof Date ||
+            value_companyName_293 instanceof RegExp ||
             (
-              typeof value_companyName_281 === "object" &&
-              typeof value_companyName_281.toString === "function" &&
-              value_companyName_281.toString !== Object.prototype.toString
+              typeof value_companyName_293 === "object" &&
+              typeof value_companyName_293.toString === "function" &&
+              value_companyName_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_281 !== 'string') {
-          if (value_companyName_281 === null) {
+        if (typeof value_companyName_293 !== 'string') {
+          if (value_companyName_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_281 instanceof RegExp) {
-            json += asString(value_companyName_281.source)
+          } else if (value_companyName_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_293 instanceof RegExp) {
+            json += asString(value_companyName_293.source)
           } else {
-            json += asString(value_companyName_281.toString())
+            json += asString(value_companyName_293.toString())
           }
         } else {
-          json += asString(value_companyName_281)
+          json += asString(value_companyName_293)
         }
         
           }
@@ -7759,38 +8052,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_282 = obj["title"]
-      if (value_title_282 !== undefined) {
+      const value_title_294 = obj["title"]
+      if (value_title_294 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_282 === null) {
+          if (value_title_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_282 === "string" ||
-            value_title_282 === null ||
-            value_title_282 instanceof Date ||
-            value_title_282 instanceof RegExp ||
+            typeof value_title_294 === "string" ||
+            value_title_294 === null ||
+            value_title_294 instanceof Date ||
+            value_title_294 instanceof RegExp ||
             (
-              typeof value_title_282 === "object" &&
-              typeof value_title_282.toString === "function" &&
-              value_title_282.toString !== Object.prototype.toString
+              typeof value_title_294 === "object" &&
+              typeof value_title_294.toString === "function" &&
+              value_title_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_282 !== 'string') {
-          if (value_title_282 === null) {
+        if (typeof value_title_294 !== 'string') {
+          if (value_title_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_282 instanceof RegExp) {
-            json += asString(value_title_282.source)
+          } else if (value_title_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_294 instanceof RegExp) {
+            json += asString(value_title_294.source)
           } else {
-            json += asString(value_title_282.toString())
+            json += asString(value_title_294.toString())
           }
         } else {
-          json += asString(value_title_282)
+          json += asString(value_title_294)
         }
         
           }
@@ -7801,38 +8094,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_283 = obj["email"]
-      if (value_email_283 !== undefined) {
+      const value_email_295 = obj["email"]
+      if (value_email_295 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_283 === null) {
+          if (value_email_295 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_283 === "string" ||
-            value_email_283 === null ||
-            value_email_283 instanceof Date ||
-            value_email_283 instanceof RegExp ||
+            typeof value_email_295 === "string" ||
+            value_email_295 === null ||
+            value_email_295 instanceof Date ||
+            value_email_295 instanceof RegExp ||
             (
-              typeof value_email_283 === "object" &&
-              typeof value_email_283.toString === "function" &&
-              value_email_283.toString !== Object.prototype.toString
+              typeof value_email_295 === "object" &&
+              typeof value_email_295.toString === "function" &&
+              value_email_295.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_283 !== 'string') {
-          if (value_email_283 === null) {
+        if (typeof value_email_295 !== 'string') {
+          if (value_email_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_283 instanceof RegExp) {
-            json += asString(value_email_283.source)
+          } else if (value_email_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_295 instanceof RegExp) {
+            json += asString(value_email_295.source)
           } else {
-            json += asString(value_email_283.toString())
+            json += asString(value_email_295.toString())
           }
         } else {
-          json += asString(value_email_283)
+          json += asString(value_email_295)
         }
         
           }
@@ -7843,38 +8136,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_284 = obj["phone"]
-      if (value_phone_284 !== undefined) {
+      const value_phone_296 = obj["phone"]
+      if (value_phone_296 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_284 === null) {
+          if (value_phone_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_284 === "string" ||
-            value_phone_284 === null ||
-            value_phone_284 instanceof Date ||
-            value_phone_284 instanceof RegExp ||
+            typeof value_phone_296 === "string" ||
+            value_phone_296 === null ||
+            value_phone_296 instanceof Date ||
+            value_phone_296 instanceof RegExp ||
             (
-              typeof value_phone_284 === "object" &&
-              typeof value_phone_284.toString === "function" &&
-              value_phone_284.toString !== Object.prototype.toString
+              typeof value_phone_296 === "object" &&
+              typeof value_phone_296.toString === "function" &&
+              value_phone_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_284 !== 'string') {
-          if (value_phone_284 === null) {
+        if (typeof value_phone_296 !== 'string') {
+          if (value_phone_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_284 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_284.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_284 instanceof RegExp) {
-            json += asString(value_phone_284.source)
+          } else if (value_phone_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_296 instanceof RegExp) {
+            json += asString(value_phone_296.source)
           } else {
-            json += asString(value_phone_284.toString())
+            json += asString(value_phone_296.toString())
           }
         } else {
-          json += asString(value_phone_284)
+          json += asString(value_phone_296)
         }
         
           }
@@ -7885,38 +8178,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_285 = obj["mobilePhone"]
-      if (value_mobilePhone_285 !== undefined) {
+      const value_mobilePhone_297 = obj["mobilePhone"]
+      if (value_mobilePhone_297 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_285 === null) {
+          if (value_mobilePhone_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_285 === "string" ||
-            value_mobilePhone_285 === null ||
-            value_mobilePhone_285 instanceof Date ||
-            value_mobilePhone_285 instanceof RegExp ||
+            typeof value_mobilePhone_297 === "string" ||
+            value_mobilePhone_297 === null ||
+            value_mobilePhone_297 instanceof Date ||
+            value_mobilePhone_297 instanceof RegExp ||
             (
-              typeof value_mobilePhone_285 === "object" &&
-              typeof value_mobilePhone_285.toString === "function" &&
-              value_mobilePhone_285.toString !== Object.prototype.toString
+              typeof value_mobilePhone_297 === "object" &&
+              typeof value_mobilePhone_297.toString === "function" &&
+              value_mobilePhone_297.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_285 !== 'string') {
-          if (value_mobilePhone_285 === null) {
+        if (typeof value_mobilePhone_297 !== 'string') {
+          if (value_mobilePhone_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_285 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_285.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_285 instanceof RegExp) {
-            json += asString(value_mobilePhone_285.source)
+          } else if (value_mobilePhone_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_297 instanceof RegExp) {
+            json += asString(value_mobilePhone_297.source)
           } else {
-            json += asString(value_mobilePhone_285.toString())
+            json += asString(value_mobilePhone_297.toString())
           }
         } else {
-          json += asString(value_mobilePhone_285)
+          json += asString(value_mobilePhone_297)
         }
         
           }
@@ -7927,38 +8220,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_286 = obj["website"]
-      if (value_website_286 !== undefined) {
+      const value_website_298 = obj["website"]
+      if (value_website_298 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_286 === null) {
+          if (value_website_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_286 === "string" ||
-            value_website_286 === null ||
-            value_website_286 instanceof Date ||
-            value_website_286 instanceof RegExp ||
+            typeof value_website_298 === "string" ||
+            value_website_298 === null ||
+            value_website_298 instanceof Date ||
+            value_website_298 instanceof RegExp ||
             (
-              typeof value_website_286 === "object" &&
-              typeof value_website_286.toString === "function" &&
-              value_website_286.toString !== Object.prototype.toString
+              typeof value_website_298 === "object" &&
+              typeof value_website_298.toString === "function" &&
+              value_website_298.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_286 !== 'string') {
-          if (value_website_286 === null) {
+        if (typeof value_website_298 !== 'string') {
+          if (value_website_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_286 instanceof RegExp) {
-            json += asString(value_website_286.source)
+          } else if (value_website_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_298 instanceof RegExp) {
+            json += asString(value_website_298.source)
           } else {
-            json += asString(value_website_286.toString())
+            json += asString(value_website_298.toString())
           }
         } else {
-          json += asString(value_website_286)
+          json += asString(value_website_298)
         }
         
           }
@@ -7969,38 +8262,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_287 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_287 !== undefined) {
+      const value_unqualifiedReason_299 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_299 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_287 === null) {
+          if (value_unqualifiedReason_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_287 === "string" ||
-            value_unqualifiedReason_287 === null ||
-            value_unqualifiedReason_287 instanceof Date ||
-            value_unqualifiedReason_287 instanceof RegExp ||
+            typeof value_unqualifiedReason_299 === "string" ||
+            value_unqualifiedReason_299 === null ||
+            value_unqualifiedReason_299 instanceof Date ||
+            value_unqualifiedReason_299 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_287 === "object" &&
-              typeof value_unqualifiedReason_287.toString === "function" &&
-              value_unqualifiedReason_287.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_299 === "object" &&
+              typeof value_unqualifiedReason_299.toString === "function" &&
+              value_unqualifiedReason_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_287 !== 'string') {
-          if (value_unqualifiedReason_287 === null) {
+        if (typeof value_unqualifiedReason_299 !== 'string') {
+          if (value_unqualifiedReason_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_287 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_287.source)
+          } else if (value_unqualifiedReason_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_299 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_299.source)
           } else {
-            json += asString(value_unqualifiedReason_287.toString())
+            json += asString(value_unqualifiedReason_299.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_287)
+          json += asString(value_unqualifiedReason_299)
         }
         
           }
@@ -8011,38 +8304,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_288 = obj["rating"]
-      if (value_rating_288 !== undefined) {
+      const value_rating_300 = obj["rating"]
+      if (value_rating_300 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_288 === null) {
+          if (value_rating_300 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_288 === "string" ||
-            value_rating_288 === null ||
-            value_rating_288 instanceof Date ||
-            value_rating_288 instanceof RegExp ||
+            typeof value_rating_300 === "string" ||
+            value_rating_300 === null ||
+            value_rating_300 instanceof Date ||
+            value_rating_300 instanceof RegExp ||
             (
-              typeof value_rating_288 === "object" &&
-              typeof value_rating_288.toString === "function" &&
-              value_rating_288.toString !== Object.prototype.toString
+              typeof value_rating_300 === "object" &&
+              typeof value_rating_300.toString === "function" &&
+              value_rating_300.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_288 !== 'string') {
-          if (value_rating_288 === null) {
+        if (typeof value_rating_300 !== 'string') {
+          if (value_rating_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_288 instanceof RegExp) {
-            json += asString(value_rating_288.source)
+          } else if (value_rating_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_300 instanceof RegExp) {
+            json += asString(value_rating_300.source)
           } else {
-            json += asString(value_rating_288.toString())
+            json += asString(value_rating_300.toString())
           }
         } else {
-          json += asString(value_rating_288)
+          json += asString(value_rating_300)
         }
         
           }
@@ -8053,16 +8346,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_289 = obj["score"]
-      if (value_score_289 !== undefined) {
+      const value_score_301 = obj["score"]
+      if (value_score_301 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_289 === null) {
+          if (value_score_301 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_289) || value_score_289 === null) {
-            json += asInteger(value_score_289)
+          else if(Number.isInteger(value_score_301) || value_score_301 === null) {
+            json += asInteger(value_score_301)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -8071,38 +8364,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_290 = obj["source"]
-      if (value_source_290 !== undefined) {
+      const value_source_302 = obj["source"]
+      if (value_source_302 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_290 === null) {
+          if (value_source_302 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_290 === "string" ||
-            value_source_290 === null ||
-            value_source_290 instanceof Date ||
-            value_source_290 instanceof RegExp ||
+            typeof value_source_302 === "string" ||
+            value_source_302 === null ||
+            value_source_302 instanceof Date ||
+            value_source_302 instanceof RegExp ||
             (
-              typeof value_source_290 === "object" &&
-              typeof value_source_290.toString === "function" &&
-              value_source_290.toString !== Object.prototype.toString
+              typeof value_source_302 === "object" &&
+              typeof value_source_302.toString === "function" &&
+              value_source_302.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_290 !== 'string') {
-          if (value_source_290 === null) {
+        if (typeof value_source_302 !== 'string') {
+          if (value_source_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_290 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_290.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_290 instanceof RegExp) {
-            json += asString(value_source_290.source)
+          } else if (value_source_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_302 instanceof RegExp) {
+            json += asString(value_source_302.source)
           } else {
-            json += asString(value_source_290.toString())
+            json += asString(value_source_302.toString())
           }
         } else {
-          json += asString(value_source_290)
+          json += asString(value_source_302)
         }
         
           }
@@ -8113,38 +8406,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_291 = obj["sourceDetail"]
-      if (value_sourceDetail_291 !== undefined) {
+      const value_sourceDetail_303 = obj["sourceDetail"]
+      if (value_sourceDetail_303 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_291 === null) {
+          if (value_sourceDetail_303 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_291 === "string" ||
-            value_sourceDetail_291 === null ||
-            value_sourceDetail_291 instanceof Date ||
-            value_sourceDetail_291 instanceof RegExp ||
+            typeof value_sourceDetail_303 === "string" ||
+            value_sourceDetail_303 === null ||
+            value_sourceDetail_303 instanceof Date ||
+            value_sourceDetail_303 instanceof RegExp ||
             (
-              typeof value_sourceDetail_291 === "object" &&
-              typeof value_sourceDetail_291.toString === "function" &&
-              value_sourceDetail_291.toString !== Object.prototype.toString
+              typeof value_sourceDetail_303 === "object" &&
+              typeof value_sourceDetail_303.toString === "function" &&
+              value_sourceDetail_303.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_291 !== 'string') {
-          if (value_sourceDetail_291 === null) {
+        if (typeof value_sourceDetail_303 !== 'string') {
+          if (value_sourceDetail_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_291 instanceof RegExp) {
-            json += asString(value_sourceDetail_291.source)
+          } else if (value_sourceDetail_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_303 instanceof RegExp) {
+            json += asString(value_sourceDetail_303.source)
           } else {
-            json += asString(value_sourceDetail_291.toString())
+            json += asString(value_sourceDetail_303.toString())
           }
         } else {
-          json += asString(value_sourceDetail_291)
+          json += asString(value_sourceDetail_303)
         }
         
           }
@@ -8155,16 +8448,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_292 = obj["utm"]
-      if (value_utm_292 !== undefined) {
+      const value_utm_304 = obj["utm"]
+      if (value_utm_304 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_292 === null) {
+          if (value_utm_304 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_292 === "object" && !Array.isArray(value_utm_292)) || value_utm_292 === null) {
-            json += anonymous58(value_utm_292)
+          else if((typeof value_utm_304 === "object" && !Array.isArray(value_utm_304)) || value_utm_304 === null) {
+            json += anonymous64(value_utm_304)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -8173,38 +8466,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_299 = obj["industry"]
-      if (value_industry_299 !== undefined) {
+      const value_industry_311 = obj["industry"]
+      if (value_industry_311 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_299 === null) {
+          if (value_industry_311 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_299 === "string" ||
-            value_industry_299 === null ||
-            value_industry_299 instanceof Date ||
-            value_industry_299 instanceof RegExp ||
+            typeof value_industry_311 === "string" ||
+            value_industry_311 === null ||
+            value_industry_311 instanceof Date ||
+            value_industry_311 instanceof RegExp ||
             (
-              typeof value_industry_299 === "object" &&
-              typeof value_industry_299.toString === "function" &&
-              value_industry_299.toString !== Object.prototype.toString
+              typeof value_industry_311 === "object" &&
+              typeof value_industry_311.toString === "function" &&
+              value_industry_311.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_299 !== 'string') {
-          if (value_industry_299 === null) {
+        if (typeof value_industry_311 !== 'string') {
+          if (value_industry_311 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_299 instanceof RegExp) {
-            json += asString(value_industry_299.source)
+          } else if (value_industry_311 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_311.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_311 instanceof RegExp) {
+            json += asString(value_industry_311.source)
           } else {
-            json += asString(value_industry_299.toString())
+            json += asString(value_industry_311.toString())
           }
         } else {
-          json += asString(value_industry_299)
+          json += asString(value_industry_311)
         }
         
           }
@@ -8215,16 +8508,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_300 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_300 !== undefined) {
+      const value_numberOfEmployees_312 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_312 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_300 === null) {
+          if (value_numberOfEmployees_312 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_300) || value_numberOfEmployees_300 === null) {
-            json += asInteger(value_numberOfEmployees_300)
+          else if(Number.isInteger(value_numberOfEmployees_312) || value_numberOfEmployees_312 === null) {
+            json += asInteger(value_numberOfEmployees_312)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -8233,16 +8526,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_301 = obj["annualRevenue"]
-      if (value_annualRevenue_301 !== undefined) {
+      const value_annualRevenue_313 = obj["annualRevenue"]
+      if (value_annualRevenue_313 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_301 === null) {
+          if (value_annualRevenue_313 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_301 === "object" && !Array.isArray(value_annualRevenue_301)) || value_annualRevenue_301 === null) {
-            json += anonymous59(value_annualRevenue_301)
+          else if((typeof value_annualRevenue_313 === "object" && !Array.isArray(value_annualRevenue_313)) || value_annualRevenue_313 === null) {
+            json += anonymous65(value_annualRevenue_313)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8251,16 +8544,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_305 = obj["address"]
-      if (value_address_305 !== undefined) {
+      const value_address_317 = obj["address"]
+      if (value_address_317 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_305 === null) {
+          if (value_address_317 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_305 === "object" && !Array.isArray(value_address_305)) || value_address_305 === null) {
-            json += anonymous60(value_address_305)
+          else if((typeof value_address_317 === "object" && !Array.isArray(value_address_317)) || value_address_317 === null) {
+            json += anonymous66(value_address_317)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -8269,38 +8562,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_313 = obj["description"]
-      if (value_description_313 !== undefined) {
+      const value_description_325 = obj["description"]
+      if (value_description_325 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_313 === null) {
+          if (value_description_325 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_313 === "string" ||
-            value_description_313 === null ||
-            value_description_313 instanceof Date ||
-            value_description_313 instanceof RegExp ||
+            typeof value_description_325 === "string" ||
+            value_description_325 === null ||
+            value_description_325 instanceof Date ||
+            value_description_325 instanceof RegExp ||
             (
-              typeof value_description_313 === "object" &&
-              typeof value_description_313.toString === "function" &&
-              value_description_313.toString !== Object.prototype.toString
+              typeof value_description_325 === "object" &&
+              typeof value_description_325.toString === "function" &&
+              value_description_325.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_313 !== 'string') {
-          if (value_description_313 === null) {
+        if (typeof value_description_325 !== 'string') {
+          if (value_description_325 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_313 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_313.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_313 instanceof RegExp) {
-            json += asString(value_description_313.source)
+          } else if (value_description_325 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_325.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_325 instanceof RegExp) {
+            json += asString(value_description_325.source)
           } else {
-            json += asString(value_description_313.toString())
+            json += asString(value_description_325.toString())
           }
         } else {
-          json += asString(value_description_313)
+          json += asString(value_description_325)
         }
         
           }
@@ -8311,86 +8604,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_314 = obj["doNotCall"]
-      if (value_doNotCall_314 !== undefined) {
+      const value_doNotCall_326 = obj["doNotCall"]
+      if (value_doNotCall_326 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_314)
+        json += asBoolean(value_doNotCall_326)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_315 = obj["emailOptOut"]
-      if (value_emailOptOut_315 !== undefined) {
+      const value_emailOptOut_327 = obj["emailOptOut"]
+      if (value_emailOptOut_327 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_315)
+        json += asBoolean(value_emailOptOut_327)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_316 = obj["name"]
-      if (value_name_316 !== undefined) {
+      const value_name_328 = obj["name"]
+      if (value_name_328 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_316 !== 'string') {
-          if (value_name_316 === null) {
+        if (typeof value_name_328 !== 'string') {
+          if (value_name_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_316 instanceof RegExp) {
-            json += asString(value_name_316.source)
+          } else if (value_name_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_328 instanceof RegExp) {
+            json += asString(value_name_328.source)
           } else {
-            json += asString(value_name_316.toString())
+            json += asString(value_name_328.toString())
           }
         } else {
-          json += asString(value_name_316)
+          json += asString(value_name_328)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_317 = obj["status"]
-      if (value_status_317 !== undefined) {
+      const value_status_329 = obj["status"]
+      if (value_status_329 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_317 !== 'string') {
-          if (value_status_317 === null) {
+        if (typeof value_status_329 !== 'string') {
+          if (value_status_329 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_317 instanceof RegExp) {
-            json += asString(value_status_317.source)
+          } else if (value_status_329 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_329.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_329 instanceof RegExp) {
+            json += asString(value_status_329.source)
           } else {
-            json += asString(value_status_317.toString())
+            json += asString(value_status_329.toString())
           }
         } else {
-          json += asString(value_status_317)
+          json += asString(value_status_329)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_318 = obj["convertedAt"]
-      if (value_convertedAt_318 !== undefined) {
+      const value_convertedAt_330 = obj["convertedAt"]
+      if (value_convertedAt_330 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_318 === null) {
+          if (value_convertedAt_330 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_318 === "string" ||
-            value_convertedAt_318 === null ||
-            value_convertedAt_318 instanceof Date ||
-            value_convertedAt_318 instanceof RegExp ||
+            typeof value_convertedAt_330 === "string" ||
+            value_convertedAt_330 === null ||
+            value_convertedAt_330 instanceof Date ||
+            value_convertedAt_330 instanceof RegExp ||
             (
-              typeof value_convertedAt_318 === "object" &&
-              typeof value_convertedAt_318.toString === "function" &&
-              value_convertedAt_318.toString !== Object.prototype.toString
+              typeof value_convertedAt_330 === "object" &&
+              typeof value_convertedAt_330.toString === "function" &&
+              value_convertedAt_330.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_318)
+            json += asDateTime(value_convertedAt_330)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8399,38 +8692,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_319 = obj["convertedAccountId"]
-      if (value_convertedAccountId_319 !== undefined) {
+      const value_convertedAccountId_331 = obj["convertedAccountId"]
+      if (value_convertedAccountId_331 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_319 === null) {
+          if (value_convertedAccountId_331 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_319 === "string" ||
-            value_convertedAccountId_319 === null ||
-            value_convertedAccountId_319 instanceof Date ||
-            value_convertedAccountId_319 instanceof RegExp ||
+            typeof value_convertedAccountId_331 === "string" ||
+            value_convertedAccountId_331 === null ||
+            value_convertedAccountId_331 instanceof Date ||
+            value_convertedAccountId_331 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_319 === "object" &&
-              typeof value_convertedAccountId_319.toString === "function" &&
-              value_convertedAccountId_319.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_331 === "object" &&
+              typeof value_convertedAccountId_331.toString === "function" &&
+              value_convertedAccountId_331.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_319 !== 'string') {
-          if (value_convertedAccountId_319 === null) {
+        if (typeof value_convertedAccountId_331 !== 'string') {
+          if (value_convertedAccountId_331 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_319 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_319.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_319 instanceof RegExp) {
-            json += asString(value_convertedAccountId_319.source)
+          } else if (value_convertedAccountId_331 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_331.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_331 instanceof RegExp) {
+            json += asString(value_convertedAccountId_331.source)
           } else {
-            json += asString(value_convertedAccountId_319.toString())
+            json += asString(value_convertedAccountId_331.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_319)
+          json += asString(value_convertedAccountId_331)
         }
         
           }
@@ -8441,38 +8734,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_320 = obj["convertedContactId"]
-      if (value_convertedContactId_320 !== undefined) {
+      const value_convertedContactId_332 = obj["convertedContactId"]
+      if (value_convertedContactId_332 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_320 === null) {
+          if (value_convertedContactId_332 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_320 === "string" ||
-            value_convertedContactId_320 === null ||
-            value_convertedContactId_320 instanceof Date ||
-            value_convertedContactId_320 instanceof RegExp ||
+            typeof value_convertedContactId_332 === "string" ||
+            value_convertedContactId_332 === null ||
+            value_convertedContactId_332 instanceof Date ||
+            value_convertedContactId_332 instanceof RegExp ||
             (
-              typeof value_convertedContactId_320 === "object" &&
-              typeof value_convertedContactId_320.toString === "function" &&
-              value_convertedContactId_320.toString !== Object.prototype.toString
+              typeof value_convertedContactId_332 === "object" &&
+              typeof value_convertedContactId_332.toString === "function" &&
+              value_convertedContactId_332.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_320 !== 'string') {
-          if (value_convertedContactId_320 === null) {
+        if (typeof value_convertedContactId_332 !== 'string') {
+          if (value_convertedContactId_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_320 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_320.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_320 instanceof RegExp) {
-            json += asString(value_convertedContactId_320.source)
+          } else if (value_convertedContactId_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_332 instanceof RegExp) {
+            json += asString(value_convertedContactId_332.source)
           } else {
-            json += asString(value_convertedContactId_320.toString())
+            json += asString(value_convertedContactId_332.toString())
           }
         } else {
-          json += asString(value_convertedContactId_320)
+          json += asString(value_convertedContactId_332)
         }
         
           }
@@ -8483,38 +8776,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_321 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_321 !== undefined) {
+      const value_convertedOpportunityId_333 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_333 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_321 === null) {
+          if (value_convertedOpportunityId_333 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_321 === "string" ||
-            value_convertedOpportunityId_321 === null ||
-            value_convertedOpportunityId_321 instanceof Date ||
-            value_convertedOpportunityId_321 instanceof RegExp ||
+            typeof value_convertedOpportunityId_333 === "string" ||
+            value_convertedOpportunityId_333 === null ||
+            value_convertedOpportunityId_333 instanceof Date ||
+            value_convertedOpportunityId_333 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_321 === "object" &&
-              typeof value_convertedOpportunityId_321.toString === "function" &&
-              value_convertedOpportunityId_321.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_333 === "object" &&
+              typeof value_convertedOpportunityId_333.toString === "function" &&
+              value_convertedOpportunityId_333.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_321 !== 'string') {
-          if (value_convertedOpportunityId_321 === null) {
+        if (typeof value_convertedOpportunityId_333 !== 'string') {
+          if (value_convertedOpportunityId_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_321 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_321.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_321 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_321.source)
+          } else if (value_convertedOpportunityId_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_333 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_333.source)
           } else {
-            json += asString(value_convertedOpportunityId_321.toString())
+            json += asString(value_convertedOpportunityId_333.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_321)
+          json += asString(value_convertedOpportunityId_333)
         }
         
           }
@@ -8525,16 +8818,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_322 = obj["externalIds"]
-      if (value_externalIds_322 !== undefined) {
+      const value_externalIds_334 = obj["externalIds"]
+      if (value_externalIds_334 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_322)
+        json += anonymous31(value_externalIds_334)
       }
 
-      const value_expanded_323 = obj["expanded"]
-      if (value_expanded_323 !== undefined) {
+      const value_expanded_335 = obj["expanded"]
+      if (value_expanded_335 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous61(value_expanded_323)
+        json += anonymous67(value_expanded_335)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8542,7 +8835,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous56 (obj) {
+    function anonymous62 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -8560,7 +8853,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value)
+    json += anonymous63(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -8570,7 +8863,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value)
+    json += anonymous63(value)
       }
     
         }
@@ -8579,7 +8872,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous55 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8588,18 +8881,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_266 = obj["data"]
-      if (value_data_266 !== undefined) {
+      const value_data_278 = obj["data"]
+      if (value_data_278 !== undefined) {
         json += "{\"data\":"
-        json += anonymous56(value_data_266)
+        json += anonymous62(value_data_278)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_378 = obj["page"]
-      if (value_page_378 !== undefined) {
+      const value_page_390 = obj["page"]
+      if (value_page_390 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_378)
+        json += anonymous21(value_page_390)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8610,7 +8903,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous68 (input) {
+      function anonymous74 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8619,58 +8912,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_385 = obj["index"]
-      if (value_index_385 !== undefined) {
+      const value_index_397 = obj["index"]
+      if (value_index_397 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_385)
+        json += asInteger(value_index_397)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_386 = obj["status"]
-      if (value_status_386 !== undefined) {
+      const value_status_398 = obj["status"]
+      if (value_status_398 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_386)
+        json += asInteger(value_status_398)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_387 = obj["etag"]
-      if (value_etag_387 !== undefined) {
+      const value_etag_399 = obj["etag"]
+      if (value_etag_399 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_387 !== 'string') {
-          if (value_etag_387 === null) {
+        if (typeof value_etag_399 !== 'string') {
+          if (value_etag_399 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_387 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_387.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_387 instanceof RegExp) {
-            json += asString(value_etag_387.source)
+          } else if (value_etag_399 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_399.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_399 instanceof RegExp) {
+            json += asString(value_etag_399.source)
           } else {
-            json += asString(value_etag_387.toString())
+            json += asString(value_etag_399.toString())
           }
         } else {
-          json += asString(value_etag_387)
+          json += asString(value_etag_399)
         }
         
       }
 
-      const value_body_388 = obj["body"]
-      if (value_body_388 !== undefined) {
+      const value_body_400 = obj["body"]
+      if (value_body_400 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_388 === null) {
+      if (value_body_400 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value_body_388)
+    json += anonymous63(value_body_400)
       }
     
       }
 
-      const value_problem_389 = obj["problem"]
-      if (value_problem_389 !== undefined) {
+      const value_problem_401 = obj["problem"]
+      if (value_problem_401 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_389)
+        json += anonymous1(value_problem_401)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8678,7 +8971,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous67 (obj) {
+    function anonymous73 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -8692,18 +8985,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous68(value)
+        json += anonymous74(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous68(value)
+          json += anonymous74(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous66 (input) {
+      function anonymous72 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8712,32 +9005,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_382 = obj["outcome"]
-      if (value_outcome_382 !== undefined) {
+      const value_outcome_394 = obj["outcome"]
+      if (value_outcome_394 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_382 !== 'string') {
-          if (value_outcome_382 === null) {
+        if (typeof value_outcome_394 !== 'string') {
+          if (value_outcome_394 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_382 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_382.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_382 instanceof RegExp) {
-            json += asString(value_outcome_382.source)
+          } else if (value_outcome_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_394 instanceof RegExp) {
+            json += asString(value_outcome_394.source)
           } else {
-            json += asString(value_outcome_382.toString())
+            json += asString(value_outcome_394.toString())
           }
         } else {
-          json += asString(value_outcome_382)
+          json += asString(value_outcome_394)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_383 = obj["results"]
-      if (value_results_383 !== undefined) {
+      const value_results_395 = obj["results"]
+      if (value_results_395 !== undefined) {
         json += ",\"results\":"
-        json += anonymous67(value_results_383)
+        json += anonymous73(value_results_395)
       } else {
         throw new Error('"results" is required!')
       }
@@ -8748,7 +9041,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous70 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8757,36 +9050,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_396 = obj["outcome"]
-      if (value_outcome_396 !== undefined) {
+      const value_outcome_408 = obj["outcome"]
+      if (value_outcome_408 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_396 !== 'string') {
-          if (value_outcome_396 === null) {
+        if (typeof value_outcome_408 !== 'string') {
+          if (value_outcome_408 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_396 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_396.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_396 instanceof RegExp) {
-            json += asString(value_outcome_396.source)
+          } else if (value_outcome_408 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_408.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_408 instanceof RegExp) {
+            json += asString(value_outcome_408.source)
           } else {
-            json += asString(value_outcome_396.toString())
+            json += asString(value_outcome_408.toString())
           }
         } else {
-          json += asString(value_outcome_396)
+          json += asString(value_outcome_408)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_397 = obj["record"]
-      if (value_record_397 !== undefined) {
+      const value_record_409 = obj["record"]
+      if (value_record_409 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_397 === null) {
+      if (value_record_409 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_397)
+    json += anonymous26(value_record_409)
       }
     
       } else {
@@ -8799,7 +9092,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous71 (input) {
+      function anonymous77 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8808,36 +9101,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_400 = obj["outcome"]
-      if (value_outcome_400 !== undefined) {
+      const value_outcome_412 = obj["outcome"]
+      if (value_outcome_412 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_400 !== 'string') {
-          if (value_outcome_400 === null) {
+        if (typeof value_outcome_412 !== 'string') {
+          if (value_outcome_412 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_400 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_400.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_400 instanceof RegExp) {
-            json += asString(value_outcome_400.source)
+          } else if (value_outcome_412 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_412.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_412 instanceof RegExp) {
+            json += asString(value_outcome_412.source)
           } else {
-            json += asString(value_outcome_400.toString())
+            json += asString(value_outcome_412.toString())
           }
         } else {
-          json += asString(value_outcome_400)
+          json += asString(value_outcome_412)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_401 = obj["record"]
-      if (value_record_401 !== undefined) {
+      const value_record_413 = obj["record"]
+      if (value_record_413 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_401 === null) {
+      if (value_record_413 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value_record_401)
+    json += anonymous54(value_record_413)
       }
     
       } else {
@@ -8850,7 +9143,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous72 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8859,36 +9152,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_404 = obj["outcome"]
-      if (value_outcome_404 !== undefined) {
+      const value_outcome_416 = obj["outcome"]
+      if (value_outcome_416 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_404 !== 'string') {
-          if (value_outcome_404 === null) {
+        if (typeof value_outcome_416 !== 'string') {
+          if (value_outcome_416 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_404 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_404.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_404 instanceof RegExp) {
-            json += asString(value_outcome_404.source)
+          } else if (value_outcome_416 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_416.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_416 instanceof RegExp) {
+            json += asString(value_outcome_416.source)
           } else {
-            json += asString(value_outcome_404.toString())
+            json += asString(value_outcome_416.toString())
           }
         } else {
-          json += asString(value_outcome_404)
+          json += asString(value_outcome_416)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_405 = obj["record"]
-      if (value_record_405 !== undefined) {
+      const value_record_417 = obj["record"]
+      if (value_record_417 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_405 === null) {
+      if (value_record_417 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value_record_405)
+    json += anonymous68(value_record_417)
       }
     
       } else {
@@ -8901,7 +9194,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous69 (input) {
+      function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8910,54 +9203,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_392 = obj["dryRun"]
-      if (value_dryRun_392 !== undefined) {
+      const value_dryRun_404 = obj["dryRun"]
+      if (value_dryRun_404 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_392)
+        json += asBoolean(value_dryRun_404)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_393 = obj["lead"]
-      if (value_lead_393 !== undefined) {
+      const value_lead_405 = obj["lead"]
+      if (value_lead_405 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_393 === null) {
+      if (value_lead_405 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value_lead_393)
+    json += anonymous63(value_lead_405)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_394 = obj["account"]
-      if (value_account_394 !== undefined) {
+      const value_account_406 = obj["account"]
+      if (value_account_406 !== undefined) {
         json += ",\"account\":"
-        json += anonymous70(value_account_394)
+        json += anonymous76(value_account_406)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_398 = obj["contact"]
-      if (value_contact_398 !== undefined) {
+      const value_contact_410 = obj["contact"]
+      if (value_contact_410 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous71(value_contact_398)
+        json += anonymous77(value_contact_410)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_402 = obj["opportunity"]
-      if (value_opportunity_402 !== undefined) {
+      const value_opportunity_414 = obj["opportunity"]
+      if (value_opportunity_414 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_402 === null) {
+          if (value_opportunity_414 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_402 === "object" && !Array.isArray(value_opportunity_402)) || value_opportunity_402 === null) {
-            json += anonymous72(value_opportunity_402)
+          else if((typeof value_opportunity_414 === "object" && !Array.isArray(value_opportunity_414)) || value_opportunity_414 === null) {
+            json += anonymous78(value_opportunity_414)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -8971,7 +9264,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous74 (obj) {
+    function anonymous80 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -8989,7 +9282,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value)
+    json += anonymous68(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -8999,7 +9292,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value)
+    json += anonymous68(value)
       }
     
         }
@@ -9008,7 +9301,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous73 (input) {
+      function anonymous79 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9017,18 +9310,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_408 = obj["data"]
-      if (value_data_408 !== undefined) {
+      const value_data_420 = obj["data"]
+      if (value_data_420 !== undefined) {
         json += "{\"data\":"
-        json += anonymous74(value_data_408)
+        json += anonymous80(value_data_420)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_409 = obj["page"]
-      if (value_page_409 !== undefined) {
+      const value_page_421 = obj["page"]
+      if (value_page_421 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_409)
+        json += anonymous21(value_page_421)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9039,7 +9332,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous77 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9048,58 +9341,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_416 = obj["index"]
-      if (value_index_416 !== undefined) {
+      const value_index_428 = obj["index"]
+      if (value_index_428 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_416)
+        json += asInteger(value_index_428)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_417 = obj["status"]
-      if (value_status_417 !== undefined) {
+      const value_status_429 = obj["status"]
+      if (value_status_429 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_417)
+        json += asInteger(value_status_429)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_418 = obj["etag"]
-      if (value_etag_418 !== undefined) {
+      const value_etag_430 = obj["etag"]
+      if (value_etag_430 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_418 !== 'string') {
-          if (value_etag_418 === null) {
+        if (typeof value_etag_430 !== 'string') {
+          if (value_etag_430 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_418 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_418.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_418 instanceof RegExp) {
-            json += asString(value_etag_418.source)
+          } else if (value_etag_430 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_430.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_430 instanceof RegExp) {
+            json += asString(value_etag_430.source)
           } else {
-            json += asString(value_etag_418.toString())
+            json += asString(value_etag_430.toString())
           }
         } else {
-          json += asString(value_etag_418)
+          json += asString(value_etag_430)
         }
         
       }
 
-      const value_body_419 = obj["body"]
-      if (value_body_419 !== undefined) {
+      const value_body_431 = obj["body"]
+      if (value_body_431 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_419 === null) {
+      if (value_body_431 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value_body_419)
+    json += anonymous68(value_body_431)
       }
     
       }
 
-      const value_problem_420 = obj["problem"]
-      if (value_problem_420 !== undefined) {
+      const value_problem_432 = obj["problem"]
+      if (value_problem_432 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_420)
+        json += anonymous1(value_problem_432)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9107,7 +9400,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous76 (obj) {
+    function anonymous82 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -9121,18 +9414,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous77(value)
+        json += anonymous83(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous77(value)
+          json += anonymous83(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous75 (input) {
+      function anonymous81 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9141,32 +9434,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_413 = obj["outcome"]
-      if (value_outcome_413 !== undefined) {
+      const value_outcome_425 = obj["outcome"]
+      if (value_outcome_425 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_413 !== 'string') {
-          if (value_outcome_413 === null) {
+        if (typeof value_outcome_425 !== 'string') {
+          if (value_outcome_425 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_413 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_413.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_413 instanceof RegExp) {
-            json += asString(value_outcome_413.source)
+          } else if (value_outcome_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_425 instanceof RegExp) {
+            json += asString(value_outcome_425.source)
           } else {
-            json += asString(value_outcome_413.toString())
+            json += asString(value_outcome_425.toString())
           }
         } else {
-          json += asString(value_outcome_413)
+          json += asString(value_outcome_425)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_414 = obj["results"]
-      if (value_results_414 !== undefined) {
+      const value_results_426 = obj["results"]
+      if (value_results_426 !== undefined) {
         json += ",\"results\":"
-        json += anonymous76(value_results_414)
+        json += anonymous82(value_results_426)
       } else {
         throw new Error('"results" is required!')
       }
@@ -9177,7 +9470,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous82 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9186,54 +9479,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_442 = obj["value"]
-      if (value_value_442 !== undefined) {
+      const value_value_454 = obj["value"]
+      if (value_value_454 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_442 !== 'string') {
-          if (value_value_442 === null) {
+        if (typeof value_value_454 !== 'string') {
+          if (value_value_454 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_442 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_442.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_442 instanceof RegExp) {
-            json += asString(value_value_442.source)
+          } else if (value_value_454 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_454.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_454 instanceof RegExp) {
+            json += asString(value_value_454.source)
           } else {
-            json += asString(value_value_442.toString())
+            json += asString(value_value_454.toString())
           }
         } else {
-          json += asString(value_value_442)
+          json += asString(value_value_454)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_443 = obj["label"]
-      if (value_label_443 !== undefined) {
+      const value_label_455 = obj["label"]
+      if (value_label_455 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_443 !== 'string') {
-          if (value_label_443 === null) {
+        if (typeof value_label_455 !== 'string') {
+          if (value_label_455 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_443 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_443.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_443 instanceof RegExp) {
-            json += asString(value_label_443.source)
+          } else if (value_label_455 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_455.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_455 instanceof RegExp) {
+            json += asString(value_label_455.source)
           } else {
-            json += asString(value_label_443.toString())
+            json += asString(value_label_455.toString())
           }
         } else {
-          json += asString(value_label_443)
+          json += asString(value_label_455)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_444 = obj["archived"]
-      if (value_archived_444 !== undefined) {
+      const value_archived_456 = obj["archived"]
+      if (value_archived_456 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_444)
+        json += asBoolean(value_archived_456)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -9243,7 +9536,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous81 (obj) {
+    function anonymous87 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -9257,18 +9550,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous82(value)
+        json += anonymous88(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous82(value)
+          json += anonymous88(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomField#"
-      function anonymous80 (input) {
+      function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9277,166 +9570,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_425 = obj["id"]
-      if (value_id_425 !== undefined) {
+      const value_id_437 = obj["id"]
+      if (value_id_437 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_425 !== 'string') {
-          if (value_id_425 === null) {
+        if (typeof value_id_437 !== 'string') {
+          if (value_id_437 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_425 instanceof RegExp) {
-            json += asString(value_id_425.source)
+          } else if (value_id_437 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_437.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_437 instanceof RegExp) {
+            json += asString(value_id_437.source)
           } else {
-            json += asString(value_id_425.toString())
+            json += asString(value_id_437.toString())
           }
         } else {
-          json += asString(value_id_425)
+          json += asString(value_id_437)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_426 = obj["version"]
-      if (value_version_426 !== undefined) {
+      const value_version_438 = obj["version"]
+      if (value_version_438 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_426)
+        json += asInteger(value_version_438)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_427 = obj["createdAt"]
-      if (value_createdAt_427 !== undefined) {
+      const value_createdAt_439 = obj["createdAt"]
+      if (value_createdAt_439 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_427)
+        json += asDateTime(value_createdAt_439)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_428 = obj["createdBy"]
-      if (value_createdBy_428 !== undefined) {
+      const value_createdBy_440 = obj["createdBy"]
+      if (value_createdBy_440 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_428)
+        json += anonymous23(value_createdBy_440)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_429 = obj["updatedAt"]
-      if (value_updatedAt_429 !== undefined) {
+      const value_updatedAt_441 = obj["updatedAt"]
+      if (value_updatedAt_441 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_429)
+        json += asDateTime(value_updatedAt_441)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_430 = obj["updatedBy"]
-      if (value_updatedBy_430 !== undefined) {
+      const value_updatedBy_442 = obj["updatedBy"]
+      if (value_updatedBy_442 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_430)
+        json += anonymous23(value_updatedBy_442)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_431 = obj["object"]
-      if (value_object_431 !== undefined) {
+      const value_object_443 = obj["object"]
+      if (value_object_443 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_431 !== 'string') {
-          if (value_object_431 === null) {
+        if (typeof value_object_443 !== 'string') {
+          if (value_object_443 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_431 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_431.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_431 instanceof RegExp) {
-            json += asString(value_object_431.source)
+          } else if (value_object_443 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_443.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_443 instanceof RegExp) {
+            json += asString(value_object_443.source)
           } else {
-            json += asString(value_object_431.toString())
+            json += asString(value_object_443.toString())
           }
         } else {
-          json += asString(value_object_431)
+          json += asString(value_object_443)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_432 = obj["key"]
-      if (value_key_432 !== undefined) {
+      const value_key_444 = obj["key"]
+      if (value_key_444 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_432 !== 'string') {
-          if (value_key_432 === null) {
+        if (typeof value_key_444 !== 'string') {
+          if (value_key_444 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_432 instanceof RegExp) {
-            json += asString(value_key_432.source)
+          } else if (value_key_444 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_444.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_444 instanceof RegExp) {
+            json += asString(value_key_444.source)
           } else {
-            json += asString(value_key_432.toString())
+            json += asString(value_key_444.toString())
           }
         } else {
-          json += asString(value_key_432)
+          json += asString(value_key_444)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_433 = obj["type"]
-      if (value_type_433 !== undefined) {
+      const value_type_445 = obj["type"]
+      if (value_type_445 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_433 !== 'string') {
-          if (value_type_433 === null) {
+        if (typeof value_type_445 !== 'string') {
+          if (value_type_445 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_433 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_433.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_433 instanceof RegExp) {
-            json += asString(value_type_433.source)
+          } else if (value_type_445 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_445.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_445 instanceof RegExp) {
+            json += asString(value_type_445.source)
           } else {
-            json += asString(value_type_433.toString())
+            json += asString(value_type_445.toString())
           }
         } else {
-          json += asString(value_type_433)
+          json += asString(value_type_445)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_434 = obj["referenceObject"]
-      if (value_referenceObject_434 !== undefined) {
+      const value_referenceObject_446 = obj["referenceObject"]
+      if (value_referenceObject_446 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_434 === null) {
+          if (value_referenceObject_446 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_434 === "string" ||
-            value_referenceObject_434 === null ||
-            value_referenceObject_434 instanceof Date ||
-            value_referenceObject_434 instanceof RegExp ||
+            typeof value_referenceObject_446 === "string" ||
+            value_referenceObject_446 === null ||
+            value_referenceObject_446 instanceof Date ||
+            value_referenceObject_446 instanceof RegExp ||
             (
-              typeof value_referenceObject_434 === "object" &&
-              typeof value_referenceObject_434.toString === "function" &&
-              value_referenceObject_434.toString !== Object.prototype.toString
+              typeof value_referenceObject_446 === "object" &&
+              typeof value_referenceObject_446.toString === "function" &&
+              value_referenceObject_446.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_434 !== 'string') {
-          if (value_referenceObject_434 === null) {
+        if (typeof value_referenceObject_446 !== 'string') {
+          if (value_referenceObject_446 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_434 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_434.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_434 instanceof RegExp) {
-            json += asString(value_referenceObject_434.source)
+          } else if (value_referenceObject_446 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_446.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_446 instanceof RegExp) {
+            json += asString(value_referenceObject_446.source)
           } else {
-            json += asString(value_referenceObject_434.toString())
+            json += asString(value_referenceObject_446.toString())
           }
         } else {
-          json += asString(value_referenceObject_434)
+          json += asString(value_referenceObject_446)
         }
         
           }
@@ -9447,60 +9740,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_435 = obj["label"]
-      if (value_label_435 !== undefined) {
+      const value_label_447 = obj["label"]
+      if (value_label_447 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_435 !== 'string') {
-          if (value_label_435 === null) {
+        if (typeof value_label_447 !== 'string') {
+          if (value_label_447 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_435 instanceof RegExp) {
-            json += asString(value_label_435.source)
+          } else if (value_label_447 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_447.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_447 instanceof RegExp) {
+            json += asString(value_label_447.source)
           } else {
-            json += asString(value_label_435.toString())
+            json += asString(value_label_447.toString())
           }
         } else {
-          json += asString(value_label_435)
+          json += asString(value_label_447)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_436 = obj["description"]
-      if (value_description_436 !== undefined) {
+      const value_description_448 = obj["description"]
+      if (value_description_448 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_436 === null) {
+          if (value_description_448 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_436 === "string" ||
-            value_description_436 === null ||
-            value_description_436 instanceof Date ||
-            value_description_436 instanceof RegExp ||
+            typeof value_description_448 === "string" ||
+            value_description_448 === null ||
+            value_description_448 instanceof Date ||
+            value_description_448 instanceof RegExp ||
             (
-              typeof value_description_436 === "object" &&
-              typeof value_description_436.toString === "function" &&
-              value_description_436.toString !== Object.prototype.toString
+              typeof value_description_448 === "object" &&
+              typeof value_description_448.toString === "function" &&
+              value_description_448.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_436 !== 'string') {
-          if (value_description_436 === null) {
+        if (typeof value_description_448 !== 'string') {
+          if (value_description_448 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_436 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_436.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_436 instanceof RegExp) {
-            json += asString(value_description_436.source)
+          } else if (value_description_448 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_448.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_448 instanceof RegExp) {
+            json += asString(value_description_448.source)
           } else {
-            json += asString(value_description_436.toString())
+            json += asString(value_description_448.toString())
           }
         } else {
-          json += asString(value_description_436)
+          json += asString(value_description_448)
         }
         
           }
@@ -9511,70 +9804,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_437 = obj["required"]
-      if (value_required_437 !== undefined) {
+      const value_required_449 = obj["required"]
+      if (value_required_449 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_437)
+        json += asBoolean(value_required_449)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_438 = obj["unique"]
-      if (value_unique_438 !== undefined) {
+      const value_unique_450 = obj["unique"]
+      if (value_unique_450 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_438)
+        json += asBoolean(value_unique_450)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_439 = obj["defaultValue"]
-      if (value_defaultValue_439 !== undefined) {
+      const value_defaultValue_451 = obj["defaultValue"]
+      if (value_defaultValue_451 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_439)
+        json += JSON.stringify(value_defaultValue_451)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_440 = obj["options"]
-      if (value_options_440 !== undefined) {
+      const value_options_452 = obj["options"]
+      if (value_options_452 !== undefined) {
         json += ",\"options\":"
-        json += anonymous81(value_options_440)
+        json += anonymous87(value_options_452)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_445 = obj["pattern"]
-      if (value_pattern_445 !== undefined) {
+      const value_pattern_457 = obj["pattern"]
+      if (value_pattern_457 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_445 === null) {
+          if (value_pattern_457 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_445 === "string" ||
-            value_pattern_445 === null ||
-            value_pattern_445 instanceof Date ||
-            value_pattern_445 instanceof RegExp ||
+            typeof value_pattern_457 === "string" ||
+            value_pattern_457 === null ||
+            value_pattern_457 instanceof Date ||
+            value_pattern_457 instanceof RegExp ||
             (
-              typeof value_pattern_445 === "object" &&
-              typeof value_pattern_445.toString === "function" &&
-              value_pattern_445.toString !== Object.prototype.toString
+              typeof value_pattern_457 === "object" &&
+              typeof value_pattern_457.toString === "function" &&
+              value_pattern_457.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_445 !== 'string') {
-          if (value_pattern_445 === null) {
+        if (typeof value_pattern_457 !== 'string') {
+          if (value_pattern_457 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_445 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_445.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_445 instanceof RegExp) {
-            json += asString(value_pattern_445.source)
+          } else if (value_pattern_457 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_457.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_457 instanceof RegExp) {
+            json += asString(value_pattern_457.source)
           } else {
-            json += asString(value_pattern_445.toString())
+            json += asString(value_pattern_457.toString())
           }
         } else {
-          json += asString(value_pattern_445)
+          json += asString(value_pattern_457)
         }
         
           }
@@ -9585,16 +9878,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_446 = obj["minimum"]
-      if (value_minimum_446 !== undefined) {
+      const value_minimum_458 = obj["minimum"]
+      if (value_minimum_458 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_446 === null) {
+          if (value_minimum_458 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_446 === "number" || value_minimum_446 === null) {
-            json += asNumber(value_minimum_446)
+          else if(typeof value_minimum_458 === "number" || value_minimum_458 === null) {
+            json += asNumber(value_minimum_458)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -9603,16 +9896,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_447 = obj["maximum"]
-      if (value_maximum_447 !== undefined) {
+      const value_maximum_459 = obj["maximum"]
+      if (value_maximum_459 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_447 === null) {
+          if (value_maximum_459 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_447 === "number" || value_maximum_447 === null) {
-            json += asNumber(value_maximum_447)
+          else if(typeof value_maximum_459 === "number" || value_maximum_459 === null) {
+            json += asNumber(value_maximum_459)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -9621,16 +9914,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_448 = obj["minLength"]
-      if (value_minLength_448 !== undefined) {
+      const value_minLength_460 = obj["minLength"]
+      if (value_minLength_460 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_448 === null) {
+          if (value_minLength_460 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_448) || value_minLength_448 === null) {
-            json += asInteger(value_minLength_448)
+          else if(Number.isInteger(value_minLength_460) || value_minLength_460 === null) {
+            json += asInteger(value_minLength_460)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -9639,16 +9932,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_449 = obj["maxLength"]
-      if (value_maxLength_449 !== undefined) {
+      const value_maxLength_461 = obj["maxLength"]
+      if (value_maxLength_461 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_449 === null) {
+          if (value_maxLength_461 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_449) || value_maxLength_449 === null) {
-            json += asInteger(value_maxLength_449)
+          else if(Number.isInteger(value_maxLength_461) || value_maxLength_461 === null) {
+            json += asInteger(value_maxLength_461)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -9657,46 +9950,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_450 = obj["filterable"]
-      if (value_filterable_450 !== undefined) {
+      const value_filterable_462 = obj["filterable"]
+      if (value_filterable_462 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_450)
+        json += asBoolean(value_filterable_462)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_451 = obj["personalData"]
-      if (value_personalData_451 !== undefined) {
+      const value_personalData_463 = obj["personalData"]
+      if (value_personalData_463 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_451)
+        json += asBoolean(value_personalData_463)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_452 = obj["archived"]
-      if (value_archived_452 !== undefined) {
+      const value_archived_464 = obj["archived"]
+      if (value_archived_464 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_452)
+        json += asBoolean(value_archived_464)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_453 = obj["indexState"]
-      if (value_indexState_453 !== undefined) {
+      const value_indexState_465 = obj["indexState"]
+      if (value_indexState_465 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_453 !== 'string') {
-          if (value_indexState_453 === null) {
+        if (typeof value_indexState_465 !== 'string') {
+          if (value_indexState_465 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_453 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_453.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_453 instanceof RegExp) {
-            json += asString(value_indexState_453.source)
+          } else if (value_indexState_465 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_465.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_465 instanceof RegExp) {
+            json += asString(value_indexState_465.source)
           } else {
-            json += asString(value_indexState_453.toString())
+            json += asString(value_indexState_465.toString())
           }
         } else {
-          json += asString(value_indexState_453)
+          json += asString(value_indexState_465)
         }
         
       } else {
@@ -9708,7 +10001,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous79 (obj) {
+    function anonymous85 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -9722,18 +10015,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous80(value)
+        json += anonymous86(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous80(value)
+          json += anonymous86(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous78 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9742,18 +10035,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_423 = obj["data"]
-      if (value_data_423 !== undefined) {
+      const value_data_435 = obj["data"]
+      if (value_data_435 !== undefined) {
         json += "{\"data\":"
-        json += anonymous79(value_data_423)
+        json += anonymous85(value_data_435)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_454 = obj["page"]
-      if (value_page_454 !== undefined) {
+      const value_page_466 = obj["page"]
+      if (value_page_466 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_454)
+        json += anonymous21(value_page_466)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9763,7 +10056,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous84 (obj) {
+    function anonymous90 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -9788,7 +10081,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous83 (input) {
+      function anonymous89 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9797,18 +10090,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_459 = obj["data"]
-      if (value_data_459 !== undefined) {
+      const value_data_471 = obj["data"]
+      if (value_data_471 !== undefined) {
         json += "{\"data\":"
-        json += anonymous84(value_data_459)
+        json += anonymous90(value_data_471)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_460 = obj["page"]
-      if (value_page_460 !== undefined) {
+      const value_page_472 = obj["page"]
+      if (value_page_472 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_460)
+        json += anonymous21(value_page_472)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9818,7 +10111,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous88 (obj) {
+    function anonymous94 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -9836,7 +10129,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous65(value)
+    json += anonymous71(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -9846,7 +10139,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous65(value)
+    json += anonymous71(value)
       }
     
         }
@@ -9855,7 +10148,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous87 (input) {
+      function anonymous93 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9864,70 +10157,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_466 = obj["id"]
-      if (value_id_466 !== undefined) {
+      const value_id_478 = obj["id"]
+      if (value_id_478 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_466 !== 'string') {
-          if (value_id_466 === null) {
+        if (typeof value_id_478 !== 'string') {
+          if (value_id_478 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_466 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_466.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_466 instanceof RegExp) {
-            json += asString(value_id_466.source)
+          } else if (value_id_478 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_478.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_478 instanceof RegExp) {
+            json += asString(value_id_478.source)
           } else {
-            json += asString(value_id_466.toString())
+            json += asString(value_id_478.toString())
           }
         } else {
-          json += asString(value_id_466)
+          json += asString(value_id_478)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_467 = obj["name"]
-      if (value_name_467 !== undefined) {
+      const value_name_479 = obj["name"]
+      if (value_name_479 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_467 !== 'string') {
-          if (value_name_467 === null) {
+        if (typeof value_name_479 !== 'string') {
+          if (value_name_479 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_467 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_467.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_467 instanceof RegExp) {
-            json += asString(value_name_467.source)
+          } else if (value_name_479 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_479.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_479 instanceof RegExp) {
+            json += asString(value_name_479.source)
           } else {
-            json += asString(value_name_467.toString())
+            json += asString(value_name_479.toString())
           }
         } else {
-          json += asString(value_name_467)
+          json += asString(value_name_479)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_468 = obj["isDefault"]
-      if (value_isDefault_468 !== undefined) {
+      const value_isDefault_480 = obj["isDefault"]
+      if (value_isDefault_480 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_468)
+        json += asBoolean(value_isDefault_480)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_469 = obj["position"]
-      if (value_position_469 !== undefined) {
+      const value_position_481 = obj["position"]
+      if (value_position_481 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_469)
+        json += asInteger(value_position_481)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_470 = obj["stages"]
-      if (value_stages_470 !== undefined) {
+      const value_stages_482 = obj["stages"]
+      if (value_stages_482 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous88(value_stages_470)
+        json += anonymous94(value_stages_482)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -9937,7 +10230,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous86 (obj) {
+    function anonymous92 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -9951,18 +10244,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous87(value)
+        json += anonymous93(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous87(value)
+          json += anonymous93(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous85 (input) {
+      function anonymous91 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9971,10 +10264,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_464 = obj["data"]
-      if (value_data_464 !== undefined) {
+      const value_data_476 = obj["data"]
+      if (value_data_476 !== undefined) {
         json += "{\"data\":"
-        json += anonymous86(value_data_464)
+        json += anonymous92(value_data_476)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9985,7 +10278,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous90 (input) {
+      function anonymous96 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9994,44 +10287,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_476 = obj["database"]
-      if (value_database_476 !== undefined) {
+      const value_database_488 = obj["database"]
+      if (value_database_488 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_476 !== 'string') {
-          if (value_database_476 === null) {
+        if (typeof value_database_488 !== 'string') {
+          if (value_database_488 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_476 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_476.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_476 instanceof RegExp) {
-            json += asString(value_database_476.source)
+          } else if (value_database_488 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_488.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_488 instanceof RegExp) {
+            json += asString(value_database_488.source)
           } else {
-            json += asString(value_database_476.toString())
+            json += asString(value_database_488.toString())
           }
         } else {
-          json += asString(value_database_476)
+          json += asString(value_database_488)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_477 = obj["redis"]
-      if (value_redis_477 !== undefined) {
+      const value_redis_489 = obj["redis"]
+      if (value_redis_489 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_477 !== 'string') {
-          if (value_redis_477 === null) {
+        if (typeof value_redis_489 !== 'string') {
+          if (value_redis_489 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_477 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_477.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_477 instanceof RegExp) {
-            json += asString(value_redis_477.source)
+          } else if (value_redis_489 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_489.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_489 instanceof RegExp) {
+            json += asString(value_redis_489.source)
           } else {
-            json += asString(value_redis_477.toString())
+            json += asString(value_redis_489.toString())
           }
         } else {
-          json += asString(value_redis_477)
+          json += asString(value_redis_489)
         }
         
       } else {
@@ -10044,7 +10337,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous89 (input) {
+      function anonymous95 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10053,32 +10346,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_473 = obj["status"]
-      if (value_status_473 !== undefined) {
+      const value_status_485 = obj["status"]
+      if (value_status_485 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_473 !== 'string') {
-          if (value_status_473 === null) {
+        if (typeof value_status_485 !== 'string') {
+          if (value_status_485 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_473 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_473.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_473 instanceof RegExp) {
-            json += asString(value_status_473.source)
+          } else if (value_status_485 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_485.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_485 instanceof RegExp) {
+            json += asString(value_status_485.source)
           } else {
-            json += asString(value_status_473.toString())
+            json += asString(value_status_485.toString())
           }
         } else {
-          json += asString(value_status_473)
+          json += asString(value_status_485)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_474 = obj["dependencies"]
-      if (value_dependencies_474 !== undefined) {
+      const value_dependencies_486 = obj["dependencies"]
+      if (value_dependencies_486 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous90(value_dependencies_474)
+        json += anonymous96(value_dependencies_486)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -10089,7 +10382,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous91 (input) {
+      function anonymous97 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10098,8 +10391,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_480 = obj["status"]
-      if (value_status_480 !== undefined) {
+      const value_status_492 = obj["status"]
+      if (value_status_492 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -10177,19 +10470,24 @@ return {
     json += anonymous34(value)
     return json
   },
-  listAccountHistory_200: (value) => {
+  aggregateAccounts_200: (value) => {
     let json = ''
     json += anonymous37(value)
     return json
   },
+  listAccountHistory_200: (value) => {
+    let json = ''
+    json += anonymous43(value)
+    return json
+  },
   purgeAccount_200: (value) => {
     let json = ''
-    json += anonymous42(value)
+    json += anonymous48(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous46(value)
+    json += anonymous52(value)
     return json
   },
   createContact_201: (value) => {
@@ -10197,18 +10495,18 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous48(value)
+    json += anonymous54(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous52(value)
+    json += anonymous58(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous55(value)
+    json += anonymous61(value)
     return json
   },
   createLead_201: (value) => {
@@ -10216,23 +10514,23 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous57(value)
+    json += anonymous63(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous66(value)
+    json += anonymous72(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous69(value)
+    json += anonymous75(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous79(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -10240,23 +10538,23 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous62(value)
+    json += anonymous68(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous75(value)
+    json += anonymous81(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous78(value)
+    json += anonymous84(value)
     return json
   },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous80(value)
+    json += anonymous86(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -10266,7 +10564,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous83(value)
+    json += anonymous89(value)
     return json
   },
   createView_201: (value) => {
@@ -10276,17 +10574,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous85(value)
+    json += anonymous91(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous89(value)
+    json += anonymous95(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous91(value)
+    json += anonymous97(value)
     return json
   },
 }
@@ -10322,6 +10620,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   putAccountByExternalId: { 200: bodies.createAccount_201, 201: bodies.createAccount_201 },
   batchAccounts: { 200: bodies.batchAccounts_200 },
   queryAccounts: { 200: bodies.listAccounts_200 },
+  aggregateAccounts: { 200: bodies.aggregateAccounts_200 },
   getAccount: { 200: bodies.createAccount_201 },
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
@@ -10336,6 +10635,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   putContactByExternalId: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
   batchContacts: { 200: bodies.batchContacts_200 },
   queryContacts: { 200: bodies.listContacts_200 },
+  aggregateContacts: { 200: bodies.aggregateAccounts_200 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
@@ -10350,6 +10650,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   putLeadByExternalId: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
   batchLeads: { 200: bodies.batchLeads_200 },
   queryLeads: { 200: bodies.listLeads_200 },
+  aggregateLeads: { 200: bodies.aggregateAccounts_200 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
@@ -10365,6 +10666,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   putOpportunityByExternalId: { 200: bodies.createOpportunity_201, 201: bodies.createOpportunity_201 },
   batchOpportunities: { 200: bodies.batchOpportunities_200 },
   queryOpportunities: { 200: bodies.listOpportunities_200 },
+  aggregateOpportunities: { 200: bodies.aggregateAccounts_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},

@@ -473,6 +473,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/aggregate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Aggregate accounts
+         * @description Groups the live accounts that the caller may see and that match a filter, and works out measures of each group. Changes nothing. A measure of money also groups by its currency, as `{field}.currency`: amounts in different currencies are never added. Without groups the reply has one line for everything, or for each currency.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        post: operations["aggregateAccounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}": {
         parameters: {
             query?: never;
@@ -737,6 +759,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/aggregate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Aggregate contacts
+         * @description Groups the live contacts that the caller may see and that match a filter, and works out measures of each group. Changes nothing. Without groups the reply has one line for everything.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        post: operations["aggregateContacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}": {
         parameters: {
             query?: never;
@@ -995,6 +1039,28 @@ export interface paths {
          *     Requires the scope `leads:read`.
          */
         post: operations["queryLeads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/aggregate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Aggregate leads
+         * @description Groups the live leads that the caller may see and that match a filter, and works out measures of each group. Changes nothing. A measure of money also groups by its currency, as `{field}.currency`: amounts in different currencies are never added. Without groups the reply has one line for everything, or for each currency.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        post: operations["aggregateLeads"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1281,6 +1347,28 @@ export interface paths {
          *     Requires the scope `opportunities:read`.
          */
         post: operations["queryOpportunities"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/aggregate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Aggregate opportunities
+         * @description Groups the live opportunities that the caller may see and that match a filter, and works out measures of each group. Changes nothing. A measure of money also groups by its currency, as `{field}.currency`: amounts in different currencies are never added. Without groups the reply has one line for everything, or for each currency.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        post: operations["aggregateOpportunities"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2508,6 +2596,88 @@ export interface components {
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["AccountExpand"];
         };
+        /** @description A field that the accounts are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `parentAccount.name`, is null where there is no such record that the caller may see. */
+        AccountGroup: {
+            /** @enum {string} */
+            field: "id" | "version" | "createdAt" | "createdBy.type" | "createdBy.id" | "updatedAt" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage" | "parentAccount.id" | "parentAccount.version" | "parentAccount.createdAt" | "parentAccount.createdBy.type" | "parentAccount.createdBy.id" | "parentAccount.updatedAt" | "parentAccount.updatedBy.type" | "parentAccount.updatedBy.id" | "parentAccount.ownerId" | "parentAccount.teamId" | "parentAccount.name" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.type" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.numberOfEmployees" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.parentAccountId" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl" | "parentAccount.lifecycleStage" | "annualRevenue.currency" | "parentAccount.annualRevenue.currency";
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "parentAccount.createdAt" | "parentAccount.updatedAt";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+            timeZone?: string;
+        };
+        /** @description What is worked out for each group: how many accounts there are, how many of them have a value, how many different values there are, or the sum, mean, least or greatest of the values. */
+        AccountMeasure: {
+            /** @enum {string} */
+            function: "count";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct";
+            /** @enum {string} */
+            field: "id" | "createdBy.type" | "createdBy.id" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "version" | "numberOfEmployees";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "min" | "max";
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "annualRevenue";
+            as: string;
+        };
+        /** @description The order of the groups, by fields that they are grouped by and by names of measures; `-` turns one round. Nothing counts as the smallest; amounts of money are compared within each currency. Otherwise, and where these are equal, groups are in the order of their fields. */
+        AggregationSort: string[];
+        /**
+         * Format: int32
+         * @description How many groups are answered at most.
+         */
+        AggregationLimit: number;
+        /** @description What to work out about the accounts. */
+        AccountAggregation: {
+            filter?: components["schemas"]["AccountFilter"];
+            /** @description What the accounts are grouped by; each field once. */
+            groupBy?: components["schemas"]["AccountGroup"][];
+            /** @description What is worked out for each group; each under a name of its own. */
+            measures: components["schemas"]["AccountMeasure"][];
+            sort?: components["schemas"]["AggregationSort"];
+            /** @default 100 */
+            limit: components["schemas"]["AggregationLimit"];
+        };
+        /** @description The value of a field, the first day of a period, or null for no value. */
+        GroupValue: string | number | boolean | null;
+        /** @description A number, an amount of money, a date or an instant; null where no record of the group has a value. The mean of amounts is rounded to the decimals of the currency. */
+        MeasureValue: number | string | {
+            /** @example 1234.50 */
+            amount: string;
+            currency: components["schemas"]["Currency"];
+        } | null;
+        /** @description Groups of records, and what they come to. */
+        AggregationResult: {
+            data: {
+                /** @description What the records of the group have in common, by field. */
+                groups: {
+                    [key: string]: components["schemas"]["GroupValue"];
+                };
+                /** @description The measures, by the names that the request gave them. */
+                values: {
+                    [key: string]: components["schemas"]["MeasureValue"];
+                };
+            }[];
+            /** @description Whether there are more groups than `limit`. */
+            hasMore: boolean;
+        };
         /** @description A value of any property of a record, or null. */
         PropertyValue: string | number | boolean | (string | number | boolean | {
             [key: string]: unknown;
@@ -2999,6 +3169,57 @@ export interface components {
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["ContactExpand"];
         };
+        /** @description A field that the contacts are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `account.industry`, is null where there is no such record that the caller may see. */
+        ContactGroup: {
+            /** @enum {string} */
+            field: "id" | "version" | "createdAt" | "createdBy.type" | "createdBy.id" | "updatedAt" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "name" | "account.id" | "account.version" | "account.createdAt" | "account.createdBy.type" | "account.createdBy.id" | "account.updatedAt" | "account.updatedBy.type" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "reportsTo.id" | "reportsTo.version" | "reportsTo.createdAt" | "reportsTo.createdBy.type" | "reportsTo.createdBy.id" | "reportsTo.updatedAt" | "reportsTo.updatedBy.type" | "reportsTo.updatedBy.id" | "reportsTo.ownerId" | "reportsTo.teamId" | "reportsTo.firstName" | "reportsTo.lastName" | "reportsTo.salutation" | "reportsTo.title" | "reportsTo.department" | "reportsTo.email" | "reportsTo.phone" | "reportsTo.mobilePhone" | "reportsTo.accountId" | "reportsTo.reportsToId" | "reportsTo.mailingAddress.street1" | "reportsTo.mailingAddress.street2" | "reportsTo.mailingAddress.city" | "reportsTo.mailingAddress.region" | "reportsTo.mailingAddress.postalCode" | "reportsTo.mailingAddress.countryCode" | "reportsTo.birthdate" | "reportsTo.language" | "reportsTo.timeZone" | "reportsTo.linkedinUrl" | "reportsTo.source" | "reportsTo.doNotCall" | "reportsTo.emailOptOut" | "reportsTo.lifecycleStage" | "reportsTo.name" | "account.annualRevenue.currency";
+        } | {
+            /** @enum {string} */
+            field: "birthdate" | "reportsTo.birthdate";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "account.createdAt" | "account.updatedAt" | "reportsTo.createdAt" | "reportsTo.updatedAt";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+            timeZone?: string;
+        };
+        /** @description What is worked out for each group: how many contacts there are, how many of them have a value, how many different values there are, or the sum, mean, least or greatest of the values. */
+        ContactMeasure: {
+            /** @enum {string} */
+            function: "count";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct";
+            /** @enum {string} */
+            field: "id" | "createdBy.type" | "createdBy.id" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress.street1" | "mailingAddress.street2" | "mailingAddress.city" | "mailingAddress.region" | "mailingAddress.postalCode" | "mailingAddress.countryCode" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "name";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "version";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "min" | "max";
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "birthdate";
+            as: string;
+        };
+        /** @description What to work out about the contacts. */
+        ContactAggregation: {
+            filter?: components["schemas"]["ContactFilter"];
+            /** @description What the contacts are grouped by; each field once. */
+            groupBy?: components["schemas"]["ContactGroup"][];
+            /** @description What is worked out for each group; each under a name of its own. */
+            measures: components["schemas"]["ContactMeasure"][];
+            sort?: components["schemas"]["AggregationSort"];
+            /** @default 100 */
+            limit: components["schemas"]["AggregationLimit"];
+        };
         /** @description References of the leads to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         LeadExpand: ("owner" | "convertedAccount" | "convertedAccount.owner" | "convertedAccount.parentAccount" | "convertedContact" | "convertedContact.owner" | "convertedContact.account" | "convertedContact.reportsTo" | "convertedOpportunity" | "convertedOpportunity.owner" | "convertedOpportunity.account" | "convertedOpportunity.primaryContact" | "convertedOpportunity.stage" | "convertedOpportunity.originLead")[];
         /** @description A lead. */
@@ -3463,6 +3684,58 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["LeadExpand"];
+        };
+        /** @description A field that the leads are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. */
+        LeadGroup: {
+            /** @enum {string} */
+            field: "id" | "version" | "createdAt" | "createdBy.type" | "createdBy.id" | "updatedAt" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "numberOfEmployees" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId" | "annualRevenue.currency";
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+            timeZone?: string;
+        };
+        /** @description What is worked out for each group: how many leads there are, how many of them have a value, how many different values there are, or the sum, mean, least or greatest of the values. */
+        LeadMeasure: {
+            /** @enum {string} */
+            function: "count";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct";
+            /** @enum {string} */
+            field: "id" | "createdBy.type" | "createdBy.id" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "source" | "sourceDetail" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "version" | "score" | "numberOfEmployees";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "min" | "max";
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "convertedAt";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "annualRevenue";
+            as: string;
+        };
+        /** @description What to work out about the leads. */
+        LeadAggregation: {
+            filter?: components["schemas"]["LeadFilter"];
+            /** @description What the leads are grouped by; each field once. */
+            groupBy?: components["schemas"]["LeadGroup"][];
+            /** @description What is worked out for each group; each under a name of its own. */
+            measures: components["schemas"]["LeadMeasure"][];
+            sort?: components["schemas"]["AggregationSort"];
+            /** @default 100 */
+            limit: components["schemas"]["AggregationLimit"];
         };
         /** @description What the new account gets beside the values of the lead. */
         AccountConversion: {
@@ -3972,6 +4245,63 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["OpportunityExpand"];
+        };
+        /** @description A field that the opportunities are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `account.industry`, is null where there is no such record that the caller may see. */
+        OpportunityGroup: {
+            /** @enum {string} */
+            field: "id" | "version" | "createdAt" | "createdBy.type" | "createdBy.id" | "updatedAt" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "name" | "accountId" | "primaryContactId" | "stageId" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId" | "account.id" | "account.version" | "account.createdAt" | "account.createdBy.type" | "account.createdBy.id" | "account.updatedAt" | "account.updatedBy.type" | "account.updatedBy.id" | "account.ownerId" | "account.teamId" | "account.name" | "account.legalName" | "account.domain" | "account.website" | "account.type" | "account.industry" | "account.phone" | "account.email" | "account.numberOfEmployees" | "account.billingAddress.street1" | "account.billingAddress.street2" | "account.billingAddress.city" | "account.billingAddress.region" | "account.billingAddress.postalCode" | "account.billingAddress.countryCode" | "account.shippingAddress.street1" | "account.shippingAddress.street2" | "account.shippingAddress.city" | "account.shippingAddress.region" | "account.shippingAddress.postalCode" | "account.shippingAddress.countryCode" | "account.parentAccountId" | "account.source" | "account.taxId" | "account.registrationNumber" | "account.linkedinUrl" | "account.lifecycleStage" | "primaryContact.id" | "primaryContact.version" | "primaryContact.createdAt" | "primaryContact.createdBy.type" | "primaryContact.createdBy.id" | "primaryContact.updatedAt" | "primaryContact.updatedBy.type" | "primaryContact.updatedBy.id" | "primaryContact.ownerId" | "primaryContact.teamId" | "primaryContact.firstName" | "primaryContact.lastName" | "primaryContact.salutation" | "primaryContact.title" | "primaryContact.department" | "primaryContact.email" | "primaryContact.phone" | "primaryContact.mobilePhone" | "primaryContact.accountId" | "primaryContact.reportsToId" | "primaryContact.mailingAddress.street1" | "primaryContact.mailingAddress.street2" | "primaryContact.mailingAddress.city" | "primaryContact.mailingAddress.region" | "primaryContact.mailingAddress.postalCode" | "primaryContact.mailingAddress.countryCode" | "primaryContact.birthdate" | "primaryContact.language" | "primaryContact.timeZone" | "primaryContact.linkedinUrl" | "primaryContact.source" | "primaryContact.doNotCall" | "primaryContact.emailOptOut" | "primaryContact.lifecycleStage" | "primaryContact.name" | "amount.currency" | "account.annualRevenue.currency";
+        } | {
+            /** @enum {string} */
+            field: "expectedCloseDate" | "primaryContact.birthdate";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+        } | {
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "stageEnteredAt" | "closedAt" | "account.createdAt" | "account.updatedAt" | "primaryContact.createdAt" | "primaryContact.updatedAt";
+            /** @enum {string} */
+            interval: "day" | "week" | "month" | "quarter" | "year";
+            timeZone?: string;
+        };
+        /** @description What is worked out for each group: how many opportunities there are, how many of them have a value, how many different values there are, or the sum, mean, least or greatest of the values. */
+        OpportunityMeasure: {
+            /** @enum {string} */
+            function: "count";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct";
+            /** @enum {string} */
+            field: "id" | "createdBy.type" | "createdBy.id" | "updatedBy.type" | "updatedBy.id" | "ownerId" | "teamId" | "name" | "accountId" | "primaryContactId" | "stageId" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "pipelineId" | "status" | "originLeadId";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "version" | "probability";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "countDistinct" | "min" | "max";
+            /** @enum {string} */
+            field: "createdAt" | "updatedAt" | "expectedCloseDate" | "stageEnteredAt" | "closedAt";
+            as: string;
+        } | {
+            /** @enum {string} */
+            function: "count" | "sum" | "avg" | "min" | "max";
+            /** @enum {string} */
+            field: "amount";
+            as: string;
+        };
+        /** @description What to work out about the opportunities. */
+        OpportunityAggregation: {
+            filter?: components["schemas"]["OpportunityFilter"];
+            /** @description What the opportunities are grouped by; each field once. */
+            groupBy?: components["schemas"]["OpportunityGroup"][];
+            /** @description What is worked out for each group; each under a name of its own. */
+            measures: components["schemas"]["OpportunityMeasure"][];
+            sort?: components["schemas"]["AggregationSort"];
+            /** @default 100 */
+            limit: components["schemas"]["AggregationLimit"];
         };
         /**
          * @description A kind of record that can have custom fields.
@@ -5920,6 +6250,39 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    aggregateAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountAggregation"];
+            };
+        };
+        responses: {
+            /** @description The groups and their measures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AggregationResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: {
@@ -6513,6 +6876,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    aggregateContacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactAggregation"];
+            };
+        };
+        responses: {
+            /** @description The groups and their measures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AggregationResult"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -7121,6 +7517,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    aggregateLeads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadAggregation"];
+            };
+        };
+        responses: {
+            /** @description The groups and their measures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AggregationResult"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -7781,6 +8210,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    aggregateOpportunities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityAggregation"];
+            };
+        };
+        responses: {
+            /** @description The groups and their measures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AggregationResult"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -23,8 +23,9 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
 
   const files: Record<string, string> = {}
   for (const file of [
-    ...['accounts', 'accounts_query', 'accounts_batch', 'accounts_{accountId}', 'accounts_{accountId}_restore'],
+    ...['accounts', 'accounts_query', 'accounts_aggregate', 'accounts_batch', 'accounts_{accountId}'],
     ...[
+      'accounts_{accountId}_restore',
       'accounts_{accountId}_history',
       'accounts_{accountId}_purge',
       'recycle-bin_accounts',
@@ -41,7 +42,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
   }
   const batch = ['', 'Create', 'Item', 'Result', 'Update', 'Upsert'].map((part) => `Batch${part}`)
-  for (const part of [...batch, 'MatchOn', 'Upsert']) {
+  for (const part of [...batch, 'MatchOn', 'Upsert', 'Aggregation', 'Measure']) {
     const source = await readFile(`openapi/components/schemas/Account${part}.yaml`, 'utf8')
     files[`openapi/components/schemas/${names.type}${part}.yaml`] = renamedText(source, names)
   }

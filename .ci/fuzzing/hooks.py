@@ -254,7 +254,7 @@ def tell_answered():
 MEANING = {
     "ambiguous", "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions",
     "max_depth", "max_items", "missing_reference", "missing_value", "not_new", "not_of_sharing", "not_unique", "number_range",
-    "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "version_mismatch", "weak_password",
+    "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "unknown_name", "version_mismatch", "weak_password",
 }
 # That the rules of a definition go with its type and with each other, and its default with them.
 MEANING_OF_DEFINITIONS = {

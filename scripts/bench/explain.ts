@@ -204,6 +204,29 @@ const EXPANDED: Record<string, string> = {
   opportunities: 'owner,account.owner,primaryContact.account,stage,originLead',
 }
 
+/** Aggregations of everything and of what a filter finds: by values, periods and related records, with money. */
+function aggregations(plural: string): object[] {
+  const measures = [
+    { function: 'count', as: 'records' },
+    ...(MONEY[plural] ? [{ function: 'sum', field: MONEY[plural], as: 'amount' }] : []),
+  ]
+  const groups = [
+    { field: 'ownerId' },
+    { field: 'createdAt', interval: 'month', timeZone: 'Europe/Berlin' },
+    ...(RELATED[plural] ? [{ field: RELATED[plural] }] : []),
+  ]
+  const bodies = [{}, ...groups.map((group) => ({ groupBy: [group] })), { groupBy: groups, sort: ['-records'] }]
+  const [filter] = FILTERS[plural] ?? []
+  return [...bodies, { groupBy: groups, filter }].map((body) => ({ ...body, measures }))
+}
+
+const MONEY: Record<string, string> = { accounts: 'annualRevenue', leads: 'annualRevenue', opportunities: 'amount' }
+const RELATED: Record<string, string> = {
+  accounts: 'parentAccount.industry',
+  contacts: 'account.industry',
+  opportunities: 'account.industry',
+}
+
 /** Custom fields of the seeded records, by which they can be filtered. */
 const FIELDS = [
   { key: 'tier', type: 'text' },
@@ -282,6 +305,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
       await send(caller, 'POST', `${path}/upsert`, { matchOn, record: { ...body, externalIds } })
     }
     for (const filter of FILTERS[plural] ?? []) await send(caller, 'POST', `${path}/query`, { filter })
+    for (const body of aggregations(plural)) await send(caller, 'POST', `${path}/aggregate`, body)
     await sendRecovery(send, caller, plural, String(id))
     await sendViews(send, caller, plural, teamId)
     if (plural === 'leads') {

@@ -74,9 +74,12 @@ export class Explainer {
     return (await this.#client.query<Row>(text, values)).rows
   }
 
-  async #plan(mode: Mode, name: string, { text, values }: Bound<unknown>): Promise<Plan> {
+  async #plan(mode: Mode, name: string, { text, values, plans }: Bound<unknown>): Promise<Plan> {
     const literals = values.map((value) => (value === null ? 'null' : this.#client.escapeLiteral(String(value))))
-    await this.#client.query(`begin; set local plan_cache_mode = force_${mode}_plan`)
+    const scans = plans === 'indexed' ? 'off' : 'on'
+    await this.#client.query(
+      `begin; set local plan_cache_mode = force_${mode}_plan; set local enable_seqscan = ${scans}`,
+    )
     try {
       const before = await this.#scanned()
       // Writes are planned only: they have been carried out once already.

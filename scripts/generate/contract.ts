@@ -1,3 +1,4 @@
+import { expandAggregates } from './aggregates.js'
 import { complete, hasHeader, isPublic, permissionOf } from './complete.js'
 import { expandSorts } from './custom-fields.js'
 import {
@@ -47,7 +48,7 @@ export interface Contract {
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
   // Last, because what is expanded is no property that a record is found by.
-  const source = expandRelations(expandSorts(expandFilters(normalize(bundle))))
+  const source = expandRelations(expandAggregates(expandSorts(expandFilters(normalize(bundle)))))
   checkRules(source)
   const document = prune(complete(source))
   const declared = new Map(

@@ -14,7 +14,7 @@ const LONGEST_COMPARED = 2048
 const MAX_MEMBERS = 100
 const MAX_VALUES = 200
 
-type Kind = 'text' | 'number' | 'date' | 'instant' | 'money' | 'id' | 'enum' | 'boolean' | 'list' | 'opaque'
+export type Kind = 'text' | 'number' | 'date' | 'instant' | 'money' | 'id' | 'enum' | 'boolean' | 'list' | 'opaque'
 
 /** The operators that take one value, and those that take a list of values, for each kind of field. */
 const OPERATORS: Record<Kind, { one: string[]; many: string[]; between?: true }> = {
@@ -54,7 +54,7 @@ const CUSTOM_VALUE: Schema = {
 }
 
 /** One field that conditions can be about. */
-type FilterField = { name: string; kind: Kind; nullable: boolean; value: Schema }
+export type FilterField = { name: string; kind: Kind; nullable: boolean; value: Schema }
 
 /**
  * Writes the components that are marked `x-filter-of`: the filter tree of a record, with conditions that follow from the schema of
@@ -69,18 +69,9 @@ export function expandFilters(source: Document): Document {
 }
 
 function filterOf(document: Document, name: string, marked: Schema): Schema {
-  const relations = Object.entries((marked[RELATIONS] ?? {}) as Record<string, string>)
+  const relations = (marked[RELATIONS] ?? {}) as Record<string, string>
   const record = String(marked[MARKER])
-  const own = recordOf(document, record).properties ?? {}
-  const dangling = relations.filter(([relation]) => !(`${relation}Id` in own))
-  if (dangling.length > 0)
-    throw new ContractError(dangling.map(([relation]) => `${name}: ${record} has no ${relation}Id`))
-  const fields = [
-    ...fieldsOf(document, record),
-    ...relations.flatMap(([relation, related]) =>
-      fieldsOf(document, related).map((field) => ({ ...field, name: `${relation}.${field.name}` })),
-    ),
-  ]
+  const fields = [...fieldsOf(document, record), ...relatedFieldsOf(document, name, record, relations)]
   const self = { $ref: `#/components/schemas/${name}` }
   const members = { type: 'array', minItems: 1, maxItems: MAX_MEMBERS, items: self }
   return {
@@ -92,7 +83,7 @@ function filterOf(document: Document, name: string, marked: Schema): Schema {
       ...conditionsOn(fields),
       ...customConditions(document, [
         ['', record],
-        ...relations.map(([name, of]): [string, string] => [`${name}.`, of]),
+        ...Object.entries(relations).map(([name, of]): [string, string] => [`${name}.`, of]),
       ]),
     ],
   }
@@ -166,7 +157,24 @@ function recordOf(document: Document, record: string): Schema {
   return schema
 }
 
-function fieldsOf(document: Document, record: string): FilterField[] {
+/** The fields of the records that references lead to. @throws ContractError for a relation that no reference makes */
+export function relatedFieldsOf(
+  document: Document,
+  component: string,
+  record: string,
+  relations: Readonly<Record<string, string>>,
+): FilterField[] {
+  const own = recordOf(document, record).properties ?? {}
+  const dangling = Object.keys(relations).filter((relation) => !(`${relation}Id` in own))
+  if (dangling.length > 0)
+    throw new ContractError(dangling.map((relation) => `${component}: ${record} has no ${relation}Id`))
+  return Object.entries(relations).flatMap(([relation, related]) =>
+    fieldsOf(document, related).map((field) => ({ ...field, name: `${relation}.${field.name}` })),
+  )
+}
+
+/** The fields of a record, also those inside its objects. */
+export function fieldsOf(document: Document, record: string): FilterField[] {
   return Object.entries(recordOf(document, record).properties ?? {})
     .filter(([name]) => !CONSTANT.has(name))
     .flatMap(([name, property]) => fieldsIn(document, name, resolve<Schema>(document, property as Schema)))
@@ -252,7 +260,7 @@ export function stepwiseFilter(node: Record<string, unknown>): Record<string, un
 }
 
 /** The consequence holds wherever the condition does. */
-const where = (condition: Schema, consequence: Schema): Schema => ({ if: { not: condition }, else: consequence })
+export const where = (condition: Schema, consequence: Schema): Schema => ({ if: { not: condition }, else: consequence })
 
 function conditionSteps(branches: readonly Branch[], custom: readonly Record<string, Schema>[]): Schema[] {
   const operators = new Map<unknown, unknown[]>()

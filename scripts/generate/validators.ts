@@ -1,6 +1,7 @@
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 import formats from 'ajv-formats'
+import { stepwiseAggregate } from './aggregates.js'
 import type { Contract, OperationFacts } from './contract.js'
 import { stepwiseSort } from './custom-fields.js'
 import { type Parameter, rewrite, type Schema } from './document.js'
@@ -122,7 +123,7 @@ class ValidatorModule {
 
 function forAjv(schema: Schema): Schema {
   return rewrite(schema, (node) => {
-    const kept = Object.entries(stepwiseFilter(stepwiseSort(node))).filter(
+    const kept = Object.entries(stepwiseAggregate(stepwiseFilter(stepwiseSort(node)))).filter(
       ([keyword]) => !DOCUMENTATION.includes(keyword) && !keyword.startsWith('x-'),
     )
     const { $ref, ...rest } = orNull(Object.fromEntries(kept))

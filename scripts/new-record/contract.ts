@@ -70,7 +70,9 @@ function filterBy(name: string, names: Names) {
   ).contents
 }
 
-/** An example of the accounts with the properties of the new record type: a page, a query, a record, a body, or else a patch. */
+const OWNER = '01935f39-1b2c-7d4e-8f60-718293a4b5c6'
+
+/** An example of the accounts with the properties of the new record type: a page, a query, an aggregation, a record, a body, or else a patch. */
 function example(value: Json, names: Names, properties: readonly Property[]): Json {
   const before = Object.fromEntries(properties.map((property) => [property.name, samplesOf(property)[0]]))
   const change = changeOf(properties)
@@ -84,6 +86,8 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
     const { externalIds } = value.record as Json
     return { ...value, record: { ...bodyOf(properties), externalIds } }
   }
+  if ('measures' in value) return { groupBy: [{ field: 'ownerId' }], measures: [{ function: 'count', as: 'records' }] }
+  if ('groups' in value) return { groups: { ownerId: OWNER }, values: { records: 1 } }
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('changes' in value) {
@@ -284,6 +288,12 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       '      type: string',
       `      enum: ${sortsOf(properties)}`,
     ),
+    [`schemas/${type}Group.yaml`]: file(
+      'description: >-',
+      `  A field that the ${manyWords} are grouped by: by its value, null for those without one, or by periods, which are answered as`,
+      '  their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them.',
+      `x-group-of: ${type}`,
+    ),
     [`schemas/${type}List.yaml`]: file(
       `description: A page of ${manyWords}.`,
       'type: object',
@@ -317,6 +327,7 @@ export function rootFile(source: string, names: Names): string {
     /(?=^ {2}\/pipelines:\n)/m,
     [
       ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `/${tag}/query:`, `  $ref: paths/${tag}_query.yaml`],
+      ...[`/${tag}/aggregate:`, `  $ref: paths/${tag}_aggregate.yaml`],
       ...[`/${tag}/upsert:`, `  $ref: paths/${tag}_upsert.yaml`],
       ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],

@@ -129,6 +129,7 @@ export const cases = {
   list${types}: verbs.list,
   query${types}: verbs.query,
   listView${types}: verbs.view,
+  aggregate${types}: verbs.aggregate,
   create${type}: { ...verbs.create, 409: duplicate.create },
   batch${types}: batchCases(${singular}),
   upsert${type}: verbs.upsert,

@@ -597,3 +597,14 @@ test('a statement whose values differ much is planned for them each time, the ot
     { name: 'notes.find_once', once: true },
   ])
 })
+
+test('a statement that may not read whole tables does not forbid it to the next one', async () => {
+  const db = open({ poolSize: 1 }).as(await newPrincipal())
+  const scans = (name: string, plans: Plans) =>
+    statement<{ scans: string }>(name, sql`select current_setting('enable_seqscan') as scans`, { plans })()
+  expect(await db.run(scans('notes.indexed', 'indexed'))).toEqual([{ scans: 'off' }])
+  expect(await db.run(scans('notes.scanning', 'always'))).toEqual([{ scans: 'on' }])
+  const failed = db.all(fail({ zero: 0 }), scans('notes.indexed', 'indexed'))
+  await expect(failed).rejects.toThrow('division by zero')
+  expect(await db.run(scans('notes.scanning', 'once'))).toEqual([{ scans: 'on' }])
+})

@@ -19,6 +19,10 @@ export function violatedUnique(error: unknown): string | undefined {
 export const violatedReference = (error: unknown): boolean =>
   error instanceof postgres.PostgresError && error.code === '23503'
 
+/** Whether a statement failed because PostgreSQL does not know a value that only it can judge, such as the name of a time zone. */
+export const invalidParameter = (error: unknown): error is Error =>
+  error instanceof postgres.PostgresError && error.code === '22023'
+
 // Class 08 connection exceptions, 53 insufficient resources, 57P0x shutdown and start-up, 55P03 lock timeout,
 // 57014 statement timeout, 40001 and 40P01 a transaction that gave way to another one, 25006 a demoted primary; and the driver's
 // own codes.

@@ -263,7 +263,7 @@ function missing(name: string, target: Target, level: Level | undefined): SQL {
 }
 
 /** What a condition compares. */
-type Operand = {
+export type Operand = {
   kind: 'scalar' | 'money' | 'list'
   expression: SQL | AnyPgColumn
   /** The SQL type of a value; of money, of its minor units. */
@@ -275,7 +275,7 @@ type Operand = {
 }
 
 /** Where a field of a filter is kept: a property, or `property.part` of an object. Undefined for an unknown one. */
-function operandOf(type: Readable<unknown>, name: string): Operand | undefined {
+export function operandOf(type: Readable<unknown>, name: string): Operand | undefined {
   const own = type.fields[name]
   if (own) return operandOfField(own)
   const [property = '', part = '', ...rest] = name.split('.')

@@ -76,7 +76,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const listed = /\/views\/\{viewId\}(\/\w+)$/.exec(path)?.[1]
   const steps = [
     listed && at('POST', operations.listViews.path.replace('/views', listed)),
-    at('POST', path.replace(/\/(\{.*|accept$|batch$|query$)/, '').replace('/recycle-bin', '')),
+    at('POST', path.replace(/\/(\{.*|accept$|batch$|query$|aggregate$)/, '').replace('/recycle-bin', '')),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&
       operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),

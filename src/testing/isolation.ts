@@ -203,6 +203,21 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     })
   })
 
+  test.each(recordKinds)('an aggregation of $tag is about rows of the caller only', async ({ tag, collection }) => {
+    const id = operationAt('POST', `${collection}/aggregate`) as OperationId
+    const measures = [{ function: 'count', as: 'records' }]
+    const line = async (body: object) => {
+      const reply = await send(requestOf(id, mine.token, { body: { measures, ...body } }))
+      expect(reply.statusCode).toBe(200)
+      return reply.json<{ data: unknown[] }>().data
+    }
+    const page = await must(mine.get(`${collection}?limit=200`))
+    const records = page.json<{ data: { id: string }[] }>().data
+    expect(await line({})).toEqual([{ groups: {}, values: { records: records.length } }])
+    const groupBy = ['id', 'ownerId', ...(tag === 'contacts' ? ['account.name'] : [])].map((field) => ({ field }))
+    expect(await line({ groupBy, limit: 1000 })).toHaveLength(records.length)
+  })
+
   test('a unique value of another tenant is free', async () => {
     const { domain } = foreignRecords.accounts as { domain: string }
     const { email } = foreignRecords.contacts as { email: string }

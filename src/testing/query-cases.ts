@@ -16,6 +16,46 @@ async function create({ owner }: Pick<World, 'owner'>, { path, body }: Facts): P
 export function queryCases(facts: Facts) {
   const url = `${facts.path}/query`
   return {
+    aggregate: {
+      200: async (world) => {
+        const { owner } = world
+        await create({ owner: await world.harness.newOrganization() }, facts)
+        const [first, second, deleted] = [
+          await create(world, facts),
+          await create(world, facts),
+          await create(world, facts),
+        ]
+        await owner.patch(`${facts.path}/${second.id}`, { tags: ['changed'] })
+        await owner.delete(`${facts.path}/${deleted.id}`)
+
+        const groupBy = [{ field: 'version' }, { field: 'createdAt', interval: 'year', timeZone: 'UTC' }]
+        const measures = [
+          { function: 'count', as: 'records' },
+          { function: 'max', field: 'createdAt', as: 'latest' },
+        ]
+        const body = { groupBy, measures, sort: ['-version'] }
+        const url = `${facts.path}/aggregate`
+        const group = ({ createdAt }: Stored, version: number) => ({
+          groups: { version, createdAt: `${createdAt.slice(0, 4)}-01-01` },
+          values: { records: 1, latest: createdAt },
+        })
+        const reply = await unchanged(world, () => owner.post(url, body))
+        expect(reply.json()).toEqual({ data: [group(second, 2), group(first, 1)], hasMore: false })
+        expect((await owner.post(url, { ...body, limit: 1 })).json()).toEqual({
+          data: [group(second, 2)],
+          hasMore: true,
+        })
+        const filter = { field: 'id', op: 'in', value: [first.id] }
+        expect((await owner.post(url, { ...body, filter })).json()).toMatchObject({ data: [group(first, 1)] })
+        const all = await owner.post(url, { measures })
+        expect(all.json()).toEqual({
+          data: [{ groups: {}, values: { records: 2, latest: second.createdAt } }],
+          hasMore: false,
+        })
+        return reply
+      },
+    },
+
     query: {
       200: async (world) => {
         const { harness, owner } = world

@@ -137,6 +137,11 @@ export function queryAccounts(client: Client, options: Options<'queryAccounts'>)
   return call(client, { method: 'POST', path: '/api/v1/accounts/query', mediaType: 'application/json' }, options)
 }
 
+/** Aggregate accounts. `POST /api/v1/accounts/aggregate` */
+export function aggregateAccounts(client: Client, options: Options<'aggregateAccounts'>): Promise<Result<'aggregateAccounts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/aggregate', mediaType: 'application/json' }, options)
+}
+
 /** Get an account. `GET /api/v1/accounts/{accountId}` */
 export function getAccount(client: Client, options: Options<'getAccount'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccount', Exclude<Result<'getAccount'>['status'], 304>>>
 export function getAccount(client: Client, options: Options<'getAccount'>): Promise<Result<'getAccount'>>
@@ -211,6 +216,11 @@ export function queryContacts(client: Client, options: Options<'queryContacts'>)
   return call(client, { method: 'POST', path: '/api/v1/contacts/query', mediaType: 'application/json' }, options)
 }
 
+/** Aggregate contacts. `POST /api/v1/contacts/aggregate` */
+export function aggregateContacts(client: Client, options: Options<'aggregateContacts'>): Promise<Result<'aggregateContacts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/aggregate', mediaType: 'application/json' }, options)
+}
+
 /** Get a contact. `GET /api/v1/contacts/{contactId}` */
 export function getContact(client: Client, options: Options<'getContact'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContact', Exclude<Result<'getContact'>['status'], 304>>>
 export function getContact(client: Client, options: Options<'getContact'>): Promise<Result<'getContact'>>
@@ -283,6 +293,11 @@ export function batchLeads(client: Client, options: Options<'batchLeads'>): Prom
 /** Query leads. `POST /api/v1/leads/query` */
 export function queryLeads(client: Client, options: Options<'queryLeads'>): Promise<Result<'queryLeads'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads/query', mediaType: 'application/json' }, options)
+}
+
+/** Aggregate leads. `POST /api/v1/leads/aggregate` */
+export function aggregateLeads(client: Client, options: Options<'aggregateLeads'>): Promise<Result<'aggregateLeads'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/aggregate', mediaType: 'application/json' }, options)
 }
 
 /** Get a lead. `GET /api/v1/leads/{leadId}` */
@@ -362,6 +377,11 @@ export function batchOpportunities(client: Client, options: Options<'batchOpport
 /** Query opportunities. `POST /api/v1/opportunities/query` */
 export function queryOpportunities(client: Client, options: Options<'queryOpportunities'>): Promise<Result<'queryOpportunities'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities/query', mediaType: 'application/json' }, options)
+}
+
+/** Aggregate opportunities. `POST /api/v1/opportunities/aggregate` */
+export function aggregateOpportunities(client: Client, options: Options<'aggregateOpportunities'>): Promise<Result<'aggregateOpportunities'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/aggregate', mediaType: 'application/json' }, options)
 }
 
 /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */

@@ -35,6 +35,7 @@ export const cases = {
   listAccounts: verbs.list,
   queryAccounts: verbs.query,
   listViewAccounts: verbs.view,
+  aggregateAccounts: verbs.aggregate,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
   upsertAccount: verbs.upsert,

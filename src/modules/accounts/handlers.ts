@@ -1,4 +1,5 @@
 import type { AccountsHandlers } from '../../../generated/handlers.js'
+import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
@@ -12,6 +13,7 @@ import { accounts } from './repository.js'
 export const handlers: AccountsHandlers = {
   listAccounts: ({ query }, { scope }) => list(scope, accounts, query),
   queryAccounts: ({ body }, { scope }) => query(scope, accounts, body),
+  aggregateAccounts: ({ body }, { scope }) => aggregate(scope, accounts, body),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
   batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
   upsertAccount: ({ body }, { scope }) => upsert(scope, accounts, body),

@@ -20,6 +20,7 @@ export const cases = {
   listContacts: verbs.list,
   queryContacts: verbs.query,
   listViewContacts: verbs.view,
+  aggregateContacts: verbs.aggregate,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
   upsertContact: verbs.upsert,

@@ -1,4 +1,5 @@
 import type { ContactsHandlers } from '../../../generated/handlers.js'
+import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
@@ -12,6 +13,7 @@ import { contacts } from './repository.js'
 export const handlers: ContactsHandlers = {
   listContacts: ({ query }, { scope }) => list(scope, contacts, query),
   queryContacts: ({ body }, { scope }) => query(scope, contacts, body),
+  aggregateContacts: ({ body }, { scope }) => aggregate(scope, contacts, body),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
   batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
   upsertContact: ({ body }, { scope }) => upsert(scope, contacts, body),

@@ -37,6 +37,7 @@ export const cases = {
   listLeads: verbs.list,
   queryLeads: verbs.query,
   listViewLeads: verbs.view,
+  aggregateLeads: verbs.aggregate,
   createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
   upsertLead: verbs.upsert,

@@ -1,4 +1,5 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
+import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
@@ -13,6 +14,7 @@ import { leads } from './repository.js'
 export const handlers: LeadsHandlers = {
   listLeads: ({ query }, { scope }) => list(scope, leads, query),
   queryLeads: ({ body }, { scope }) => query(scope, leads, body),
+  aggregateLeads: ({ body }, { scope }) => aggregate(scope, leads, body),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
   batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
   upsertLead: ({ body }, { scope }) => upsert(scope, leads, body),

@@ -26,6 +26,7 @@ export const cases = {
   listOpportunities: verbs.list,
   queryOpportunities: verbs.query,
   listViewOpportunities: verbs.view,
+  aggregateOpportunities: verbs.aggregate,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   upsertOpportunity: verbs.upsert,

@@ -1,4 +1,5 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
+import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
@@ -12,6 +13,7 @@ import { opportunities } from './repository.js'
 export const handlers: OpportunitiesHandlers = {
   listOpportunities: ({ query }, { scope }) => list(scope, opportunities, query),
   queryOpportunities: ({ body }, { scope }) => query(scope, opportunities, body),
+  aggregateOpportunities: ({ body }, { scope }) => aggregate(scope, opportunities, body),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
   batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
   upsertOpportunity: ({ body }, { scope }) => upsert(scope, opportunities, body),
