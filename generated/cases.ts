@@ -9,6 +9,7 @@ import { cases as accounts } from '../src/modules/accounts/cases.js'
 import { cases as contacts } from '../src/modules/contacts/cases.js'
 import { cases as leads } from '../src/modules/leads/cases.js'
 import { cases as opportunities } from '../src/modules/opportunities/cases.js'
+import { cases as search } from '../src/modules/search/cases.js'
 import { cases as customFields } from '../src/modules/custom-fields/cases.js'
 import { cases as views } from '../src/modules/views/cases.js'
 import { cases as pipelines } from '../src/modules/pipelines/cases.js'
@@ -28,6 +29,7 @@ const accountsCases: Exactly<typeof accounts, Cases<'accounts'>> = accounts
 const contactsCases: Exactly<typeof contacts, Cases<'contacts'>> = contacts
 const leadsCases: Exactly<typeof leads, Cases<'leads'>> = leads
 const opportunitiesCases: Exactly<typeof opportunities, Cases<'opportunities'>> = opportunities
+const searchCases: Exactly<typeof search, Cases<'search'>> = search
 const customFieldsCases: Exactly<typeof customFields, Cases<'custom-fields'>> = customFields
 const viewsCases: Exactly<typeof views, Cases<'views'>> = views
 const pipelinesCases: Exactly<typeof pipelines, Cases<'pipelines'>> = pipelines
@@ -43,6 +45,7 @@ export const cases = {
   contacts: contactsCases,
   leads: leadsCases,
   opportunities: opportunitiesCases,
+  search: searchCases,
   'custom-fields': customFieldsCases,
   views: viewsCases,
   pipelines: pipelinesCases,

@@ -9,6 +9,7 @@ import { handlers as accounts } from '../src/modules/accounts/handlers.js'
 import { handlers as contacts } from '../src/modules/contacts/handlers.js'
 import { handlers as leads } from '../src/modules/leads/handlers.js'
 import { handlers as opportunities } from '../src/modules/opportunities/handlers.js'
+import { handlers as search } from '../src/modules/search/handlers.js'
 import { handlers as customFields } from '../src/modules/custom-fields/handlers.js'
 import { handlers as views } from '../src/modules/views/handlers.js'
 import { handlers as pipelines } from '../src/modules/pipelines/handlers.js'
@@ -208,6 +209,11 @@ export interface OpportunitiesHandlers {
   listViewOpportunities: Handler<'listViewOpportunities'>
 }
 
+export interface SearchHandlers {
+  /** Search records. `GET /api/v1/search` */
+  searchRecords: Handler<'searchRecords'>
+}
+
 export interface CustomFieldsHandlers {
   /** List custom fields. `GET /api/v1/custom-fields` */
   listCustomFields: Handler<'listCustomFields'>
@@ -244,7 +250,7 @@ export interface HealthHandlers {
   getLiveness: Handler<'getLiveness'>
 }
 
-export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, CustomFieldsHandlers, ViewsHandlers, PipelinesHandlers, HealthHandlers {}
+export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, SearchHandlers, CustomFieldsHandlers, ViewsHandlers, PipelinesHandlers, HealthHandlers {}
 
 /** Refuses a module that lacks a handler, or has one that the contract does not declare. */
 type Exactly<Module extends Declared, Declared> =
@@ -258,6 +264,7 @@ const accountsHandlers: Exactly<typeof accounts, AccountsHandlers> = accounts
 const contactsHandlers: Exactly<typeof contacts, ContactsHandlers> = contacts
 const leadsHandlers: Exactly<typeof leads, LeadsHandlers> = leads
 const opportunitiesHandlers: Exactly<typeof opportunities, OpportunitiesHandlers> = opportunities
+const searchHandlers: Exactly<typeof search, SearchHandlers> = search
 const customFieldsHandlers: Exactly<typeof customFields, CustomFieldsHandlers> = customFields
 const viewsHandlers: Exactly<typeof views, ViewsHandlers> = views
 const pipelinesHandlers: Exactly<typeof pipelines, PipelinesHandlers> = pipelines
@@ -273,6 +280,7 @@ export const handlers: Handlers = {
   ...contactsHandlers,
   ...leadsHandlers,
   ...opportunitiesHandlers,
+  ...searchHandlers,
   ...customFieldsHandlers,
   ...viewsHandlers,
   ...pipelinesHandlers,

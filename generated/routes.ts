@@ -65,6 +65,7 @@ export const routes = {
     '/api/v1/opportunities/{opportunityId}/history': { get: { operationId: 'listOpportunityHistory' } },
     '/api/v1/opportunities/{opportunityId}/purge': { post: { operationId: 'purgeOpportunity' } },
     '/api/v1/recycle-bin/opportunities': { get: { operationId: 'listDeletedOpportunities' } },
+    '/api/v1/search': { get: { operationId: 'searchRecords' } },
     '/api/v1/custom-fields': { get: { operationId: 'listCustomFields' }, post: { operationId: 'createCustomField' } },
     '/api/v1/custom-fields/{customFieldId}': { get: { operationId: 'getCustomField' }, patch: { operationId: 'updateCustomField' } },
     '/api/v1/organization/schemas/{object}': { get: { operationId: 'getOrganizationSchema' } },

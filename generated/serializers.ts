@@ -9469,7 +9469,83 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "CustomFieldOption#"
+    function anonymous90 (obj) {
+      // "SearchHighlight#/properties/ranges/items"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'SearchHighlight#/properties/ranges/items' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+        // Copying small arrays costs more than the existing loop.
+        if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+          const copy = new Array(arrayLength)
+          // V8's side-effect-free JSON.stringify fast path (V8 >= 13.8) requires
+          // the standard Array.prototype; a null prototype halves its throughput.
+          // Only detach the prototype when a toJSON hook would otherwise be called.
+          if (Array.prototype.toJSON !== undefined) Object.setPrototypeOf(copy, null)
+          for (let i = 0; i < arrayLength; i++) {
+            const v = obj[i]
+            if (!(Number.isInteger(v))) {
+              // Serialize the captured prefix, then resume at the first miss.
+              // Never reread getters or read ahead of an item's coercion.
+              copy.length = i
+              json = JSON.stringify(copy).slice(0, -1)
+              if (i > 0) json += JSON_STR_COMMA
+              json += asInteger(v)
+              for (i++; i < arrayLength; i++) {
+                json += JSON_STR_COMMA
+                const v = obj[i]
+                json += asInteger(v)
+              }
+              return json + JSON_STR_END_ARRAY
+            }
+            copy[i] = v
+          }
+          return JSON.stringify(copy)
+        }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += asInteger(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += asInteger(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+    function anonymous89 (obj) {
+      // "SearchHighlight#/properties/ranges"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'SearchHighlight#/properties/ranges' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous90(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous90(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "SearchHighlight#"
       function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9479,56 +9555,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_454 = obj["value"]
-      if (value_value_454 !== undefined) {
-        json += "{\"value\":"
+      const value_field_443 = obj["field"]
+      if (value_field_443 !== undefined) {
+        json += "{\"field\":"
         
-        if (typeof value_value_454 !== 'string') {
-          if (value_value_454 === null) {
+        if (typeof value_field_443 !== 'string') {
+          if (value_field_443 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_454 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_454.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_454 instanceof RegExp) {
-            json += asString(value_value_454.source)
+          } else if (value_field_443 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_443.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_443 instanceof RegExp) {
+            json += asString(value_field_443.source)
           } else {
-            json += asString(value_value_454.toString())
+            json += asString(value_field_443.toString())
           }
         } else {
-          json += asString(value_value_454)
+          json += asString(value_field_443)
         }
         
       } else {
-        throw new Error('"value" is required!')
+        throw new Error('"field" is required!')
       }
       
-      const value_label_455 = obj["label"]
-      if (value_label_455 !== undefined) {
-        json += ",\"label\":"
+      const value_text_444 = obj["text"]
+      if (value_text_444 !== undefined) {
+        json += ",\"text\":"
         
-        if (typeof value_label_455 !== 'string') {
-          if (value_label_455 === null) {
+        if (typeof value_text_444 !== 'string') {
+          if (value_text_444 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_455 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_455.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_455 instanceof RegExp) {
-            json += asString(value_label_455.source)
+          } else if (value_text_444 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_444.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_444 instanceof RegExp) {
+            json += asString(value_text_444.source)
           } else {
-            json += asString(value_label_455.toString())
+            json += asString(value_text_444.toString())
           }
         } else {
-          json += asString(value_label_455)
+          json += asString(value_text_444)
         }
         
       } else {
-        throw new Error('"label" is required!')
+        throw new Error('"text" is required!')
       }
       
-      const value_archived_456 = obj["archived"]
-      if (value_archived_456 !== undefined) {
-        json += ",\"archived\":"
-        json += asBoolean(value_archived_456)
+      const value_ranges_445 = obj["ranges"]
+      if (value_ranges_445 !== undefined) {
+        json += ",\"ranges\":"
+        json += anonymous89(value_ranges_445)
       } else {
-        throw new Error('"archived" is required!')
+        throw new Error('"ranges" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -9537,12 +9613,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous87 (obj) {
-      // "CustomFieldOptions#"
+      // "SearchHit#/properties/highlights"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
+      throw new TypeError("The value of 'SearchHit#/properties/highlights' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -9560,7 +9636,156 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "CustomField#"
+      // "SearchSummary#/properties/fields"
+      function anonymous92 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_453 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_453 ? JSON_STR_COMMA : ((addComma_453 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+      
+    }
+  if (!addComma_453) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "SearchSummary#"
+      function anonymous91 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_ownerId_448 = obj["ownerId"]
+      if (value_ownerId_448 !== undefined) {
+        json += "{\"ownerId\":"
+        
+        if (typeof value_ownerId_448 !== 'string') {
+          if (value_ownerId_448 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_448 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_448.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_448 instanceof RegExp) {
+            json += asString(value_ownerId_448.source)
+          } else {
+            json += asString(value_ownerId_448.toString())
+          }
+        } else {
+          json += asString(value_ownerId_448)
+        }
+        
+      } else {
+        throw new Error('"ownerId" is required!')
+      }
+      
+      const value_teamId_449 = obj["teamId"]
+      if (value_teamId_449 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_449 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_449 === "string" ||
+            value_teamId_449 === null ||
+            value_teamId_449 instanceof Date ||
+            value_teamId_449 instanceof RegExp ||
+            (
+              typeof value_teamId_449 === "object" &&
+              typeof value_teamId_449.toString === "function" &&
+              value_teamId_449.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_449 !== 'string') {
+          if (value_teamId_449 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_449 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_449.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_449 instanceof RegExp) {
+            json += asString(value_teamId_449.source)
+          } else {
+            json += asString(value_teamId_449.toString())
+          }
+        } else {
+          json += asString(value_teamId_449)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"teamId" is required!')
+      }
+      
+      const value_createdAt_450 = obj["createdAt"]
+      if (value_createdAt_450 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_450)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_updatedAt_451 = obj["updatedAt"]
+      if (value_updatedAt_451 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_451)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_fields_452 = obj["fields"]
+      if (value_fields_452 !== undefined) {
+        json += ",\"fields\":"
+        json += anonymous92(value_fields_452)
+      } else {
+        throw new Error('"fields" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "SearchHit#"
       function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -9570,430 +9795,94 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_437 = obj["id"]
-      if (value_id_437 !== undefined) {
-        json += "{\"id\":"
+      const value_object_437 = obj["object"]
+      if (value_object_437 !== undefined) {
+        json += "{\"object\":"
         
-        if (typeof value_id_437 !== 'string') {
-          if (value_id_437 === null) {
+        if (typeof value_object_437 !== 'string') {
+          if (value_object_437 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_437 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_437.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_437 instanceof RegExp) {
-            json += asString(value_id_437.source)
+          } else if (value_object_437 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_437.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_437 instanceof RegExp) {
+            json += asString(value_object_437.source)
           } else {
-            json += asString(value_id_437.toString())
+            json += asString(value_object_437.toString())
           }
         } else {
-          json += asString(value_id_437)
-        }
-        
-      } else {
-        throw new Error('"id" is required!')
-      }
-      
-      const value_version_438 = obj["version"]
-      if (value_version_438 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_438)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_createdAt_439 = obj["createdAt"]
-      if (value_createdAt_439 !== undefined) {
-        json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_439)
-      } else {
-        throw new Error('"createdAt" is required!')
-      }
-      
-      const value_createdBy_440 = obj["createdBy"]
-      if (value_createdBy_440 !== undefined) {
-        json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_440)
-      } else {
-        throw new Error('"createdBy" is required!')
-      }
-      
-      const value_updatedAt_441 = obj["updatedAt"]
-      if (value_updatedAt_441 !== undefined) {
-        json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_441)
-      } else {
-        throw new Error('"updatedAt" is required!')
-      }
-      
-      const value_updatedBy_442 = obj["updatedBy"]
-      if (value_updatedBy_442 !== undefined) {
-        json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_442)
-      } else {
-        throw new Error('"updatedBy" is required!')
-      }
-      
-      const value_object_443 = obj["object"]
-      if (value_object_443 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_443 !== 'string') {
-          if (value_object_443 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_443 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_443.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_443 instanceof RegExp) {
-            json += asString(value_object_443.source)
-          } else {
-            json += asString(value_object_443.toString())
-          }
-        } else {
-          json += asString(value_object_443)
+          json += asString(value_object_437)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_444 = obj["key"]
-      if (value_key_444 !== undefined) {
-        json += ",\"key\":"
+      const value_id_438 = obj["id"]
+      if (value_id_438 !== undefined) {
+        json += ",\"id\":"
         
-        if (typeof value_key_444 !== 'string') {
-          if (value_key_444 === null) {
+        if (typeof value_id_438 !== 'string') {
+          if (value_id_438 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_444 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_444.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_444 instanceof RegExp) {
-            json += asString(value_key_444.source)
+          } else if (value_id_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_438 instanceof RegExp) {
+            json += asString(value_id_438.source)
           } else {
-            json += asString(value_key_444.toString())
+            json += asString(value_id_438.toString())
           }
         } else {
-          json += asString(value_key_444)
+          json += asString(value_id_438)
         }
         
       } else {
-        throw new Error('"key" is required!')
+        throw new Error('"id" is required!')
       }
       
-      const value_type_445 = obj["type"]
-      if (value_type_445 !== undefined) {
-        json += ",\"type\":"
+      const value_title_439 = obj["title"]
+      if (value_title_439 !== undefined) {
+        json += ",\"title\":"
         
-        if (typeof value_type_445 !== 'string') {
-          if (value_type_445 === null) {
+        if (typeof value_title_439 !== 'string') {
+          if (value_title_439 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_445 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_445.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_445 instanceof RegExp) {
-            json += asString(value_type_445.source)
+          } else if (value_title_439 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_439.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_439 instanceof RegExp) {
+            json += asString(value_title_439.source)
           } else {
-            json += asString(value_type_445.toString())
+            json += asString(value_title_439.toString())
           }
         } else {
-          json += asString(value_type_445)
+          json += asString(value_title_439)
         }
         
       } else {
-        throw new Error('"type" is required!')
+        throw new Error('"title" is required!')
       }
       
-      const value_referenceObject_446 = obj["referenceObject"]
-      if (value_referenceObject_446 !== undefined) {
-        json += ",\"referenceObject\":"
-        
-          if (value_referenceObject_446 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_referenceObject_446 === "string" ||
-            value_referenceObject_446 === null ||
-            value_referenceObject_446 instanceof Date ||
-            value_referenceObject_446 instanceof RegExp ||
-            (
-              typeof value_referenceObject_446 === "object" &&
-              typeof value_referenceObject_446.toString === "function" &&
-              value_referenceObject_446.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_referenceObject_446 !== 'string') {
-          if (value_referenceObject_446 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_446 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_446.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_446 instanceof RegExp) {
-            json += asString(value_referenceObject_446.source)
-          } else {
-            json += asString(value_referenceObject_446.toString())
-          }
-        } else {
-          json += asString(value_referenceObject_446)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
-  
+      const value_score_440 = obj["score"]
+      if (value_score_440 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_440)
       } else {
-        throw new Error('"referenceObject" is required!')
+        throw new Error('"score" is required!')
       }
       
-      const value_label_447 = obj["label"]
-      if (value_label_447 !== undefined) {
-        json += ",\"label\":"
-        
-        if (typeof value_label_447 !== 'string') {
-          if (value_label_447 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_label_447 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_447.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_447 instanceof RegExp) {
-            json += asString(value_label_447.source)
-          } else {
-            json += asString(value_label_447.toString())
-          }
-        } else {
-          json += asString(value_label_447)
-        }
-        
+      const value_highlights_441 = obj["highlights"]
+      if (value_highlights_441 !== undefined) {
+        json += ",\"highlights\":"
+        json += anonymous87(value_highlights_441)
       } else {
-        throw new Error('"label" is required!')
+        throw new Error('"highlights" is required!')
       }
       
-      const value_description_448 = obj["description"]
-      if (value_description_448 !== undefined) {
-        json += ",\"description\":"
-        
-          if (value_description_448 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_description_448 === "string" ||
-            value_description_448 === null ||
-            value_description_448 instanceof Date ||
-            value_description_448 instanceof RegExp ||
-            (
-              typeof value_description_448 === "object" &&
-              typeof value_description_448.toString === "function" &&
-              value_description_448.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_description_448 !== 'string') {
-          if (value_description_448 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_description_448 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_448.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_448 instanceof RegExp) {
-            json += asString(value_description_448.source)
-          } else {
-            json += asString(value_description_448.toString())
-          }
-        } else {
-          json += asString(value_description_448)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
-  
+      const value_summary_446 = obj["summary"]
+      if (value_summary_446 !== undefined) {
+        json += ",\"summary\":"
+        json += anonymous91(value_summary_446)
       } else {
-        throw new Error('"description" is required!')
-      }
-      
-      const value_required_449 = obj["required"]
-      if (value_required_449 !== undefined) {
-        json += ",\"required\":"
-        json += asBoolean(value_required_449)
-      } else {
-        throw new Error('"required" is required!')
-      }
-      
-      const value_unique_450 = obj["unique"]
-      if (value_unique_450 !== undefined) {
-        json += ",\"unique\":"
-        json += asBoolean(value_unique_450)
-      } else {
-        throw new Error('"unique" is required!')
-      }
-      
-      const value_defaultValue_451 = obj["defaultValue"]
-      if (value_defaultValue_451 !== undefined) {
-        json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_451)
-      } else {
-        throw new Error('"defaultValue" is required!')
-      }
-      
-      const value_options_452 = obj["options"]
-      if (value_options_452 !== undefined) {
-        json += ",\"options\":"
-        json += anonymous87(value_options_452)
-      } else {
-        throw new Error('"options" is required!')
-      }
-      
-      const value_pattern_457 = obj["pattern"]
-      if (value_pattern_457 !== undefined) {
-        json += ",\"pattern\":"
-        
-          if (value_pattern_457 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_pattern_457 === "string" ||
-            value_pattern_457 === null ||
-            value_pattern_457 instanceof Date ||
-            value_pattern_457 instanceof RegExp ||
-            (
-              typeof value_pattern_457 === "object" &&
-              typeof value_pattern_457.toString === "function" &&
-              value_pattern_457.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_pattern_457 !== 'string') {
-          if (value_pattern_457 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_457 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_457.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_457 instanceof RegExp) {
-            json += asString(value_pattern_457.source)
-          } else {
-            json += asString(value_pattern_457.toString())
-          }
-        } else {
-          json += asString(value_pattern_457)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
-  
-      } else {
-        throw new Error('"pattern" is required!')
-      }
-      
-      const value_minimum_458 = obj["minimum"]
-      if (value_minimum_458 !== undefined) {
-        json += ",\"minimum\":"
-        
-          if (value_minimum_458 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_minimum_458 === "number" || value_minimum_458 === null) {
-            json += asNumber(value_minimum_458)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minimum" is required!')
-      }
-      
-      const value_maximum_459 = obj["maximum"]
-      if (value_maximum_459 !== undefined) {
-        json += ",\"maximum\":"
-        
-          if (value_maximum_459 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(typeof value_maximum_459 === "number" || value_maximum_459 === null) {
-            json += asNumber(value_maximum_459)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maximum" is required!')
-      }
-      
-      const value_minLength_460 = obj["minLength"]
-      if (value_minLength_460 !== undefined) {
-        json += ",\"minLength\":"
-        
-          if (value_minLength_460 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_minLength_460) || value_minLength_460 === null) {
-            json += asInteger(value_minLength_460)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"minLength" is required!')
-      }
-      
-      const value_maxLength_461 = obj["maxLength"]
-      if (value_maxLength_461 !== undefined) {
-        json += ",\"maxLength\":"
-        
-          if (value_maxLength_461 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(Number.isInteger(value_maxLength_461) || value_maxLength_461 === null) {
-            json += asInteger(value_maxLength_461)
-          }
-        
-    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
-  
-      } else {
-        throw new Error('"maxLength" is required!')
-      }
-      
-      const value_filterable_462 = obj["filterable"]
-      if (value_filterable_462 !== undefined) {
-        json += ",\"filterable\":"
-        json += asBoolean(value_filterable_462)
-      } else {
-        throw new Error('"filterable" is required!')
-      }
-      
-      const value_personalData_463 = obj["personalData"]
-      if (value_personalData_463 !== undefined) {
-        json += ",\"personalData\":"
-        json += asBoolean(value_personalData_463)
-      } else {
-        throw new Error('"personalData" is required!')
-      }
-      
-      const value_archived_464 = obj["archived"]
-      if (value_archived_464 !== undefined) {
-        json += ",\"archived\":"
-        json += asBoolean(value_archived_464)
-      } else {
-        throw new Error('"archived" is required!')
-      }
-      
-      const value_indexState_465 = obj["indexState"]
-      if (value_indexState_465 !== undefined) {
-        json += ",\"indexState\":"
-        
-        if (typeof value_indexState_465 !== 'string') {
-          if (value_indexState_465 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_465 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_465.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_465 instanceof RegExp) {
-            json += asString(value_indexState_465.source)
-          } else {
-            json += asString(value_indexState_465.toString())
-          }
-        } else {
-          json += asString(value_indexState_465)
-        }
-        
-      } else {
-        throw new Error('"indexState" is required!')
+        throw new Error('"summary" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -10002,12 +9891,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous85 (obj) {
-      // "CustomFieldList#/properties/data"
+      // "SearchResult#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'SearchResult#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -10025,7 +9914,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "CustomFieldList#"
+      // "SearchResult#"
       function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -10043,10 +9932,589 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_466 = obj["page"]
-      if (value_page_466 !== undefined) {
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "CustomFieldOption#"
+      function anonymous97 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_value_475 = obj["value"]
+      if (value_value_475 !== undefined) {
+        json += "{\"value\":"
+        
+        if (typeof value_value_475 !== 'string') {
+          if (value_value_475 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_value_475 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_475.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_475 instanceof RegExp) {
+            json += asString(value_value_475.source)
+          } else {
+            json += asString(value_value_475.toString())
+          }
+        } else {
+          json += asString(value_value_475)
+        }
+        
+      } else {
+        throw new Error('"value" is required!')
+      }
+      
+      const value_label_476 = obj["label"]
+      if (value_label_476 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_476 !== 'string') {
+          if (value_label_476 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_476 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_476.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_476 instanceof RegExp) {
+            json += asString(value_label_476.source)
+          } else {
+            json += asString(value_label_476.toString())
+          }
+        } else {
+          json += asString(value_label_476)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_archived_477 = obj["archived"]
+      if (value_archived_477 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_477)
+      } else {
+        throw new Error('"archived" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous96 (obj) {
+      // "CustomFieldOptions#"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'CustomFieldOptions#' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous97(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous97(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "CustomField#"
+      function anonymous95 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_458 = obj["id"]
+      if (value_id_458 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_458 !== 'string') {
+          if (value_id_458 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_458 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_458.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_458 instanceof RegExp) {
+            json += asString(value_id_458.source)
+          } else {
+            json += asString(value_id_458.toString())
+          }
+        } else {
+          json += asString(value_id_458)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_459 = obj["version"]
+      if (value_version_459 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_459)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_460 = obj["createdAt"]
+      if (value_createdAt_460 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_460)
+      } else {
+        throw new Error('"createdAt" is required!')
+      }
+      
+      const value_createdBy_461 = obj["createdBy"]
+      if (value_createdBy_461 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_461)
+      } else {
+        throw new Error('"createdBy" is required!')
+      }
+      
+      const value_updatedAt_462 = obj["updatedAt"]
+      if (value_updatedAt_462 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_462)
+      } else {
+        throw new Error('"updatedAt" is required!')
+      }
+      
+      const value_updatedBy_463 = obj["updatedBy"]
+      if (value_updatedBy_463 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_463)
+      } else {
+        throw new Error('"updatedBy" is required!')
+      }
+      
+      const value_object_464 = obj["object"]
+      if (value_object_464 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_464 !== 'string') {
+          if (value_object_464 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_464 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_464.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_464 instanceof RegExp) {
+            json += asString(value_object_464.source)
+          } else {
+            json += asString(value_object_464.toString())
+          }
+        } else {
+          json += asString(value_object_464)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_key_465 = obj["key"]
+      if (value_key_465 !== undefined) {
+        json += ",\"key\":"
+        
+        if (typeof value_key_465 !== 'string') {
+          if (value_key_465 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_key_465 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_465.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_465 instanceof RegExp) {
+            json += asString(value_key_465.source)
+          } else {
+            json += asString(value_key_465.toString())
+          }
+        } else {
+          json += asString(value_key_465)
+        }
+        
+      } else {
+        throw new Error('"key" is required!')
+      }
+      
+      const value_type_466 = obj["type"]
+      if (value_type_466 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_466 !== 'string') {
+          if (value_type_466 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_466 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_466.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_466 instanceof RegExp) {
+            json += asString(value_type_466.source)
+          } else {
+            json += asString(value_type_466.toString())
+          }
+        } else {
+          json += asString(value_type_466)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_referenceObject_467 = obj["referenceObject"]
+      if (value_referenceObject_467 !== undefined) {
+        json += ",\"referenceObject\":"
+        
+          if (value_referenceObject_467 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_referenceObject_467 === "string" ||
+            value_referenceObject_467 === null ||
+            value_referenceObject_467 instanceof Date ||
+            value_referenceObject_467 instanceof RegExp ||
+            (
+              typeof value_referenceObject_467 === "object" &&
+              typeof value_referenceObject_467.toString === "function" &&
+              value_referenceObject_467.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_referenceObject_467 !== 'string') {
+          if (value_referenceObject_467 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_referenceObject_467 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_467.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_467 instanceof RegExp) {
+            json += asString(value_referenceObject_467.source)
+          } else {
+            json += asString(value_referenceObject_467.toString())
+          }
+        } else {
+          json += asString(value_referenceObject_467)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/referenceObject' does not match schema definition.")
+  
+      } else {
+        throw new Error('"referenceObject" is required!')
+      }
+      
+      const value_label_468 = obj["label"]
+      if (value_label_468 !== undefined) {
+        json += ",\"label\":"
+        
+        if (typeof value_label_468 !== 'string') {
+          if (value_label_468 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_label_468 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_468.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_468 instanceof RegExp) {
+            json += asString(value_label_468.source)
+          } else {
+            json += asString(value_label_468.toString())
+          }
+        } else {
+          json += asString(value_label_468)
+        }
+        
+      } else {
+        throw new Error('"label" is required!')
+      }
+      
+      const value_description_469 = obj["description"]
+      if (value_description_469 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_469 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_469 === "string" ||
+            value_description_469 === null ||
+            value_description_469 instanceof Date ||
+            value_description_469 instanceof RegExp ||
+            (
+              typeof value_description_469 === "object" &&
+              typeof value_description_469.toString === "function" &&
+              value_description_469.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_469 !== 'string') {
+          if (value_description_469 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_469 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_469.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_469 instanceof RegExp) {
+            json += asString(value_description_469.source)
+          } else {
+            json += asString(value_description_469.toString())
+          }
+        } else {
+          json += asString(value_description_469)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"description" is required!')
+      }
+      
+      const value_required_470 = obj["required"]
+      if (value_required_470 !== undefined) {
+        json += ",\"required\":"
+        json += asBoolean(value_required_470)
+      } else {
+        throw new Error('"required" is required!')
+      }
+      
+      const value_unique_471 = obj["unique"]
+      if (value_unique_471 !== undefined) {
+        json += ",\"unique\":"
+        json += asBoolean(value_unique_471)
+      } else {
+        throw new Error('"unique" is required!')
+      }
+      
+      const value_defaultValue_472 = obj["defaultValue"]
+      if (value_defaultValue_472 !== undefined) {
+        json += ",\"defaultValue\":"
+        json += JSON.stringify(value_defaultValue_472)
+      } else {
+        throw new Error('"defaultValue" is required!')
+      }
+      
+      const value_options_473 = obj["options"]
+      if (value_options_473 !== undefined) {
+        json += ",\"options\":"
+        json += anonymous96(value_options_473)
+      } else {
+        throw new Error('"options" is required!')
+      }
+      
+      const value_pattern_478 = obj["pattern"]
+      if (value_pattern_478 !== undefined) {
+        json += ",\"pattern\":"
+        
+          if (value_pattern_478 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_pattern_478 === "string" ||
+            value_pattern_478 === null ||
+            value_pattern_478 instanceof Date ||
+            value_pattern_478 instanceof RegExp ||
+            (
+              typeof value_pattern_478 === "object" &&
+              typeof value_pattern_478.toString === "function" &&
+              value_pattern_478.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_pattern_478 !== 'string') {
+          if (value_pattern_478 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pattern_478 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_478.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_478 instanceof RegExp) {
+            json += asString(value_pattern_478.source)
+          } else {
+            json += asString(value_pattern_478.toString())
+          }
+        } else {
+          json += asString(value_pattern_478)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/pattern' does not match schema definition.")
+  
+      } else {
+        throw new Error('"pattern" is required!')
+      }
+      
+      const value_minimum_479 = obj["minimum"]
+      if (value_minimum_479 !== undefined) {
+        json += ",\"minimum\":"
+        
+          if (value_minimum_479 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_minimum_479 === "number" || value_minimum_479 === null) {
+            json += asNumber(value_minimum_479)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minimum" is required!')
+      }
+      
+      const value_maximum_480 = obj["maximum"]
+      if (value_maximum_480 !== undefined) {
+        json += ",\"maximum\":"
+        
+          if (value_maximum_480 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(typeof value_maximum_480 === "number" || value_maximum_480 === null) {
+            json += asNumber(value_maximum_480)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maximum" is required!')
+      }
+      
+      const value_minLength_481 = obj["minLength"]
+      if (value_minLength_481 !== undefined) {
+        json += ",\"minLength\":"
+        
+          if (value_minLength_481 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_minLength_481) || value_minLength_481 === null) {
+            json += asInteger(value_minLength_481)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"minLength" is required!')
+      }
+      
+      const value_maxLength_482 = obj["maxLength"]
+      if (value_maxLength_482 !== undefined) {
+        json += ",\"maxLength\":"
+        
+          if (value_maxLength_482 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_maxLength_482) || value_maxLength_482 === null) {
+            json += asInteger(value_maxLength_482)
+          }
+        
+    else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
+  
+      } else {
+        throw new Error('"maxLength" is required!')
+      }
+      
+      const value_filterable_483 = obj["filterable"]
+      if (value_filterable_483 !== undefined) {
+        json += ",\"filterable\":"
+        json += asBoolean(value_filterable_483)
+      } else {
+        throw new Error('"filterable" is required!')
+      }
+      
+      const value_personalData_484 = obj["personalData"]
+      if (value_personalData_484 !== undefined) {
+        json += ",\"personalData\":"
+        json += asBoolean(value_personalData_484)
+      } else {
+        throw new Error('"personalData" is required!')
+      }
+      
+      const value_archived_485 = obj["archived"]
+      if (value_archived_485 !== undefined) {
+        json += ",\"archived\":"
+        json += asBoolean(value_archived_485)
+      } else {
+        throw new Error('"archived" is required!')
+      }
+      
+      const value_indexState_486 = obj["indexState"]
+      if (value_indexState_486 !== undefined) {
+        json += ",\"indexState\":"
+        
+        if (typeof value_indexState_486 !== 'string') {
+          if (value_indexState_486 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_indexState_486 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_486.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_486 instanceof RegExp) {
+            json += asString(value_indexState_486.source)
+          } else {
+            json += asString(value_indexState_486.toString())
+          }
+        } else {
+          json += asString(value_indexState_486)
+        }
+        
+      } else {
+        throw new Error('"indexState" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous94 (obj) {
+      // "CustomFieldList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'CustomFieldList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous95(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous95(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "CustomFieldList#"
+      function anonymous93 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_456 = obj["data"]
+      if (value_data_456 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous94(value_data_456)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_487 = obj["page"]
+      if (value_page_487 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_466)
+        json += anonymous21(value_page_487)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10056,7 +10524,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous90 (obj) {
+    function anonymous99 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -10081,7 +10549,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous89 (input) {
+      function anonymous98 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10090,18 +10558,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_471 = obj["data"]
-      if (value_data_471 !== undefined) {
+      const value_data_492 = obj["data"]
+      if (value_data_492 !== undefined) {
         json += "{\"data\":"
-        json += anonymous90(value_data_471)
+        json += anonymous99(value_data_492)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_472 = obj["page"]
-      if (value_page_472 !== undefined) {
+      const value_page_493 = obj["page"]
+      if (value_page_493 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_472)
+        json += anonymous21(value_page_493)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10111,7 +10579,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous94 (obj) {
+    function anonymous103 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -10148,7 +10616,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous93 (input) {
+      function anonymous102 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10157,70 +10625,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_478 = obj["id"]
-      if (value_id_478 !== undefined) {
+      const value_id_499 = obj["id"]
+      if (value_id_499 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_478 !== 'string') {
-          if (value_id_478 === null) {
+        if (typeof value_id_499 !== 'string') {
+          if (value_id_499 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_478 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_478.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_478 instanceof RegExp) {
-            json += asString(value_id_478.source)
+          } else if (value_id_499 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_499.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_499 instanceof RegExp) {
+            json += asString(value_id_499.source)
           } else {
-            json += asString(value_id_478.toString())
+            json += asString(value_id_499.toString())
           }
         } else {
-          json += asString(value_id_478)
+          json += asString(value_id_499)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_479 = obj["name"]
-      if (value_name_479 !== undefined) {
+      const value_name_500 = obj["name"]
+      if (value_name_500 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_479 !== 'string') {
-          if (value_name_479 === null) {
+        if (typeof value_name_500 !== 'string') {
+          if (value_name_500 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_479 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_479.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_479 instanceof RegExp) {
-            json += asString(value_name_479.source)
+          } else if (value_name_500 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_500.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_500 instanceof RegExp) {
+            json += asString(value_name_500.source)
           } else {
-            json += asString(value_name_479.toString())
+            json += asString(value_name_500.toString())
           }
         } else {
-          json += asString(value_name_479)
+          json += asString(value_name_500)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_480 = obj["isDefault"]
-      if (value_isDefault_480 !== undefined) {
+      const value_isDefault_501 = obj["isDefault"]
+      if (value_isDefault_501 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_480)
+        json += asBoolean(value_isDefault_501)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_481 = obj["position"]
-      if (value_position_481 !== undefined) {
+      const value_position_502 = obj["position"]
+      if (value_position_502 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_481)
+        json += asInteger(value_position_502)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_482 = obj["stages"]
-      if (value_stages_482 !== undefined) {
+      const value_stages_503 = obj["stages"]
+      if (value_stages_503 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous94(value_stages_482)
+        json += anonymous103(value_stages_503)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -10230,7 +10698,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous92 (obj) {
+    function anonymous101 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -10244,18 +10712,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous93(value)
+        json += anonymous102(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous93(value)
+          json += anonymous102(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous91 (input) {
+      function anonymous100 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10264,10 +10732,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_476 = obj["data"]
-      if (value_data_476 !== undefined) {
+      const value_data_497 = obj["data"]
+      if (value_data_497 !== undefined) {
         json += "{\"data\":"
-        json += anonymous92(value_data_476)
+        json += anonymous101(value_data_497)
       } else {
         throw new Error('"data" is required!')
       }
@@ -10278,7 +10746,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous96 (input) {
+      function anonymous105 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10287,44 +10755,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_488 = obj["database"]
-      if (value_database_488 !== undefined) {
+      const value_database_509 = obj["database"]
+      if (value_database_509 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_488 !== 'string') {
-          if (value_database_488 === null) {
+        if (typeof value_database_509 !== 'string') {
+          if (value_database_509 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_488 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_488.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_488 instanceof RegExp) {
-            json += asString(value_database_488.source)
+          } else if (value_database_509 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_509.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_509 instanceof RegExp) {
+            json += asString(value_database_509.source)
           } else {
-            json += asString(value_database_488.toString())
+            json += asString(value_database_509.toString())
           }
         } else {
-          json += asString(value_database_488)
+          json += asString(value_database_509)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_489 = obj["redis"]
-      if (value_redis_489 !== undefined) {
+      const value_redis_510 = obj["redis"]
+      if (value_redis_510 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_489 !== 'string') {
-          if (value_redis_489 === null) {
+        if (typeof value_redis_510 !== 'string') {
+          if (value_redis_510 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_489 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_489.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_489 instanceof RegExp) {
-            json += asString(value_redis_489.source)
+          } else if (value_redis_510 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_510.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_510 instanceof RegExp) {
+            json += asString(value_redis_510.source)
           } else {
-            json += asString(value_redis_489.toString())
+            json += asString(value_redis_510.toString())
           }
         } else {
-          json += asString(value_redis_489)
+          json += asString(value_redis_510)
         }
         
       } else {
@@ -10337,7 +10805,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous95 (input) {
+      function anonymous104 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10346,32 +10814,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_485 = obj["status"]
-      if (value_status_485 !== undefined) {
+      const value_status_506 = obj["status"]
+      if (value_status_506 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_485 !== 'string') {
-          if (value_status_485 === null) {
+        if (typeof value_status_506 !== 'string') {
+          if (value_status_506 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_485 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_485.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_485 instanceof RegExp) {
-            json += asString(value_status_485.source)
+          } else if (value_status_506 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_506.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_506 instanceof RegExp) {
+            json += asString(value_status_506.source)
           } else {
-            json += asString(value_status_485.toString())
+            json += asString(value_status_506.toString())
           }
         } else {
-          json += asString(value_status_485)
+          json += asString(value_status_506)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_486 = obj["dependencies"]
-      if (value_dependencies_486 !== undefined) {
+      const value_dependencies_507 = obj["dependencies"]
+      if (value_dependencies_507 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous96(value_dependencies_486)
+        json += anonymous105(value_dependencies_507)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -10382,7 +10850,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous97 (input) {
+      function anonymous106 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10391,8 +10859,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_492 = obj["status"]
-      if (value_status_492 !== undefined) {
+      const value_status_513 = obj["status"]
+      if (value_status_513 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -10547,14 +11015,19 @@ return {
     json += anonymous81(value)
     return json
   },
-  listCustomFields_200: (value) => {
+  searchRecords_200: (value) => {
     let json = ''
     json += anonymous84(value)
     return json
   },
+  listCustomFields_200: (value) => {
+    let json = ''
+    json += anonymous93(value)
+    return json
+  },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous86(value)
+    json += anonymous95(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -10564,7 +11037,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous89(value)
+    json += anonymous98(value)
     return json
   },
   createView_201: (value) => {
@@ -10574,17 +11047,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous91(value)
+    json += anonymous100(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous95(value)
+    json += anonymous104(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous97(value)
+    json += anonymous106(value)
     return json
   },
 }
@@ -10674,6 +11147,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
   listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
+  searchRecords: { 200: bodies.searchRecords_200 },
   listCustomFields: { 200: bodies.listCustomFields_200 },
   createCustomField: { 201: bodies.createCustomField_201 },
   getCustomField: { 200: bodies.createCustomField_201 },

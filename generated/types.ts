@@ -1497,6 +1497,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search records
+         * @description The live records of all kinds that the caller may see and that match best, in one list, with the places that match. Finds what was written before the request. For more of one kind, filtered and in an order, send `q` to its list.
+         *
+         *     Requires the scope `search:read`.
+         */
+        get: operations["searchRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/custom-fields": {
         parameters: {
             query?: never;
@@ -2101,6 +2123,8 @@ export interface components {
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["OptionalText"];
         };
+        /** @description What to look for in names, e-mail addresses, domains, websites, titles, telephone numbers and texts of custom fields. Each word, of at most 10, begins one of the record's, without regard to case and accents; one of a single letter or digit is a whole one. Telephone numbers match however they are written. Where fewer than 50 records match and the text has no digit, similar names are found as well. Of more than 1,000 records that match, 1,000 are found, and all that are among the 5,000 youngest of their kind: another word narrows the search. */
+        SearchText: string;
         /**
          * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
          * @enum {string}
@@ -2582,6 +2606,7 @@ export interface components {
         PageCursor: string;
         /** @description What to look for among the accounts, and how to answer. */
         AccountQuery: {
+            q?: components["schemas"]["SearchText"];
             filter?: components["schemas"]["AccountFilter"];
             /**
              * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
@@ -3155,6 +3180,7 @@ export interface components {
         };
         /** @description What to look for among the contacts, and how to answer. */
         ContactQuery: {
+            q?: components["schemas"]["SearchText"];
             filter?: components["schemas"]["ContactFilter"];
             /**
              * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
@@ -3671,6 +3697,7 @@ export interface components {
         };
         /** @description What to look for among the leads, and how to answer. */
         LeadQuery: {
+            q?: components["schemas"]["SearchText"];
             filter?: components["schemas"]["LeadFilter"];
             /**
              * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
@@ -4232,6 +4259,7 @@ export interface components {
         };
         /** @description What to look for among the opportunities, and how to answer. */
         OpportunityQuery: {
+            q?: components["schemas"]["SearchText"];
             filter?: components["schemas"]["OpportunityFilter"];
             /**
              * @description The order; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first.
@@ -4308,6 +4336,46 @@ export interface components {
          * @enum {string}
          */
         CustomFieldObject: "account" | "contact" | "lead" | "opportunity";
+        /** @description A text of a record, and where it matches a search. */
+        SearchHighlight: {
+            /** @description The property, such as `name`, `additionalEmails` or `customFields.tier`. */
+            field: string;
+            /** @description The text, as it is stored. */
+            text: string;
+            /** @description The first position of each match and the one behind it, in UTF-16 code units, as `slice` of JavaScript takes them. */
+            ranges: number[][];
+        };
+        /** @description What tells a record from others like it. */
+        SearchSummary: {
+            ownerId: components["schemas"]["Id"];
+            teamId: components["schemas"]["OptionalId"];
+            createdAt: components["schemas"]["Timestamp"];
+            updatedAt: components["schemas"]["Timestamp"];
+            /** @description The searched properties that have a text, but for custom fields. */
+            fields: {
+                [key: string]: string;
+            };
+        };
+        /** @description A record that a search found. */
+        SearchHit: {
+            /** @description The kind of record, as in the types of events. */
+            object: string;
+            id: components["schemas"]["Id"];
+            /** @description The name of the record. */
+            title: string;
+            /**
+             * Format: double
+             * @description How well it matches, from 0 to 1, the best first. From 0.5 on every word matches, and 1 is the very name; below, the name is similar.
+             */
+            score: number;
+            /** @description Where it matches; the title first. */
+            highlights: components["schemas"]["SearchHighlight"][];
+            summary: components["schemas"]["SearchSummary"];
+        };
+        /** @description What a search found. */
+        SearchResult: {
+            data: components["schemas"]["SearchHit"][];
+        };
         /**
          * @description What the values are. `text`: one line; `longText`: several; `number` and `integer`: JSON numbers; `date`: `2026-03-31`; `timestamp`: RFC 3339; `money`: an amount and its currency; `select` and `multiSelect`: values of `options`; `user`: the id of an active user; `reference`: the id of a record of the kind `referenceObject`; `url`, `email`, and `phone` in E.164 form.
          * @enum {string}
@@ -5213,6 +5281,8 @@ export interface components {
         IdempotencyKey: string;
         /** @description The id of the invitation. */
         InvitationId: components["schemas"]["Id"];
+        /** @description Only records that match a search. */
+        SearchText: components["schemas"]["SearchText"];
         /** @description Asks for `page.total`: how many records match, on all pages together. */
         Count: components["schemas"]["CountMode"];
         /** @description References to follow, so that the reply has what they lead to. */
@@ -5930,6 +6000,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Only records that match a search. */
+                q?: components["parameters"]["SearchText"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
@@ -6571,6 +6643,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Only records that match a search. */
+                q?: components["parameters"]["SearchText"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
@@ -7210,6 +7284,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Only records that match a search. */
+                q?: components["parameters"]["SearchText"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
@@ -7899,6 +7975,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description Only records that match a search. */
+                q?: components["parameters"]["SearchText"];
                 /** @description Asks for `page.total`: how many records match, on all pages together. */
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
@@ -8526,6 +8604,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    searchRecords: {
+        parameters: {
+            query: {
+                /**
+                 * @description What to look for.
+                 * @example northwind
+                 */
+                q: components["schemas"]["SearchText"];
+                /** @description Only these kinds of records. Those that the caller may not read are not searched. */
+                objects?: components["schemas"]["CustomFieldObject"][];
+                /** @description How many records to find. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
                 };
             };
             400: components["responses"]["BadRequest"];

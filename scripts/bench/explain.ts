@@ -148,7 +148,7 @@ async function filterValues(
   const values = new Map<string, string[]>()
   for (const filter of filters) {
     const [, name = '', range] = /^(\w+)(\[\w+\])?$/.exec(filter) ?? []
-    const column = name === 'email' ? 'email_key' : postgres.fromCamel(name)
+    const column = { email: 'email_key', q: 'name' }[name] ?? postgres.fromCamel(name)
     const from = `from ${table} where organization_id = $1 and ${column} is not null`
     // A member may filter by what a member sees.
     const seen = role === 'member' && name.endsWith('Id') ? ` and owner_id = '${userId}'` : ''

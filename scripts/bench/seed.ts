@@ -69,6 +69,7 @@ export async function seed(superuserUrl: string, size: Size, log: (message: stri
     await step('events', EVENTS)
     await client.query('commit')
     await step('indexes', ...indexes.map(({ definition }) => definition))
+    await step('search', 'select app.search_records(true)')
     // All-visible pages and statistics, as after a night of autovacuum.
     await step('vacuum analyze', 'vacuum (freeze, analyze)')
   })
@@ -80,7 +81,10 @@ export async function removeTraces(superuserUrl: string): Promise<void> {
     await client.query('set session_replication_role = replica')
     for (const table of RECORD_TABLES) await client.query(`delete from ${table} where created_at >= '${SEED_ENDS}'`)
     await client.query(`delete from crm_events where occurred_at >= '${SEED_ENDS}'`)
-    await client.query('vacuum (analyze) crm_contacts, crm_events')
+    // The ids begin with the instant.
+    const youngest = `${Date.parse(SEED_ENDS).toString(16).padStart(12, '0')}${'0'.repeat(20)}`
+    await client.query(`delete from app.search_documents where record_id >= '${youngest}'`)
+    await client.query('vacuum (analyze) crm_contacts, crm_events, app.search_documents')
   })
 }
 

@@ -246,6 +246,8 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       'type: object',
       'additionalProperties: false',
       'properties:',
+      '  q:',
+      '    $ref: SearchText.yaml',
       '  filter:',
       `    $ref: ${type}Filter.yaml`,
       '  sort:',

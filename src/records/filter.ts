@@ -40,6 +40,8 @@ export type Compiled = {
   readonly parameters: Record<string, unknown>
   /** Complete two-valued logic: never null, so that its negation is what it leaves out. Undefined without any condition. */
   condition(): SQL | undefined
+  /** Whether what matches is all that does, where the condition does not consider everything. */
+  readonly isWhole?: () => SQL
   /** The statement that looks for the references in the filter; undefined when it has none. */
   readonly check: Bound<Found> | undefined
   /** @throws InvalidRequest when the caller may not see what a reference in the filter leads to, or there is no such thing */

@@ -15,6 +15,7 @@ import { type Compiled, type Condition, CUSTOM, compileConditions, compileFilter
 import type { Only } from './only.js'
 import { columnsOf, keysOf, type Readable, type SortKey } from './record-type.js'
 import { requireLevel, scopeParameters } from './scope.js'
+import { withSearch } from './search.js'
 
 /** One resource that the caller may read, with what `paths` name, or 304 when the caller has exactly that already. */
 export const get = <Resource extends { version: number }>(
@@ -77,6 +78,7 @@ type ListQuery<Resource, Sort extends string> = {
   sort: readonly (Sort | `-${Sort}` | CustomSort)[]
   count?: 'exact' | 'estimate'
   expand?: readonly ExpandPath<Resource>[]
+  q?: string
 } & {
   [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
 }
@@ -90,14 +92,14 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   type: Readable<Resource, Sort>,
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count, expand: paths, ...filterQuery } = query
+  const { limit, cursor, sort, count, expand: paths, q, ...filterQuery } = query
   const conditions = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => ({ condition: toCondition(name, value), pointer: `/query/${name}` }))
   return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
     const definitions = new DefinitionsInUse(scope, definitionsOf)
-    const filter = compileConditions(scope, type, conditions, definitions)
+    const filter = withSearch(scope, type, compileConditions(scope, type, conditions, definitions), q, '/query/q')
     return page(scope, type, { name: 'list', filter, definitions, sort, limit, cursor, ...POINTERS.list, count, paths })
   })
 }
@@ -111,6 +113,7 @@ function toCondition(parameterName: string, value: unknown): Condition {
 
 /** The body of a query: what its filter is about, the compiler compares with the record. */
 type QueryBody<Resource, Sort extends string> = {
+  q?: string
   filter?: Filter<(keyof Resource & string) | `${string}.${string}`>
   limit: number
   cursor?: string
@@ -125,10 +128,10 @@ export async function query<Resource, Sort extends string, Body extends QueryBod
   type: Readable<Resource, Sort>,
   body: Only<Body, QueryBody<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count, expand: paths } = body
+  const { limit, cursor, sort, count, expand: paths, q } = body
   return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
     const definitions = new DefinitionsInUse(scope, definitionsOf)
-    const filter = compileFilter(scope, type, body.filter, '/filter', definitions)
+    const filter = withSearch(scope, type, compileFilter(scope, type, body.filter, '/filter', definitions), q, '/q')
     return page(scope, type, {
       name: 'query',
       filter,
@@ -206,7 +209,7 @@ export async function page<Resource>(
   if (!definitions.areCurrent((verified ?? []) as { object: string; revision: string }[])) return OUTDATED
   // A filter by a record that the caller cannot see is answered like one by a record that does not exist.
   if (filter.check) filter.assertFound(answers[0]?.[0])
-  const total = counting && Number(answers.at(-1)?.[0]?.total)
+  const counted = counting && answers.at(-1)?.[0]
 
   const hasMore = rows.length > limit
   const shown = hasMore ? rows.slice(0, limit) : rows
@@ -220,7 +223,7 @@ export async function page<Resource>(
     status: 200 as const,
     body: {
       data,
-      page: { nextCursor, hasMore, ...(total !== undefined && totalOf(total, count)) },
+      page: { nextCursor, hasMore, ...(counted && totalOf(counted, count)) },
     },
   }
 }
@@ -228,19 +231,23 @@ export async function page<Resource>(
 function countMatches(type: Readable<unknown>, level: Level, filter: Compiled, count: 'exact' | 'estimate') {
   return type.prepared(`count ${count} ${level} ${filter.shape}`, () => {
     const matches = sql`from ${type.from} where ${matching(type, level, filter)}`
+    // Of the search, which may not consider all that match.
+    const isWhole = filter.isWhole?.() ?? sql`true`
     // The planner's own estimate would tell how frequent a value is among all tenants.
     const text =
       count === 'exact'
-        ? sql<{ total: string }>`select count(*) as total ${matches}`
-        : sql<{ total: string }>`select count(*) as total from (select ${matches} limit ${parameter('most')}) counted`
-    return statement<{ total: string }>(`${type.plural}.count`, text, { plans: 'always' })
+        ? sql<Counted>`select count(*) as total, ${isWhole} as "isWhole" ${matches}`
+        : sql<Counted>`select count(*) as total, ${isWhole} as "isWhole" from (select ${matches} limit ${parameter('most')}) counted`
+    return statement<Counted>(`${type.plural}.count`, text, { plans: 'always' })
   })
 }
 
-const totalOf = (total: number, count: 'exact' | 'estimate' | undefined) =>
-  count === 'estimate' && total > COUNTED_AT_MOST
+type Counted = { total: string; isWhole: boolean }
+
+const totalOf = ({ total, isWhole }: Partial<Counted>, count: 'exact' | 'estimate' | undefined) =>
+  count === 'estimate' && Number(total) > COUNTED_AT_MOST
     ? { total: COUNTED_AT_MOST, totalIsExact: false }
-    : { total, totalIsExact: true }
+    : { total: Number(total), totalIsExact: isWhole === true }
 
 type Order = {
   key: SortKey

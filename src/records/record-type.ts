@@ -120,6 +120,8 @@ export type CustomKeys = { readonly object: string; readonly slots: readonly PgC
 export type Readable<Resource, Sort extends string = string> = {
   /** The plural name, as in permissions and metrics. */
   plural: ReadableName
+  /** The singular name of a kind of record, which is searched by it. */
+  object?: string
   /** The table, or the join. */
   from: SQL
   id: PgColumn

@@ -4,7 +4,7 @@ import { type OperationFacts, type OperationId, operations, type Role } from '..
 import type { components } from '../../generated/types.js'
 import { hashPassword } from '../modules/auth/passwords.js'
 import { pathNames } from './access-contract.js'
-import { operationIds, pathOf, requestExamples } from './examples.js'
+import { operationIds, pathOf, queryOf, requestExamples, withQuery } from './examples.js'
 import type { Caller, Harness } from './harness.js'
 
 /** What a test may change in the request that the contract shows. */
@@ -32,10 +32,10 @@ export function requestOf(id: OperationId, token: string | undefined, variation:
   if (pathOf(id).split('{').length > 2)
     throw new Error(`${id} has a path that the access tests do not know how to fill`)
   const body = 'body' in variation ? variation.body : example?.value
-  const query = new URLSearchParams(variation.query).toString()
+  const query = { ...queryOf(id), ...variation.query }
   return {
     method: operation.method,
-    url: pathOf(id).replace(/\{\w+\}/, variation.pathId ?? '') + (query && `?${query}`),
+    url: withQuery(pathOf(id).replace(/\{\w+\}/, variation.pathId ?? ''), query),
     headers: {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': example?.mediaType ?? 'application/json' }),

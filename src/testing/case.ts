@@ -47,6 +47,7 @@ async function compileContents(sql: Harness['sql']): Promise<string> {
     ...tables.map(
       ({ name }) => `select '${name}' as name, to_jsonb(t) as row from ${name} t where organization_id = $1`,
     ),
+    `select 'search_documents', to_jsonb(t) from app.search_documents t where organization_id = $1`,
     `select 'crm_organizations', to_jsonb(t) from crm_organizations t where id = $1`,
     `select 'crm_users', to_jsonb(t) from crm_users t where id in (select user_id from crm_memberships where organization_id = $1)`,
   ]

@@ -7,7 +7,7 @@ import { type OperationFacts, type OperationId, operations } from '../../generat
 import { DatabaseUnavailable } from '../db/errors.js'
 import { type Case, expectProblem, type Reply, refused, unchanged } from './case.js'
 import { credentialsOf, lacking, requestOf, withHeaders } from './coverage.js'
-import { declaredReplies, masked, operationIds, replyExamples, requestExamples } from './examples.js'
+import { declaredReplies, masked, operationIds, replyExamples, requestExamples, withQuery } from './examples.js'
 import { setScene } from './examples-world.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
 import type { Sighting } from './watcher.js'
@@ -49,7 +49,7 @@ describe.each(operationIds)('what the HTTP layer decides: %s', (id) => {
 
   it('400 for what the contract does not know', async () => {
     const request = requestOf(harness, id, owner)
-    const unknown = await refuses('invalid_request', { ...request, url: `${request.url}?unknown=1` })
+    const unknown = await refuses('invalid_request', { ...request, url: withQuery(request.url, { unknown: '1' }) })
     expect(unknown.json()).toMatchObject({ errors: [{ pointer: '/query/unknown', code: 'additional_properties' }] })
     const body = hasBody ? '{"unknown":1}' : '{}'
     const reply = await refuses('invalid_request', {
@@ -191,7 +191,7 @@ describe('429 once the quota is used up', () => {
   it.each(operationIds.map((id, index) => [id, `10.0.0.${index}`] as const))('%s', async (id, remoteAddress) => {
     const caller = await limited.newOrganization()
     const request = { ...requestOf(limited, id, caller), remoteAddress }
-    const allowed = await limited.send({ ...request, url: `${request.url}?unknown=1` })
+    const allowed = await limited.send({ ...request, url: withQuery(request.url, { unknown: '1' }) })
     expect(allowed.statusCode).toBe(400)
     expect(allowed.headers).toMatchObject({
       ratelimit: expect.stringMatching(/^"[a-z-]+";r=0;t=\d+$/),

@@ -9,7 +9,7 @@ import {
   rolePermissions,
 } from '../../generated/operations.js'
 import { invitationToken } from '../modules/users/jobs.js'
-import { pathOf, requestExamples } from './examples.js'
+import { pathOf, queryOf, requestExamples, withQuery } from './examples.js'
 import type { Caller, Harness } from './harness.js'
 
 /** A request that the contract accepts, about ids that nobody has; from anybody if the operation is public. */
@@ -22,7 +22,10 @@ export function requestOf({ resources }: Harness, id: OperationId, caller: Pick<
   }
   return {
     method,
-    url: pathOf(id).replaceAll(/\{\w+\}/g, () => randomUUID()),
+    url: withQuery(
+      pathOf(id).replaceAll(/\{\w+\}/g, () => randomUUID()),
+      queryOf(id),
+    ),
     headers: {
       ...(!open && { authorization: `Bearer ${caller.token}` }),
       ...(example && { 'content-type': example.mediaType }),

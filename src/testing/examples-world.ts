@@ -3,7 +3,7 @@ import { type OperationFacts, type OperationId, operations } from '../../generat
 import type { components } from '../../generated/types.js'
 import { invitationToken } from '../modules/users/jobs.js'
 import type { Reply, Tenant } from './case.js'
-import { type Example, operationIds, pathOf, requestExamples } from './examples.js'
+import { type Example, operationIds, pathOf, queryOf, requestExamples, withQuery } from './examples.js'
 import type { Harness } from './harness.js'
 
 type Session = components['schemas']['Session']
@@ -25,7 +25,7 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     const fill = (name: string, value: unknown) => scene.secrets[name] ?? value
     return {
       method,
-      url: pathOf(of).replace(/\{\w+\}/, scene.pathId),
+      url: withQuery(pathOf(of).replace(/\{\w+\}/, scene.pathId), queryOf(of)),
       headers: {
         ...(!open && { authorization: `Bearer ${scene.bearer}` }),
         ...(example && { 'content-type': example.mediaType }),
@@ -76,6 +76,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const listed = /\/views\/\{viewId\}(\/\w+)$/.exec(path)?.[1]
   const steps = [
     listed && at('POST', operations.listViews.path.replace('/views', listed)),
+    path === operations.searchRecords.path && 'createAccount',
     at('POST', path.replace(/\/(\{.*|accept$|batch$|query$|aggregate$)/, '').replace('/recycle-bin', '')),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&

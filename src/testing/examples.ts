@@ -45,6 +45,21 @@ export function pathOf(id: OperationId): string {
   return words.reduce((path, { name, word }) => path.replace(`{${name}}`, word), operations[id].path as string)
 }
 
+/** The query that the contract shows for an operation: what it requires. */
+export const queryOf = (id: OperationId): Record<string, string> =>
+  Object.fromEntries(
+    (operationOf(id).parameters ?? []).flatMap((node) => {
+      const { in: where, name, required, example } = resolve(node)
+      return where === 'query' && required === true ? [[String(name), String(example)]] : []
+    }),
+  )
+
+/** A URL with more in its query. */
+export const withQuery = (url: string, query: Record<string, string>): string => {
+  const text = new URLSearchParams(query).toString()
+  return text === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${text}`
+}
+
 /** The bodies that the contract shows for requests of an operation. */
 export const requestExamples = (id: OperationId): Example[] => examplesIn(operationOf(id).requestBody?.content)
 

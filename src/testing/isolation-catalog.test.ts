@@ -12,6 +12,8 @@ const SHARED: Record<string, string> = {
   crm_signing_keys: 'belong to the installation',
 }
 
+const recordTables = ['crm_accounts', 'crm_contacts', 'crm_leads', 'crm_opportunities']
+
 /** Foreign keys of tenant tables that leave the tenant, and why. */
 const LEAVING: Record<string, string> = {
   'crm_memberships(user_id) -> crm_users': 'the membership is what ties a person to a tenant',
@@ -155,11 +157,28 @@ describe('the catalog', () => {
            and has_table_privilege('zenith_app', c.oid, 'truncate, references, trigger')`,
       ),
     ).toEqual([])
-    expect(
-      await rowsOf(
-        `select oid::regprocedure::text from pg_proc where prosecdef and pronamespace in ('public'::regnamespace, 'app'::regnamespace)`,
-      ),
-    ).toEqual([])
+  })
+
+  test('functions with the rights of the owner are those of search, and the role of the application may call two', async () => {
+    const functions = await rowsOf(
+      `select oid::regprocedure::text as name, prosrc as source, has_function_privilege('zenith_app', oid, 'execute') as callable,
+         (select setting from unnest(proconfig) setting where setting like 'search_path=%') as path
+       from pg_proc where prosecdef and pronamespace in ('public'::regnamespace, 'app'::regnamespace) order by 1`,
+    )
+    for (const { path } of functions) expect(path).toBe('search_path=pg_catalog, public, pg_temp')
+    const callable = functions.filter((each) => each.callable)
+    expect(callable.map(({ name }) => name)).toEqual([
+      'app.search(text,text,uuid,uuid[],integer)',
+      'app.similar_records(text,text,real,integer)',
+    ])
+    for (const { source } of callable) {
+      // The tenant is that of the claim, and every look at the documents is bound to it.
+      expect(source).toContain(`organization uuid := nullif(current_setting('app.organization_id', true), '')::uuid`)
+      const looks = String(source).split('FROM app.search_documents').slice(1)
+      for (const look of looks) expect(look).toMatch(/^ (\w)\s+WHERE [^;]*?\b\1\.organization_id = organization\b/)
+    }
+    const triggers = functions.filter((each) => !each.callable).map(({ name }) => name)
+    expect(triggers).toEqual(recordTables.map((table) => `app.search_${table}()`))
   })
 
   test.each([
@@ -175,6 +194,12 @@ describe('the catalog', () => {
   })
 
   test.each([
+    'select from app.search_documents',
+    'delete from app.search_documents',
+    `insert into app.search_documents values (gen_random_uuid(), 'account', gen_random_uuid(), 'x', 'x')`,
+    `select app.search_in('crm_accounts', 'account')`,
+    'select app.search_records()',
+    'alter table crm_accounts disable trigger search_insert',
     'alter table crm_accounts disable row level security',
     'drop policy crm_accounts_tenant on crm_accounts',
     'create table public.mine ()',

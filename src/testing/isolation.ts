@@ -218,6 +218,51 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     expect(await line({ groupBy, limit: 1000 })).toHaveLength(records.length)
   })
 
+  describe('a search', () => {
+    const texts = [CANARY, CANARY.slice(0, 3), `${CANARY.slice(0, -2)}xe`, 'name']
+    const findsNothingForeign = async () => {
+      for (const q of texts) {
+        const all = await harness.send(requestOf('searchRecords', mine.token, { query: { q, limit: '50' } }))
+        expect(all.statusCode).toBe(200)
+        const lists = recordKinds.map(({ collection }) => operationAt('GET', collection) as OperationId)
+        const replies = await Promise.all(
+          lists.map((id) => harness.send(requestOf(id, mine.token, { query: { q, count: 'exact' } }))),
+        )
+        for (const reply of [all, ...replies]) {
+          expect(reply.statusCode).toBe(200)
+          expect(foreignIds.filter((each) => reply.payload.includes(each))).toEqual([])
+          if (q !== CANARY) expect(reply.payload.toLowerCase()).not.toContain(CANARY)
+        }
+        if (q !== 'name')
+          for (const reply of replies) expect(reply.json()).toMatchObject({ data: [], page: { total: 0 } })
+      }
+    }
+
+    test('finds and counts nothing of another tenant', findsNothingForeign)
+
+    test('nor does it when the function that finds records forgets the tenant', async () => {
+      const { rows } = await harness.sql.query<{ definition: string }>(
+        `select pg_get_functiondef('app.search(text, text, uuid, uuid[], integer)'::regprocedure) as definition`,
+      )
+      await harness.sql.query(
+        `create or replace function app.search(object text, q text, owner uuid, teams uuid[], most integer)
+         returns table (record_id uuid, score real) language sql stable security definer rows 100
+         as $$ select d.record_id, 1::real from app.search_documents d where d.object = search.object $$`,
+      )
+      try {
+        const everything = await harness.send(requestOf('searchRecords', mine.token, { query: { q: 'mine' } }))
+        expect(everything.json<{ data: unknown[] }>().data.length).toBeGreaterThan(1)
+        for (const { collection } of recordKinds) {
+          const id = operationAt('GET', collection) as OperationId
+          await send(requestOf(id, mine.token, { query: { q: 'anything', count: 'exact', limit: '200' } }))
+        }
+        await send(requestOf('searchRecords', mine.token, { query: { q: 'anything', limit: '50' } }))
+      } finally {
+        await harness.sql.query(String(rows[0]?.definition))
+      }
+    })
+  })
+
   test('a unique value of another tenant is free', async () => {
     const { domain } = foreignRecords.accounts as { domain: string }
     const { email } = foreignRecords.contacts as { email: string }

@@ -421,6 +421,11 @@ export function listDeletedOpportunities(client: Client, options?: Options<'list
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/opportunities' }, options)
 }
 
+/** Search records. `GET /api/v1/search` */
+export function searchRecords(client: Client, options: Options<'searchRecords'>): Promise<Result<'searchRecords'>> {
+  return call(client, { method: 'GET', path: '/api/v1/search' }, options)
+}
+
 /** List custom fields. `GET /api/v1/custom-fields` */
 export function listCustomFields(client: Client, options?: Options<'listCustomFields'>): Promise<Result<'listCustomFields'>> {
   return call(client, { method: 'GET', path: '/api/v1/custom-fields' }, options)
