@@ -1,7 +1,7 @@
 import { appRole } from './columns.js'
 import { DatabaseUnavailable, StaleClaim, translate } from './errors.js'
 import { type Connection, Pool } from './pool.js'
-import type { Bound } from './statement.js'
+import type { Bound, Plans } from './statement.js'
 
 type Rows<Bounds extends readonly Bound<unknown>[]> = {
   [Index in keyof Bounds]: Bounds[Index] extends Bound<infer Row> ? Row[] : never
@@ -52,6 +52,12 @@ export interface Database {
 const STATEMENT_TIMEOUT_MS = 10_000
 const LOCK_TIMEOUT_MS = 3_000
 
+/**
+ * How every session plans. What a tenant asks for, an index leads to, also where one tenant has most of a table: to read the rows of all
+ * others would seem cheaper then.
+ */
+export const PLANNING = { enable_seqscan: 'off' } as const
+
 /** Opens the pool. Connections are made on first use, so a database that is down does not stop the process. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new Pool({
@@ -65,6 +71,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       role: appRole.name,
       application_name: options.applicationName,
       TimeZone: 'UTC',
+      ...PLANNING,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
@@ -98,14 +105,10 @@ class ClaimExecutor implements Executor {
   async all<Bounds extends readonly Bound<unknown>[]>(...bounds: Bounds): Promise<Rows<Bounds>> {
     return this.#connected(async (connection) => {
       // Not awaited one by one: the claim and the statements leave in one flight, and each is its own transaction.
-      const indexed = bounds.some(({ plans }) => plans === 'indexed')
-      const plans = bounds.every((bound) => bound.plans === 'once') ? 'once' : 'always'
+      const plans = bounds.some((bound) => bound.plans === 'always') ? 'always' : 'once'
       const entering = enter(connection, this.#claim, false, plans)
-      const before = indexed ? [connection.send(SEQUENTIAL_SCANS, ['off'])] : []
       const running = bounds.map((bound) => send(connection, bound, this.#observe))
-      const after = indexed ? [connection.send(SEQUENTIAL_SCANS, ['on'])] : []
-      const around = Promise.all([entering, ...before, ...after])
-      const [entered, ...results] = await Promise.allSettled([around, ...running])
+      const [entered, ...results] = await Promise.allSettled([entering, ...running])
       if (entered.status === 'rejected') throw entered.reason
       return results.map(unwrap) as Rows<Bounds>
     })
@@ -184,21 +187,14 @@ const ENTER = 'select app.enter($1, $2, $3, $4, $5, $6) as entered'
 const CLAIM =
   "select set_config('app.organization_id', $1, $5), set_config('app.user_id', $2, $5), set_config('app.email', $3, $5), set_config('app.maintenance', $4, $5)"
 
-const SEQUENTIAL_SCANS = "select set_config('enable_seqscan', $1, false)"
-
 /** `auto` tries five times, and plans for the values once more only where that looks cheaper by more than planning costs. */
-const PLAN_CACHE_MODE = { once: 'auto', always: 'force_custom_plan' }
+const PLAN_CACHE_MODE: Record<Plans, string> = { once: 'auto', always: 'force_custom_plan' }
 
 /**
  * Puts the claim on the connection. It stays there after the request, so every checkout starts with it.
  * A principal that no longer holds leaves the connection without a tenant: what follows in the flight sees and changes nothing.
  */
-async function enter(
-  connection: Connection,
-  claim: Claim,
-  local: boolean,
-  plans: keyof typeof PLAN_CACHE_MODE,
-): Promise<void> {
+async function enter(connection: Connection, claim: Claim, local: boolean, plans: Plans): Promise<void> {
   if (claim.kind === 'principal') {
     const { organizationId, userId, sessionId, version } = claim
     const [row] = await connection.send(ENTER, [

@@ -9,10 +9,9 @@ const dialect = new PgDialect()
 
 /**
  * How often PostgreSQL plans a statement: `once` for all values, or `always` for the values at hand. Planning costs about as much
- * as reading a record; a plan for average values may cost a hundred times more where values differ much, as in filters. `indexed` is
- * `always`, and never by reading a whole table: for a tenant that has a good part of one it would read those of all others as well.
+ * as reading a record; a plan for average values may cost a hundred times more where values differ much, as in filters.
  */
-export type Plans = 'once' | 'always' | 'indexed'
+export type Plans = 'once' | 'always'
 
 /** A statement with its parameters, ready to travel. */
 export type Bound<Row> = {

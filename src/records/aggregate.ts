@@ -71,7 +71,7 @@ async function answer(
   const shape = [...columns.groups, ...columns.measures].map((column) => column.shape).join()
   const find = type.prepared(`aggregate ${level} ${filter.shape} ${shape} ${order}`, () =>
     statement<Row>(`${type.plural}.aggregate`, aggregateQuery(type, level, filter, columns, order), {
-      plans: 'indexed',
+      plans: 'always',
       columns: columns.keys,
     }),
   )
