@@ -36,8 +36,9 @@ function toRfc3339(text: string): string {
 
 const columns = sql.unsafe(CONTACT_COLUMNS)
 
-/** The row is the reply but for two nested objects; columns that the schema does not name are not written. */
+/** The row is the reply but for two nested objects and empty lists of ids; columns that the schema does not name are not written. */
 function toContact(row: Row): Row {
+  if ((row.externalIds as unknown[]).length === 0) row.externalIds = undefined
   row.createdBy = { type: row.createdByType, id: row.createdById }
   row.updatedBy = { type: row.updatedByType, id: row.updatedById }
   return row
@@ -68,6 +69,16 @@ const writable = {
   teamId: optional(uuid),
   tags: { type: 'array', maxItems: 50, items: { type: 'string', minLength: 1, maxLength: 50 } },
   customFields: { type: 'object', maxProperties: 200, additionalProperties: true },
+  externalIds: {
+    type: 'array',
+    maxItems: 20,
+    items: {
+      type: 'object',
+      required: ['system', 'externalId'],
+      additionalProperties: false,
+      properties: { system: { type: 'string', maxLength: 50 }, externalId: { type: 'string', maxLength: 255 } },
+    },
+  },
   firstName: optional(text),
   lastName: { ...text, minLength: 1 },
   salutation: optional(text),

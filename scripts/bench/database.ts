@@ -45,7 +45,8 @@ export async function openBenchDatabase(
       await client.query(`do $$ begin create role zenith_bench; exception when duplicate_object then null; end $$;
         alter role zenith_bench login bypassrls password '${password}';
         grant connect on database ${DATABASE} to zenith_bench;
-        grant select, insert, update, delete on all tables in schema public to zenith_bench`)
+        grant select, insert, update, delete on all tables in schema public to zenith_bench;
+        grant usage on schema app to zenith_bench; grant select on app.search_documents to zenith_bench`)
       const { rows } = await client.query<{ pid: number; version: string }>(
         `select pg_backend_pid() as pid, current_setting('server_version') as version`,
       )

@@ -2,13 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { withClient } from '../../src/db/client.js'
 import { type Caller, signInAll } from './explain.js'
 import { findValues, type Question, questions } from './pages-questions.js'
-import { Explainer, scans } from './plans.js'
+import { Explainer } from './plans.js'
 import { BASE, openRecorder, type Recorded, type Recorder, type Reply } from './recorder.js'
 
 /** Of a page of 50, for which 51 records are read. */
 const LIMIT = 200
-/** The deep page begins here, or at the last hundred records where there are fewer. */
-const DEPTH = 500_000
+/** The deep page of what does not say otherwise begins here, or at the last hundred records where there are fewer. */
+const DEPTH = 10_000
 
 const ROLES = ['owner', 'member'] as const
 const PLACES = ['first', 'deep'] as const
@@ -23,13 +23,10 @@ export type Answered = { question: Question; costs: Partial<Record<Cell, Cost>> 
  * Asks the application for pages of 50, as the owner and as a member of the biggest organization, and explains every statement of
  * each request as the role of the application.
  */
-export async function explainPages({
-  superuserUrl,
-  appUrl,
-}: {
-  superuserUrl: string
-  appUrl: string
-}): Promise<Answered[]> {
+export async function explainPages(
+  { superuserUrl, appUrl }: { superuserUrl: string; appUrl: string },
+  isWanted: (question: Question) => boolean = () => true,
+): Promise<Answered[]> {
   const recorder = await openRecorder(appUrl)
   const explainer = await Explainer.open(appUrl)
   try {
@@ -39,7 +36,7 @@ export async function explainPages({
       for (const caller of await signInAll(recorder, client, 'common')) {
         const role = ROLES.find((each) => each === caller.role)
         if (!role) continue
-        for (const question of questions(await findValues(client, caller))) {
+        for (const question of questions(await findValues(client, caller)).filter(isWanted)) {
           const key = `${question.scenario} ${question.what}`
           const of = answered.get(key) ?? { question, costs: {} }
           answered.set(key, of)
@@ -99,7 +96,7 @@ class Page {
           `${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams({ limit: '50', ...(cursor && { cursor }) })}`,
         )
     this.#statements = this.#recorder.take()
-    this.#nextCursor = (reply.page as { nextCursor: string | null }).nextCursor
+    this.#nextCursor = (reply.page as { nextCursor: string | null } | undefined)?.nextCursor ?? null
     return reply
   }
 
@@ -109,21 +106,22 @@ class Page {
     let buffers = await this.#explainer.enter(any)
     const scanned = new Set<string>()
     for (const each of this.#statements) {
-      const plans = await this.#explainer.explain(each)
-      buffers += plans[plans.chosen].buffers
-      for (const table of scans(plans)) scanned.add(table)
+      const plan = await this.#explainer.explainChosen(each)
+      buffers += plan.buffers
+      for (const table of plan.sequentialScans) scanned.add(table)
     }
-    return { buffers, records: (reply.data as unknown[]).length, depth, scans: [...scanned] }
+    return { buffers, records: (reply.data as unknown[] | undefined)?.length ?? 50, depth, scans: [...scanned] }
   }
 
   /** Where the list stands before its deep page, by the statement of the list itself. */
   async #positionOf(list: Recorded): Promise<{ position: string[] | undefined; depth: number }> {
     const { text, values } = list.bound
     const [, from = '', order = '', limit = ''] = LIST.exec(text) ?? []
-    const all = values.map((value, index) => (`$${index + 1}` === limit ? 1e9 : value))
+    const most = this.#question.depth ?? DEPTH
+    const all = values.map((value, index) => (`$${index + 1}` === limit ? most + 100 : value))
     const counted = `select count(*)::int as total from (select from ${from} limit ${limit}) counted`
     const [{ total = 0 } = {}] = await this.#explainer.ask<{ total: number }>(list, counted, all)
-    const depth = Math.min(DEPTH, total - 100)
+    const depth = Math.min(most, total - 100)
     if (depth < 50) return { position: undefined, depth }
     const terms = splitTerms(order).map((term) => `(${term.replace(/ (asc|desc)$/, '')})::text`)
     const placed = `select array[${terms}] as position from ${from} order by ${order} limit 1 + 0 * ${limit}::bigint offset ${depth - 1}`
@@ -206,7 +204,8 @@ ${reasons.map((reason, index) => `\n${index + 1}. ${reason}`).join('')}
 What a page of 50 records costs PostgreSQL: the pages of 8 KB that all statements of the request touch, the claim (session and
 membership) and the check of references included, measured as the role of the application under row-level security. Asked
 through the application by the owner of the biggest organization, who sees all of it, and by a member, who sees what is theirs or their
-team's; as the first page, and from a cursor ${DEPTH.toLocaleString('en')} records behind it or a hundred from the end. A page reads 51 records, so about 60 is the
+team's; as the first page, and from a cursor ${DEPTH.toLocaleString('en')} records behind it (500,000 in orders of everything), or a
+hundred from the end. A page reads 51 records, so about 60 is the
 least where they lie apart. In brackets: records, where the page is not full. No figure: everything is on the first page.
 
 ${all.length} pages, of which ${all.filter((cost) => !isOver(cost)).length} within ${LIMIT}; sequential scans of tenant tables: **${all.filter((cost) => cost.scans.length > 0).length}**.

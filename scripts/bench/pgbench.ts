@@ -1,11 +1,14 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { PGBENCH_SCRIPTS } from './baseline-sql.js'
 import type { BenchDatabase } from './database.js'
+import { misspelt } from './pages-questions.js'
 import { cpuOfFamily } from './processes.js'
-import { type Sample, type Scenario, STAGE } from './scenarios.js'
+import { RENEWAL, type Sample, type Scenario, STAGE, TIER } from './scenarios.js'
+import { customKey } from './seed-custom-fields.js'
 
 /** What PostgreSQL alone can do, in one round. */
 export type Limit = { round: number; scenario: Scenario; postgresCpu: number; perSecond: number }
@@ -19,7 +22,8 @@ export async function pgbench(
   { database, sample, connections, seconds, folder }: Options,
   scenario: Scenario,
 ): Promise<Omit<Limit, 'round'>> {
-  const { lifecycleStage, title, industry } = sample.values
+  const { lifecycleStage, title, industry, lastName, fullName } = sample.values
+  const realm = createHash('md5').update(`${sample.organizationId}contact`).digest('hex').slice(0, 8)
   const values: Record<string, string> = {
     organization: sample.organizationId,
     owner: sample.ownerId,
@@ -32,6 +36,12 @@ export async function pgbench(
     stage_least: lifecycleStage.least,
     title: title.most,
     industry: industry.most,
+    tier: customKey('tier', TIER),
+    renewal: customKey('renewal', RENEWAL),
+    // What the lexemes of the documents begin with.
+    realm,
+    asked: `'${realm}${lastName.most.toLowerCase()}':*`,
+    misspelt: misspelt(fullName.least).toLowerCase(),
   }
   const url = new URL(database.baselineUrl)
   const file = join(folder, `${scenario}.sql`)

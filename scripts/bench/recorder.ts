@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.js'
 import { loadConfig } from '../../src/config.js'
-import type { SharedServices } from '../../src/context.js'
 import type { Claim, Database, Executor } from '../../src/db/database.js'
 import type { Bound } from '../../src/db/statement.js'
 import { openResources } from '../../src/process.js'
@@ -18,14 +17,15 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 /** The application on seeded data, and a record of what it asks of the database. */
 export type Recorder = {
   signIn(email: string): Promise<string>
-  /** Sends a request to the application; what it refuses, but for a conflict, is an error here. */
+  /**
+   * Sends a request to the application; what it refuses is an error here, but for a conflict, and for what takes it too long: that is
+   * explained all the same.
+   */
   send(token: string, method: Method, url: string, body?: unknown): Promise<Reply>
   /** What has reached the database since the last call. */
   take(): Recorded[]
   /** The one of the application: it makes cursors. */
   signer: Signer
-  /** What its jobs may use. */
-  services: SharedServices
   close(): Promise<void>
 }
 
@@ -58,7 +58,7 @@ export async function openRecorder(appUrl: string): Promise<Recorder> {
       },
       ...(body !== undefined && { payload: JSON.stringify(body) }),
     })
-    if (reply.statusCode >= 400 && reply.statusCode !== 409) {
+    if (reply.statusCode >= 400 && reply.statusCode !== 409 && reply.statusCode !== 503) {
       throw new Error(`${method} ${decodeURIComponent(url)} ${JSON.stringify(body) ?? ''}: ${reply.body}`)
     }
     return reply.body === '' ? {} : reply.json()
@@ -73,7 +73,6 @@ export async function openRecorder(appUrl: string): Promise<Recorder> {
       return taken
     },
     signer: resources.signer,
-    services: resources.services,
     async close() {
       await app.close()
       await resources.close()

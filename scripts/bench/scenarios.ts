@@ -4,7 +4,7 @@ import { withClient } from '../../src/db/client.js'
 import { encodeCursor } from '../../src/records/cursor.js'
 import { createSigner } from '../../src/signer.js'
 import { type Call, call } from './load.js'
-import { findValues, type Values } from './pages-questions.js'
+import { findValues, misspelt, type Values } from './pages-questions.js'
 
 /** What the scenarios need to know of the data: all of it is in the biggest organization. */
 export type Sample = {
@@ -21,6 +21,8 @@ export type Sample = {
 }
 
 export const STAGE = 'customer'
+/** Of a custom field each: a frequent choice, and the middle of the dates. */
+export const [TIER, RENEWAL] = ['bronze', '2026-05-16']
 
 /** Picks the records that the scenarios touch; the same ones in every run. */
 export async function takeSample(superuserUrl: string, wantedDepth: number): Promise<Sample> {
@@ -80,6 +82,10 @@ const QUERY_SCENARIOS = {
   sorted: 'by name',
   conditions: 'three conditions',
   relation: 'field of the account',
+  customEqual: 'custom field, equality',
+  customRange: 'custom field, range in its order',
+  text: 'full text, a last name',
+  fuzzy: 'fuzzy name',
 } as const
 
 export const SCENARIOS = { ...COMPARED_SCENARIOS, ...QUERY_SCENARIOS }
@@ -107,7 +113,7 @@ export function requests(sample: Sample, cursor: string, tokens: readonly string
     const body = JSON.stringify({ filter, limit: 50, ...more })
     return (n: number) => call('POST', `${PATH}/query`, 200, { ...of(n), 'content-type': 'application/json' }, body)
   }
-  const { lifecycleStage, title, industry } = sample.values
+  const { lifecycleStage, title, industry, lastName, fullName } = sample.values
   return {
     sorted: (n) => call('GET', `${PATH}?limit=50&sort=name`, 200, of(n)),
     conditions: query({
@@ -117,6 +123,14 @@ export function requests(sample: Sample, cursor: string, tokens: readonly string
         { field: 'doNotCall', op: 'ne', value: true },
       ],
     }),
+    customEqual: query({ field: 'customFields.tier', op: 'eq', value: TIER }),
+    customRange: query(
+      { field: 'customFields.renewal', op: 'gte', value: RENEWAL },
+      { sort: ['customFields.renewal'] },
+    ),
+    text: (n) => call('GET', `${PATH}?${new URLSearchParams({ limit: '50', q: lastName.most })}`, 200, of(n)),
+    fuzzy: (n) =>
+      call('GET', `${PATH}?${new URLSearchParams({ limit: '50', q: misspelt(fullName.least) })}`, 200, of(n)),
     relation: query({ field: 'account.industry', op: 'eq', value: industry.most }),
     get: (n) => call('GET', `${PATH}/${any(sample.contactIds)}`, 200, of(n)),
     list: (n) => call('GET', `${PATH}?limit=50`, 200, of(n)),

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { withClient } from '../../src/db/client.js'
 import { hashPassword } from '../../src/modules/auth/passwords.js'
+import { customFieldsOf, DEFINITIONS, keyColumnsOf, keysOf, verifyKeys } from './seed-custom-fields.js'
 
 /** How much data to make. The first organization holds `bigShare` of every kind of record. */
 export type Size = {
@@ -62,11 +63,13 @@ export async function seed(superuserUrl: string, size: Size, log: (message: stri
     await client.query('begin')
     for (const { name } of indexes) await client.query(`drop index public.${name}`)
     await step('organizations and users', ...tenants(size, await hashPassword(PASSWORD)))
+    await step('custom fields', ...DEFINITIONS)
     await step('accounts', accounts(size), NUMBERED_ACCOUNTS)
     await step('contacts', contacts(size))
     await step('leads', leads(size))
     await step('opportunities', opportunities(size))
     await step('events', EVENTS)
+    await verifyKeys(client)
     await client.query('commit')
     await step('indexes', ...indexes.map(({ definition }) => definition))
     await step('search', 'select app.search_records(true)')
@@ -126,6 +129,15 @@ const FIRST = list(
 const LAST = list(
   'Abbott Almeida Andersen Bauer Becker Bianchi Bjork Brandt Carter Costa Dubois Eriksen Fischer Fontaine Garcia Gruber Hansen Hoffmann Ibrahim Ivanova Jensen Kaya Keller Khan Klein Kowalski Larsen Lindgren Lopez Marino Martin Meyer Moreau Mueller Nakamura Novak Okafor Olsen Patel Pereira Petrov Ricci Rossi Santos Schmidt Silva Tanaka Torres Vogel Weber Wright Yilmaz Zhang Zimmer',
 )
+/** Of some ten thousand names, which few share. */
+const [BEGIN, MIDDLE, END] = [
+  list('Bar Ber Bran Cor Dal Den Drei Eb Fal Gar Gold Hal Har Hel Kal Kron Lang Mar Nor Ost Ral Sil Tor Wal'),
+  list('a ba be bu da de en er ga in is ka la le ma na ne on ra ri sa ta un wa'),
+  list(
+    'bach beck berg brunn burg dorf feld felder fort gard hagen heim hoff kamp land ler lund mann meier rath son stein thal wald',
+  ),
+]
+const RARE_LAST = `pg_temp.any_of(r.n, 101, ${BEGIN}) || pg_temp.any_of(r.n, 102, ${MIDDLE}) || pg_temp.any_of(r.n, 103, ${END})`
 const COMPANY = list(
   'Acorn Alpine Amber Arctic Atlas Aurora Baltic Beacon Birch Bridge Cascade Cedar Cobalt Comet Coral Crest Delta Eagle Ember Falcon Fjord Forge Garnet Granite Harbor Hazel Heron Iris Jade Juniper Lark Linden Lumen Maple Meridian Nimbus Nordic Oak Onyx Orchard Osprey Pacific Pine Quarry Raven Ridge River Sable Saffron Slate Solar Summit Tidal Topaz Umbra Vale Vertex Willow Zephyr',
 )
@@ -178,12 +190,15 @@ function tenants({ organizations }: Size, passwordHash: string): string[] {
 const META_COLUMNS =
   'organization_id, id, version, owner_id, team_id, tags, custom_fields, created_at, created_by_type, created_by_id, updated_at, updated_by_type, updated_by_id, deleted_at'
 
+/** The custom fields of records that have none defined. */
+const OF_NO_DEFINITION = `case when pg_temp.chance(r.n, 9, 30) then jsonb_build_object('tier', pg_temp.one_of(r.n, 12, ${list('bronze silver gold')}), 'seats', pg_temp.pick(r.n, 13, 500)) else '{}' end`
+
 /** The columns that every record has, in the order of `META_COLUMNS`. */
-const meta = (kind: number, total: number): string => `
+const meta = (kind: number, total: number, customFields = OF_NO_DEFINITION): string => `
   m.organization_id, pg_temp.uuid_at(pg_temp.born(r.n, ${total}), ${kind}, r.n), 1 + pg_temp.skewed(r.n, 5, 8), m.user_id,
   case when pg_temp.chance(r.n, 6, 70) then m.team_id end,
   case when pg_temp.chance(r.n, 7, 25) then jsonb_build_array(pg_temp.one_of(r.n, 8, ${list('key-account newsletter trade-fair partner vip')})) else '[]' end,
-  case when pg_temp.chance(r.n, 9, 30) then jsonb_build_object('tier', pg_temp.one_of(r.n, 12, ${list('bronze silver gold')}), 'seats', pg_temp.pick(r.n, 13, 500)) else '{}' end,
+  ${customFields},
   pg_temp.born(r.n, ${total}), 'user', m.user_id, pg_temp.born(r.n, ${total}) + pg_temp.skewed(r.n, 14, 86400000) * interval '1 millisecond', 'user', m.user_id,
   case when pg_temp.chance(r.n, 15, 1) then pg_temp.born(r.n, ${total}) + interval '1 day' end`
 
@@ -200,8 +215,8 @@ const ACCOUNT_OF = (percent: number): string => `
 
 const accounts = (size: Size): string => `
 insert into crm_accounts (${META_COLUMNS}, name, legal_name, domain, website, type, industry, phone, number_of_employees,
-  annual_revenue_minor, annual_revenue_currency, description, billing_address, source, lifecycle_stage)
-select ${meta(10, size.accounts)},
+  annual_revenue_minor, annual_revenue_currency, description, billing_address, source, lifecycle_stage, ${keyColumnsOf('account')})
+select ${meta(10, size.accounts, customFieldsOf('account'))},
   company, case when pg_temp.chance(r.n, 20, 40) then company || ' GmbH' end,
   case when pg_temp.chance(r.n, 21, 80) then lower(replace(company, ' ', '-')) || '-' || r.n || '.example' end,
   case when pg_temp.chance(r.n, 22, 60) then 'https://www.' || lower(replace(company, ' ', '-')) || '.example' end,
@@ -214,7 +229,8 @@ select ${meta(10, size.accounts)},
   case when pg_temp.chance(r.n, 33, 20) then 'Met at the trade fair; wants a call about the new product line.' end,
   case when pg_temp.chance(r.n, 34, 60) then pg_temp.address(r.n) end,
   case when pg_temp.chance(r.n, 35, 50) then pg_temp.one_of(r.n, 36, ${SOURCES}) end,
-  case when pg_temp.chance(r.n, 37, 80) then pg_temp.one_of(r.n, 38, ${LIFECYCLE}) end
+  case when pg_temp.chance(r.n, 37, 80) then pg_temp.one_of(r.n, 38, ${LIFECYCLE}) end,
+  ${keysOf('account')}
 from ${rowsOf(size, size.accounts)},
   lateral (select pg_temp.any_of(r.n, 50, ${COMPANY}) || ' ' || pg_temp.any_of(r.n, 51, ${COMPANY}) || ' ' || pg_temp.any_of(r.n, 52, ${TRADE}) as company) w`
 
@@ -231,8 +247,8 @@ update crm_accounts c set parent_account_id = p.id
 
 const contacts = (size: Size): string => `
 insert into crm_contacts (${META_COLUMNS}, first_name, last_name, name, salutation, title, department, email, additional_emails, phone, mobile_phone,
-  account_id, mailing_address, birthdate, language, time_zone, source, do_not_call, email_opt_out, lifecycle_stage, description)
-select ${meta(11, size.contacts)},
+  account_id, mailing_address, birthdate, language, time_zone, source, do_not_call, email_opt_out, lifecycle_stage, description, ${keyColumnsOf('contact')})
+select ${meta(11, size.contacts, customFieldsOf('contact'))},
   first, last, first || ' ' || last, case when pg_temp.chance(r.n, 20, 30) then pg_temp.any_of(r.n, 21, array['Ms','Mr','Dr']) end,
   case when pg_temp.chance(r.n, 22, 70) then pg_temp.one_of(r.n, 23, ${TITLES}) end,
   case when pg_temp.chance(r.n, 24, 40) then pg_temp.one_of(r.n, 25, ${list('Sales Purchasing Finance Engineering Marketing')}) end,
@@ -247,9 +263,10 @@ select ${meta(11, size.contacts)},
   case when pg_temp.chance(r.n, 39, 60) then pg_temp.one_of(r.n, 44, ${SOURCES}) end,
   pg_temp.chance(r.n, 45, 5), pg_temp.chance(r.n, 46, 15),
   case when pg_temp.chance(r.n, 47, 85) then pg_temp.one_of(r.n, 48, ${LIFECYCLE}) end,
-  case when pg_temp.chance(r.n, 49, 10) then 'Prefers to be called in the afternoon.' end
+  case when pg_temp.chance(r.n, 49, 10) then 'Prefers to be called in the afternoon.' end,
+  ${keysOf('contact')}
 from ${rowsOf(size, size.contacts)} ${ACCOUNT_OF(80)},
-  lateral (select pg_temp.any_of(r.n, 53, ${FIRST}) as first, pg_temp.any_of(r.n, 54, ${LAST}) as last) w`
+  lateral (select pg_temp.any_of(r.n, 53, ${FIRST}) as first, case when pg_temp.chance(r.n, 100, 10) then ${RARE_LAST} else pg_temp.any_of(r.n, 54, ${LAST}) end as last) w`
 
 const leads = (size: Size): string => `
 insert into crm_leads (${META_COLUMNS}, first_name, last_name, company_name, name, title, email, phone, status, rating, score, source, industry,
