@@ -98,6 +98,14 @@ export interface AccountsHandlers {
   purgeAccount: Handler<'purgeAccount'>
   /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
   listDeletedAccounts: Handler<'listDeletedAccounts'>
+  /** Merge accounts. `POST /api/v1/accounts/merge` */
+  mergeAccounts: Handler<'mergeAccounts'>
+  /** List merges of accounts. `GET /api/v1/merges/accounts` */
+  listAccountMerges: Handler<'listAccountMerges'>
+  /** Get a merge of accounts. `GET /api/v1/merges/accounts/{mergeId}` */
+  getAccountMerge: Handler<'getAccountMerge'>
+  /** Undo a merge of accounts. `POST /api/v1/merges/accounts/{mergeId}/undo` */
+  undoAccountMerge: Handler<'undoAccountMerge'>
   /** List the accounts of a view. `GET /api/v1/views/{viewId}/accounts` */
   listViewAccounts: Handler<'listViewAccounts'>
 }
@@ -133,6 +141,14 @@ export interface ContactsHandlers {
   purgeContact: Handler<'purgeContact'>
   /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
   listDeletedContacts: Handler<'listDeletedContacts'>
+  /** Merge contacts. `POST /api/v1/contacts/merge` */
+  mergeContacts: Handler<'mergeContacts'>
+  /** List merges of contacts. `GET /api/v1/merges/contacts` */
+  listContactMerges: Handler<'listContactMerges'>
+  /** Get a merge of contacts. `GET /api/v1/merges/contacts/{mergeId}` */
+  getContactMerge: Handler<'getContactMerge'>
+  /** Undo a merge of contacts. `POST /api/v1/merges/contacts/{mergeId}/undo` */
+  undoContactMerge: Handler<'undoContactMerge'>
   /** List the contacts of a view. `GET /api/v1/views/{viewId}/contacts` */
   listViewContacts: Handler<'listViewContacts'>
 }
@@ -168,6 +184,14 @@ export interface LeadsHandlers {
   purgeLead: Handler<'purgeLead'>
   /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
   listDeletedLeads: Handler<'listDeletedLeads'>
+  /** Merge leads. `POST /api/v1/leads/merge` */
+  mergeLeads: Handler<'mergeLeads'>
+  /** List merges of leads. `GET /api/v1/merges/leads` */
+  listLeadMerges: Handler<'listLeadMerges'>
+  /** Get a merge of leads. `GET /api/v1/merges/leads/{mergeId}` */
+  getLeadMerge: Handler<'getLeadMerge'>
+  /** Undo a merge of leads. `POST /api/v1/merges/leads/{mergeId}/undo` */
+  undoLeadMerge: Handler<'undoLeadMerge'>
   /** Convert a lead. `POST /api/v1/leads/{leadId}/convert` */
   convertLead: Handler<'convertLead'>
   /** List the leads of a view. `GET /api/v1/views/{viewId}/leads` */
@@ -205,6 +229,14 @@ export interface OpportunitiesHandlers {
   purgeOpportunity: Handler<'purgeOpportunity'>
   /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
   listDeletedOpportunities: Handler<'listDeletedOpportunities'>
+  /** Merge opportunities. `POST /api/v1/opportunities/merge` */
+  mergeOpportunities: Handler<'mergeOpportunities'>
+  /** List merges of opportunities. `GET /api/v1/merges/opportunities` */
+  listOpportunityMerges: Handler<'listOpportunityMerges'>
+  /** Get a merge of opportunities. `GET /api/v1/merges/opportunities/{mergeId}` */
+  getOpportunityMerge: Handler<'getOpportunityMerge'>
+  /** Undo a merge of opportunities. `POST /api/v1/merges/opportunities/{mergeId}/undo` */
+  undoOpportunityMerge: Handler<'undoOpportunityMerge'>
   /** List the opportunities of a view. `GET /api/v1/views/{viewId}/opportunities` */
   listViewOpportunities: Handler<'listViewOpportunities'>
 }

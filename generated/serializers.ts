@@ -4600,7 +4600,701 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous55 (obj) {
+    function anonymous54 (obj) {
+      // "Merge#/properties/loserIds"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'Merge#/properties/loserIds' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OptionalActor#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_type_229 = obj["type"]
+      if (value_type_229 !== undefined) {
+        json += "{\"type\":"
+        
+        if (typeof value_type_229 !== 'string') {
+          if (value_type_229 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_229 instanceof RegExp) {
+            json += asString(value_type_229.source)
+          } else {
+            json += asString(value_type_229.toString())
+          }
+        } else {
+          json += asString(value_type_229)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_id_230 = obj["id"]
+      if (value_id_230 !== undefined) {
+        json += ",\"id\":"
+        
+          if (value_id_230 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_id_230 === "string" ||
+            value_id_230 === null ||
+            value_id_230 instanceof Date ||
+            value_id_230 instanceof RegExp ||
+            (
+              typeof value_id_230 === "object" &&
+              typeof value_id_230.toString === "function" &&
+              value_id_230.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_id_230 !== 'string') {
+          if (value_id_230 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_230 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_230.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_230 instanceof RegExp) {
+            json += asString(value_id_230.source)
+          } else {
+            json += asString(value_id_230.toString())
+          }
+        } else {
+          json += asString(value_id_230)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Merge#"
+      function anonymous53 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_219 = obj["id"]
+      if (value_id_219 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_219 !== 'string') {
+          if (value_id_219 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_219 instanceof RegExp) {
+            json += asString(value_id_219.source)
+          } else {
+            json += asString(value_id_219.toString())
+          }
+        } else {
+          json += asString(value_id_219)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_220 = obj["version"]
+      if (value_version_220 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_220)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_object_221 = obj["object"]
+      if (value_object_221 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_221 !== 'string') {
+          if (value_object_221 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_221 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_221.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_221 instanceof RegExp) {
+            json += asString(value_object_221.source)
+          } else {
+            json += asString(value_object_221.toString())
+          }
+        } else {
+          json += asString(value_object_221)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_winnerId_222 = obj["winnerId"]
+      if (value_winnerId_222 !== undefined) {
+        json += ",\"winnerId\":"
+        
+        if (typeof value_winnerId_222 !== 'string') {
+          if (value_winnerId_222 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_winnerId_222 instanceof Date) {
+            json += JSON_STR_QUOTE + value_winnerId_222.toISOString() + JSON_STR_QUOTE
+          } else if (value_winnerId_222 instanceof RegExp) {
+            json += asString(value_winnerId_222.source)
+          } else {
+            json += asString(value_winnerId_222.toString())
+          }
+        } else {
+          json += asString(value_winnerId_222)
+        }
+        
+      } else {
+        throw new Error('"winnerId" is required!')
+      }
+      
+      const value_loserIds_223 = obj["loserIds"]
+      if (value_loserIds_223 !== undefined) {
+        json += ",\"loserIds\":"
+        json += anonymous54(value_loserIds_223)
+      } else {
+        throw new Error('"loserIds" is required!')
+      }
+      
+      const value_mergedAt_224 = obj["mergedAt"]
+      if (value_mergedAt_224 !== undefined) {
+        json += ",\"mergedAt\":"
+        json += asDateTime(value_mergedAt_224)
+      } else {
+        throw new Error('"mergedAt" is required!')
+      }
+      
+      const value_mergedBy_225 = obj["mergedBy"]
+      if (value_mergedBy_225 !== undefined) {
+        json += ",\"mergedBy\":"
+        json += anonymous23(value_mergedBy_225)
+      } else {
+        throw new Error('"mergedBy" is required!')
+      }
+      
+      const value_undoneAt_226 = obj["undoneAt"]
+      if (value_undoneAt_226 !== undefined) {
+        json += ",\"undoneAt\":"
+        
+          if (value_undoneAt_226 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_undoneAt_226 === "string" ||
+            value_undoneAt_226 === null ||
+            value_undoneAt_226 instanceof Date ||
+            value_undoneAt_226 instanceof RegExp ||
+            (
+              typeof value_undoneAt_226 === "object" &&
+              typeof value_undoneAt_226.toString === "function" &&
+              value_undoneAt_226.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_undoneAt_226)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"undoneAt" is required!')
+      }
+      
+      const value_undoneBy_227 = obj["undoneBy"]
+      if (value_undoneBy_227 !== undefined) {
+        json += ",\"undoneBy\":"
+        
+          if (value_undoneBy_227 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_undoneBy_227 === "object" && !Array.isArray(value_undoneBy_227)) || value_undoneBy_227 === null) {
+            json += anonymous55(value_undoneBy_227)
+          }
+        
+    else throw new TypeError("The value of 'OptionalActor#' does not match schema definition.")
+  
+      } else {
+        throw new Error('"undoneBy" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous56 (obj) {
+      // "AccountMergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'AccountMergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "MergeReferences#/items"
+      function anonymous58 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_object_235 = obj["object"]
+      if (value_object_235 !== undefined) {
+        json += "{\"object\":"
+        
+        if (typeof value_object_235 !== 'string') {
+          if (value_object_235 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_235 instanceof RegExp) {
+            json += asString(value_object_235.source)
+          } else {
+            json += asString(value_object_235.toString())
+          }
+        } else {
+          json += asString(value_object_235)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_property_236 = obj["property"]
+      if (value_property_236 !== undefined) {
+        json += ",\"property\":"
+        
+        if (typeof value_property_236 !== 'string') {
+          if (value_property_236 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_property_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_property_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_property_236 instanceof RegExp) {
+            json += asString(value_property_236.source)
+          } else {
+            json += asString(value_property_236.toString())
+          }
+        } else {
+          json += asString(value_property_236)
+        }
+        
+      } else {
+        throw new Error('"property" is required!')
+      }
+      
+      const value_count_237 = obj["count"]
+      if (value_count_237 !== undefined) {
+        json += ",\"count\":"
+        json += asInteger(value_count_237)
+      } else {
+        throw new Error('"count" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous57 (obj) {
+      // "MergeReferences#"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'MergeReferences#' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous58(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous58(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountMergeResult#"
+      function anonymous52 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_216 = obj["dryRun"]
+      if (value_dryRun_216 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_216)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_217 = obj["merge"]
+      if (value_merge_217 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_217)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_231 = obj["winner"]
+      if (value_winner_231 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_231 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_winner_231)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_232 = obj["losers"]
+      if (value_losers_232 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous56(value_losers_232)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_references_233 = obj["references"]
+      if (value_references_233 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_233)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous60 (obj) {
+      // "MergeList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'MergeList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous53(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous53(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "MergeList#"
+      function anonymous59 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_240 = obj["data"]
+      if (value_data_240 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous60(value_data_240)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_241 = obj["page"]
+      if (value_page_241 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_241)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous62 (obj) {
+      // "AccountUnmergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'AccountUnmergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+    function anonymous63 (obj) {
+      // "AccountUnmergeResult#/properties/kept"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'AccountUnmergeResult#/properties/kept' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountUnmergeResult#"
+      function anonymous61 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_245 = obj["dryRun"]
+      if (value_dryRun_245 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_245)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_246 = obj["merge"]
+      if (value_merge_246 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_246)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_247 = obj["winner"]
+      if (value_winner_247 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_247 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_winner_247)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_248 = obj["losers"]
+      if (value_losers_248 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous62(value_losers_248)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_kept_249 = obj["kept"]
+      if (value_kept_249 !== undefined) {
+        json += ",\"kept\":"
+        json += anonymous63(value_kept_249)
+      } else {
+        throw new Error('"kept" is required!')
+      }
+      
+      const value_references_250 = obj["references"]
+      if (value_references_250 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_250)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous67 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -4653,7 +5347,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous56 (input) {
+      function anonymous68 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4661,40 +5355,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_241 = false
+        let addComma_278 = false
 
-          const value_street1_242 = obj["street1"]
-          if (value_street1_242 !== undefined) {
-            json += addComma_241 ? ",\"street1\":" : ((addComma_241 = true), "{\"street1\":")
+          const value_street1_279 = obj["street1"]
+          if (value_street1_279 !== undefined) {
+            json += addComma_278 ? ",\"street1\":" : ((addComma_278 = true), "{\"street1\":")
             
-          if (value_street1_242 === null) {
+          if (value_street1_279 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_242 === "string" ||
-            value_street1_242 === null ||
-            value_street1_242 instanceof Date ||
-            value_street1_242 instanceof RegExp ||
+            typeof value_street1_279 === "string" ||
+            value_street1_279 === null ||
+            value_street1_279 instanceof Date ||
+            value_street1_279 instanceof RegExp ||
             (
-              typeof value_street1_242 === "object" &&
-              typeof value_street1_242.toString === "function" &&
-              value_street1_242.toString !== Object.prototype.toString
+              typeof value_street1_279 === "object" &&
+              typeof value_street1_279.toString === "function" &&
+              value_street1_279.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_242 !== 'string') {
-          if (value_street1_242 === null) {
+        if (typeof value_street1_279 !== 'string') {
+          if (value_street1_279 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_242 instanceof RegExp) {
-            json += asString(value_street1_242.source)
+          } else if (value_street1_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_279 instanceof RegExp) {
+            json += asString(value_street1_279.source)
           } else {
-            json += asString(value_street1_242.toString())
+            json += asString(value_street1_279.toString())
           }
         } else {
-          json += asString(value_street1_242)
+          json += asString(value_street1_279)
         }
         
           }
@@ -4703,38 +5397,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_243 = obj["street2"]
-          if (value_street2_243 !== undefined) {
-            json += addComma_241 ? ",\"street2\":" : ((addComma_241 = true), "{\"street2\":")
+          const value_street2_280 = obj["street2"]
+          if (value_street2_280 !== undefined) {
+            json += addComma_278 ? ",\"street2\":" : ((addComma_278 = true), "{\"street2\":")
             
-          if (value_street2_243 === null) {
+          if (value_street2_280 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_243 === "string" ||
-            value_street2_243 === null ||
-            value_street2_243 instanceof Date ||
-            value_street2_243 instanceof RegExp ||
+            typeof value_street2_280 === "string" ||
+            value_street2_280 === null ||
+            value_street2_280 instanceof Date ||
+            value_street2_280 instanceof RegExp ||
             (
-              typeof value_street2_243 === "object" &&
-              typeof value_street2_243.toString === "function" &&
-              value_street2_243.toString !== Object.prototype.toString
+              typeof value_street2_280 === "object" &&
+              typeof value_street2_280.toString === "function" &&
+              value_street2_280.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_243 !== 'string') {
-          if (value_street2_243 === null) {
+        if (typeof value_street2_280 !== 'string') {
+          if (value_street2_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_243 instanceof RegExp) {
-            json += asString(value_street2_243.source)
+          } else if (value_street2_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_280 instanceof RegExp) {
+            json += asString(value_street2_280.source)
           } else {
-            json += asString(value_street2_243.toString())
+            json += asString(value_street2_280.toString())
           }
         } else {
-          json += asString(value_street2_243)
+          json += asString(value_street2_280)
         }
         
           }
@@ -4743,38 +5437,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_244 = obj["city"]
-          if (value_city_244 !== undefined) {
-            json += addComma_241 ? ",\"city\":" : ((addComma_241 = true), "{\"city\":")
+          const value_city_281 = obj["city"]
+          if (value_city_281 !== undefined) {
+            json += addComma_278 ? ",\"city\":" : ((addComma_278 = true), "{\"city\":")
             
-          if (value_city_244 === null) {
+          if (value_city_281 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_244 === "string" ||
-            value_city_244 === null ||
-            value_city_244 instanceof Date ||
-            value_city_244 instanceof RegExp ||
+            typeof value_city_281 === "string" ||
+            value_city_281 === null ||
+            value_city_281 instanceof Date ||
+            value_city_281 instanceof RegExp ||
             (
-              typeof value_city_244 === "object" &&
-              typeof value_city_244.toString === "function" &&
-              value_city_244.toString !== Object.prototype.toString
+              typeof value_city_281 === "object" &&
+              typeof value_city_281.toString === "function" &&
+              value_city_281.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_244 !== 'string') {
-          if (value_city_244 === null) {
+        if (typeof value_city_281 !== 'string') {
+          if (value_city_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_244 instanceof RegExp) {
-            json += asString(value_city_244.source)
+          } else if (value_city_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_281 instanceof RegExp) {
+            json += asString(value_city_281.source)
           } else {
-            json += asString(value_city_244.toString())
+            json += asString(value_city_281.toString())
           }
         } else {
-          json += asString(value_city_244)
+          json += asString(value_city_281)
         }
         
           }
@@ -4783,38 +5477,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_245 = obj["region"]
-          if (value_region_245 !== undefined) {
-            json += addComma_241 ? ",\"region\":" : ((addComma_241 = true), "{\"region\":")
+          const value_region_282 = obj["region"]
+          if (value_region_282 !== undefined) {
+            json += addComma_278 ? ",\"region\":" : ((addComma_278 = true), "{\"region\":")
             
-          if (value_region_245 === null) {
+          if (value_region_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_245 === "string" ||
-            value_region_245 === null ||
-            value_region_245 instanceof Date ||
-            value_region_245 instanceof RegExp ||
+            typeof value_region_282 === "string" ||
+            value_region_282 === null ||
+            value_region_282 instanceof Date ||
+            value_region_282 instanceof RegExp ||
             (
-              typeof value_region_245 === "object" &&
-              typeof value_region_245.toString === "function" &&
-              value_region_245.toString !== Object.prototype.toString
+              typeof value_region_282 === "object" &&
+              typeof value_region_282.toString === "function" &&
+              value_region_282.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_245 !== 'string') {
-          if (value_region_245 === null) {
+        if (typeof value_region_282 !== 'string') {
+          if (value_region_282 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_245 instanceof RegExp) {
-            json += asString(value_region_245.source)
+          } else if (value_region_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_282 instanceof RegExp) {
+            json += asString(value_region_282.source)
           } else {
-            json += asString(value_region_245.toString())
+            json += asString(value_region_282.toString())
           }
         } else {
-          json += asString(value_region_245)
+          json += asString(value_region_282)
         }
         
           }
@@ -4823,38 +5517,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_246 = obj["postalCode"]
-          if (value_postalCode_246 !== undefined) {
-            json += addComma_241 ? ",\"postalCode\":" : ((addComma_241 = true), "{\"postalCode\":")
+          const value_postalCode_283 = obj["postalCode"]
+          if (value_postalCode_283 !== undefined) {
+            json += addComma_278 ? ",\"postalCode\":" : ((addComma_278 = true), "{\"postalCode\":")
             
-          if (value_postalCode_246 === null) {
+          if (value_postalCode_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_246 === "string" ||
-            value_postalCode_246 === null ||
-            value_postalCode_246 instanceof Date ||
-            value_postalCode_246 instanceof RegExp ||
+            typeof value_postalCode_283 === "string" ||
+            value_postalCode_283 === null ||
+            value_postalCode_283 instanceof Date ||
+            value_postalCode_283 instanceof RegExp ||
             (
-              typeof value_postalCode_246 === "object" &&
-              typeof value_postalCode_246.toString === "function" &&
-              value_postalCode_246.toString !== Object.prototype.toString
+              typeof value_postalCode_283 === "object" &&
+              typeof value_postalCode_283.toString === "function" &&
+              value_postalCode_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_246 !== 'string') {
-          if (value_postalCode_246 === null) {
+        if (typeof value_postalCode_283 !== 'string') {
+          if (value_postalCode_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_246 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_246.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_246 instanceof RegExp) {
-            json += asString(value_postalCode_246.source)
+          } else if (value_postalCode_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_283 instanceof RegExp) {
+            json += asString(value_postalCode_283.source)
           } else {
-            json += asString(value_postalCode_246.toString())
+            json += asString(value_postalCode_283.toString())
           }
         } else {
-          json += asString(value_postalCode_246)
+          json += asString(value_postalCode_283)
         }
         
           }
@@ -4863,38 +5557,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_247 = obj["countryCode"]
-          if (value_countryCode_247 !== undefined) {
-            json += addComma_241 ? ",\"countryCode\":" : ((addComma_241 = true), "{\"countryCode\":")
+          const value_countryCode_284 = obj["countryCode"]
+          if (value_countryCode_284 !== undefined) {
+            json += addComma_278 ? ",\"countryCode\":" : ((addComma_278 = true), "{\"countryCode\":")
             
-          if (value_countryCode_247 === null) {
+          if (value_countryCode_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_247 === "string" ||
-            value_countryCode_247 === null ||
-            value_countryCode_247 instanceof Date ||
-            value_countryCode_247 instanceof RegExp ||
+            typeof value_countryCode_284 === "string" ||
+            value_countryCode_284 === null ||
+            value_countryCode_284 instanceof Date ||
+            value_countryCode_284 instanceof RegExp ||
             (
-              typeof value_countryCode_247 === "object" &&
-              typeof value_countryCode_247.toString === "function" &&
-              value_countryCode_247.toString !== Object.prototype.toString
+              typeof value_countryCode_284 === "object" &&
+              typeof value_countryCode_284.toString === "function" &&
+              value_countryCode_284.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_247 !== 'string') {
-          if (value_countryCode_247 === null) {
+        if (typeof value_countryCode_284 !== 'string') {
+          if (value_countryCode_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_247 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_247.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_247 instanceof RegExp) {
-            json += asString(value_countryCode_247.source)
+          } else if (value_countryCode_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_284 instanceof RegExp) {
+            json += asString(value_countryCode_284.source)
           } else {
-            json += asString(value_countryCode_247.toString())
+            json += asString(value_countryCode_284.toString())
           }
         } else {
-          json += asString(value_countryCode_247)
+          json += asString(value_countryCode_284)
         }
         
           }
@@ -4902,7 +5596,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_241) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_278) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4910,7 +5604,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous57 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4918,44 +5612,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_260 = false
+        let addComma_297 = false
 
-          const value_owner_261 = obj["owner"]
-          if (value_owner_261 !== undefined) {
-            json += addComma_260 ? ",\"owner\":" : ((addComma_260 = true), "{\"owner\":")
+          const value_owner_298 = obj["owner"]
+          if (value_owner_298 !== undefined) {
+            json += addComma_297 ? ",\"owner\":" : ((addComma_297 = true), "{\"owner\":")
             
-      if (value_owner_261 === null) {
+      if (value_owner_298 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_261)
+    json += anonymous20(value_owner_298)
       }
     
           }
 
-          const value_account_262 = obj["account"]
-          if (value_account_262 !== undefined) {
-            json += addComma_260 ? ",\"account\":" : ((addComma_260 = true), "{\"account\":")
+          const value_account_299 = obj["account"]
+          if (value_account_299 !== undefined) {
+            json += addComma_297 ? ",\"account\":" : ((addComma_297 = true), "{\"account\":")
             
-      if (value_account_262 === null) {
+      if (value_account_299 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_262)
+    json += anonymous26(value_account_299)
       }
     
           }
 
-          const value_reportsTo_263 = obj["reportsTo"]
-          if (value_reportsTo_263 !== undefined) {
-            json += addComma_260 ? ",\"reportsTo\":" : ((addComma_260 = true), "{\"reportsTo\":")
+          const value_reportsTo_300 = obj["reportsTo"]
+          if (value_reportsTo_300 !== undefined) {
+            json += addComma_297 ? ",\"reportsTo\":" : ((addComma_297 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_263 === null) {
+      if (value_reportsTo_300 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value_reportsTo_263)
+    json += anonymous66(value_reportsTo_300)
       }
     
           }
-if (!addComma_260) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_297) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -4963,7 +5657,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous54 (input) {
+      function anonymous66 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4972,88 +5666,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_218 = obj["id"]
-      if (value_id_218 !== undefined) {
+      const value_id_255 = obj["id"]
+      if (value_id_255 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_218 !== 'string') {
-          if (value_id_218 === null) {
+        if (typeof value_id_255 !== 'string') {
+          if (value_id_255 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_218 instanceof RegExp) {
-            json += asString(value_id_218.source)
+          } else if (value_id_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_255 instanceof RegExp) {
+            json += asString(value_id_255.source)
           } else {
-            json += asString(value_id_218.toString())
+            json += asString(value_id_255.toString())
           }
         } else {
-          json += asString(value_id_218)
+          json += asString(value_id_255)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_219 = obj["version"]
-      if (value_version_219 !== undefined) {
+      const value_version_256 = obj["version"]
+      if (value_version_256 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_219)
+        json += asInteger(value_version_256)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_220 = obj["createdAt"]
-      if (value_createdAt_220 !== undefined) {
+      const value_createdAt_257 = obj["createdAt"]
+      if (value_createdAt_257 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_220)
+        json += asDateTime(value_createdAt_257)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_221 = obj["createdBy"]
-      if (value_createdBy_221 !== undefined) {
+      const value_createdBy_258 = obj["createdBy"]
+      if (value_createdBy_258 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_221)
+        json += anonymous23(value_createdBy_258)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_222 = obj["updatedAt"]
-      if (value_updatedAt_222 !== undefined) {
+      const value_updatedAt_259 = obj["updatedAt"]
+      if (value_updatedAt_259 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_222)
+        json += asDateTime(value_updatedAt_259)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_223 = obj["updatedBy"]
-      if (value_updatedBy_223 !== undefined) {
+      const value_updatedBy_260 = obj["updatedBy"]
+      if (value_updatedBy_260 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_223)
+        json += anonymous23(value_updatedBy_260)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_224 = obj["deletedAt"]
-      if (value_deletedAt_224 !== undefined) {
+      const value_deletedAt_261 = obj["deletedAt"]
+      if (value_deletedAt_261 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_224 === null) {
+          if (value_deletedAt_261 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_224 === "string" ||
-            value_deletedAt_224 === null ||
-            value_deletedAt_224 instanceof Date ||
-            value_deletedAt_224 instanceof RegExp ||
+            typeof value_deletedAt_261 === "string" ||
+            value_deletedAt_261 === null ||
+            value_deletedAt_261 instanceof Date ||
+            value_deletedAt_261 instanceof RegExp ||
             (
-              typeof value_deletedAt_224 === "object" &&
-              typeof value_deletedAt_224.toString === "function" &&
-              value_deletedAt_224.toString !== Object.prototype.toString
+              typeof value_deletedAt_261 === "object" &&
+              typeof value_deletedAt_261.toString === "function" &&
+              value_deletedAt_261.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_224)
+            json += asDateTime(value_deletedAt_261)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5062,60 +5756,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_225 = obj["ownerId"]
-      if (value_ownerId_225 !== undefined) {
+      const value_ownerId_262 = obj["ownerId"]
+      if (value_ownerId_262 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_225 !== 'string') {
-          if (value_ownerId_225 === null) {
+        if (typeof value_ownerId_262 !== 'string') {
+          if (value_ownerId_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_225 instanceof RegExp) {
-            json += asString(value_ownerId_225.source)
+          } else if (value_ownerId_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_262 instanceof RegExp) {
+            json += asString(value_ownerId_262.source)
           } else {
-            json += asString(value_ownerId_225.toString())
+            json += asString(value_ownerId_262.toString())
           }
         } else {
-          json += asString(value_ownerId_225)
+          json += asString(value_ownerId_262)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_226 = obj["teamId"]
-      if (value_teamId_226 !== undefined) {
+      const value_teamId_263 = obj["teamId"]
+      if (value_teamId_263 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_226 === null) {
+          if (value_teamId_263 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_226 === "string" ||
-            value_teamId_226 === null ||
-            value_teamId_226 instanceof Date ||
-            value_teamId_226 instanceof RegExp ||
+            typeof value_teamId_263 === "string" ||
+            value_teamId_263 === null ||
+            value_teamId_263 instanceof Date ||
+            value_teamId_263 instanceof RegExp ||
             (
-              typeof value_teamId_226 === "object" &&
-              typeof value_teamId_226.toString === "function" &&
-              value_teamId_226.toString !== Object.prototype.toString
+              typeof value_teamId_263 === "object" &&
+              typeof value_teamId_263.toString === "function" &&
+              value_teamId_263.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_226 !== 'string') {
-          if (value_teamId_226 === null) {
+        if (typeof value_teamId_263 !== 'string') {
+          if (value_teamId_263 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_226 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_226.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_226 instanceof RegExp) {
-            json += asString(value_teamId_226.source)
+          } else if (value_teamId_263 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_263.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_263 instanceof RegExp) {
+            json += asString(value_teamId_263.source)
           } else {
-            json += asString(value_teamId_226.toString())
+            json += asString(value_teamId_263.toString())
           }
         } else {
-          json += asString(value_teamId_226)
+          json += asString(value_teamId_263)
         }
         
           }
@@ -5126,54 +5820,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_227 = obj["tags"]
-      if (value_tags_227 !== undefined) {
+      const value_tags_264 = obj["tags"]
+      if (value_tags_264 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_227)
+        json += anonymous27(value_tags_264)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_228 = obj["customFields"]
-      if (value_customFields_228 !== undefined) {
+      const value_customFields_265 = obj["customFields"]
+      if (value_customFields_265 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_228)
+        json += JSON.stringify(value_customFields_265)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_229 = obj["firstName"]
-      if (value_firstName_229 !== undefined) {
+      const value_firstName_266 = obj["firstName"]
+      if (value_firstName_266 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_229 === null) {
+          if (value_firstName_266 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_229 === "string" ||
-            value_firstName_229 === null ||
-            value_firstName_229 instanceof Date ||
-            value_firstName_229 instanceof RegExp ||
+            typeof value_firstName_266 === "string" ||
+            value_firstName_266 === null ||
+            value_firstName_266 instanceof Date ||
+            value_firstName_266 instanceof RegExp ||
             (
-              typeof value_firstName_229 === "object" &&
-              typeof value_firstName_229.toString === "function" &&
-              value_firstName_229.toString !== Object.prototype.toString
+              typeof value_firstName_266 === "object" &&
+              typeof value_firstName_266.toString === "function" &&
+              value_firstName_266.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_229 !== 'string') {
-          if (value_firstName_229 === null) {
+        if (typeof value_firstName_266 !== 'string') {
+          if (value_firstName_266 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_229 instanceof RegExp) {
-            json += asString(value_firstName_229.source)
+          } else if (value_firstName_266 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_266.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_266 instanceof RegExp) {
+            json += asString(value_firstName_266.source)
           } else {
-            json += asString(value_firstName_229.toString())
+            json += asString(value_firstName_266.toString())
           }
         } else {
-          json += asString(value_firstName_229)
+          json += asString(value_firstName_266)
         }
         
           }
@@ -5184,60 +5878,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_230 = obj["lastName"]
-      if (value_lastName_230 !== undefined) {
+      const value_lastName_267 = obj["lastName"]
+      if (value_lastName_267 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_230 !== 'string') {
-          if (value_lastName_230 === null) {
+        if (typeof value_lastName_267 !== 'string') {
+          if (value_lastName_267 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_230 instanceof RegExp) {
-            json += asString(value_lastName_230.source)
+          } else if (value_lastName_267 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_267.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_267 instanceof RegExp) {
+            json += asString(value_lastName_267.source)
           } else {
-            json += asString(value_lastName_230.toString())
+            json += asString(value_lastName_267.toString())
           }
         } else {
-          json += asString(value_lastName_230)
+          json += asString(value_lastName_267)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_231 = obj["salutation"]
-      if (value_salutation_231 !== undefined) {
+      const value_salutation_268 = obj["salutation"]
+      if (value_salutation_268 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_231 === null) {
+          if (value_salutation_268 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_231 === "string" ||
-            value_salutation_231 === null ||
-            value_salutation_231 instanceof Date ||
-            value_salutation_231 instanceof RegExp ||
+            typeof value_salutation_268 === "string" ||
+            value_salutation_268 === null ||
+            value_salutation_268 instanceof Date ||
+            value_salutation_268 instanceof RegExp ||
             (
-              typeof value_salutation_231 === "object" &&
-              typeof value_salutation_231.toString === "function" &&
-              value_salutation_231.toString !== Object.prototype.toString
+              typeof value_salutation_268 === "object" &&
+              typeof value_salutation_268.toString === "function" &&
+              value_salutation_268.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_231 !== 'string') {
-          if (value_salutation_231 === null) {
+        if (typeof value_salutation_268 !== 'string') {
+          if (value_salutation_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_231 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_231.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_231 instanceof RegExp) {
-            json += asString(value_salutation_231.source)
+          } else if (value_salutation_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_268 instanceof RegExp) {
+            json += asString(value_salutation_268.source)
           } else {
-            json += asString(value_salutation_231.toString())
+            json += asString(value_salutation_268.toString())
           }
         } else {
-          json += asString(value_salutation_231)
+          json += asString(value_salutation_268)
         }
         
           }
@@ -5248,38 +5942,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_232 = obj["title"]
-      if (value_title_232 !== undefined) {
+      const value_title_269 = obj["title"]
+      if (value_title_269 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_232 === null) {
+          if (value_title_269 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_232 === "string" ||
-            value_title_232 === null ||
-            value_title_232 instanceof Date ||
-            value_title_232 instanceof RegExp ||
+            typeof value_title_269 === "string" ||
+            value_title_269 === null ||
+            value_title_269 instanceof Date ||
+            value_title_269 instanceof RegExp ||
             (
-              typeof value_title_232 === "object" &&
-              typeof value_title_232.toString === "function" &&
-              value_title_232.toString !== Object.prototype.toString
+              typeof value_title_269 === "object" &&
+              typeof value_title_269.toString === "function" &&
+              value_title_269.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_232 !== 'string') {
-          if (value_title_232 === null) {
+        if (typeof value_title_269 !== 'string') {
+          if (value_title_269 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_232 instanceof RegExp) {
-            json += asString(value_title_232.source)
+          } else if (value_title_269 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_269.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_269 instanceof RegExp) {
+            json += asString(value_title_269.source)
           } else {
-            json += asString(value_title_232.toString())
+            json += asString(value_title_269.toString())
           }
         } else {
-          json += asString(value_title_232)
+          json += asString(value_title_269)
         }
         
           }
@@ -5290,38 +5984,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_233 = obj["department"]
-      if (value_department_233 !== undefined) {
+      const value_department_270 = obj["department"]
+      if (value_department_270 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_233 === null) {
+          if (value_department_270 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_233 === "string" ||
-            value_department_233 === null ||
-            value_department_233 instanceof Date ||
-            value_department_233 instanceof RegExp ||
+            typeof value_department_270 === "string" ||
+            value_department_270 === null ||
+            value_department_270 instanceof Date ||
+            value_department_270 instanceof RegExp ||
             (
-              typeof value_department_233 === "object" &&
-              typeof value_department_233.toString === "function" &&
-              value_department_233.toString !== Object.prototype.toString
+              typeof value_department_270 === "object" &&
+              typeof value_department_270.toString === "function" &&
+              value_department_270.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_233 !== 'string') {
-          if (value_department_233 === null) {
+        if (typeof value_department_270 !== 'string') {
+          if (value_department_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_233 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_233.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_233 instanceof RegExp) {
-            json += asString(value_department_233.source)
+          } else if (value_department_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_270 instanceof RegExp) {
+            json += asString(value_department_270.source)
           } else {
-            json += asString(value_department_233.toString())
+            json += asString(value_department_270.toString())
           }
         } else {
-          json += asString(value_department_233)
+          json += asString(value_department_270)
         }
         
           }
@@ -5332,38 +6026,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_234 = obj["email"]
-      if (value_email_234 !== undefined) {
+      const value_email_271 = obj["email"]
+      if (value_email_271 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_234 === null) {
+          if (value_email_271 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_234 === "string" ||
-            value_email_234 === null ||
-            value_email_234 instanceof Date ||
-            value_email_234 instanceof RegExp ||
+            typeof value_email_271 === "string" ||
+            value_email_271 === null ||
+            value_email_271 instanceof Date ||
+            value_email_271 instanceof RegExp ||
             (
-              typeof value_email_234 === "object" &&
-              typeof value_email_234.toString === "function" &&
-              value_email_234.toString !== Object.prototype.toString
+              typeof value_email_271 === "object" &&
+              typeof value_email_271.toString === "function" &&
+              value_email_271.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_234 !== 'string') {
-          if (value_email_234 === null) {
+        if (typeof value_email_271 !== 'string') {
+          if (value_email_271 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_234 instanceof RegExp) {
-            json += asString(value_email_234.source)
+          } else if (value_email_271 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_271.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_271 instanceof RegExp) {
+            json += asString(value_email_271.source)
           } else {
-            json += asString(value_email_234.toString())
+            json += asString(value_email_271.toString())
           }
         } else {
-          json += asString(value_email_234)
+          json += asString(value_email_271)
         }
         
           }
@@ -5374,46 +6068,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_235 = obj["additionalEmails"]
-      if (value_additionalEmails_235 !== undefined) {
+      const value_additionalEmails_272 = obj["additionalEmails"]
+      if (value_additionalEmails_272 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous55(value_additionalEmails_235)
+        json += anonymous67(value_additionalEmails_272)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_236 = obj["phone"]
-      if (value_phone_236 !== undefined) {
+      const value_phone_273 = obj["phone"]
+      if (value_phone_273 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_236 === null) {
+          if (value_phone_273 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_236 === "string" ||
-            value_phone_236 === null ||
-            value_phone_236 instanceof Date ||
-            value_phone_236 instanceof RegExp ||
+            typeof value_phone_273 === "string" ||
+            value_phone_273 === null ||
+            value_phone_273 instanceof Date ||
+            value_phone_273 instanceof RegExp ||
             (
-              typeof value_phone_236 === "object" &&
-              typeof value_phone_236.toString === "function" &&
-              value_phone_236.toString !== Object.prototype.toString
+              typeof value_phone_273 === "object" &&
+              typeof value_phone_273.toString === "function" &&
+              value_phone_273.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_236 !== 'string') {
-          if (value_phone_236 === null) {
+        if (typeof value_phone_273 !== 'string') {
+          if (value_phone_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_236 instanceof RegExp) {
-            json += asString(value_phone_236.source)
+          } else if (value_phone_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_273 instanceof RegExp) {
+            json += asString(value_phone_273.source)
           } else {
-            json += asString(value_phone_236.toString())
+            json += asString(value_phone_273.toString())
           }
         } else {
-          json += asString(value_phone_236)
+          json += asString(value_phone_273)
         }
         
           }
@@ -5424,38 +6118,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_237 = obj["mobilePhone"]
-      if (value_mobilePhone_237 !== undefined) {
+      const value_mobilePhone_274 = obj["mobilePhone"]
+      if (value_mobilePhone_274 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_237 === null) {
+          if (value_mobilePhone_274 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_237 === "string" ||
-            value_mobilePhone_237 === null ||
-            value_mobilePhone_237 instanceof Date ||
-            value_mobilePhone_237 instanceof RegExp ||
+            typeof value_mobilePhone_274 === "string" ||
+            value_mobilePhone_274 === null ||
+            value_mobilePhone_274 instanceof Date ||
+            value_mobilePhone_274 instanceof RegExp ||
             (
-              typeof value_mobilePhone_237 === "object" &&
-              typeof value_mobilePhone_237.toString === "function" &&
-              value_mobilePhone_237.toString !== Object.prototype.toString
+              typeof value_mobilePhone_274 === "object" &&
+              typeof value_mobilePhone_274.toString === "function" &&
+              value_mobilePhone_274.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_237 !== 'string') {
-          if (value_mobilePhone_237 === null) {
+        if (typeof value_mobilePhone_274 !== 'string') {
+          if (value_mobilePhone_274 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_237 instanceof RegExp) {
-            json += asString(value_mobilePhone_237.source)
+          } else if (value_mobilePhone_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_274 instanceof RegExp) {
+            json += asString(value_mobilePhone_274.source)
           } else {
-            json += asString(value_mobilePhone_237.toString())
+            json += asString(value_mobilePhone_274.toString())
           }
         } else {
-          json += asString(value_mobilePhone_237)
+          json += asString(value_mobilePhone_274)
         }
         
           }
@@ -5466,38 +6160,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_238 = obj["accountId"]
-      if (value_accountId_238 !== undefined) {
+      const value_accountId_275 = obj["accountId"]
+      if (value_accountId_275 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_238 === null) {
+          if (value_accountId_275 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_238 === "string" ||
-            value_accountId_238 === null ||
-            value_accountId_238 instanceof Date ||
-            value_accountId_238 instanceof RegExp ||
+            typeof value_accountId_275 === "string" ||
+            value_accountId_275 === null ||
+            value_accountId_275 instanceof Date ||
+            value_accountId_275 instanceof RegExp ||
             (
-              typeof value_accountId_238 === "object" &&
-              typeof value_accountId_238.toString === "function" &&
-              value_accountId_238.toString !== Object.prototype.toString
+              typeof value_accountId_275 === "object" &&
+              typeof value_accountId_275.toString === "function" &&
+              value_accountId_275.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_238 !== 'string') {
-          if (value_accountId_238 === null) {
+        if (typeof value_accountId_275 !== 'string') {
+          if (value_accountId_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_238 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_238.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_238 instanceof RegExp) {
-            json += asString(value_accountId_238.source)
+          } else if (value_accountId_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_275 instanceof RegExp) {
+            json += asString(value_accountId_275.source)
           } else {
-            json += asString(value_accountId_238.toString())
+            json += asString(value_accountId_275.toString())
           }
         } else {
-          json += asString(value_accountId_238)
+          json += asString(value_accountId_275)
         }
         
           }
@@ -5508,38 +6202,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_239 = obj["reportsToId"]
-      if (value_reportsToId_239 !== undefined) {
+      const value_reportsToId_276 = obj["reportsToId"]
+      if (value_reportsToId_276 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_239 === null) {
+          if (value_reportsToId_276 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_239 === "string" ||
-            value_reportsToId_239 === null ||
-            value_reportsToId_239 instanceof Date ||
-            value_reportsToId_239 instanceof RegExp ||
+            typeof value_reportsToId_276 === "string" ||
+            value_reportsToId_276 === null ||
+            value_reportsToId_276 instanceof Date ||
+            value_reportsToId_276 instanceof RegExp ||
             (
-              typeof value_reportsToId_239 === "object" &&
-              typeof value_reportsToId_239.toString === "function" &&
-              value_reportsToId_239.toString !== Object.prototype.toString
+              typeof value_reportsToId_276 === "object" &&
+              typeof value_reportsToId_276.toString === "function" &&
+              value_reportsToId_276.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_239 !== 'string') {
-          if (value_reportsToId_239 === null) {
+        if (typeof value_reportsToId_276 !== 'string') {
+          if (value_reportsToId_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_239 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_239.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_239 instanceof RegExp) {
-            json += asString(value_reportsToId_239.source)
+          } else if (value_reportsToId_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_276 instanceof RegExp) {
+            json += asString(value_reportsToId_276.source)
           } else {
-            json += asString(value_reportsToId_239.toString())
+            json += asString(value_reportsToId_276.toString())
           }
         } else {
-          json += asString(value_reportsToId_239)
+          json += asString(value_reportsToId_276)
         }
         
           }
@@ -5550,16 +6244,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_240 = obj["mailingAddress"]
-      if (value_mailingAddress_240 !== undefined) {
+      const value_mailingAddress_277 = obj["mailingAddress"]
+      if (value_mailingAddress_277 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_240 === null) {
+          if (value_mailingAddress_277 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_240 === "object" && !Array.isArray(value_mailingAddress_240)) || value_mailingAddress_240 === null) {
-            json += anonymous56(value_mailingAddress_240)
+          else if((typeof value_mailingAddress_277 === "object" && !Array.isArray(value_mailingAddress_277)) || value_mailingAddress_277 === null) {
+            json += anonymous68(value_mailingAddress_277)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -5568,26 +6262,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_248 = obj["birthdate"]
-      if (value_birthdate_248 !== undefined) {
+      const value_birthdate_285 = obj["birthdate"]
+      if (value_birthdate_285 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_248 === null) {
+          if (value_birthdate_285 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_248 === "string" ||
-            value_birthdate_248 === null ||
-            value_birthdate_248 instanceof Date ||
-            value_birthdate_248 instanceof RegExp ||
+            typeof value_birthdate_285 === "string" ||
+            value_birthdate_285 === null ||
+            value_birthdate_285 instanceof Date ||
+            value_birthdate_285 instanceof RegExp ||
             (
-              typeof value_birthdate_248 === "object" &&
-              typeof value_birthdate_248.toString === "function" &&
-              value_birthdate_248.toString !== Object.prototype.toString
+              typeof value_birthdate_285 === "object" &&
+              typeof value_birthdate_285.toString === "function" &&
+              value_birthdate_285.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_248)
+            json += asDate(value_birthdate_285)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -5596,38 +6290,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_249 = obj["language"]
-      if (value_language_249 !== undefined) {
+      const value_language_286 = obj["language"]
+      if (value_language_286 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_249 === null) {
+          if (value_language_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_249 === "string" ||
-            value_language_249 === null ||
-            value_language_249 instanceof Date ||
-            value_language_249 instanceof RegExp ||
+            typeof value_language_286 === "string" ||
+            value_language_286 === null ||
+            value_language_286 instanceof Date ||
+            value_language_286 instanceof RegExp ||
             (
-              typeof value_language_249 === "object" &&
-              typeof value_language_249.toString === "function" &&
-              value_language_249.toString !== Object.prototype.toString
+              typeof value_language_286 === "object" &&
+              typeof value_language_286.toString === "function" &&
+              value_language_286.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_249 !== 'string') {
-          if (value_language_249 === null) {
+        if (typeof value_language_286 !== 'string') {
+          if (value_language_286 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_249 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_249.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_249 instanceof RegExp) {
-            json += asString(value_language_249.source)
+          } else if (value_language_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_286 instanceof RegExp) {
+            json += asString(value_language_286.source)
           } else {
-            json += asString(value_language_249.toString())
+            json += asString(value_language_286.toString())
           }
         } else {
-          json += asString(value_language_249)
+          json += asString(value_language_286)
         }
         
           }
@@ -5638,38 +6332,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_250 = obj["timeZone"]
-      if (value_timeZone_250 !== undefined) {
+      const value_timeZone_287 = obj["timeZone"]
+      if (value_timeZone_287 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_250 === null) {
+          if (value_timeZone_287 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_250 === "string" ||
-            value_timeZone_250 === null ||
-            value_timeZone_250 instanceof Date ||
-            value_timeZone_250 instanceof RegExp ||
+            typeof value_timeZone_287 === "string" ||
+            value_timeZone_287 === null ||
+            value_timeZone_287 instanceof Date ||
+            value_timeZone_287 instanceof RegExp ||
             (
-              typeof value_timeZone_250 === "object" &&
-              typeof value_timeZone_250.toString === "function" &&
-              value_timeZone_250.toString !== Object.prototype.toString
+              typeof value_timeZone_287 === "object" &&
+              typeof value_timeZone_287.toString === "function" &&
+              value_timeZone_287.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_250 !== 'string') {
-          if (value_timeZone_250 === null) {
+        if (typeof value_timeZone_287 !== 'string') {
+          if (value_timeZone_287 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_250 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_250.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_250 instanceof RegExp) {
-            json += asString(value_timeZone_250.source)
+          } else if (value_timeZone_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_287 instanceof RegExp) {
+            json += asString(value_timeZone_287.source)
           } else {
-            json += asString(value_timeZone_250.toString())
+            json += asString(value_timeZone_287.toString())
           }
         } else {
-          json += asString(value_timeZone_250)
+          json += asString(value_timeZone_287)
         }
         
           }
@@ -5680,38 +6374,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_251 = obj["linkedinUrl"]
-      if (value_linkedinUrl_251 !== undefined) {
+      const value_linkedinUrl_288 = obj["linkedinUrl"]
+      if (value_linkedinUrl_288 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_251 === null) {
+          if (value_linkedinUrl_288 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_251 === "string" ||
-            value_linkedinUrl_251 === null ||
-            value_linkedinUrl_251 instanceof Date ||
-            value_linkedinUrl_251 instanceof RegExp ||
+            typeof value_linkedinUrl_288 === "string" ||
+            value_linkedinUrl_288 === null ||
+            value_linkedinUrl_288 instanceof Date ||
+            value_linkedinUrl_288 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_251 === "object" &&
-              typeof value_linkedinUrl_251.toString === "function" &&
-              value_linkedinUrl_251.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_288 === "object" &&
+              typeof value_linkedinUrl_288.toString === "function" &&
+              value_linkedinUrl_288.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_251 !== 'string') {
-          if (value_linkedinUrl_251 === null) {
+        if (typeof value_linkedinUrl_288 !== 'string') {
+          if (value_linkedinUrl_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_251 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_251.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_251 instanceof RegExp) {
-            json += asString(value_linkedinUrl_251.source)
+          } else if (value_linkedinUrl_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_288 instanceof RegExp) {
+            json += asString(value_linkedinUrl_288.source)
           } else {
-            json += asString(value_linkedinUrl_251.toString())
+            json += asString(value_linkedinUrl_288.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_251)
+          json += asString(value_linkedinUrl_288)
         }
         
           }
@@ -5722,38 +6416,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_252 = obj["source"]
-      if (value_source_252 !== undefined) {
+      const value_source_289 = obj["source"]
+      if (value_source_289 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_252 === null) {
+          if (value_source_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_252 === "string" ||
-            value_source_252 === null ||
-            value_source_252 instanceof Date ||
-            value_source_252 instanceof RegExp ||
+            typeof value_source_289 === "string" ||
+            value_source_289 === null ||
+            value_source_289 instanceof Date ||
+            value_source_289 instanceof RegExp ||
             (
-              typeof value_source_252 === "object" &&
-              typeof value_source_252.toString === "function" &&
-              value_source_252.toString !== Object.prototype.toString
+              typeof value_source_289 === "object" &&
+              typeof value_source_289.toString === "function" &&
+              value_source_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_252 !== 'string') {
-          if (value_source_252 === null) {
+        if (typeof value_source_289 !== 'string') {
+          if (value_source_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_252 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_252.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_252 instanceof RegExp) {
-            json += asString(value_source_252.source)
+          } else if (value_source_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_289 instanceof RegExp) {
+            json += asString(value_source_289.source)
           } else {
-            json += asString(value_source_252.toString())
+            json += asString(value_source_289.toString())
           }
         } else {
-          json += asString(value_source_252)
+          json += asString(value_source_289)
         }
         
           }
@@ -5764,54 +6458,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_253 = obj["doNotCall"]
-      if (value_doNotCall_253 !== undefined) {
+      const value_doNotCall_290 = obj["doNotCall"]
+      if (value_doNotCall_290 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_253)
+        json += asBoolean(value_doNotCall_290)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_254 = obj["emailOptOut"]
-      if (value_emailOptOut_254 !== undefined) {
+      const value_emailOptOut_291 = obj["emailOptOut"]
+      if (value_emailOptOut_291 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_254)
+        json += asBoolean(value_emailOptOut_291)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_255 = obj["lifecycleStage"]
-      if (value_lifecycleStage_255 !== undefined) {
+      const value_lifecycleStage_292 = obj["lifecycleStage"]
+      if (value_lifecycleStage_292 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_255 === null) {
+          if (value_lifecycleStage_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_255 === "string" ||
-            value_lifecycleStage_255 === null ||
-            value_lifecycleStage_255 instanceof Date ||
-            value_lifecycleStage_255 instanceof RegExp ||
+            typeof value_lifecycleStage_292 === "string" ||
+            value_lifecycleStage_292 === null ||
+            value_lifecycleStage_292 instanceof Date ||
+            value_lifecycleStage_292 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_255 === "object" &&
-              typeof value_lifecycleStage_255.toString === "function" &&
-              value_lifecycleStage_255.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_292 === "object" &&
+              typeof value_lifecycleStage_292.toString === "function" &&
+              value_lifecycleStage_292.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_255 !== 'string') {
-          if (value_lifecycleStage_255 === null) {
+        if (typeof value_lifecycleStage_292 !== 'string') {
+          if (value_lifecycleStage_292 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_255 instanceof RegExp) {
-            json += asString(value_lifecycleStage_255.source)
+          } else if (value_lifecycleStage_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_292 instanceof RegExp) {
+            json += asString(value_lifecycleStage_292.source)
           } else {
-            json += asString(value_lifecycleStage_255.toString())
+            json += asString(value_lifecycleStage_292.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_255)
+          json += asString(value_lifecycleStage_292)
         }
         
           }
@@ -5822,38 +6516,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_256 = obj["description"]
-      if (value_description_256 !== undefined) {
+      const value_description_293 = obj["description"]
+      if (value_description_293 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_256 === null) {
+          if (value_description_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_256 === "string" ||
-            value_description_256 === null ||
-            value_description_256 instanceof Date ||
-            value_description_256 instanceof RegExp ||
+            typeof value_description_293 === "string" ||
+            value_description_293 === null ||
+            value_description_293 instanceof Date ||
+            value_description_293 instanceof RegExp ||
             (
-              typeof value_description_256 === "object" &&
-              typeof value_description_256.toString === "function" &&
-              value_description_256.toString !== Object.prototype.toString
+              typeof value_description_293 === "object" &&
+              typeof value_description_293.toString === "function" &&
+              value_description_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_256 !== 'string') {
-          if (value_description_256 === null) {
+        if (typeof value_description_293 !== 'string') {
+          if (value_description_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_256 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_256.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_256 instanceof RegExp) {
-            json += asString(value_description_256.source)
+          } else if (value_description_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_293 instanceof RegExp) {
+            json += asString(value_description_293.source)
           } else {
-            json += asString(value_description_256.toString())
+            json += asString(value_description_293.toString())
           }
         } else {
-          json += asString(value_description_256)
+          json += asString(value_description_293)
         }
         
           }
@@ -5864,38 +6558,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_257 = obj["name"]
-      if (value_name_257 !== undefined) {
+      const value_name_294 = obj["name"]
+      if (value_name_294 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_257 !== 'string') {
-          if (value_name_257 === null) {
+        if (typeof value_name_294 !== 'string') {
+          if (value_name_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_257 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_257.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_257 instanceof RegExp) {
-            json += asString(value_name_257.source)
+          } else if (value_name_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_294 instanceof RegExp) {
+            json += asString(value_name_294.source)
           } else {
-            json += asString(value_name_257.toString())
+            json += asString(value_name_294.toString())
           }
         } else {
-          json += asString(value_name_257)
+          json += asString(value_name_294)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_258 = obj["externalIds"]
-      if (value_externalIds_258 !== undefined) {
+      const value_externalIds_295 = obj["externalIds"]
+      if (value_externalIds_295 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_258)
+        json += anonymous31(value_externalIds_295)
       }
 
-      const value_expanded_259 = obj["expanded"]
-      if (value_expanded_259 !== undefined) {
+      const value_expanded_296 = obj["expanded"]
+      if (value_expanded_296 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous57(value_expanded_259)
+        json += anonymous69(value_expanded_296)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -5903,7 +6597,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous53 (obj) {
+    function anonymous65 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -5921,7 +6615,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value)
+    json += anonymous66(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -5931,7 +6625,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value)
+    json += anonymous66(value)
       }
     
         }
@@ -5940,7 +6634,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous52 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5949,18 +6643,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_216 = obj["data"]
-      if (value_data_216 !== undefined) {
+      const value_data_253 = obj["data"]
+      if (value_data_253 !== undefined) {
         json += "{\"data\":"
-        json += anonymous53(value_data_216)
+        json += anonymous65(value_data_253)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_264 = obj["page"]
-      if (value_page_264 !== undefined) {
+      const value_page_301 = obj["page"]
+      if (value_page_301 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_264)
+        json += anonymous21(value_page_301)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5971,7 +6665,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous60 (input) {
+      function anonymous72 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5980,58 +6674,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_271 = obj["index"]
-      if (value_index_271 !== undefined) {
+      const value_index_308 = obj["index"]
+      if (value_index_308 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_271)
+        json += asInteger(value_index_308)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_272 = obj["status"]
-      if (value_status_272 !== undefined) {
+      const value_status_309 = obj["status"]
+      if (value_status_309 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_272)
+        json += asInteger(value_status_309)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_273 = obj["etag"]
-      if (value_etag_273 !== undefined) {
+      const value_etag_310 = obj["etag"]
+      if (value_etag_310 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_273 !== 'string') {
-          if (value_etag_273 === null) {
+        if (typeof value_etag_310 !== 'string') {
+          if (value_etag_310 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_273 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_273.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_273 instanceof RegExp) {
-            json += asString(value_etag_273.source)
+          } else if (value_etag_310 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_310.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_310 instanceof RegExp) {
+            json += asString(value_etag_310.source)
           } else {
-            json += asString(value_etag_273.toString())
+            json += asString(value_etag_310.toString())
           }
         } else {
-          json += asString(value_etag_273)
+          json += asString(value_etag_310)
         }
         
       }
 
-      const value_body_274 = obj["body"]
-      if (value_body_274 !== undefined) {
+      const value_body_311 = obj["body"]
+      if (value_body_311 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_274 === null) {
+      if (value_body_311 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value_body_274)
+    json += anonymous66(value_body_311)
       }
     
       }
 
-      const value_problem_275 = obj["problem"]
-      if (value_problem_275 !== undefined) {
+      const value_problem_312 = obj["problem"]
+      if (value_problem_312 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_275)
+        json += anonymous1(value_problem_312)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6039,7 +6733,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous59 (obj) {
+    function anonymous71 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -6053,18 +6747,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous60(value)
+        json += anonymous72(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous60(value)
+          json += anonymous72(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous58 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6073,32 +6767,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_268 = obj["outcome"]
-      if (value_outcome_268 !== undefined) {
+      const value_outcome_305 = obj["outcome"]
+      if (value_outcome_305 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_268 !== 'string') {
-          if (value_outcome_268 === null) {
+        if (typeof value_outcome_305 !== 'string') {
+          if (value_outcome_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_268 instanceof RegExp) {
-            json += asString(value_outcome_268.source)
+          } else if (value_outcome_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_305 instanceof RegExp) {
+            json += asString(value_outcome_305.source)
           } else {
-            json += asString(value_outcome_268.toString())
+            json += asString(value_outcome_305.toString())
           }
         } else {
-          json += asString(value_outcome_268)
+          json += asString(value_outcome_305)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_269 = obj["results"]
-      if (value_results_269 !== undefined) {
+      const value_results_306 = obj["results"]
+      if (value_results_306 !== undefined) {
         json += ",\"results\":"
-        json += anonymous59(value_results_269)
+        json += anonymous71(value_results_306)
       } else {
         throw new Error('"results" is required!')
       }
@@ -6108,8 +6802,44 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Lead#/properties/utm"
-      function anonymous64 (input) {
+    function anonymous74 (obj) {
+      // "ContactMergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ContactMergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "ContactMergeResult#"
+      function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6117,40 +6847,262 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_305 = false
+        
+      const value_dryRun_315 = obj["dryRun"]
+      if (value_dryRun_315 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_315)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_316 = obj["merge"]
+      if (value_merge_316 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_316)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_317 = obj["winner"]
+      if (value_winner_317 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_317 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value_winner_317)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_318 = obj["losers"]
+      if (value_losers_318 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous74(value_losers_318)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_references_319 = obj["references"]
+      if (value_references_319 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_319)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
 
-          const value_source_306 = obj["source"]
-          if (value_source_306 !== undefined) {
-            json += addComma_305 ? ",\"source\":" : ((addComma_305 = true), "{\"source\":")
+      }
+    
+
+    function anonymous76 (obj) {
+      // "ContactUnmergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ContactUnmergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+    function anonymous77 (obj) {
+      // "ContactUnmergeResult#/properties/kept"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ContactUnmergeResult#/properties/kept' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "ContactUnmergeResult#"
+      function anonymous75 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_322 = obj["dryRun"]
+      if (value_dryRun_322 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_322)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_323 = obj["merge"]
+      if (value_merge_323 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_323)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_324 = obj["winner"]
+      if (value_winner_324 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_324 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous66(value_winner_324)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_325 = obj["losers"]
+      if (value_losers_325 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous76(value_losers_325)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_kept_326 = obj["kept"]
+      if (value_kept_326 !== undefined) {
+        json += ",\"kept\":"
+        json += anonymous77(value_kept_326)
+      } else {
+        throw new Error('"kept" is required!')
+      }
+      
+      const value_references_327 = obj["references"]
+      if (value_references_327 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_327)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Lead#/properties/utm"
+      function anonymous81 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_357 = false
+
+          const value_source_358 = obj["source"]
+          if (value_source_358 !== undefined) {
+            json += addComma_357 ? ",\"source\":" : ((addComma_357 = true), "{\"source\":")
             
-          if (value_source_306 === null) {
+          if (value_source_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_306 === "string" ||
-            value_source_306 === null ||
-            value_source_306 instanceof Date ||
-            value_source_306 instanceof RegExp ||
+            typeof value_source_358 === "string" ||
+            value_source_358 === null ||
+            value_source_358 instanceof Date ||
+            value_source_358 instanceof RegExp ||
             (
-              typeof value_source_306 === "object" &&
-              typeof value_source_306.toString === "function" &&
-              value_source_306.toString !== Object.prototype.toString
+              typeof value_source_358 === "object" &&
+              typeof value_source_358.toString === "function" &&
+              value_source_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_306 !== 'string') {
-          if (value_source_306 === null) {
+        if (typeof value_source_358 !== 'string') {
+          if (value_source_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_306 instanceof RegExp) {
-            json += asString(value_source_306.source)
+          } else if (value_source_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_358 instanceof RegExp) {
+            json += asString(value_source_358.source)
           } else {
-            json += asString(value_source_306.toString())
+            json += asString(value_source_358.toString())
           }
         } else {
-          json += asString(value_source_306)
+          json += asString(value_source_358)
         }
         
           }
@@ -6159,38 +7111,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_307 = obj["medium"]
-          if (value_medium_307 !== undefined) {
-            json += addComma_305 ? ",\"medium\":" : ((addComma_305 = true), "{\"medium\":")
+          const value_medium_359 = obj["medium"]
+          if (value_medium_359 !== undefined) {
+            json += addComma_357 ? ",\"medium\":" : ((addComma_357 = true), "{\"medium\":")
             
-          if (value_medium_307 === null) {
+          if (value_medium_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_307 === "string" ||
-            value_medium_307 === null ||
-            value_medium_307 instanceof Date ||
-            value_medium_307 instanceof RegExp ||
+            typeof value_medium_359 === "string" ||
+            value_medium_359 === null ||
+            value_medium_359 instanceof Date ||
+            value_medium_359 instanceof RegExp ||
             (
-              typeof value_medium_307 === "object" &&
-              typeof value_medium_307.toString === "function" &&
-              value_medium_307.toString !== Object.prototype.toString
+              typeof value_medium_359 === "object" &&
+              typeof value_medium_359.toString === "function" &&
+              value_medium_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_307 !== 'string') {
-          if (value_medium_307 === null) {
+        if (typeof value_medium_359 !== 'string') {
+          if (value_medium_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_307 instanceof RegExp) {
-            json += asString(value_medium_307.source)
+          } else if (value_medium_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_359 instanceof RegExp) {
+            json += asString(value_medium_359.source)
           } else {
-            json += asString(value_medium_307.toString())
+            json += asString(value_medium_359.toString())
           }
         } else {
-          json += asString(value_medium_307)
+          json += asString(value_medium_359)
         }
         
           }
@@ -6199,38 +7151,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_308 = obj["campaign"]
-          if (value_campaign_308 !== undefined) {
-            json += addComma_305 ? ",\"campaign\":" : ((addComma_305 = true), "{\"campaign\":")
+          const value_campaign_360 = obj["campaign"]
+          if (value_campaign_360 !== undefined) {
+            json += addComma_357 ? ",\"campaign\":" : ((addComma_357 = true), "{\"campaign\":")
             
-          if (value_campaign_308 === null) {
+          if (value_campaign_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_308 === "string" ||
-            value_campaign_308 === null ||
-            value_campaign_308 instanceof Date ||
-            value_campaign_308 instanceof RegExp ||
+            typeof value_campaign_360 === "string" ||
+            value_campaign_360 === null ||
+            value_campaign_360 instanceof Date ||
+            value_campaign_360 instanceof RegExp ||
             (
-              typeof value_campaign_308 === "object" &&
-              typeof value_campaign_308.toString === "function" &&
-              value_campaign_308.toString !== Object.prototype.toString
+              typeof value_campaign_360 === "object" &&
+              typeof value_campaign_360.toString === "function" &&
+              value_campaign_360.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_308 !== 'string') {
-          if (value_campaign_308 === null) {
+        if (typeof value_campaign_360 !== 'string') {
+          if (value_campaign_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_308 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_308.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_308 instanceof RegExp) {
-            json += asString(value_campaign_308.source)
+          } else if (value_campaign_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_360 instanceof RegExp) {
+            json += asString(value_campaign_360.source)
           } else {
-            json += asString(value_campaign_308.toString())
+            json += asString(value_campaign_360.toString())
           }
         } else {
-          json += asString(value_campaign_308)
+          json += asString(value_campaign_360)
         }
         
           }
@@ -6239,38 +7191,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_309 = obj["term"]
-          if (value_term_309 !== undefined) {
-            json += addComma_305 ? ",\"term\":" : ((addComma_305 = true), "{\"term\":")
+          const value_term_361 = obj["term"]
+          if (value_term_361 !== undefined) {
+            json += addComma_357 ? ",\"term\":" : ((addComma_357 = true), "{\"term\":")
             
-          if (value_term_309 === null) {
+          if (value_term_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_309 === "string" ||
-            value_term_309 === null ||
-            value_term_309 instanceof Date ||
-            value_term_309 instanceof RegExp ||
+            typeof value_term_361 === "string" ||
+            value_term_361 === null ||
+            value_term_361 instanceof Date ||
+            value_term_361 instanceof RegExp ||
             (
-              typeof value_term_309 === "object" &&
-              typeof value_term_309.toString === "function" &&
-              value_term_309.toString !== Object.prototype.toString
+              typeof value_term_361 === "object" &&
+              typeof value_term_361.toString === "function" &&
+              value_term_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_309 !== 'string') {
-          if (value_term_309 === null) {
+        if (typeof value_term_361 !== 'string') {
+          if (value_term_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_309 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_309.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_309 instanceof RegExp) {
-            json += asString(value_term_309.source)
+          } else if (value_term_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_361 instanceof RegExp) {
+            json += asString(value_term_361.source)
           } else {
-            json += asString(value_term_309.toString())
+            json += asString(value_term_361.toString())
           }
         } else {
-          json += asString(value_term_309)
+          json += asString(value_term_361)
         }
         
           }
@@ -6279,38 +7231,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_310 = obj["content"]
-          if (value_content_310 !== undefined) {
-            json += addComma_305 ? ",\"content\":" : ((addComma_305 = true), "{\"content\":")
+          const value_content_362 = obj["content"]
+          if (value_content_362 !== undefined) {
+            json += addComma_357 ? ",\"content\":" : ((addComma_357 = true), "{\"content\":")
             
-          if (value_content_310 === null) {
+          if (value_content_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_310 === "string" ||
-            value_content_310 === null ||
-            value_content_310 instanceof Date ||
-            value_content_310 instanceof RegExp ||
+            typeof value_content_362 === "string" ||
+            value_content_362 === null ||
+            value_content_362 instanceof Date ||
+            value_content_362 instanceof RegExp ||
             (
-              typeof value_content_310 === "object" &&
-              typeof value_content_310.toString === "function" &&
-              value_content_310.toString !== Object.prototype.toString
+              typeof value_content_362 === "object" &&
+              typeof value_content_362.toString === "function" &&
+              value_content_362.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_310 !== 'string') {
-          if (value_content_310 === null) {
+        if (typeof value_content_362 !== 'string') {
+          if (value_content_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_310 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_310.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_310 instanceof RegExp) {
-            json += asString(value_content_310.source)
+          } else if (value_content_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_362 instanceof RegExp) {
+            json += asString(value_content_362.source)
           } else {
-            json += asString(value_content_310.toString())
+            json += asString(value_content_362.toString())
           }
         } else {
-          json += asString(value_content_310)
+          json += asString(value_content_362)
         }
         
           }
@@ -6318,7 +7270,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_305) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_357) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6326,7 +7278,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous65 (input) {
+      function anonymous82 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6335,44 +7287,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_315 = obj["amount"]
-      if (value_amount_315 !== undefined) {
+      const value_amount_367 = obj["amount"]
+      if (value_amount_367 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_315 !== 'string') {
-          if (value_amount_315 === null) {
+        if (typeof value_amount_367 !== 'string') {
+          if (value_amount_367 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_315 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_315.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_315 instanceof RegExp) {
-            json += asString(value_amount_315.source)
+          } else if (value_amount_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_367 instanceof RegExp) {
+            json += asString(value_amount_367.source)
           } else {
-            json += asString(value_amount_315.toString())
+            json += asString(value_amount_367.toString())
           }
         } else {
-          json += asString(value_amount_315)
+          json += asString(value_amount_367)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_316 = obj["currency"]
-      if (value_currency_316 !== undefined) {
+      const value_currency_368 = obj["currency"]
+      if (value_currency_368 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_316 !== 'string') {
-          if (value_currency_316 === null) {
+        if (typeof value_currency_368 !== 'string') {
+          if (value_currency_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_316 instanceof RegExp) {
-            json += asString(value_currency_316.source)
+          } else if (value_currency_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_368 instanceof RegExp) {
+            json += asString(value_currency_368.source)
           } else {
-            json += asString(value_currency_316.toString())
+            json += asString(value_currency_368.toString())
           }
         } else {
-          json += asString(value_currency_316)
+          json += asString(value_currency_368)
         }
         
       } else {
@@ -6385,7 +7337,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous66 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6393,40 +7345,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_318 = false
+        let addComma_370 = false
 
-          const value_street1_319 = obj["street1"]
-          if (value_street1_319 !== undefined) {
-            json += addComma_318 ? ",\"street1\":" : ((addComma_318 = true), "{\"street1\":")
+          const value_street1_371 = obj["street1"]
+          if (value_street1_371 !== undefined) {
+            json += addComma_370 ? ",\"street1\":" : ((addComma_370 = true), "{\"street1\":")
             
-          if (value_street1_319 === null) {
+          if (value_street1_371 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_319 === "string" ||
-            value_street1_319 === null ||
-            value_street1_319 instanceof Date ||
-            value_street1_319 instanceof RegExp ||
+            typeof value_street1_371 === "string" ||
+            value_street1_371 === null ||
+            value_street1_371 instanceof Date ||
+            value_street1_371 instanceof RegExp ||
             (
-              typeof value_street1_319 === "object" &&
-              typeof value_street1_319.toString === "function" &&
-              value_street1_319.toString !== Object.prototype.toString
+              typeof value_street1_371 === "object" &&
+              typeof value_street1_371.toString === "function" &&
+              value_street1_371.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_319 !== 'string') {
-          if (value_street1_319 === null) {
+        if (typeof value_street1_371 !== 'string') {
+          if (value_street1_371 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_319 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_319.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_319 instanceof RegExp) {
-            json += asString(value_street1_319.source)
+          } else if (value_street1_371 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_371.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_371 instanceof RegExp) {
+            json += asString(value_street1_371.source)
           } else {
-            json += asString(value_street1_319.toString())
+            json += asString(value_street1_371.toString())
           }
         } else {
-          json += asString(value_street1_319)
+          json += asString(value_street1_371)
         }
         
           }
@@ -6435,38 +7387,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_320 = obj["street2"]
-          if (value_street2_320 !== undefined) {
-            json += addComma_318 ? ",\"street2\":" : ((addComma_318 = true), "{\"street2\":")
+          const value_street2_372 = obj["street2"]
+          if (value_street2_372 !== undefined) {
+            json += addComma_370 ? ",\"street2\":" : ((addComma_370 = true), "{\"street2\":")
             
-          if (value_street2_320 === null) {
+          if (value_street2_372 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_320 === "string" ||
-            value_street2_320 === null ||
-            value_street2_320 instanceof Date ||
-            value_street2_320 instanceof RegExp ||
+            typeof value_street2_372 === "string" ||
+            value_street2_372 === null ||
+            value_street2_372 instanceof Date ||
+            value_street2_372 instanceof RegExp ||
             (
-              typeof value_street2_320 === "object" &&
-              typeof value_street2_320.toString === "function" &&
-              value_street2_320.toString !== Object.prototype.toString
+              typeof value_street2_372 === "object" &&
+              typeof value_street2_372.toString === "function" &&
+              value_street2_372.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_320 !== 'string') {
-          if (value_street2_320 === null) {
+        if (typeof value_street2_372 !== 'string') {
+          if (value_street2_372 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_320 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_320.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_320 instanceof RegExp) {
-            json += asString(value_street2_320.source)
+          } else if (value_street2_372 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_372.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_372 instanceof RegExp) {
+            json += asString(value_street2_372.source)
           } else {
-            json += asString(value_street2_320.toString())
+            json += asString(value_street2_372.toString())
           }
         } else {
-          json += asString(value_street2_320)
+          json += asString(value_street2_372)
         }
         
           }
@@ -6475,38 +7427,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_321 = obj["city"]
-          if (value_city_321 !== undefined) {
-            json += addComma_318 ? ",\"city\":" : ((addComma_318 = true), "{\"city\":")
+          const value_city_373 = obj["city"]
+          if (value_city_373 !== undefined) {
+            json += addComma_370 ? ",\"city\":" : ((addComma_370 = true), "{\"city\":")
             
-          if (value_city_321 === null) {
+          if (value_city_373 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_321 === "string" ||
-            value_city_321 === null ||
-            value_city_321 instanceof Date ||
-            value_city_321 instanceof RegExp ||
+            typeof value_city_373 === "string" ||
+            value_city_373 === null ||
+            value_city_373 instanceof Date ||
+            value_city_373 instanceof RegExp ||
             (
-              typeof value_city_321 === "object" &&
-              typeof value_city_321.toString === "function" &&
-              value_city_321.toString !== Object.prototype.toString
+              typeof value_city_373 === "object" &&
+              typeof value_city_373.toString === "function" &&
+              value_city_373.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_321 !== 'string') {
-          if (value_city_321 === null) {
+        if (typeof value_city_373 !== 'string') {
+          if (value_city_373 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_321 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_321.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_321 instanceof RegExp) {
-            json += asString(value_city_321.source)
+          } else if (value_city_373 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_373.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_373 instanceof RegExp) {
+            json += asString(value_city_373.source)
           } else {
-            json += asString(value_city_321.toString())
+            json += asString(value_city_373.toString())
           }
         } else {
-          json += asString(value_city_321)
+          json += asString(value_city_373)
         }
         
           }
@@ -6515,38 +7467,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_322 = obj["region"]
-          if (value_region_322 !== undefined) {
-            json += addComma_318 ? ",\"region\":" : ((addComma_318 = true), "{\"region\":")
+          const value_region_374 = obj["region"]
+          if (value_region_374 !== undefined) {
+            json += addComma_370 ? ",\"region\":" : ((addComma_370 = true), "{\"region\":")
             
-          if (value_region_322 === null) {
+          if (value_region_374 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_322 === "string" ||
-            value_region_322 === null ||
-            value_region_322 instanceof Date ||
-            value_region_322 instanceof RegExp ||
+            typeof value_region_374 === "string" ||
+            value_region_374 === null ||
+            value_region_374 instanceof Date ||
+            value_region_374 instanceof RegExp ||
             (
-              typeof value_region_322 === "object" &&
-              typeof value_region_322.toString === "function" &&
-              value_region_322.toString !== Object.prototype.toString
+              typeof value_region_374 === "object" &&
+              typeof value_region_374.toString === "function" &&
+              value_region_374.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_322 !== 'string') {
-          if (value_region_322 === null) {
+        if (typeof value_region_374 !== 'string') {
+          if (value_region_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_322 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_322.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_322 instanceof RegExp) {
-            json += asString(value_region_322.source)
+          } else if (value_region_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_374 instanceof RegExp) {
+            json += asString(value_region_374.source)
           } else {
-            json += asString(value_region_322.toString())
+            json += asString(value_region_374.toString())
           }
         } else {
-          json += asString(value_region_322)
+          json += asString(value_region_374)
         }
         
           }
@@ -6555,38 +7507,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_323 = obj["postalCode"]
-          if (value_postalCode_323 !== undefined) {
-            json += addComma_318 ? ",\"postalCode\":" : ((addComma_318 = true), "{\"postalCode\":")
+          const value_postalCode_375 = obj["postalCode"]
+          if (value_postalCode_375 !== undefined) {
+            json += addComma_370 ? ",\"postalCode\":" : ((addComma_370 = true), "{\"postalCode\":")
             
-          if (value_postalCode_323 === null) {
+          if (value_postalCode_375 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_323 === "string" ||
-            value_postalCode_323 === null ||
-            value_postalCode_323 instanceof Date ||
-            value_postalCode_323 instanceof RegExp ||
+            typeof value_postalCode_375 === "string" ||
+            value_postalCode_375 === null ||
+            value_postalCode_375 instanceof Date ||
+            value_postalCode_375 instanceof RegExp ||
             (
-              typeof value_postalCode_323 === "object" &&
-              typeof value_postalCode_323.toString === "function" &&
-              value_postalCode_323.toString !== Object.prototype.toString
+              typeof value_postalCode_375 === "object" &&
+              typeof value_postalCode_375.toString === "function" &&
+              value_postalCode_375.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_323 !== 'string') {
-          if (value_postalCode_323 === null) {
+        if (typeof value_postalCode_375 !== 'string') {
+          if (value_postalCode_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_323 instanceof RegExp) {
-            json += asString(value_postalCode_323.source)
+          } else if (value_postalCode_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_375 instanceof RegExp) {
+            json += asString(value_postalCode_375.source)
           } else {
-            json += asString(value_postalCode_323.toString())
+            json += asString(value_postalCode_375.toString())
           }
         } else {
-          json += asString(value_postalCode_323)
+          json += asString(value_postalCode_375)
         }
         
           }
@@ -6595,38 +7547,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_324 = obj["countryCode"]
-          if (value_countryCode_324 !== undefined) {
-            json += addComma_318 ? ",\"countryCode\":" : ((addComma_318 = true), "{\"countryCode\":")
+          const value_countryCode_376 = obj["countryCode"]
+          if (value_countryCode_376 !== undefined) {
+            json += addComma_370 ? ",\"countryCode\":" : ((addComma_370 = true), "{\"countryCode\":")
             
-          if (value_countryCode_324 === null) {
+          if (value_countryCode_376 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_324 === "string" ||
-            value_countryCode_324 === null ||
-            value_countryCode_324 instanceof Date ||
-            value_countryCode_324 instanceof RegExp ||
+            typeof value_countryCode_376 === "string" ||
+            value_countryCode_376 === null ||
+            value_countryCode_376 instanceof Date ||
+            value_countryCode_376 instanceof RegExp ||
             (
-              typeof value_countryCode_324 === "object" &&
-              typeof value_countryCode_324.toString === "function" &&
-              value_countryCode_324.toString !== Object.prototype.toString
+              typeof value_countryCode_376 === "object" &&
+              typeof value_countryCode_376.toString === "function" &&
+              value_countryCode_376.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_324 !== 'string') {
-          if (value_countryCode_324 === null) {
+        if (typeof value_countryCode_376 !== 'string') {
+          if (value_countryCode_376 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_324 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_324.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_324 instanceof RegExp) {
-            json += asString(value_countryCode_324.source)
+          } else if (value_countryCode_376 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_376.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_376 instanceof RegExp) {
+            json += asString(value_countryCode_376.source)
           } else {
-            json += asString(value_countryCode_324.toString())
+            json += asString(value_countryCode_376.toString())
           }
         } else {
-          json += asString(value_countryCode_324)
+          json += asString(value_countryCode_376)
         }
         
           }
@@ -6634,7 +7586,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_318) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_370) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6642,7 +7594,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous69 (input) {
+      function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6651,44 +7603,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_359 = obj["amount"]
-      if (value_amount_359 !== undefined) {
+      const value_amount_411 = obj["amount"]
+      if (value_amount_411 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_359 !== 'string') {
-          if (value_amount_359 === null) {
+        if (typeof value_amount_411 !== 'string') {
+          if (value_amount_411 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_359 instanceof RegExp) {
-            json += asString(value_amount_359.source)
+          } else if (value_amount_411 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_411.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_411 instanceof RegExp) {
+            json += asString(value_amount_411.source)
           } else {
-            json += asString(value_amount_359.toString())
+            json += asString(value_amount_411.toString())
           }
         } else {
-          json += asString(value_amount_359)
+          json += asString(value_amount_411)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_360 = obj["currency"]
-      if (value_currency_360 !== undefined) {
+      const value_currency_412 = obj["currency"]
+      if (value_currency_412 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_360 !== 'string') {
-          if (value_currency_360 === null) {
+        if (typeof value_currency_412 !== 'string') {
+          if (value_currency_412 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_360 instanceof RegExp) {
-            json += asString(value_currency_360.source)
+          } else if (value_currency_412 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_412.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_412 instanceof RegExp) {
+            json += asString(value_currency_412.source)
           } else {
-            json += asString(value_currency_360.toString())
+            json += asString(value_currency_412.toString())
           }
         } else {
-          json += asString(value_currency_360)
+          json += asString(value_currency_412)
         }
         
       } else {
@@ -6701,7 +7653,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous71 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6710,126 +7662,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_382 = obj["id"]
-      if (value_id_382 !== undefined) {
+      const value_id_434 = obj["id"]
+      if (value_id_434 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_382 !== 'string') {
-          if (value_id_382 === null) {
+        if (typeof value_id_434 !== 'string') {
+          if (value_id_434 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_382 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_382.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_382 instanceof RegExp) {
-            json += asString(value_id_382.source)
+          } else if (value_id_434 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_434.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_434 instanceof RegExp) {
+            json += asString(value_id_434.source)
           } else {
-            json += asString(value_id_382.toString())
+            json += asString(value_id_434.toString())
           }
         } else {
-          json += asString(value_id_382)
+          json += asString(value_id_434)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_383 = obj["key"]
-      if (value_key_383 !== undefined) {
+      const value_key_435 = obj["key"]
+      if (value_key_435 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_383 !== 'string') {
-          if (value_key_383 === null) {
+        if (typeof value_key_435 !== 'string') {
+          if (value_key_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_383 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_383.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_383 instanceof RegExp) {
-            json += asString(value_key_383.source)
+          } else if (value_key_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_435 instanceof RegExp) {
+            json += asString(value_key_435.source)
           } else {
-            json += asString(value_key_383.toString())
+            json += asString(value_key_435.toString())
           }
         } else {
-          json += asString(value_key_383)
+          json += asString(value_key_435)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_384 = obj["name"]
-      if (value_name_384 !== undefined) {
+      const value_name_436 = obj["name"]
+      if (value_name_436 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_384 !== 'string') {
-          if (value_name_384 === null) {
+        if (typeof value_name_436 !== 'string') {
+          if (value_name_436 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_384 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_384.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_384 instanceof RegExp) {
-            json += asString(value_name_384.source)
+          } else if (value_name_436 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_436.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_436 instanceof RegExp) {
+            json += asString(value_name_436.source)
           } else {
-            json += asString(value_name_384.toString())
+            json += asString(value_name_436.toString())
           }
         } else {
-          json += asString(value_name_384)
+          json += asString(value_name_436)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_385 = obj["position"]
-      if (value_position_385 !== undefined) {
+      const value_position_437 = obj["position"]
+      if (value_position_437 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_385)
+        json += asInteger(value_position_437)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_386 = obj["type"]
-      if (value_type_386 !== undefined) {
+      const value_type_438 = obj["type"]
+      if (value_type_438 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_386 !== 'string') {
-          if (value_type_386 === null) {
+        if (typeof value_type_438 !== 'string') {
+          if (value_type_438 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_386 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_386.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_386 instanceof RegExp) {
-            json += asString(value_type_386.source)
+          } else if (value_type_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_438 instanceof RegExp) {
+            json += asString(value_type_438.source)
           } else {
-            json += asString(value_type_386.toString())
+            json += asString(value_type_438.toString())
           }
         } else {
-          json += asString(value_type_386)
+          json += asString(value_type_438)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_387 = obj["probability"]
-      if (value_probability_387 !== undefined) {
+      const value_probability_439 = obj["probability"]
+      if (value_probability_439 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_387)
+        json += asInteger(value_probability_439)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_388 = obj["forecastCategory"]
-      if (value_forecastCategory_388 !== undefined) {
+      const value_forecastCategory_440 = obj["forecastCategory"]
+      if (value_forecastCategory_440 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_388 !== 'string') {
-          if (value_forecastCategory_388 === null) {
+        if (typeof value_forecastCategory_440 !== 'string') {
+          if (value_forecastCategory_440 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_388 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_388.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_388 instanceof RegExp) {
-            json += asString(value_forecastCategory_388.source)
+          } else if (value_forecastCategory_440 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_440.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_440 instanceof RegExp) {
+            json += asString(value_forecastCategory_440.source)
           } else {
-            json += asString(value_forecastCategory_388.toString())
+            json += asString(value_forecastCategory_440.toString())
           }
         } else {
-          json += asString(value_forecastCategory_388)
+          json += asString(value_forecastCategory_440)
         }
         
       } else {
@@ -6842,7 +7794,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous70 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6850,68 +7802,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_376 = false
+        let addComma_428 = false
 
-          const value_owner_377 = obj["owner"]
-          if (value_owner_377 !== undefined) {
-            json += addComma_376 ? ",\"owner\":" : ((addComma_376 = true), "{\"owner\":")
+          const value_owner_429 = obj["owner"]
+          if (value_owner_429 !== undefined) {
+            json += addComma_428 ? ",\"owner\":" : ((addComma_428 = true), "{\"owner\":")
             
-      if (value_owner_377 === null) {
+      if (value_owner_429 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_377)
+    json += anonymous20(value_owner_429)
       }
     
           }
 
-          const value_account_378 = obj["account"]
-          if (value_account_378 !== undefined) {
-            json += addComma_376 ? ",\"account\":" : ((addComma_376 = true), "{\"account\":")
+          const value_account_430 = obj["account"]
+          if (value_account_430 !== undefined) {
+            json += addComma_428 ? ",\"account\":" : ((addComma_428 = true), "{\"account\":")
             
-      if (value_account_378 === null) {
+      if (value_account_430 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_378)
+    json += anonymous26(value_account_430)
       }
     
           }
 
-          const value_primaryContact_379 = obj["primaryContact"]
-          if (value_primaryContact_379 !== undefined) {
-            json += addComma_376 ? ",\"primaryContact\":" : ((addComma_376 = true), "{\"primaryContact\":")
+          const value_primaryContact_431 = obj["primaryContact"]
+          if (value_primaryContact_431 !== undefined) {
+            json += addComma_428 ? ",\"primaryContact\":" : ((addComma_428 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_379 === null) {
+      if (value_primaryContact_431 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value_primaryContact_379)
+    json += anonymous66(value_primaryContact_431)
       }
     
           }
 
-          const value_stage_380 = obj["stage"]
-          if (value_stage_380 !== undefined) {
-            json += addComma_376 ? ",\"stage\":" : ((addComma_376 = true), "{\"stage\":")
+          const value_stage_432 = obj["stage"]
+          if (value_stage_432 !== undefined) {
+            json += addComma_428 ? ",\"stage\":" : ((addComma_428 = true), "{\"stage\":")
             
-      if (value_stage_380 === null) {
+      if (value_stage_432 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous71(value_stage_380)
+    json += anonymous88(value_stage_432)
       }
     
           }
 
-          const value_originLead_389 = obj["originLead"]
-          if (value_originLead_389 !== undefined) {
-            json += addComma_376 ? ",\"originLead\":" : ((addComma_376 = true), "{\"originLead\":")
+          const value_originLead_441 = obj["originLead"]
+          if (value_originLead_441 !== undefined) {
+            json += addComma_428 ? ",\"originLead\":" : ((addComma_428 = true), "{\"originLead\":")
             
-      if (value_originLead_389 === null) {
+      if (value_originLead_441 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value_originLead_389)
+    json += anonymous80(value_originLead_441)
       }
     
           }
-if (!addComma_376) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_428) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6919,7 +7871,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous68 (input) {
+      function anonymous85 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6928,88 +7880,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_342 = obj["id"]
-      if (value_id_342 !== undefined) {
+      const value_id_394 = obj["id"]
+      if (value_id_394 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_342 !== 'string') {
-          if (value_id_342 === null) {
+        if (typeof value_id_394 !== 'string') {
+          if (value_id_394 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_342 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_342.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_342 instanceof RegExp) {
-            json += asString(value_id_342.source)
+          } else if (value_id_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_394 instanceof RegExp) {
+            json += asString(value_id_394.source)
           } else {
-            json += asString(value_id_342.toString())
+            json += asString(value_id_394.toString())
           }
         } else {
-          json += asString(value_id_342)
+          json += asString(value_id_394)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_343 = obj["version"]
-      if (value_version_343 !== undefined) {
+      const value_version_395 = obj["version"]
+      if (value_version_395 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_343)
+        json += asInteger(value_version_395)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_344 = obj["createdAt"]
-      if (value_createdAt_344 !== undefined) {
+      const value_createdAt_396 = obj["createdAt"]
+      if (value_createdAt_396 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_344)
+        json += asDateTime(value_createdAt_396)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_345 = obj["createdBy"]
-      if (value_createdBy_345 !== undefined) {
+      const value_createdBy_397 = obj["createdBy"]
+      if (value_createdBy_397 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_345)
+        json += anonymous23(value_createdBy_397)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_346 = obj["updatedAt"]
-      if (value_updatedAt_346 !== undefined) {
+      const value_updatedAt_398 = obj["updatedAt"]
+      if (value_updatedAt_398 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_346)
+        json += asDateTime(value_updatedAt_398)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_347 = obj["updatedBy"]
-      if (value_updatedBy_347 !== undefined) {
+      const value_updatedBy_399 = obj["updatedBy"]
+      if (value_updatedBy_399 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_347)
+        json += anonymous23(value_updatedBy_399)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_348 = obj["deletedAt"]
-      if (value_deletedAt_348 !== undefined) {
+      const value_deletedAt_400 = obj["deletedAt"]
+      if (value_deletedAt_400 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_348 === null) {
+          if (value_deletedAt_400 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_348 === "string" ||
-            value_deletedAt_348 === null ||
-            value_deletedAt_348 instanceof Date ||
-            value_deletedAt_348 instanceof RegExp ||
+            typeof value_deletedAt_400 === "string" ||
+            value_deletedAt_400 === null ||
+            value_deletedAt_400 instanceof Date ||
+            value_deletedAt_400 instanceof RegExp ||
             (
-              typeof value_deletedAt_348 === "object" &&
-              typeof value_deletedAt_348.toString === "function" &&
-              value_deletedAt_348.toString !== Object.prototype.toString
+              typeof value_deletedAt_400 === "object" &&
+              typeof value_deletedAt_400.toString === "function" &&
+              value_deletedAt_400.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_348)
+            json += asDateTime(value_deletedAt_400)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7018,60 +7970,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_349 = obj["ownerId"]
-      if (value_ownerId_349 !== undefined) {
+      const value_ownerId_401 = obj["ownerId"]
+      if (value_ownerId_401 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_349 !== 'string') {
-          if (value_ownerId_349 === null) {
+        if (typeof value_ownerId_401 !== 'string') {
+          if (value_ownerId_401 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_349 instanceof RegExp) {
-            json += asString(value_ownerId_349.source)
+          } else if (value_ownerId_401 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_401.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_401 instanceof RegExp) {
+            json += asString(value_ownerId_401.source)
           } else {
-            json += asString(value_ownerId_349.toString())
+            json += asString(value_ownerId_401.toString())
           }
         } else {
-          json += asString(value_ownerId_349)
+          json += asString(value_ownerId_401)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_350 = obj["teamId"]
-      if (value_teamId_350 !== undefined) {
+      const value_teamId_402 = obj["teamId"]
+      if (value_teamId_402 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_350 === null) {
+          if (value_teamId_402 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_350 === "string" ||
-            value_teamId_350 === null ||
-            value_teamId_350 instanceof Date ||
-            value_teamId_350 instanceof RegExp ||
+            typeof value_teamId_402 === "string" ||
+            value_teamId_402 === null ||
+            value_teamId_402 instanceof Date ||
+            value_teamId_402 instanceof RegExp ||
             (
-              typeof value_teamId_350 === "object" &&
-              typeof value_teamId_350.toString === "function" &&
-              value_teamId_350.toString !== Object.prototype.toString
+              typeof value_teamId_402 === "object" &&
+              typeof value_teamId_402.toString === "function" &&
+              value_teamId_402.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_350 !== 'string') {
-          if (value_teamId_350 === null) {
+        if (typeof value_teamId_402 !== 'string') {
+          if (value_teamId_402 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_350 instanceof RegExp) {
-            json += asString(value_teamId_350.source)
+          } else if (value_teamId_402 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_402.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_402 instanceof RegExp) {
+            json += asString(value_teamId_402.source)
           } else {
-            json += asString(value_teamId_350.toString())
+            json += asString(value_teamId_402.toString())
           }
         } else {
-          json += asString(value_teamId_350)
+          json += asString(value_teamId_402)
         }
         
           }
@@ -7082,76 +8034,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_351 = obj["tags"]
-      if (value_tags_351 !== undefined) {
+      const value_tags_403 = obj["tags"]
+      if (value_tags_403 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_351)
+        json += anonymous27(value_tags_403)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_352 = obj["customFields"]
-      if (value_customFields_352 !== undefined) {
+      const value_customFields_404 = obj["customFields"]
+      if (value_customFields_404 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_352)
+        json += JSON.stringify(value_customFields_404)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_353 = obj["name"]
-      if (value_name_353 !== undefined) {
+      const value_name_405 = obj["name"]
+      if (value_name_405 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_353 !== 'string') {
-          if (value_name_353 === null) {
+        if (typeof value_name_405 !== 'string') {
+          if (value_name_405 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_353 instanceof RegExp) {
-            json += asString(value_name_353.source)
+          } else if (value_name_405 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_405.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_405 instanceof RegExp) {
+            json += asString(value_name_405.source)
           } else {
-            json += asString(value_name_353.toString())
+            json += asString(value_name_405.toString())
           }
         } else {
-          json += asString(value_name_353)
+          json += asString(value_name_405)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_354 = obj["accountId"]
-      if (value_accountId_354 !== undefined) {
+      const value_accountId_406 = obj["accountId"]
+      if (value_accountId_406 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_354 === null) {
+          if (value_accountId_406 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_354 === "string" ||
-            value_accountId_354 === null ||
-            value_accountId_354 instanceof Date ||
-            value_accountId_354 instanceof RegExp ||
+            typeof value_accountId_406 === "string" ||
+            value_accountId_406 === null ||
+            value_accountId_406 instanceof Date ||
+            value_accountId_406 instanceof RegExp ||
             (
-              typeof value_accountId_354 === "object" &&
-              typeof value_accountId_354.toString === "function" &&
-              value_accountId_354.toString !== Object.prototype.toString
+              typeof value_accountId_406 === "object" &&
+              typeof value_accountId_406.toString === "function" &&
+              value_accountId_406.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_354 !== 'string') {
-          if (value_accountId_354 === null) {
+        if (typeof value_accountId_406 !== 'string') {
+          if (value_accountId_406 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_354 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_354.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_354 instanceof RegExp) {
-            json += asString(value_accountId_354.source)
+          } else if (value_accountId_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_406 instanceof RegExp) {
+            json += asString(value_accountId_406.source)
           } else {
-            json += asString(value_accountId_354.toString())
+            json += asString(value_accountId_406.toString())
           }
         } else {
-          json += asString(value_accountId_354)
+          json += asString(value_accountId_406)
         }
         
           }
@@ -7162,38 +8114,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_355 = obj["primaryContactId"]
-      if (value_primaryContactId_355 !== undefined) {
+      const value_primaryContactId_407 = obj["primaryContactId"]
+      if (value_primaryContactId_407 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_355 === null) {
+          if (value_primaryContactId_407 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_355 === "string" ||
-            value_primaryContactId_355 === null ||
-            value_primaryContactId_355 instanceof Date ||
-            value_primaryContactId_355 instanceof RegExp ||
+            typeof value_primaryContactId_407 === "string" ||
+            value_primaryContactId_407 === null ||
+            value_primaryContactId_407 instanceof Date ||
+            value_primaryContactId_407 instanceof RegExp ||
             (
-              typeof value_primaryContactId_355 === "object" &&
-              typeof value_primaryContactId_355.toString === "function" &&
-              value_primaryContactId_355.toString !== Object.prototype.toString
+              typeof value_primaryContactId_407 === "object" &&
+              typeof value_primaryContactId_407.toString === "function" &&
+              value_primaryContactId_407.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_355 !== 'string') {
-          if (value_primaryContactId_355 === null) {
+        if (typeof value_primaryContactId_407 !== 'string') {
+          if (value_primaryContactId_407 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_355 instanceof RegExp) {
-            json += asString(value_primaryContactId_355.source)
+          } else if (value_primaryContactId_407 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_407.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_407 instanceof RegExp) {
+            json += asString(value_primaryContactId_407.source)
           } else {
-            json += asString(value_primaryContactId_355.toString())
+            json += asString(value_primaryContactId_407.toString())
           }
         } else {
-          json += asString(value_primaryContactId_355)
+          json += asString(value_primaryContactId_407)
         }
         
           }
@@ -7204,38 +8156,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_356 = obj["stageId"]
-      if (value_stageId_356 !== undefined) {
+      const value_stageId_408 = obj["stageId"]
+      if (value_stageId_408 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_356 !== 'string') {
-          if (value_stageId_356 === null) {
+        if (typeof value_stageId_408 !== 'string') {
+          if (value_stageId_408 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_356 instanceof RegExp) {
-            json += asString(value_stageId_356.source)
+          } else if (value_stageId_408 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_408.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_408 instanceof RegExp) {
+            json += asString(value_stageId_408.source)
           } else {
-            json += asString(value_stageId_356.toString())
+            json += asString(value_stageId_408.toString())
           }
         } else {
-          json += asString(value_stageId_356)
+          json += asString(value_stageId_408)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_357 = obj["amount"]
-      if (value_amount_357 !== undefined) {
+      const value_amount_409 = obj["amount"]
+      if (value_amount_409 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_357 === null) {
+          if (value_amount_409 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_357 === "object" && !Array.isArray(value_amount_357)) || value_amount_357 === null) {
-            json += anonymous69(value_amount_357)
+          else if((typeof value_amount_409 === "object" && !Array.isArray(value_amount_409)) || value_amount_409 === null) {
+            json += anonymous86(value_amount_409)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -7244,16 +8196,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_361 = obj["probability"]
-      if (value_probability_361 !== undefined) {
+      const value_probability_413 = obj["probability"]
+      if (value_probability_413 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_361 === null) {
+          if (value_probability_413 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_361) || value_probability_361 === null) {
-            json += asInteger(value_probability_361)
+          else if(Number.isInteger(value_probability_413) || value_probability_413 === null) {
+            json += asInteger(value_probability_413)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -7262,26 +8214,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_362 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_362 !== undefined) {
+      const value_expectedCloseDate_414 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_414 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_362 === null) {
+          if (value_expectedCloseDate_414 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_362 === "string" ||
-            value_expectedCloseDate_362 === null ||
-            value_expectedCloseDate_362 instanceof Date ||
-            value_expectedCloseDate_362 instanceof RegExp ||
+            typeof value_expectedCloseDate_414 === "string" ||
+            value_expectedCloseDate_414 === null ||
+            value_expectedCloseDate_414 instanceof Date ||
+            value_expectedCloseDate_414 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_362 === "object" &&
-              typeof value_expectedCloseDate_362.toString === "function" &&
-              value_expectedCloseDate_362.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_414 === "object" &&
+              typeof value_expectedCloseDate_414.toString === "function" &&
+              value_expectedCloseDate_414.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_362)
+            json += asDate(value_expectedCloseDate_414)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -7290,38 +8242,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_363 = obj["lostReason"]
-      if (value_lostReason_363 !== undefined) {
+      const value_lostReason_415 = obj["lostReason"]
+      if (value_lostReason_415 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_363 === null) {
+          if (value_lostReason_415 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_363 === "string" ||
-            value_lostReason_363 === null ||
-            value_lostReason_363 instanceof Date ||
-            value_lostReason_363 instanceof RegExp ||
+            typeof value_lostReason_415 === "string" ||
+            value_lostReason_415 === null ||
+            value_lostReason_415 instanceof Date ||
+            value_lostReason_415 instanceof RegExp ||
             (
-              typeof value_lostReason_363 === "object" &&
-              typeof value_lostReason_363.toString === "function" &&
-              value_lostReason_363.toString !== Object.prototype.toString
+              typeof value_lostReason_415 === "object" &&
+              typeof value_lostReason_415.toString === "function" &&
+              value_lostReason_415.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_363 !== 'string') {
-          if (value_lostReason_363 === null) {
+        if (typeof value_lostReason_415 !== 'string') {
+          if (value_lostReason_415 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_363 instanceof RegExp) {
-            json += asString(value_lostReason_363.source)
+          } else if (value_lostReason_415 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_415.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_415 instanceof RegExp) {
+            json += asString(value_lostReason_415.source)
           } else {
-            json += asString(value_lostReason_363.toString())
+            json += asString(value_lostReason_415.toString())
           }
         } else {
-          json += asString(value_lostReason_363)
+          json += asString(value_lostReason_415)
         }
         
           }
@@ -7332,38 +8284,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_364 = obj["type"]
-      if (value_type_364 !== undefined) {
+      const value_type_416 = obj["type"]
+      if (value_type_416 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_364 === null) {
+          if (value_type_416 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_364 === "string" ||
-            value_type_364 === null ||
-            value_type_364 instanceof Date ||
-            value_type_364 instanceof RegExp ||
+            typeof value_type_416 === "string" ||
+            value_type_416 === null ||
+            value_type_416 instanceof Date ||
+            value_type_416 instanceof RegExp ||
             (
-              typeof value_type_364 === "object" &&
-              typeof value_type_364.toString === "function" &&
-              value_type_364.toString !== Object.prototype.toString
+              typeof value_type_416 === "object" &&
+              typeof value_type_416.toString === "function" &&
+              value_type_416.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_364 !== 'string') {
-          if (value_type_364 === null) {
+        if (typeof value_type_416 !== 'string') {
+          if (value_type_416 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_364 instanceof RegExp) {
-            json += asString(value_type_364.source)
+          } else if (value_type_416 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_416.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_416 instanceof RegExp) {
+            json += asString(value_type_416.source)
           } else {
-            json += asString(value_type_364.toString())
+            json += asString(value_type_416.toString())
           }
         } else {
-          json += asString(value_type_364)
+          json += asString(value_type_416)
         }
         
           }
@@ -7374,38 +8326,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_365 = obj["source"]
-      if (value_source_365 !== undefined) {
+      const value_source_417 = obj["source"]
+      if (value_source_417 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_365 === null) {
+          if (value_source_417 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_365 === "string" ||
-            value_source_365 === null ||
-            value_source_365 instanceof Date ||
-            value_source_365 instanceof RegExp ||
+            typeof value_source_417 === "string" ||
+            value_source_417 === null ||
+            value_source_417 instanceof Date ||
+            value_source_417 instanceof RegExp ||
             (
-              typeof value_source_365 === "object" &&
-              typeof value_source_365.toString === "function" &&
-              value_source_365.toString !== Object.prototype.toString
+              typeof value_source_417 === "object" &&
+              typeof value_source_417.toString === "function" &&
+              value_source_417.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_365 !== 'string') {
-          if (value_source_365 === null) {
+        if (typeof value_source_417 !== 'string') {
+          if (value_source_417 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_365 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_365.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_365 instanceof RegExp) {
-            json += asString(value_source_365.source)
+          } else if (value_source_417 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_417.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_417 instanceof RegExp) {
+            json += asString(value_source_417.source)
           } else {
-            json += asString(value_source_365.toString())
+            json += asString(value_source_417.toString())
           }
         } else {
-          json += asString(value_source_365)
+          json += asString(value_source_417)
         }
         
           }
@@ -7416,38 +8368,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_366 = obj["nextStep"]
-      if (value_nextStep_366 !== undefined) {
+      const value_nextStep_418 = obj["nextStep"]
+      if (value_nextStep_418 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_366 === null) {
+          if (value_nextStep_418 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_366 === "string" ||
-            value_nextStep_366 === null ||
-            value_nextStep_366 instanceof Date ||
-            value_nextStep_366 instanceof RegExp ||
+            typeof value_nextStep_418 === "string" ||
+            value_nextStep_418 === null ||
+            value_nextStep_418 instanceof Date ||
+            value_nextStep_418 instanceof RegExp ||
             (
-              typeof value_nextStep_366 === "object" &&
-              typeof value_nextStep_366.toString === "function" &&
-              value_nextStep_366.toString !== Object.prototype.toString
+              typeof value_nextStep_418 === "object" &&
+              typeof value_nextStep_418.toString === "function" &&
+              value_nextStep_418.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_366 !== 'string') {
-          if (value_nextStep_366 === null) {
+        if (typeof value_nextStep_418 !== 'string') {
+          if (value_nextStep_418 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_366 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_366.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_366 instanceof RegExp) {
-            json += asString(value_nextStep_366.source)
+          } else if (value_nextStep_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_418 instanceof RegExp) {
+            json += asString(value_nextStep_418.source)
           } else {
-            json += asString(value_nextStep_366.toString())
+            json += asString(value_nextStep_418.toString())
           }
         } else {
-          json += asString(value_nextStep_366)
+          json += asString(value_nextStep_418)
         }
         
           }
@@ -7458,38 +8410,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_367 = obj["competitor"]
-      if (value_competitor_367 !== undefined) {
+      const value_competitor_419 = obj["competitor"]
+      if (value_competitor_419 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_367 === null) {
+          if (value_competitor_419 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_367 === "string" ||
-            value_competitor_367 === null ||
-            value_competitor_367 instanceof Date ||
-            value_competitor_367 instanceof RegExp ||
+            typeof value_competitor_419 === "string" ||
+            value_competitor_419 === null ||
+            value_competitor_419 instanceof Date ||
+            value_competitor_419 instanceof RegExp ||
             (
-              typeof value_competitor_367 === "object" &&
-              typeof value_competitor_367.toString === "function" &&
-              value_competitor_367.toString !== Object.prototype.toString
+              typeof value_competitor_419 === "object" &&
+              typeof value_competitor_419.toString === "function" &&
+              value_competitor_419.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_367 !== 'string') {
-          if (value_competitor_367 === null) {
+        if (typeof value_competitor_419 !== 'string') {
+          if (value_competitor_419 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_367 instanceof RegExp) {
-            json += asString(value_competitor_367.source)
+          } else if (value_competitor_419 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_419.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_419 instanceof RegExp) {
+            json += asString(value_competitor_419.source)
           } else {
-            json += asString(value_competitor_367.toString())
+            json += asString(value_competitor_419.toString())
           }
         } else {
-          json += asString(value_competitor_367)
+          json += asString(value_competitor_419)
         }
         
           }
@@ -7500,38 +8452,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_368 = obj["description"]
-      if (value_description_368 !== undefined) {
+      const value_description_420 = obj["description"]
+      if (value_description_420 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_368 === null) {
+          if (value_description_420 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_368 === "string" ||
-            value_description_368 === null ||
-            value_description_368 instanceof Date ||
-            value_description_368 instanceof RegExp ||
+            typeof value_description_420 === "string" ||
+            value_description_420 === null ||
+            value_description_420 instanceof Date ||
+            value_description_420 instanceof RegExp ||
             (
-              typeof value_description_368 === "object" &&
-              typeof value_description_368.toString === "function" &&
-              value_description_368.toString !== Object.prototype.toString
+              typeof value_description_420 === "object" &&
+              typeof value_description_420.toString === "function" &&
+              value_description_420.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_368 !== 'string') {
-          if (value_description_368 === null) {
+        if (typeof value_description_420 !== 'string') {
+          if (value_description_420 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_368 instanceof RegExp) {
-            json += asString(value_description_368.source)
+          } else if (value_description_420 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_420.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_420 instanceof RegExp) {
+            json += asString(value_description_420.source)
           } else {
-            json += asString(value_description_368.toString())
+            json += asString(value_description_420.toString())
           }
         } else {
-          json += asString(value_description_368)
+          json += asString(value_description_420)
         }
         
           }
@@ -7542,78 +8494,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_369 = obj["pipelineId"]
-      if (value_pipelineId_369 !== undefined) {
+      const value_pipelineId_421 = obj["pipelineId"]
+      if (value_pipelineId_421 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_369 !== 'string') {
-          if (value_pipelineId_369 === null) {
+        if (typeof value_pipelineId_421 !== 'string') {
+          if (value_pipelineId_421 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_369 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_369.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_369 instanceof RegExp) {
-            json += asString(value_pipelineId_369.source)
+          } else if (value_pipelineId_421 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_421.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_421 instanceof RegExp) {
+            json += asString(value_pipelineId_421.source)
           } else {
-            json += asString(value_pipelineId_369.toString())
+            json += asString(value_pipelineId_421.toString())
           }
         } else {
-          json += asString(value_pipelineId_369)
+          json += asString(value_pipelineId_421)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_370 = obj["status"]
-      if (value_status_370 !== undefined) {
+      const value_status_422 = obj["status"]
+      if (value_status_422 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_370 !== 'string') {
-          if (value_status_370 === null) {
+        if (typeof value_status_422 !== 'string') {
+          if (value_status_422 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_370 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_370.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_370 instanceof RegExp) {
-            json += asString(value_status_370.source)
+          } else if (value_status_422 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_422.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_422 instanceof RegExp) {
+            json += asString(value_status_422.source)
           } else {
-            json += asString(value_status_370.toString())
+            json += asString(value_status_422.toString())
           }
         } else {
-          json += asString(value_status_370)
+          json += asString(value_status_422)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_371 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_371 !== undefined) {
+      const value_stageEnteredAt_423 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_423 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_371)
+        json += asDateTime(value_stageEnteredAt_423)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_372 = obj["closedAt"]
-      if (value_closedAt_372 !== undefined) {
+      const value_closedAt_424 = obj["closedAt"]
+      if (value_closedAt_424 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_372 === null) {
+          if (value_closedAt_424 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_372 === "string" ||
-            value_closedAt_372 === null ||
-            value_closedAt_372 instanceof Date ||
-            value_closedAt_372 instanceof RegExp ||
+            typeof value_closedAt_424 === "string" ||
+            value_closedAt_424 === null ||
+            value_closedAt_424 instanceof Date ||
+            value_closedAt_424 instanceof RegExp ||
             (
-              typeof value_closedAt_372 === "object" &&
-              typeof value_closedAt_372.toString === "function" &&
-              value_closedAt_372.toString !== Object.prototype.toString
+              typeof value_closedAt_424 === "object" &&
+              typeof value_closedAt_424.toString === "function" &&
+              value_closedAt_424.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_372)
+            json += asDateTime(value_closedAt_424)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7622,38 +8574,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_373 = obj["originLeadId"]
-      if (value_originLeadId_373 !== undefined) {
+      const value_originLeadId_425 = obj["originLeadId"]
+      if (value_originLeadId_425 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_373 === null) {
+          if (value_originLeadId_425 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_373 === "string" ||
-            value_originLeadId_373 === null ||
-            value_originLeadId_373 instanceof Date ||
-            value_originLeadId_373 instanceof RegExp ||
+            typeof value_originLeadId_425 === "string" ||
+            value_originLeadId_425 === null ||
+            value_originLeadId_425 instanceof Date ||
+            value_originLeadId_425 instanceof RegExp ||
             (
-              typeof value_originLeadId_373 === "object" &&
-              typeof value_originLeadId_373.toString === "function" &&
-              value_originLeadId_373.toString !== Object.prototype.toString
+              typeof value_originLeadId_425 === "object" &&
+              typeof value_originLeadId_425.toString === "function" &&
+              value_originLeadId_425.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_373 !== 'string') {
-          if (value_originLeadId_373 === null) {
+        if (typeof value_originLeadId_425 !== 'string') {
+          if (value_originLeadId_425 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_373 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_373.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_373 instanceof RegExp) {
-            json += asString(value_originLeadId_373.source)
+          } else if (value_originLeadId_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_425 instanceof RegExp) {
+            json += asString(value_originLeadId_425.source)
           } else {
-            json += asString(value_originLeadId_373.toString())
+            json += asString(value_originLeadId_425.toString())
           }
         } else {
-          json += asString(value_originLeadId_373)
+          json += asString(value_originLeadId_425)
         }
         
           }
@@ -7664,16 +8616,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_374 = obj["externalIds"]
-      if (value_externalIds_374 !== undefined) {
+      const value_externalIds_426 = obj["externalIds"]
+      if (value_externalIds_426 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_374)
+        json += anonymous31(value_externalIds_426)
       }
 
-      const value_expanded_375 = obj["expanded"]
-      if (value_expanded_375 !== undefined) {
+      const value_expanded_427 = obj["expanded"]
+      if (value_expanded_427 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous70(value_expanded_375)
+        json += anonymous87(value_expanded_427)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7682,7 +8634,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous67 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7690,56 +8642,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_336 = false
+        let addComma_388 = false
 
-          const value_owner_337 = obj["owner"]
-          if (value_owner_337 !== undefined) {
-            json += addComma_336 ? ",\"owner\":" : ((addComma_336 = true), "{\"owner\":")
+          const value_owner_389 = obj["owner"]
+          if (value_owner_389 !== undefined) {
+            json += addComma_388 ? ",\"owner\":" : ((addComma_388 = true), "{\"owner\":")
             
-      if (value_owner_337 === null) {
+      if (value_owner_389 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_337)
+    json += anonymous20(value_owner_389)
       }
     
           }
 
-          const value_convertedAccount_338 = obj["convertedAccount"]
-          if (value_convertedAccount_338 !== undefined) {
-            json += addComma_336 ? ",\"convertedAccount\":" : ((addComma_336 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_390 = obj["convertedAccount"]
+          if (value_convertedAccount_390 !== undefined) {
+            json += addComma_388 ? ",\"convertedAccount\":" : ((addComma_388 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_338 === null) {
+      if (value_convertedAccount_390 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_338)
+    json += anonymous26(value_convertedAccount_390)
       }
     
           }
 
-          const value_convertedContact_339 = obj["convertedContact"]
-          if (value_convertedContact_339 !== undefined) {
-            json += addComma_336 ? ",\"convertedContact\":" : ((addComma_336 = true), "{\"convertedContact\":")
+          const value_convertedContact_391 = obj["convertedContact"]
+          if (value_convertedContact_391 !== undefined) {
+            json += addComma_388 ? ",\"convertedContact\":" : ((addComma_388 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_339 === null) {
+      if (value_convertedContact_391 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value_convertedContact_339)
+    json += anonymous66(value_convertedContact_391)
       }
     
           }
 
-          const value_convertedOpportunity_340 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_340 !== undefined) {
-            json += addComma_336 ? ",\"convertedOpportunity\":" : ((addComma_336 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_392 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_392 !== undefined) {
+            json += addComma_388 ? ",\"convertedOpportunity\":" : ((addComma_388 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_340 === null) {
+      if (value_convertedOpportunity_392 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value_convertedOpportunity_340)
+    json += anonymous85(value_convertedOpportunity_392)
       }
     
           }
-if (!addComma_336) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_388) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7747,7 +8699,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous63 (input) {
+      function anonymous80 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7756,88 +8708,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_280 = obj["id"]
-      if (value_id_280 !== undefined) {
+      const value_id_332 = obj["id"]
+      if (value_id_332 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_280 !== 'string') {
-          if (value_id_280 === null) {
+        if (typeof value_id_332 !== 'string') {
+          if (value_id_332 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_280 instanceof RegExp) {
-            json += asString(value_id_280.source)
+          } else if (value_id_332 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_332.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_332 instanceof RegExp) {
+            json += asString(value_id_332.source)
           } else {
-            json += asString(value_id_280.toString())
+            json += asString(value_id_332.toString())
           }
         } else {
-          json += asString(value_id_280)
+          json += asString(value_id_332)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_281 = obj["version"]
-      if (value_version_281 !== undefined) {
+      const value_version_333 = obj["version"]
+      if (value_version_333 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_281)
+        json += asInteger(value_version_333)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_282 = obj["createdAt"]
-      if (value_createdAt_282 !== undefined) {
+      const value_createdAt_334 = obj["createdAt"]
+      if (value_createdAt_334 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_282)
+        json += asDateTime(value_createdAt_334)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_283 = obj["createdBy"]
-      if (value_createdBy_283 !== undefined) {
+      const value_createdBy_335 = obj["createdBy"]
+      if (value_createdBy_335 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_283)
+        json += anonymous23(value_createdBy_335)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_284 = obj["updatedAt"]
-      if (value_updatedAt_284 !== undefined) {
+      const value_updatedAt_336 = obj["updatedAt"]
+      if (value_updatedAt_336 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_284)
+        json += asDateTime(value_updatedAt_336)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_285 = obj["updatedBy"]
-      if (value_updatedBy_285 !== undefined) {
+      const value_updatedBy_337 = obj["updatedBy"]
+      if (value_updatedBy_337 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_285)
+        json += anonymous23(value_updatedBy_337)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_286 = obj["deletedAt"]
-      if (value_deletedAt_286 !== undefined) {
+      const value_deletedAt_338 = obj["deletedAt"]
+      if (value_deletedAt_338 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_286 === null) {
+          if (value_deletedAt_338 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_286 === "string" ||
-            value_deletedAt_286 === null ||
-            value_deletedAt_286 instanceof Date ||
-            value_deletedAt_286 instanceof RegExp ||
+            typeof value_deletedAt_338 === "string" ||
+            value_deletedAt_338 === null ||
+            value_deletedAt_338 instanceof Date ||
+            value_deletedAt_338 instanceof RegExp ||
             (
-              typeof value_deletedAt_286 === "object" &&
-              typeof value_deletedAt_286.toString === "function" &&
-              value_deletedAt_286.toString !== Object.prototype.toString
+              typeof value_deletedAt_338 === "object" &&
+              typeof value_deletedAt_338.toString === "function" &&
+              value_deletedAt_338.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_286)
+            json += asDateTime(value_deletedAt_338)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7846,60 +8798,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_287 = obj["ownerId"]
-      if (value_ownerId_287 !== undefined) {
+      const value_ownerId_339 = obj["ownerId"]
+      if (value_ownerId_339 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_287 !== 'string') {
-          if (value_ownerId_287 === null) {
+        if (typeof value_ownerId_339 !== 'string') {
+          if (value_ownerId_339 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_287 instanceof RegExp) {
-            json += asString(value_ownerId_287.source)
+          } else if (value_ownerId_339 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_339.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_339 instanceof RegExp) {
+            json += asString(value_ownerId_339.source)
           } else {
-            json += asString(value_ownerId_287.toString())
+            json += asString(value_ownerId_339.toString())
           }
         } else {
-          json += asString(value_ownerId_287)
+          json += asString(value_ownerId_339)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_288 = obj["teamId"]
-      if (value_teamId_288 !== undefined) {
+      const value_teamId_340 = obj["teamId"]
+      if (value_teamId_340 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_288 === null) {
+          if (value_teamId_340 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_288 === "string" ||
-            value_teamId_288 === null ||
-            value_teamId_288 instanceof Date ||
-            value_teamId_288 instanceof RegExp ||
+            typeof value_teamId_340 === "string" ||
+            value_teamId_340 === null ||
+            value_teamId_340 instanceof Date ||
+            value_teamId_340 instanceof RegExp ||
             (
-              typeof value_teamId_288 === "object" &&
-              typeof value_teamId_288.toString === "function" &&
-              value_teamId_288.toString !== Object.prototype.toString
+              typeof value_teamId_340 === "object" &&
+              typeof value_teamId_340.toString === "function" &&
+              value_teamId_340.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_288 !== 'string') {
-          if (value_teamId_288 === null) {
+        if (typeof value_teamId_340 !== 'string') {
+          if (value_teamId_340 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_288 instanceof RegExp) {
-            json += asString(value_teamId_288.source)
+          } else if (value_teamId_340 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_340.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_340 instanceof RegExp) {
+            json += asString(value_teamId_340.source)
           } else {
-            json += asString(value_teamId_288.toString())
+            json += asString(value_teamId_340.toString())
           }
         } else {
-          json += asString(value_teamId_288)
+          json += asString(value_teamId_340)
         }
         
           }
@@ -7910,54 +8862,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_289 = obj["tags"]
-      if (value_tags_289 !== undefined) {
+      const value_tags_341 = obj["tags"]
+      if (value_tags_341 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_289)
+        json += anonymous27(value_tags_341)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_290 = obj["customFields"]
-      if (value_customFields_290 !== undefined) {
+      const value_customFields_342 = obj["customFields"]
+      if (value_customFields_342 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_290)
+        json += JSON.stringify(value_customFields_342)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_291 = obj["firstName"]
-      if (value_firstName_291 !== undefined) {
+      const value_firstName_343 = obj["firstName"]
+      if (value_firstName_343 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_291 === null) {
+          if (value_firstName_343 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_291 === "string" ||
-            value_firstName_291 === null ||
-            value_firstName_291 instanceof Date ||
-            value_firstName_291 instanceof RegExp ||
+            typeof value_firstName_343 === "string" ||
+            value_firstName_343 === null ||
+            value_firstName_343 instanceof Date ||
+            value_firstName_343 instanceof RegExp ||
             (
-              typeof value_firstName_291 === "object" &&
-              typeof value_firstName_291.toString === "function" &&
-              value_firstName_291.toString !== Object.prototype.toString
+              typeof value_firstName_343 === "object" &&
+              typeof value_firstName_343.toString === "function" &&
+              value_firstName_343.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_291 !== 'string') {
-          if (value_firstName_291 === null) {
+        if (typeof value_firstName_343 !== 'string') {
+          if (value_firstName_343 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_291 instanceof RegExp) {
-            json += asString(value_firstName_291.source)
+          } else if (value_firstName_343 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_343.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_343 instanceof RegExp) {
+            json += asString(value_firstName_343.source)
           } else {
-            json += asString(value_firstName_291.toString())
+            json += asString(value_firstName_343.toString())
           }
         } else {
-          json += asString(value_firstName_291)
+          json += asString(value_firstName_343)
         }
         
           }
@@ -7968,38 +8920,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_292 = obj["lastName"]
-      if (value_lastName_292 !== undefined) {
+      const value_lastName_344 = obj["lastName"]
+      if (value_lastName_344 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_292 === null) {
+          if (value_lastName_344 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_292 === "string" ||
-            value_lastName_292 === null ||
-            value_lastName_292 instanceof Date ||
-            value_lastName_292 instanceof RegExp ||
+            typeof value_lastName_344 === "string" ||
+            value_lastName_344 === null ||
+            value_lastName_344 instanceof Date ||
+            value_lastName_344 instanceof RegExp ||
             (
-              typeof value_lastName_292 === "object" &&
-              typeof value_lastName_292.toString === "function" &&
-              value_lastName_292.toString !== Object.prototype.toString
+              typeof value_lastName_344 === "object" &&
+              typeof value_lastName_344.toString === "function" &&
+              value_lastName_344.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_292 !== 'string') {
-          if (value_lastName_292 === null) {
+        if (typeof value_lastName_344 !== 'string') {
+          if (value_lastName_344 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_292 instanceof RegExp) {
-            json += asString(value_lastName_292.source)
+          } else if (value_lastName_344 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_344.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_344 instanceof RegExp) {
+            json += asString(value_lastName_344.source)
           } else {
-            json += asString(value_lastName_292.toString())
+            json += asString(value_lastName_344.toString())
           }
         } else {
-          json += asString(value_lastName_292)
+          json += asString(value_lastName_344)
         }
         
           }
@@ -8010,38 +8962,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_293 = obj["companyName"]
-      if (value_companyName_293 !== undefined) {
+      const value_companyName_345 = obj["companyName"]
+      if (value_companyName_345 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_293 === null) {
+          if (value_companyName_345 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_293 === "string" ||
-            value_companyName_293 === null ||
-            value_companyName_293 instanceof Date ||
-            value_companyName_293 instanceof RegExp ||
+            typeof value_companyName_345 === "string" ||
+            value_companyName_345 === null ||
+            value_companyName_345 instanceof Date ||
+            value_companyName_345 instanceof RegExp ||
             (
-              typeof value_companyName_293 === "object" &&
-              typeof value_companyName_293.toString === "function" &&
-              value_companyName_293.toString !== Object.prototype.toString
+              typeof value_companyName_345 === "object" &&
+              typeof value_companyName_345.toString === "function" &&
+              value_companyName_345.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_293 !== 'string') {
-          if (value_companyName_293 === null) {
+        if (typeof value_companyName_345 !== 'string') {
+          if (value_companyName_345 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_293 instanceof RegExp) {
-            json += asString(value_companyName_293.source)
+          } else if (value_companyName_345 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_345.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_345 instanceof RegExp) {
+            json += asString(value_companyName_345.source)
           } else {
-            json += asString(value_companyName_293.toString())
+            json += asString(value_companyName_345.toString())
           }
         } else {
-          json += asString(value_companyName_293)
+          json += asString(value_companyName_345)
         }
         
           }
@@ -8052,38 +9004,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_294 = obj["title"]
-      if (value_title_294 !== undefined) {
+      const value_title_346 = obj["title"]
+      if (value_title_346 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_294 === null) {
+          if (value_title_346 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_294 === "string" ||
-            value_title_294 === null ||
-            value_title_294 instanceof Date ||
-            value_title_294 instanceof RegExp ||
+            typeof value_title_346 === "string" ||
+            value_title_346 === null ||
+            value_title_346 instanceof Date ||
+            value_title_346 instanceof RegExp ||
             (
-              typeof value_title_294 === "object" &&
-              typeof value_title_294.toString === "function" &&
-              value_title_294.toString !== Object.prototype.toString
+              typeof value_title_346 === "object" &&
+              typeof value_title_346.toString === "function" &&
+              value_title_346.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_294 !== 'string') {
-          if (value_title_294 === null) {
+        if (typeof value_title_346 !== 'string') {
+          if (value_title_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_294 instanceof RegExp) {
-            json += asString(value_title_294.source)
+          } else if (value_title_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_346 instanceof RegExp) {
+            json += asString(value_title_346.source)
           } else {
-            json += asString(value_title_294.toString())
+            json += asString(value_title_346.toString())
           }
         } else {
-          json += asString(value_title_294)
+          json += asString(value_title_346)
         }
         
           }
@@ -8094,38 +9046,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_295 = obj["email"]
-      if (value_email_295 !== undefined) {
+      const value_email_347 = obj["email"]
+      if (value_email_347 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_295 === null) {
+          if (value_email_347 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_295 === "string" ||
-            value_email_295 === null ||
-            value_email_295 instanceof Date ||
-            value_email_295 instanceof RegExp ||
+            typeof value_email_347 === "string" ||
+            value_email_347 === null ||
+            value_email_347 instanceof Date ||
+            value_email_347 instanceof RegExp ||
             (
-              typeof value_email_295 === "object" &&
-              typeof value_email_295.toString === "function" &&
-              value_email_295.toString !== Object.prototype.toString
+              typeof value_email_347 === "object" &&
+              typeof value_email_347.toString === "function" &&
+              value_email_347.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_295 !== 'string') {
-          if (value_email_295 === null) {
+        if (typeof value_email_347 !== 'string') {
+          if (value_email_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_295 instanceof RegExp) {
-            json += asString(value_email_295.source)
+          } else if (value_email_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_347 instanceof RegExp) {
+            json += asString(value_email_347.source)
           } else {
-            json += asString(value_email_295.toString())
+            json += asString(value_email_347.toString())
           }
         } else {
-          json += asString(value_email_295)
+          json += asString(value_email_347)
         }
         
           }
@@ -8136,38 +9088,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_296 = obj["phone"]
-      if (value_phone_296 !== undefined) {
+      const value_phone_348 = obj["phone"]
+      if (value_phone_348 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_296 === null) {
+          if (value_phone_348 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_296 === "string" ||
-            value_phone_296 === null ||
-            value_phone_296 instanceof Date ||
-            value_phone_296 instanceof RegExp ||
+            typeof value_phone_348 === "string" ||
+            value_phone_348 === null ||
+            value_phone_348 instanceof Date ||
+            value_phone_348 instanceof RegExp ||
             (
-              typeof value_phone_296 === "object" &&
-              typeof value_phone_296.toString === "function" &&
-              value_phone_296.toString !== Object.prototype.toString
+              typeof value_phone_348 === "object" &&
+              typeof value_phone_348.toString === "function" &&
+              value_phone_348.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_296 !== 'string') {
-          if (value_phone_296 === null) {
+        if (typeof value_phone_348 !== 'string') {
+          if (value_phone_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_296 instanceof RegExp) {
-            json += asString(value_phone_296.source)
+          } else if (value_phone_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_348 instanceof RegExp) {
+            json += asString(value_phone_348.source)
           } else {
-            json += asString(value_phone_296.toString())
+            json += asString(value_phone_348.toString())
           }
         } else {
-          json += asString(value_phone_296)
+          json += asString(value_phone_348)
         }
         
           }
@@ -8178,38 +9130,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_297 = obj["mobilePhone"]
-      if (value_mobilePhone_297 !== undefined) {
+      const value_mobilePhone_349 = obj["mobilePhone"]
+      if (value_mobilePhone_349 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_297 === null) {
+          if (value_mobilePhone_349 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_297 === "string" ||
-            value_mobilePhone_297 === null ||
-            value_mobilePhone_297 instanceof Date ||
-            value_mobilePhone_297 instanceof RegExp ||
+            typeof value_mobilePhone_349 === "string" ||
+            value_mobilePhone_349 === null ||
+            value_mobilePhone_349 instanceof Date ||
+            value_mobilePhone_349 instanceof RegExp ||
             (
-              typeof value_mobilePhone_297 === "object" &&
-              typeof value_mobilePhone_297.toString === "function" &&
-              value_mobilePhone_297.toString !== Object.prototype.toString
+              typeof value_mobilePhone_349 === "object" &&
+              typeof value_mobilePhone_349.toString === "function" &&
+              value_mobilePhone_349.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_297 !== 'string') {
-          if (value_mobilePhone_297 === null) {
+        if (typeof value_mobilePhone_349 !== 'string') {
+          if (value_mobilePhone_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_297 instanceof RegExp) {
-            json += asString(value_mobilePhone_297.source)
+          } else if (value_mobilePhone_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_349 instanceof RegExp) {
+            json += asString(value_mobilePhone_349.source)
           } else {
-            json += asString(value_mobilePhone_297.toString())
+            json += asString(value_mobilePhone_349.toString())
           }
         } else {
-          json += asString(value_mobilePhone_297)
+          json += asString(value_mobilePhone_349)
         }
         
           }
@@ -8220,38 +9172,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_298 = obj["website"]
-      if (value_website_298 !== undefined) {
+      const value_website_350 = obj["website"]
+      if (value_website_350 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_298 === null) {
+          if (value_website_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_298 === "string" ||
-            value_website_298 === null ||
-            value_website_298 instanceof Date ||
-            value_website_298 instanceof RegExp ||
+            typeof value_website_350 === "string" ||
+            value_website_350 === null ||
+            value_website_350 instanceof Date ||
+            value_website_350 instanceof RegExp ||
             (
-              typeof value_website_298 === "object" &&
-              typeof value_website_298.toString === "function" &&
-              value_website_298.toString !== Object.prototype.toString
+              typeof value_website_350 === "object" &&
+              typeof value_website_350.toString === "function" &&
+              value_website_350.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_298 !== 'string') {
-          if (value_website_298 === null) {
+        if (typeof value_website_350 !== 'string') {
+          if (value_website_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_298 instanceof RegExp) {
-            json += asString(value_website_298.source)
+          } else if (value_website_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_350 instanceof RegExp) {
+            json += asString(value_website_350.source)
           } else {
-            json += asString(value_website_298.toString())
+            json += asString(value_website_350.toString())
           }
         } else {
-          json += asString(value_website_298)
+          json += asString(value_website_350)
         }
         
           }
@@ -8262,38 +9214,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_299 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_299 !== undefined) {
+      const value_unqualifiedReason_351 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_351 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_299 === null) {
+          if (value_unqualifiedReason_351 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_299 === "string" ||
-            value_unqualifiedReason_299 === null ||
-            value_unqualifiedReason_299 instanceof Date ||
-            value_unqualifiedReason_299 instanceof RegExp ||
+            typeof value_unqualifiedReason_351 === "string" ||
+            value_unqualifiedReason_351 === null ||
+            value_unqualifiedReason_351 instanceof Date ||
+            value_unqualifiedReason_351 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_299 === "object" &&
-              typeof value_unqualifiedReason_299.toString === "function" &&
-              value_unqualifiedReason_299.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_351 === "object" &&
+              typeof value_unqualifiedReason_351.toString === "function" &&
+              value_unqualifiedReason_351.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_299 !== 'string') {
-          if (value_unqualifiedReason_299 === null) {
+        if (typeof value_unqualifiedReason_351 !== 'string') {
+          if (value_unqualifiedReason_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_299 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_299.source)
+          } else if (value_unqualifiedReason_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_351 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_351.source)
           } else {
-            json += asString(value_unqualifiedReason_299.toString())
+            json += asString(value_unqualifiedReason_351.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_299)
+          json += asString(value_unqualifiedReason_351)
         }
         
           }
@@ -8304,38 +9256,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_300 = obj["rating"]
-      if (value_rating_300 !== undefined) {
+      const value_rating_352 = obj["rating"]
+      if (value_rating_352 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_300 === null) {
+          if (value_rating_352 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_300 === "string" ||
-            value_rating_300 === null ||
-            value_rating_300 instanceof Date ||
-            value_rating_300 instanceof RegExp ||
+            typeof value_rating_352 === "string" ||
+            value_rating_352 === null ||
+            value_rating_352 instanceof Date ||
+            value_rating_352 instanceof RegExp ||
             (
-              typeof value_rating_300 === "object" &&
-              typeof value_rating_300.toString === "function" &&
-              value_rating_300.toString !== Object.prototype.toString
+              typeof value_rating_352 === "object" &&
+              typeof value_rating_352.toString === "function" &&
+              value_rating_352.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_300 !== 'string') {
-          if (value_rating_300 === null) {
+        if (typeof value_rating_352 !== 'string') {
+          if (value_rating_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_300 instanceof RegExp) {
-            json += asString(value_rating_300.source)
+          } else if (value_rating_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_352 instanceof RegExp) {
+            json += asString(value_rating_352.source)
           } else {
-            json += asString(value_rating_300.toString())
+            json += asString(value_rating_352.toString())
           }
         } else {
-          json += asString(value_rating_300)
+          json += asString(value_rating_352)
         }
         
           }
@@ -8346,16 +9298,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_301 = obj["score"]
-      if (value_score_301 !== undefined) {
+      const value_score_353 = obj["score"]
+      if (value_score_353 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_301 === null) {
+          if (value_score_353 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_301) || value_score_301 === null) {
-            json += asInteger(value_score_301)
+          else if(Number.isInteger(value_score_353) || value_score_353 === null) {
+            json += asInteger(value_score_353)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -8364,38 +9316,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_302 = obj["source"]
-      if (value_source_302 !== undefined) {
+      const value_source_354 = obj["source"]
+      if (value_source_354 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_302 === null) {
+          if (value_source_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_302 === "string" ||
-            value_source_302 === null ||
-            value_source_302 instanceof Date ||
-            value_source_302 instanceof RegExp ||
+            typeof value_source_354 === "string" ||
+            value_source_354 === null ||
+            value_source_354 instanceof Date ||
+            value_source_354 instanceof RegExp ||
             (
-              typeof value_source_302 === "object" &&
-              typeof value_source_302.toString === "function" &&
-              value_source_302.toString !== Object.prototype.toString
+              typeof value_source_354 === "object" &&
+              typeof value_source_354.toString === "function" &&
+              value_source_354.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_302 !== 'string') {
-          if (value_source_302 === null) {
+        if (typeof value_source_354 !== 'string') {
+          if (value_source_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_302 instanceof RegExp) {
-            json += asString(value_source_302.source)
+          } else if (value_source_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_354 instanceof RegExp) {
+            json += asString(value_source_354.source)
           } else {
-            json += asString(value_source_302.toString())
+            json += asString(value_source_354.toString())
           }
         } else {
-          json += asString(value_source_302)
+          json += asString(value_source_354)
         }
         
           }
@@ -8406,38 +9358,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_303 = obj["sourceDetail"]
-      if (value_sourceDetail_303 !== undefined) {
+      const value_sourceDetail_355 = obj["sourceDetail"]
+      if (value_sourceDetail_355 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_303 === null) {
+          if (value_sourceDetail_355 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_303 === "string" ||
-            value_sourceDetail_303 === null ||
-            value_sourceDetail_303 instanceof Date ||
-            value_sourceDetail_303 instanceof RegExp ||
+            typeof value_sourceDetail_355 === "string" ||
+            value_sourceDetail_355 === null ||
+            value_sourceDetail_355 instanceof Date ||
+            value_sourceDetail_355 instanceof RegExp ||
             (
-              typeof value_sourceDetail_303 === "object" &&
-              typeof value_sourceDetail_303.toString === "function" &&
-              value_sourceDetail_303.toString !== Object.prototype.toString
+              typeof value_sourceDetail_355 === "object" &&
+              typeof value_sourceDetail_355.toString === "function" &&
+              value_sourceDetail_355.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_303 !== 'string') {
-          if (value_sourceDetail_303 === null) {
+        if (typeof value_sourceDetail_355 !== 'string') {
+          if (value_sourceDetail_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_303 instanceof RegExp) {
-            json += asString(value_sourceDetail_303.source)
+          } else if (value_sourceDetail_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_355 instanceof RegExp) {
+            json += asString(value_sourceDetail_355.source)
           } else {
-            json += asString(value_sourceDetail_303.toString())
+            json += asString(value_sourceDetail_355.toString())
           }
         } else {
-          json += asString(value_sourceDetail_303)
+          json += asString(value_sourceDetail_355)
         }
         
           }
@@ -8448,16 +9400,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_304 = obj["utm"]
-      if (value_utm_304 !== undefined) {
+      const value_utm_356 = obj["utm"]
+      if (value_utm_356 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_304 === null) {
+          if (value_utm_356 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_304 === "object" && !Array.isArray(value_utm_304)) || value_utm_304 === null) {
-            json += anonymous64(value_utm_304)
+          else if((typeof value_utm_356 === "object" && !Array.isArray(value_utm_356)) || value_utm_356 === null) {
+            json += anonymous81(value_utm_356)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -8466,38 +9418,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_311 = obj["industry"]
-      if (value_industry_311 !== undefined) {
+      const value_industry_363 = obj["industry"]
+      if (value_industry_363 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_311 === null) {
+          if (value_industry_363 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_311 === "string" ||
-            value_industry_311 === null ||
-            value_industry_311 instanceof Date ||
-            value_industry_311 instanceof RegExp ||
+            typeof value_industry_363 === "string" ||
+            value_industry_363 === null ||
+            value_industry_363 instanceof Date ||
+            value_industry_363 instanceof RegExp ||
             (
-              typeof value_industry_311 === "object" &&
-              typeof value_industry_311.toString === "function" &&
-              value_industry_311.toString !== Object.prototype.toString
+              typeof value_industry_363 === "object" &&
+              typeof value_industry_363.toString === "function" &&
+              value_industry_363.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_311 !== 'string') {
-          if (value_industry_311 === null) {
+        if (typeof value_industry_363 !== 'string') {
+          if (value_industry_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_311 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_311.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_311 instanceof RegExp) {
-            json += asString(value_industry_311.source)
+          } else if (value_industry_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_363 instanceof RegExp) {
+            json += asString(value_industry_363.source)
           } else {
-            json += asString(value_industry_311.toString())
+            json += asString(value_industry_363.toString())
           }
         } else {
-          json += asString(value_industry_311)
+          json += asString(value_industry_363)
         }
         
           }
@@ -8508,16 +9460,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_312 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_312 !== undefined) {
+      const value_numberOfEmployees_364 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_364 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_312 === null) {
+          if (value_numberOfEmployees_364 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_312) || value_numberOfEmployees_312 === null) {
-            json += asInteger(value_numberOfEmployees_312)
+          else if(Number.isInteger(value_numberOfEmployees_364) || value_numberOfEmployees_364 === null) {
+            json += asInteger(value_numberOfEmployees_364)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -8526,16 +9478,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_313 = obj["annualRevenue"]
-      if (value_annualRevenue_313 !== undefined) {
+      const value_annualRevenue_365 = obj["annualRevenue"]
+      if (value_annualRevenue_365 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_313 === null) {
+          if (value_annualRevenue_365 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_313 === "object" && !Array.isArray(value_annualRevenue_313)) || value_annualRevenue_313 === null) {
-            json += anonymous65(value_annualRevenue_313)
+          else if((typeof value_annualRevenue_365 === "object" && !Array.isArray(value_annualRevenue_365)) || value_annualRevenue_365 === null) {
+            json += anonymous82(value_annualRevenue_365)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8544,16 +9496,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_317 = obj["address"]
-      if (value_address_317 !== undefined) {
+      const value_address_369 = obj["address"]
+      if (value_address_369 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_317 === null) {
+          if (value_address_369 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_317 === "object" && !Array.isArray(value_address_317)) || value_address_317 === null) {
-            json += anonymous66(value_address_317)
+          else if((typeof value_address_369 === "object" && !Array.isArray(value_address_369)) || value_address_369 === null) {
+            json += anonymous83(value_address_369)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -8562,38 +9514,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_325 = obj["description"]
-      if (value_description_325 !== undefined) {
+      const value_description_377 = obj["description"]
+      if (value_description_377 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_325 === null) {
+          if (value_description_377 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_325 === "string" ||
-            value_description_325 === null ||
-            value_description_325 instanceof Date ||
-            value_description_325 instanceof RegExp ||
+            typeof value_description_377 === "string" ||
+            value_description_377 === null ||
+            value_description_377 instanceof Date ||
+            value_description_377 instanceof RegExp ||
             (
-              typeof value_description_325 === "object" &&
-              typeof value_description_325.toString === "function" &&
-              value_description_325.toString !== Object.prototype.toString
+              typeof value_description_377 === "object" &&
+              typeof value_description_377.toString === "function" &&
+              value_description_377.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_325 !== 'string') {
-          if (value_description_325 === null) {
+        if (typeof value_description_377 !== 'string') {
+          if (value_description_377 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_325 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_325.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_325 instanceof RegExp) {
-            json += asString(value_description_325.source)
+          } else if (value_description_377 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_377.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_377 instanceof RegExp) {
+            json += asString(value_description_377.source)
           } else {
-            json += asString(value_description_325.toString())
+            json += asString(value_description_377.toString())
           }
         } else {
-          json += asString(value_description_325)
+          json += asString(value_description_377)
         }
         
           }
@@ -8604,86 +9556,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_326 = obj["doNotCall"]
-      if (value_doNotCall_326 !== undefined) {
+      const value_doNotCall_378 = obj["doNotCall"]
+      if (value_doNotCall_378 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_326)
+        json += asBoolean(value_doNotCall_378)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_327 = obj["emailOptOut"]
-      if (value_emailOptOut_327 !== undefined) {
+      const value_emailOptOut_379 = obj["emailOptOut"]
+      if (value_emailOptOut_379 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_327)
+        json += asBoolean(value_emailOptOut_379)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_328 = obj["name"]
-      if (value_name_328 !== undefined) {
+      const value_name_380 = obj["name"]
+      if (value_name_380 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_328 !== 'string') {
-          if (value_name_328 === null) {
+        if (typeof value_name_380 !== 'string') {
+          if (value_name_380 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_328 instanceof RegExp) {
-            json += asString(value_name_328.source)
+          } else if (value_name_380 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_380.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_380 instanceof RegExp) {
+            json += asString(value_name_380.source)
           } else {
-            json += asString(value_name_328.toString())
+            json += asString(value_name_380.toString())
           }
         } else {
-          json += asString(value_name_328)
+          json += asString(value_name_380)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_329 = obj["status"]
-      if (value_status_329 !== undefined) {
+      const value_status_381 = obj["status"]
+      if (value_status_381 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_329 !== 'string') {
-          if (value_status_329 === null) {
+        if (typeof value_status_381 !== 'string') {
+          if (value_status_381 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_329 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_329.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_329 instanceof RegExp) {
-            json += asString(value_status_329.source)
+          } else if (value_status_381 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_381.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_381 instanceof RegExp) {
+            json += asString(value_status_381.source)
           } else {
-            json += asString(value_status_329.toString())
+            json += asString(value_status_381.toString())
           }
         } else {
-          json += asString(value_status_329)
+          json += asString(value_status_381)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_330 = obj["convertedAt"]
-      if (value_convertedAt_330 !== undefined) {
+      const value_convertedAt_382 = obj["convertedAt"]
+      if (value_convertedAt_382 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_330 === null) {
+          if (value_convertedAt_382 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_330 === "string" ||
-            value_convertedAt_330 === null ||
-            value_convertedAt_330 instanceof Date ||
-            value_convertedAt_330 instanceof RegExp ||
+            typeof value_convertedAt_382 === "string" ||
+            value_convertedAt_382 === null ||
+            value_convertedAt_382 instanceof Date ||
+            value_convertedAt_382 instanceof RegExp ||
             (
-              typeof value_convertedAt_330 === "object" &&
-              typeof value_convertedAt_330.toString === "function" &&
-              value_convertedAt_330.toString !== Object.prototype.toString
+              typeof value_convertedAt_382 === "object" &&
+              typeof value_convertedAt_382.toString === "function" &&
+              value_convertedAt_382.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_330)
+            json += asDateTime(value_convertedAt_382)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8692,38 +9644,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_331 = obj["convertedAccountId"]
-      if (value_convertedAccountId_331 !== undefined) {
+      const value_convertedAccountId_383 = obj["convertedAccountId"]
+      if (value_convertedAccountId_383 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_331 === null) {
+          if (value_convertedAccountId_383 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_331 === "string" ||
-            value_convertedAccountId_331 === null ||
-            value_convertedAccountId_331 instanceof Date ||
-            value_convertedAccountId_331 instanceof RegExp ||
+            typeof value_convertedAccountId_383 === "string" ||
+            value_convertedAccountId_383 === null ||
+            value_convertedAccountId_383 instanceof Date ||
+            value_convertedAccountId_383 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_331 === "object" &&
-              typeof value_convertedAccountId_331.toString === "function" &&
-              value_convertedAccountId_331.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_383 === "object" &&
+              typeof value_convertedAccountId_383.toString === "function" &&
+              value_convertedAccountId_383.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_331 !== 'string') {
-          if (value_convertedAccountId_331 === null) {
+        if (typeof value_convertedAccountId_383 !== 'string') {
+          if (value_convertedAccountId_383 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_331 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_331.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_331 instanceof RegExp) {
-            json += asString(value_convertedAccountId_331.source)
+          } else if (value_convertedAccountId_383 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_383.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_383 instanceof RegExp) {
+            json += asString(value_convertedAccountId_383.source)
           } else {
-            json += asString(value_convertedAccountId_331.toString())
+            json += asString(value_convertedAccountId_383.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_331)
+          json += asString(value_convertedAccountId_383)
         }
         
           }
@@ -8734,38 +9686,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_332 = obj["convertedContactId"]
-      if (value_convertedContactId_332 !== undefined) {
+      const value_convertedContactId_384 = obj["convertedContactId"]
+      if (value_convertedContactId_384 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_332 === null) {
+          if (value_convertedContactId_384 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_332 === "string" ||
-            value_convertedContactId_332 === null ||
-            value_convertedContactId_332 instanceof Date ||
-            value_convertedContactId_332 instanceof RegExp ||
+            typeof value_convertedContactId_384 === "string" ||
+            value_convertedContactId_384 === null ||
+            value_convertedContactId_384 instanceof Date ||
+            value_convertedContactId_384 instanceof RegExp ||
             (
-              typeof value_convertedContactId_332 === "object" &&
-              typeof value_convertedContactId_332.toString === "function" &&
-              value_convertedContactId_332.toString !== Object.prototype.toString
+              typeof value_convertedContactId_384 === "object" &&
+              typeof value_convertedContactId_384.toString === "function" &&
+              value_convertedContactId_384.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_332 !== 'string') {
-          if (value_convertedContactId_332 === null) {
+        if (typeof value_convertedContactId_384 !== 'string') {
+          if (value_convertedContactId_384 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_332 instanceof RegExp) {
-            json += asString(value_convertedContactId_332.source)
+          } else if (value_convertedContactId_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_384 instanceof RegExp) {
+            json += asString(value_convertedContactId_384.source)
           } else {
-            json += asString(value_convertedContactId_332.toString())
+            json += asString(value_convertedContactId_384.toString())
           }
         } else {
-          json += asString(value_convertedContactId_332)
+          json += asString(value_convertedContactId_384)
         }
         
           }
@@ -8776,38 +9728,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_333 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_333 !== undefined) {
+      const value_convertedOpportunityId_385 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_385 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_333 === null) {
+          if (value_convertedOpportunityId_385 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_333 === "string" ||
-            value_convertedOpportunityId_333 === null ||
-            value_convertedOpportunityId_333 instanceof Date ||
-            value_convertedOpportunityId_333 instanceof RegExp ||
+            typeof value_convertedOpportunityId_385 === "string" ||
+            value_convertedOpportunityId_385 === null ||
+            value_convertedOpportunityId_385 instanceof Date ||
+            value_convertedOpportunityId_385 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_333 === "object" &&
-              typeof value_convertedOpportunityId_333.toString === "function" &&
-              value_convertedOpportunityId_333.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_385 === "object" &&
+              typeof value_convertedOpportunityId_385.toString === "function" &&
+              value_convertedOpportunityId_385.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_333 !== 'string') {
-          if (value_convertedOpportunityId_333 === null) {
+        if (typeof value_convertedOpportunityId_385 !== 'string') {
+          if (value_convertedOpportunityId_385 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_333 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_333.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_333 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_333.source)
+          } else if (value_convertedOpportunityId_385 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_385.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_385 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_385.source)
           } else {
-            json += asString(value_convertedOpportunityId_333.toString())
+            json += asString(value_convertedOpportunityId_385.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_333)
+          json += asString(value_convertedOpportunityId_385)
         }
         
           }
@@ -8818,16 +9770,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_334 = obj["externalIds"]
-      if (value_externalIds_334 !== undefined) {
+      const value_externalIds_386 = obj["externalIds"]
+      if (value_externalIds_386 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_334)
+        json += anonymous31(value_externalIds_386)
       }
 
-      const value_expanded_335 = obj["expanded"]
-      if (value_expanded_335 !== undefined) {
+      const value_expanded_387 = obj["expanded"]
+      if (value_expanded_387 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous67(value_expanded_335)
+        json += anonymous84(value_expanded_387)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8835,7 +9787,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous62 (obj) {
+    function anonymous79 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -8853,7 +9805,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value)
+    json += anonymous80(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -8863,7 +9815,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value)
+    json += anonymous80(value)
       }
     
         }
@@ -8872,7 +9824,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous61 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8881,18 +9833,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_278 = obj["data"]
-      if (value_data_278 !== undefined) {
+      const value_data_330 = obj["data"]
+      if (value_data_330 !== undefined) {
         json += "{\"data\":"
-        json += anonymous62(value_data_278)
+        json += anonymous79(value_data_330)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_390 = obj["page"]
-      if (value_page_390 !== undefined) {
+      const value_page_442 = obj["page"]
+      if (value_page_442 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_390)
+        json += anonymous21(value_page_442)
       } else {
         throw new Error('"page" is required!')
       }
@@ -8903,7 +9855,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous74 (input) {
+      function anonymous91 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8912,58 +9864,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_397 = obj["index"]
-      if (value_index_397 !== undefined) {
+      const value_index_449 = obj["index"]
+      if (value_index_449 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_397)
+        json += asInteger(value_index_449)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_398 = obj["status"]
-      if (value_status_398 !== undefined) {
+      const value_status_450 = obj["status"]
+      if (value_status_450 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_398)
+        json += asInteger(value_status_450)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_399 = obj["etag"]
-      if (value_etag_399 !== undefined) {
+      const value_etag_451 = obj["etag"]
+      if (value_etag_451 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_399 !== 'string') {
-          if (value_etag_399 === null) {
+        if (typeof value_etag_451 !== 'string') {
+          if (value_etag_451 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_399 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_399.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_399 instanceof RegExp) {
-            json += asString(value_etag_399.source)
+          } else if (value_etag_451 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_451.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_451 instanceof RegExp) {
+            json += asString(value_etag_451.source)
           } else {
-            json += asString(value_etag_399.toString())
+            json += asString(value_etag_451.toString())
           }
         } else {
-          json += asString(value_etag_399)
+          json += asString(value_etag_451)
         }
         
       }
 
-      const value_body_400 = obj["body"]
-      if (value_body_400 !== undefined) {
+      const value_body_452 = obj["body"]
+      if (value_body_452 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_400 === null) {
+      if (value_body_452 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value_body_400)
+    json += anonymous80(value_body_452)
       }
     
       }
 
-      const value_problem_401 = obj["problem"]
-      if (value_problem_401 !== undefined) {
+      const value_problem_453 = obj["problem"]
+      if (value_problem_453 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_401)
+        json += anonymous1(value_problem_453)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8971,7 +9923,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous73 (obj) {
+    function anonymous90 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -8985,18 +9937,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous74(value)
+        json += anonymous91(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous74(value)
+          json += anonymous91(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous72 (input) {
+      function anonymous89 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9005,32 +9957,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_394 = obj["outcome"]
-      if (value_outcome_394 !== undefined) {
+      const value_outcome_446 = obj["outcome"]
+      if (value_outcome_446 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_394 !== 'string') {
-          if (value_outcome_394 === null) {
+        if (typeof value_outcome_446 !== 'string') {
+          if (value_outcome_446 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_394 instanceof RegExp) {
-            json += asString(value_outcome_394.source)
+          } else if (value_outcome_446 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_446.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_446 instanceof RegExp) {
+            json += asString(value_outcome_446.source)
           } else {
-            json += asString(value_outcome_394.toString())
+            json += asString(value_outcome_446.toString())
           }
         } else {
-          json += asString(value_outcome_394)
+          json += asString(value_outcome_446)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_395 = obj["results"]
-      if (value_results_395 !== undefined) {
+      const value_results_447 = obj["results"]
+      if (value_results_447 !== undefined) {
         json += ",\"results\":"
-        json += anonymous73(value_results_395)
+        json += anonymous90(value_results_447)
       } else {
         throw new Error('"results" is required!')
       }
@@ -9040,8 +9992,44 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "LeadConversionResult#/properties/account"
-      function anonymous76 (input) {
+    function anonymous93 (obj) {
+      // "LeadMergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadMergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadMergeResult#"
+      function anonymous92 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9050,36 +10038,258 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_408 = obj["outcome"]
-      if (value_outcome_408 !== undefined) {
-        json += "{\"outcome\":"
+      const value_dryRun_456 = obj["dryRun"]
+      if (value_dryRun_456 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_456)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_457 = obj["merge"]
+      if (value_merge_457 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_457)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_458 = obj["winner"]
+      if (value_winner_458 !== undefined) {
+        json += ",\"winner\":"
         
-        if (typeof value_outcome_408 !== 'string') {
-          if (value_outcome_408 === null) {
+      if (value_winner_458 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value_winner_458)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_459 = obj["losers"]
+      if (value_losers_459 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous93(value_losers_459)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_references_460 = obj["references"]
+      if (value_references_460 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_460)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous95 (obj) {
+      // "LeadUnmergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadUnmergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+    function anonymous96 (obj) {
+      // "LeadUnmergeResult#/properties/kept"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadUnmergeResult#/properties/kept' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_408 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_408.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_408 instanceof RegExp) {
-            json += asString(value_outcome_408.source)
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
           } else {
-            json += asString(value_outcome_408.toString())
+            json += asString(value.toString())
           }
         } else {
-          json += asString(value_outcome_408)
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadUnmergeResult#"
+      function anonymous94 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_463 = obj["dryRun"]
+      if (value_dryRun_463 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_463)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_464 = obj["merge"]
+      if (value_merge_464 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_464)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_465 = obj["winner"]
+      if (value_winner_465 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_465 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous80(value_winner_465)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_466 = obj["losers"]
+      if (value_losers_466 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous95(value_losers_466)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_kept_467 = obj["kept"]
+      if (value_kept_467 !== undefined) {
+        json += ",\"kept\":"
+        json += anonymous96(value_kept_467)
+      } else {
+        throw new Error('"kept" is required!')
+      }
+      
+      const value_references_468 = obj["references"]
+      if (value_references_468 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_468)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "LeadConversionResult#/properties/account"
+      function anonymous98 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_475 = obj["outcome"]
+      if (value_outcome_475 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_475 !== 'string') {
+          if (value_outcome_475 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_475 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_475.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_475 instanceof RegExp) {
+            json += asString(value_outcome_475.source)
+          } else {
+            json += asString(value_outcome_475.toString())
+          }
+        } else {
+          json += asString(value_outcome_475)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_409 = obj["record"]
-      if (value_record_409 !== undefined) {
+      const value_record_476 = obj["record"]
+      if (value_record_476 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_409 === null) {
+      if (value_record_476 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_409)
+    json += anonymous26(value_record_476)
       }
     
       } else {
@@ -9092,7 +10302,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous77 (input) {
+      function anonymous99 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9101,36 +10311,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_412 = obj["outcome"]
-      if (value_outcome_412 !== undefined) {
+      const value_outcome_479 = obj["outcome"]
+      if (value_outcome_479 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_412 !== 'string') {
-          if (value_outcome_412 === null) {
+        if (typeof value_outcome_479 !== 'string') {
+          if (value_outcome_479 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_412 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_412.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_412 instanceof RegExp) {
-            json += asString(value_outcome_412.source)
+          } else if (value_outcome_479 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_479.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_479 instanceof RegExp) {
+            json += asString(value_outcome_479.source)
           } else {
-            json += asString(value_outcome_412.toString())
+            json += asString(value_outcome_479.toString())
           }
         } else {
-          json += asString(value_outcome_412)
+          json += asString(value_outcome_479)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_413 = obj["record"]
-      if (value_record_413 !== undefined) {
+      const value_record_480 = obj["record"]
+      if (value_record_480 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_413 === null) {
+      if (value_record_480 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value_record_413)
+    json += anonymous66(value_record_480)
       }
     
       } else {
@@ -9143,7 +10353,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous78 (input) {
+      function anonymous100 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9152,36 +10362,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_416 = obj["outcome"]
-      if (value_outcome_416 !== undefined) {
+      const value_outcome_483 = obj["outcome"]
+      if (value_outcome_483 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_416 !== 'string') {
-          if (value_outcome_416 === null) {
+        if (typeof value_outcome_483 !== 'string') {
+          if (value_outcome_483 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_416 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_416.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_416 instanceof RegExp) {
-            json += asString(value_outcome_416.source)
+          } else if (value_outcome_483 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_483.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_483 instanceof RegExp) {
+            json += asString(value_outcome_483.source)
           } else {
-            json += asString(value_outcome_416.toString())
+            json += asString(value_outcome_483.toString())
           }
         } else {
-          json += asString(value_outcome_416)
+          json += asString(value_outcome_483)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_417 = obj["record"]
-      if (value_record_417 !== undefined) {
+      const value_record_484 = obj["record"]
+      if (value_record_484 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_417 === null) {
+      if (value_record_484 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value_record_417)
+    json += anonymous85(value_record_484)
       }
     
       } else {
@@ -9194,7 +10404,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous75 (input) {
+      function anonymous97 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9203,54 +10413,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_404 = obj["dryRun"]
-      if (value_dryRun_404 !== undefined) {
+      const value_dryRun_471 = obj["dryRun"]
+      if (value_dryRun_471 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_404)
+        json += asBoolean(value_dryRun_471)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_405 = obj["lead"]
-      if (value_lead_405 !== undefined) {
+      const value_lead_472 = obj["lead"]
+      if (value_lead_472 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_405 === null) {
+      if (value_lead_472 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value_lead_405)
+    json += anonymous80(value_lead_472)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_406 = obj["account"]
-      if (value_account_406 !== undefined) {
+      const value_account_473 = obj["account"]
+      if (value_account_473 !== undefined) {
         json += ",\"account\":"
-        json += anonymous76(value_account_406)
+        json += anonymous98(value_account_473)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_410 = obj["contact"]
-      if (value_contact_410 !== undefined) {
+      const value_contact_477 = obj["contact"]
+      if (value_contact_477 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous77(value_contact_410)
+        json += anonymous99(value_contact_477)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_414 = obj["opportunity"]
-      if (value_opportunity_414 !== undefined) {
+      const value_opportunity_481 = obj["opportunity"]
+      if (value_opportunity_481 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_414 === null) {
+          if (value_opportunity_481 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_414 === "object" && !Array.isArray(value_opportunity_414)) || value_opportunity_414 === null) {
-            json += anonymous78(value_opportunity_414)
+          else if((typeof value_opportunity_481 === "object" && !Array.isArray(value_opportunity_481)) || value_opportunity_481 === null) {
+            json += anonymous100(value_opportunity_481)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -9264,7 +10474,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous80 (obj) {
+    function anonymous102 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -9282,7 +10492,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value)
+    json += anonymous85(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -9292,7 +10502,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value)
+    json += anonymous85(value)
       }
     
         }
@@ -9301,7 +10511,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous79 (input) {
+      function anonymous101 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9310,18 +10520,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_420 = obj["data"]
-      if (value_data_420 !== undefined) {
+      const value_data_487 = obj["data"]
+      if (value_data_487 !== undefined) {
         json += "{\"data\":"
-        json += anonymous80(value_data_420)
+        json += anonymous102(value_data_487)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_421 = obj["page"]
-      if (value_page_421 !== undefined) {
+      const value_page_488 = obj["page"]
+      if (value_page_488 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_421)
+        json += anonymous21(value_page_488)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9332,7 +10542,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous83 (input) {
+      function anonymous105 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9341,58 +10551,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_428 = obj["index"]
-      if (value_index_428 !== undefined) {
+      const value_index_495 = obj["index"]
+      if (value_index_495 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_428)
+        json += asInteger(value_index_495)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_429 = obj["status"]
-      if (value_status_429 !== undefined) {
+      const value_status_496 = obj["status"]
+      if (value_status_496 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_429)
+        json += asInteger(value_status_496)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_430 = obj["etag"]
-      if (value_etag_430 !== undefined) {
+      const value_etag_497 = obj["etag"]
+      if (value_etag_497 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_430 !== 'string') {
-          if (value_etag_430 === null) {
+        if (typeof value_etag_497 !== 'string') {
+          if (value_etag_497 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_430 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_430.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_430 instanceof RegExp) {
-            json += asString(value_etag_430.source)
+          } else if (value_etag_497 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_497.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_497 instanceof RegExp) {
+            json += asString(value_etag_497.source)
           } else {
-            json += asString(value_etag_430.toString())
+            json += asString(value_etag_497.toString())
           }
         } else {
-          json += asString(value_etag_430)
+          json += asString(value_etag_497)
         }
         
       }
 
-      const value_body_431 = obj["body"]
-      if (value_body_431 !== undefined) {
+      const value_body_498 = obj["body"]
+      if (value_body_498 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_431 === null) {
+      if (value_body_498 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value_body_431)
+    json += anonymous85(value_body_498)
       }
     
       }
 
-      const value_problem_432 = obj["problem"]
-      if (value_problem_432 !== undefined) {
+      const value_problem_499 = obj["problem"]
+      if (value_problem_499 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_432)
+        json += anonymous1(value_problem_499)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9400,7 +10610,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous82 (obj) {
+    function anonymous104 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -9414,18 +10624,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous83(value)
+        json += anonymous105(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous83(value)
+          json += anonymous105(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous81 (input) {
+      function anonymous103 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9434,32 +10644,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_425 = obj["outcome"]
-      if (value_outcome_425 !== undefined) {
+      const value_outcome_492 = obj["outcome"]
+      if (value_outcome_492 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_425 !== 'string') {
-          if (value_outcome_425 === null) {
+        if (typeof value_outcome_492 !== 'string') {
+          if (value_outcome_492 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_425 instanceof RegExp) {
-            json += asString(value_outcome_425.source)
+          } else if (value_outcome_492 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_492.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_492 instanceof RegExp) {
+            json += asString(value_outcome_492.source)
           } else {
-            json += asString(value_outcome_425.toString())
+            json += asString(value_outcome_492.toString())
           }
         } else {
-          json += asString(value_outcome_425)
+          json += asString(value_outcome_492)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_426 = obj["results"]
-      if (value_results_426 !== undefined) {
+      const value_results_493 = obj["results"]
+      if (value_results_493 !== undefined) {
         json += ",\"results\":"
-        json += anonymous82(value_results_426)
+        json += anonymous104(value_results_493)
       } else {
         throw new Error('"results" is required!')
       }
@@ -9469,7 +10679,265 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous90 (obj) {
+    function anonymous107 (obj) {
+      // "OpportunityMergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityMergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OpportunityMergeResult#"
+      function anonymous106 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_502 = obj["dryRun"]
+      if (value_dryRun_502 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_502)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_503 = obj["merge"]
+      if (value_merge_503 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_503)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_504 = obj["winner"]
+      if (value_winner_504 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_504 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value_winner_504)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_505 = obj["losers"]
+      if (value_losers_505 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous107(value_losers_505)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_references_506 = obj["references"]
+      if (value_references_506 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_506)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous109 (obj) {
+      // "OpportunityUnmergeResult#/properties/losers"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityUnmergeResult#/properties/losers' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value)
+      }
+    
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+      if (value === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value)
+      }
+    
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+    function anonymous110 (obj) {
+      // "OpportunityUnmergeResult#/properties/kept"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityUnmergeResult#/properties/kept' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OpportunityUnmergeResult#"
+      function anonymous108 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_509 = obj["dryRun"]
+      if (value_dryRun_509 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_509)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_merge_510 = obj["merge"]
+      if (value_merge_510 !== undefined) {
+        json += ",\"merge\":"
+        json += anonymous53(value_merge_510)
+      } else {
+        throw new Error('"merge" is required!')
+      }
+      
+      const value_winner_511 = obj["winner"]
+      if (value_winner_511 !== undefined) {
+        json += ",\"winner\":"
+        
+      if (value_winner_511 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous85(value_winner_511)
+      }
+    
+      } else {
+        throw new Error('"winner" is required!')
+      }
+      
+      const value_losers_512 = obj["losers"]
+      if (value_losers_512 !== undefined) {
+        json += ",\"losers\":"
+        json += anonymous109(value_losers_512)
+      } else {
+        throw new Error('"losers" is required!')
+      }
+      
+      const value_kept_513 = obj["kept"]
+      if (value_kept_513 !== undefined) {
+        json += ",\"kept\":"
+        json += anonymous110(value_kept_513)
+      } else {
+        throw new Error('"kept" is required!')
+      }
+      
+      const value_references_514 = obj["references"]
+      if (value_references_514 !== undefined) {
+        json += ",\"references\":"
+        json += anonymous57(value_references_514)
+      } else {
+        throw new Error('"references" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous117 (obj) {
       // "SearchHighlight#/properties/ranges/items"
       let json = ''
   
@@ -9521,7 +10989,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous89 (obj) {
+    function anonymous116 (obj) {
       // "SearchHighlight#/properties/ranges"
       let json = ''
   
@@ -9535,18 +11003,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous90(value)
+        json += anonymous117(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous90(value)
+          json += anonymous117(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchHighlight#"
-      function anonymous88 (input) {
+      function anonymous115 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9555,54 +11023,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_field_443 = obj["field"]
-      if (value_field_443 !== undefined) {
+      const value_field_525 = obj["field"]
+      if (value_field_525 !== undefined) {
         json += "{\"field\":"
         
-        if (typeof value_field_443 !== 'string') {
-          if (value_field_443 === null) {
+        if (typeof value_field_525 !== 'string') {
+          if (value_field_525 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_field_443 instanceof Date) {
-            json += JSON_STR_QUOTE + value_field_443.toISOString() + JSON_STR_QUOTE
-          } else if (value_field_443 instanceof RegExp) {
-            json += asString(value_field_443.source)
+          } else if (value_field_525 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_525.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_525 instanceof RegExp) {
+            json += asString(value_field_525.source)
           } else {
-            json += asString(value_field_443.toString())
+            json += asString(value_field_525.toString())
           }
         } else {
-          json += asString(value_field_443)
+          json += asString(value_field_525)
         }
         
       } else {
         throw new Error('"field" is required!')
       }
       
-      const value_text_444 = obj["text"]
-      if (value_text_444 !== undefined) {
+      const value_text_526 = obj["text"]
+      if (value_text_526 !== undefined) {
         json += ",\"text\":"
         
-        if (typeof value_text_444 !== 'string') {
-          if (value_text_444 === null) {
+        if (typeof value_text_526 !== 'string') {
+          if (value_text_526 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_text_444 instanceof Date) {
-            json += JSON_STR_QUOTE + value_text_444.toISOString() + JSON_STR_QUOTE
-          } else if (value_text_444 instanceof RegExp) {
-            json += asString(value_text_444.source)
+          } else if (value_text_526 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_526.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_526 instanceof RegExp) {
+            json += asString(value_text_526.source)
           } else {
-            json += asString(value_text_444.toString())
+            json += asString(value_text_526.toString())
           }
         } else {
-          json += asString(value_text_444)
+          json += asString(value_text_526)
         }
         
       } else {
         throw new Error('"text" is required!')
       }
       
-      const value_ranges_445 = obj["ranges"]
-      if (value_ranges_445 !== undefined) {
+      const value_ranges_527 = obj["ranges"]
+      if (value_ranges_527 !== undefined) {
         json += ",\"ranges\":"
-        json += anonymous89(value_ranges_445)
+        json += anonymous116(value_ranges_527)
       } else {
         throw new Error('"ranges" is required!')
       }
@@ -9612,7 +11080,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous87 (obj) {
+    function anonymous114 (obj) {
       // "SearchHit#/properties/highlights"
       let json = ''
   
@@ -9626,18 +11094,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous88(value)
+        json += anonymous115(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous88(value)
+          json += anonymous115(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchSummary#/properties/fields"
-      function anonymous92 (input) {
+      function anonymous119 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9645,7 +11113,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_453 = false
+        let addComma_535 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -9656,7 +11124,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_453 ? JSON_STR_COMMA : ((addComma_453 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_535 ? JSON_STR_COMMA : ((addComma_535 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
         if (typeof value !== 'string') {
@@ -9675,7 +11143,7 @@ return json + JSON_STR_END_OBJECT
         
       
     }
-  if (!addComma_453) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_535) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -9683,7 +11151,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchSummary#"
-      function anonymous91 (input) {
+      function anonymous118 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9692,60 +11160,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_ownerId_448 = obj["ownerId"]
-      if (value_ownerId_448 !== undefined) {
+      const value_ownerId_530 = obj["ownerId"]
+      if (value_ownerId_530 !== undefined) {
         json += "{\"ownerId\":"
         
-        if (typeof value_ownerId_448 !== 'string') {
-          if (value_ownerId_448 === null) {
+        if (typeof value_ownerId_530 !== 'string') {
+          if (value_ownerId_530 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_448 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_448.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_448 instanceof RegExp) {
-            json += asString(value_ownerId_448.source)
+          } else if (value_ownerId_530 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_530.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_530 instanceof RegExp) {
+            json += asString(value_ownerId_530.source)
           } else {
-            json += asString(value_ownerId_448.toString())
+            json += asString(value_ownerId_530.toString())
           }
         } else {
-          json += asString(value_ownerId_448)
+          json += asString(value_ownerId_530)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_449 = obj["teamId"]
-      if (value_teamId_449 !== undefined) {
+      const value_teamId_531 = obj["teamId"]
+      if (value_teamId_531 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_449 === null) {
+          if (value_teamId_531 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_449 === "string" ||
-            value_teamId_449 === null ||
-            value_teamId_449 instanceof Date ||
-            value_teamId_449 instanceof RegExp ||
+            typeof value_teamId_531 === "string" ||
+            value_teamId_531 === null ||
+            value_teamId_531 instanceof Date ||
+            value_teamId_531 instanceof RegExp ||
             (
-              typeof value_teamId_449 === "object" &&
-              typeof value_teamId_449.toString === "function" &&
-              value_teamId_449.toString !== Object.prototype.toString
+              typeof value_teamId_531 === "object" &&
+              typeof value_teamId_531.toString === "function" &&
+              value_teamId_531.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_449 !== 'string') {
-          if (value_teamId_449 === null) {
+        if (typeof value_teamId_531 !== 'string') {
+          if (value_teamId_531 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_449 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_449.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_449 instanceof RegExp) {
-            json += asString(value_teamId_449.source)
+          } else if (value_teamId_531 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_531.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_531 instanceof RegExp) {
+            json += asString(value_teamId_531.source)
           } else {
-            json += asString(value_teamId_449.toString())
+            json += asString(value_teamId_531.toString())
           }
         } else {
-          json += asString(value_teamId_449)
+          json += asString(value_teamId_531)
         }
         
           }
@@ -9756,26 +11224,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_createdAt_450 = obj["createdAt"]
-      if (value_createdAt_450 !== undefined) {
+      const value_createdAt_532 = obj["createdAt"]
+      if (value_createdAt_532 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_450)
+        json += asDateTime(value_createdAt_532)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_updatedAt_451 = obj["updatedAt"]
-      if (value_updatedAt_451 !== undefined) {
+      const value_updatedAt_533 = obj["updatedAt"]
+      if (value_updatedAt_533 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_451)
+        json += asDateTime(value_updatedAt_533)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_fields_452 = obj["fields"]
-      if (value_fields_452 !== undefined) {
+      const value_fields_534 = obj["fields"]
+      if (value_fields_534 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous92(value_fields_452)
+        json += anonymous119(value_fields_534)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -9786,7 +11254,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchHit#"
-      function anonymous86 (input) {
+      function anonymous113 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9795,92 +11263,92 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_437 = obj["object"]
-      if (value_object_437 !== undefined) {
+      const value_object_519 = obj["object"]
+      if (value_object_519 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_437 !== 'string') {
-          if (value_object_437 === null) {
+        if (typeof value_object_519 !== 'string') {
+          if (value_object_519 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_437 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_437.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_437 instanceof RegExp) {
-            json += asString(value_object_437.source)
+          } else if (value_object_519 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_519.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_519 instanceof RegExp) {
+            json += asString(value_object_519.source)
           } else {
-            json += asString(value_object_437.toString())
+            json += asString(value_object_519.toString())
           }
         } else {
-          json += asString(value_object_437)
+          json += asString(value_object_519)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_438 = obj["id"]
-      if (value_id_438 !== undefined) {
+      const value_id_520 = obj["id"]
+      if (value_id_520 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_438 !== 'string') {
-          if (value_id_438 === null) {
+        if (typeof value_id_520 !== 'string') {
+          if (value_id_520 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_438 instanceof RegExp) {
-            json += asString(value_id_438.source)
+          } else if (value_id_520 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_520.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_520 instanceof RegExp) {
+            json += asString(value_id_520.source)
           } else {
-            json += asString(value_id_438.toString())
+            json += asString(value_id_520.toString())
           }
         } else {
-          json += asString(value_id_438)
+          json += asString(value_id_520)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_title_439 = obj["title"]
-      if (value_title_439 !== undefined) {
+      const value_title_521 = obj["title"]
+      if (value_title_521 !== undefined) {
         json += ",\"title\":"
         
-        if (typeof value_title_439 !== 'string') {
-          if (value_title_439 === null) {
+        if (typeof value_title_521 !== 'string') {
+          if (value_title_521 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_439 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_439.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_439 instanceof RegExp) {
-            json += asString(value_title_439.source)
+          } else if (value_title_521 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_521.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_521 instanceof RegExp) {
+            json += asString(value_title_521.source)
           } else {
-            json += asString(value_title_439.toString())
+            json += asString(value_title_521.toString())
           }
         } else {
-          json += asString(value_title_439)
+          json += asString(value_title_521)
         }
         
       } else {
         throw new Error('"title" is required!')
       }
       
-      const value_score_440 = obj["score"]
-      if (value_score_440 !== undefined) {
+      const value_score_522 = obj["score"]
+      if (value_score_522 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_440)
+        json += asNumber(value_score_522)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_highlights_441 = obj["highlights"]
-      if (value_highlights_441 !== undefined) {
+      const value_highlights_523 = obj["highlights"]
+      if (value_highlights_523 !== undefined) {
         json += ",\"highlights\":"
-        json += anonymous87(value_highlights_441)
+        json += anonymous114(value_highlights_523)
       } else {
         throw new Error('"highlights" is required!')
       }
       
-      const value_summary_446 = obj["summary"]
-      if (value_summary_446 !== undefined) {
+      const value_summary_528 = obj["summary"]
+      if (value_summary_528 !== undefined) {
         json += ",\"summary\":"
-        json += anonymous91(value_summary_446)
+        json += anonymous118(value_summary_528)
       } else {
         throw new Error('"summary" is required!')
       }
@@ -9890,7 +11358,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous85 (obj) {
+    function anonymous112 (obj) {
       // "SearchResult#/properties/data"
       let json = ''
   
@@ -9904,18 +11372,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous86(value)
+        json += anonymous113(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous86(value)
+          json += anonymous113(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchResult#"
-      function anonymous84 (input) {
+      function anonymous111 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9924,10 +11392,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_435 = obj["data"]
-      if (value_data_435 !== undefined) {
+      const value_data_517 = obj["data"]
+      if (value_data_517 !== undefined) {
         json += "{\"data\":"
-        json += anonymous85(value_data_435)
+        json += anonymous112(value_data_517)
       } else {
         throw new Error('"data" is required!')
       }
@@ -9938,7 +11406,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous97 (input) {
+      function anonymous124 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9947,54 +11415,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_475 = obj["value"]
-      if (value_value_475 !== undefined) {
+      const value_value_557 = obj["value"]
+      if (value_value_557 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_475 !== 'string') {
-          if (value_value_475 === null) {
+        if (typeof value_value_557 !== 'string') {
+          if (value_value_557 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_475 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_475.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_475 instanceof RegExp) {
-            json += asString(value_value_475.source)
+          } else if (value_value_557 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_557.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_557 instanceof RegExp) {
+            json += asString(value_value_557.source)
           } else {
-            json += asString(value_value_475.toString())
+            json += asString(value_value_557.toString())
           }
         } else {
-          json += asString(value_value_475)
+          json += asString(value_value_557)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_476 = obj["label"]
-      if (value_label_476 !== undefined) {
+      const value_label_558 = obj["label"]
+      if (value_label_558 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_476 !== 'string') {
-          if (value_label_476 === null) {
+        if (typeof value_label_558 !== 'string') {
+          if (value_label_558 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_476 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_476.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_476 instanceof RegExp) {
-            json += asString(value_label_476.source)
+          } else if (value_label_558 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_558.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_558 instanceof RegExp) {
+            json += asString(value_label_558.source)
           } else {
-            json += asString(value_label_476.toString())
+            json += asString(value_label_558.toString())
           }
         } else {
-          json += asString(value_label_476)
+          json += asString(value_label_558)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_477 = obj["archived"]
-      if (value_archived_477 !== undefined) {
+      const value_archived_559 = obj["archived"]
+      if (value_archived_559 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_477)
+        json += asBoolean(value_archived_559)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -10004,7 +11472,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous96 (obj) {
+    function anonymous123 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -10018,18 +11486,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous97(value)
+        json += anonymous124(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous97(value)
+          json += anonymous124(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomField#"
-      function anonymous95 (input) {
+      function anonymous122 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10038,166 +11506,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_458 = obj["id"]
-      if (value_id_458 !== undefined) {
+      const value_id_540 = obj["id"]
+      if (value_id_540 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_458 !== 'string') {
-          if (value_id_458 === null) {
+        if (typeof value_id_540 !== 'string') {
+          if (value_id_540 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_458 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_458.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_458 instanceof RegExp) {
-            json += asString(value_id_458.source)
+          } else if (value_id_540 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_540.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_540 instanceof RegExp) {
+            json += asString(value_id_540.source)
           } else {
-            json += asString(value_id_458.toString())
+            json += asString(value_id_540.toString())
           }
         } else {
-          json += asString(value_id_458)
+          json += asString(value_id_540)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_459 = obj["version"]
-      if (value_version_459 !== undefined) {
+      const value_version_541 = obj["version"]
+      if (value_version_541 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_459)
+        json += asInteger(value_version_541)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_460 = obj["createdAt"]
-      if (value_createdAt_460 !== undefined) {
+      const value_createdAt_542 = obj["createdAt"]
+      if (value_createdAt_542 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_460)
+        json += asDateTime(value_createdAt_542)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_461 = obj["createdBy"]
-      if (value_createdBy_461 !== undefined) {
+      const value_createdBy_543 = obj["createdBy"]
+      if (value_createdBy_543 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_461)
+        json += anonymous23(value_createdBy_543)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_462 = obj["updatedAt"]
-      if (value_updatedAt_462 !== undefined) {
+      const value_updatedAt_544 = obj["updatedAt"]
+      if (value_updatedAt_544 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_462)
+        json += asDateTime(value_updatedAt_544)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_463 = obj["updatedBy"]
-      if (value_updatedBy_463 !== undefined) {
+      const value_updatedBy_545 = obj["updatedBy"]
+      if (value_updatedBy_545 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_463)
+        json += anonymous23(value_updatedBy_545)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_464 = obj["object"]
-      if (value_object_464 !== undefined) {
+      const value_object_546 = obj["object"]
+      if (value_object_546 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_464 !== 'string') {
-          if (value_object_464 === null) {
+        if (typeof value_object_546 !== 'string') {
+          if (value_object_546 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_464 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_464.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_464 instanceof RegExp) {
-            json += asString(value_object_464.source)
+          } else if (value_object_546 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_546.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_546 instanceof RegExp) {
+            json += asString(value_object_546.source)
           } else {
-            json += asString(value_object_464.toString())
+            json += asString(value_object_546.toString())
           }
         } else {
-          json += asString(value_object_464)
+          json += asString(value_object_546)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_465 = obj["key"]
-      if (value_key_465 !== undefined) {
+      const value_key_547 = obj["key"]
+      if (value_key_547 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_465 !== 'string') {
-          if (value_key_465 === null) {
+        if (typeof value_key_547 !== 'string') {
+          if (value_key_547 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_465 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_465.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_465 instanceof RegExp) {
-            json += asString(value_key_465.source)
+          } else if (value_key_547 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_547.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_547 instanceof RegExp) {
+            json += asString(value_key_547.source)
           } else {
-            json += asString(value_key_465.toString())
+            json += asString(value_key_547.toString())
           }
         } else {
-          json += asString(value_key_465)
+          json += asString(value_key_547)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_466 = obj["type"]
-      if (value_type_466 !== undefined) {
+      const value_type_548 = obj["type"]
+      if (value_type_548 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_466 !== 'string') {
-          if (value_type_466 === null) {
+        if (typeof value_type_548 !== 'string') {
+          if (value_type_548 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_466 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_466.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_466 instanceof RegExp) {
-            json += asString(value_type_466.source)
+          } else if (value_type_548 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_548.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_548 instanceof RegExp) {
+            json += asString(value_type_548.source)
           } else {
-            json += asString(value_type_466.toString())
+            json += asString(value_type_548.toString())
           }
         } else {
-          json += asString(value_type_466)
+          json += asString(value_type_548)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_467 = obj["referenceObject"]
-      if (value_referenceObject_467 !== undefined) {
+      const value_referenceObject_549 = obj["referenceObject"]
+      if (value_referenceObject_549 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_467 === null) {
+          if (value_referenceObject_549 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_467 === "string" ||
-            value_referenceObject_467 === null ||
-            value_referenceObject_467 instanceof Date ||
-            value_referenceObject_467 instanceof RegExp ||
+            typeof value_referenceObject_549 === "string" ||
+            value_referenceObject_549 === null ||
+            value_referenceObject_549 instanceof Date ||
+            value_referenceObject_549 instanceof RegExp ||
             (
-              typeof value_referenceObject_467 === "object" &&
-              typeof value_referenceObject_467.toString === "function" &&
-              value_referenceObject_467.toString !== Object.prototype.toString
+              typeof value_referenceObject_549 === "object" &&
+              typeof value_referenceObject_549.toString === "function" &&
+              value_referenceObject_549.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_467 !== 'string') {
-          if (value_referenceObject_467 === null) {
+        if (typeof value_referenceObject_549 !== 'string') {
+          if (value_referenceObject_549 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_467 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_467.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_467 instanceof RegExp) {
-            json += asString(value_referenceObject_467.source)
+          } else if (value_referenceObject_549 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_549.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_549 instanceof RegExp) {
+            json += asString(value_referenceObject_549.source)
           } else {
-            json += asString(value_referenceObject_467.toString())
+            json += asString(value_referenceObject_549.toString())
           }
         } else {
-          json += asString(value_referenceObject_467)
+          json += asString(value_referenceObject_549)
         }
         
           }
@@ -10208,60 +11676,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_468 = obj["label"]
-      if (value_label_468 !== undefined) {
+      const value_label_550 = obj["label"]
+      if (value_label_550 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_468 !== 'string') {
-          if (value_label_468 === null) {
+        if (typeof value_label_550 !== 'string') {
+          if (value_label_550 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_468 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_468.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_468 instanceof RegExp) {
-            json += asString(value_label_468.source)
+          } else if (value_label_550 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_550.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_550 instanceof RegExp) {
+            json += asString(value_label_550.source)
           } else {
-            json += asString(value_label_468.toString())
+            json += asString(value_label_550.toString())
           }
         } else {
-          json += asString(value_label_468)
+          json += asString(value_label_550)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_469 = obj["description"]
-      if (value_description_469 !== undefined) {
+      const value_description_551 = obj["description"]
+      if (value_description_551 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_469 === null) {
+          if (value_description_551 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_469 === "string" ||
-            value_description_469 === null ||
-            value_description_469 instanceof Date ||
-            value_description_469 instanceof RegExp ||
+            typeof value_description_551 === "string" ||
+            value_description_551 === null ||
+            value_description_551 instanceof Date ||
+            value_description_551 instanceof RegExp ||
             (
-              typeof value_description_469 === "object" &&
-              typeof value_description_469.toString === "function" &&
-              value_description_469.toString !== Object.prototype.toString
+              typeof value_description_551 === "object" &&
+              typeof value_description_551.toString === "function" &&
+              value_description_551.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_469 !== 'string') {
-          if (value_description_469 === null) {
+        if (typeof value_description_551 !== 'string') {
+          if (value_description_551 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_469 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_469.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_469 instanceof RegExp) {
-            json += asString(value_description_469.source)
+          } else if (value_description_551 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_551.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_551 instanceof RegExp) {
+            json += asString(value_description_551.source)
           } else {
-            json += asString(value_description_469.toString())
+            json += asString(value_description_551.toString())
           }
         } else {
-          json += asString(value_description_469)
+          json += asString(value_description_551)
         }
         
           }
@@ -10272,70 +11740,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_470 = obj["required"]
-      if (value_required_470 !== undefined) {
+      const value_required_552 = obj["required"]
+      if (value_required_552 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_470)
+        json += asBoolean(value_required_552)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_471 = obj["unique"]
-      if (value_unique_471 !== undefined) {
+      const value_unique_553 = obj["unique"]
+      if (value_unique_553 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_471)
+        json += asBoolean(value_unique_553)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_472 = obj["defaultValue"]
-      if (value_defaultValue_472 !== undefined) {
+      const value_defaultValue_554 = obj["defaultValue"]
+      if (value_defaultValue_554 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_472)
+        json += JSON.stringify(value_defaultValue_554)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_473 = obj["options"]
-      if (value_options_473 !== undefined) {
+      const value_options_555 = obj["options"]
+      if (value_options_555 !== undefined) {
         json += ",\"options\":"
-        json += anonymous96(value_options_473)
+        json += anonymous123(value_options_555)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_478 = obj["pattern"]
-      if (value_pattern_478 !== undefined) {
+      const value_pattern_560 = obj["pattern"]
+      if (value_pattern_560 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_478 === null) {
+          if (value_pattern_560 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_478 === "string" ||
-            value_pattern_478 === null ||
-            value_pattern_478 instanceof Date ||
-            value_pattern_478 instanceof RegExp ||
+            typeof value_pattern_560 === "string" ||
+            value_pattern_560 === null ||
+            value_pattern_560 instanceof Date ||
+            value_pattern_560 instanceof RegExp ||
             (
-              typeof value_pattern_478 === "object" &&
-              typeof value_pattern_478.toString === "function" &&
-              value_pattern_478.toString !== Object.prototype.toString
+              typeof value_pattern_560 === "object" &&
+              typeof value_pattern_560.toString === "function" &&
+              value_pattern_560.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_478 !== 'string') {
-          if (value_pattern_478 === null) {
+        if (typeof value_pattern_560 !== 'string') {
+          if (value_pattern_560 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_478 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_478.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_478 instanceof RegExp) {
-            json += asString(value_pattern_478.source)
+          } else if (value_pattern_560 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_560.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_560 instanceof RegExp) {
+            json += asString(value_pattern_560.source)
           } else {
-            json += asString(value_pattern_478.toString())
+            json += asString(value_pattern_560.toString())
           }
         } else {
-          json += asString(value_pattern_478)
+          json += asString(value_pattern_560)
         }
         
           }
@@ -10346,16 +11814,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_479 = obj["minimum"]
-      if (value_minimum_479 !== undefined) {
+      const value_minimum_561 = obj["minimum"]
+      if (value_minimum_561 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_479 === null) {
+          if (value_minimum_561 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_479 === "number" || value_minimum_479 === null) {
-            json += asNumber(value_minimum_479)
+          else if(typeof value_minimum_561 === "number" || value_minimum_561 === null) {
+            json += asNumber(value_minimum_561)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -10364,16 +11832,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_480 = obj["maximum"]
-      if (value_maximum_480 !== undefined) {
+      const value_maximum_562 = obj["maximum"]
+      if (value_maximum_562 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_480 === null) {
+          if (value_maximum_562 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_480 === "number" || value_maximum_480 === null) {
-            json += asNumber(value_maximum_480)
+          else if(typeof value_maximum_562 === "number" || value_maximum_562 === null) {
+            json += asNumber(value_maximum_562)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -10382,16 +11850,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_481 = obj["minLength"]
-      if (value_minLength_481 !== undefined) {
+      const value_minLength_563 = obj["minLength"]
+      if (value_minLength_563 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_481 === null) {
+          if (value_minLength_563 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_481) || value_minLength_481 === null) {
-            json += asInteger(value_minLength_481)
+          else if(Number.isInteger(value_minLength_563) || value_minLength_563 === null) {
+            json += asInteger(value_minLength_563)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -10400,16 +11868,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_482 = obj["maxLength"]
-      if (value_maxLength_482 !== undefined) {
+      const value_maxLength_564 = obj["maxLength"]
+      if (value_maxLength_564 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_482 === null) {
+          if (value_maxLength_564 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_482) || value_maxLength_482 === null) {
-            json += asInteger(value_maxLength_482)
+          else if(Number.isInteger(value_maxLength_564) || value_maxLength_564 === null) {
+            json += asInteger(value_maxLength_564)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -10418,46 +11886,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_483 = obj["filterable"]
-      if (value_filterable_483 !== undefined) {
+      const value_filterable_565 = obj["filterable"]
+      if (value_filterable_565 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_483)
+        json += asBoolean(value_filterable_565)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_484 = obj["personalData"]
-      if (value_personalData_484 !== undefined) {
+      const value_personalData_566 = obj["personalData"]
+      if (value_personalData_566 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_484)
+        json += asBoolean(value_personalData_566)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_485 = obj["archived"]
-      if (value_archived_485 !== undefined) {
+      const value_archived_567 = obj["archived"]
+      if (value_archived_567 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_485)
+        json += asBoolean(value_archived_567)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_486 = obj["indexState"]
-      if (value_indexState_486 !== undefined) {
+      const value_indexState_568 = obj["indexState"]
+      if (value_indexState_568 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_486 !== 'string') {
-          if (value_indexState_486 === null) {
+        if (typeof value_indexState_568 !== 'string') {
+          if (value_indexState_568 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_486 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_486.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_486 instanceof RegExp) {
-            json += asString(value_indexState_486.source)
+          } else if (value_indexState_568 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_568.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_568 instanceof RegExp) {
+            json += asString(value_indexState_568.source)
           } else {
-            json += asString(value_indexState_486.toString())
+            json += asString(value_indexState_568.toString())
           }
         } else {
-          json += asString(value_indexState_486)
+          json += asString(value_indexState_568)
         }
         
       } else {
@@ -10469,7 +11937,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous94 (obj) {
+    function anonymous121 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -10483,18 +11951,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous95(value)
+        json += anonymous122(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous95(value)
+          json += anonymous122(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous93 (input) {
+      function anonymous120 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10503,18 +11971,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_456 = obj["data"]
-      if (value_data_456 !== undefined) {
+      const value_data_538 = obj["data"]
+      if (value_data_538 !== undefined) {
         json += "{\"data\":"
-        json += anonymous94(value_data_456)
+        json += anonymous121(value_data_538)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_487 = obj["page"]
-      if (value_page_487 !== undefined) {
+      const value_page_569 = obj["page"]
+      if (value_page_569 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_487)
+        json += anonymous21(value_page_569)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10524,7 +11992,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous99 (obj) {
+    function anonymous126 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -10549,7 +12017,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous98 (input) {
+      function anonymous125 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10558,18 +12026,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_492 = obj["data"]
-      if (value_data_492 !== undefined) {
+      const value_data_574 = obj["data"]
+      if (value_data_574 !== undefined) {
         json += "{\"data\":"
-        json += anonymous99(value_data_492)
+        json += anonymous126(value_data_574)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_493 = obj["page"]
-      if (value_page_493 !== undefined) {
+      const value_page_575 = obj["page"]
+      if (value_page_575 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_493)
+        json += anonymous21(value_page_575)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10579,7 +12047,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous103 (obj) {
+    function anonymous130 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -10597,7 +12065,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous71(value)
+    json += anonymous88(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10607,7 +12075,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous71(value)
+    json += anonymous88(value)
       }
     
         }
@@ -10616,7 +12084,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous102 (input) {
+      function anonymous129 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10625,70 +12093,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_499 = obj["id"]
-      if (value_id_499 !== undefined) {
+      const value_id_581 = obj["id"]
+      if (value_id_581 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_499 !== 'string') {
-          if (value_id_499 === null) {
+        if (typeof value_id_581 !== 'string') {
+          if (value_id_581 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_499 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_499.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_499 instanceof RegExp) {
-            json += asString(value_id_499.source)
+          } else if (value_id_581 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_581.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_581 instanceof RegExp) {
+            json += asString(value_id_581.source)
           } else {
-            json += asString(value_id_499.toString())
+            json += asString(value_id_581.toString())
           }
         } else {
-          json += asString(value_id_499)
+          json += asString(value_id_581)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_500 = obj["name"]
-      if (value_name_500 !== undefined) {
+      const value_name_582 = obj["name"]
+      if (value_name_582 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_500 !== 'string') {
-          if (value_name_500 === null) {
+        if (typeof value_name_582 !== 'string') {
+          if (value_name_582 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_500 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_500.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_500 instanceof RegExp) {
-            json += asString(value_name_500.source)
+          } else if (value_name_582 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_582.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_582 instanceof RegExp) {
+            json += asString(value_name_582.source)
           } else {
-            json += asString(value_name_500.toString())
+            json += asString(value_name_582.toString())
           }
         } else {
-          json += asString(value_name_500)
+          json += asString(value_name_582)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_501 = obj["isDefault"]
-      if (value_isDefault_501 !== undefined) {
+      const value_isDefault_583 = obj["isDefault"]
+      if (value_isDefault_583 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_501)
+        json += asBoolean(value_isDefault_583)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_502 = obj["position"]
-      if (value_position_502 !== undefined) {
+      const value_position_584 = obj["position"]
+      if (value_position_584 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_502)
+        json += asInteger(value_position_584)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_503 = obj["stages"]
-      if (value_stages_503 !== undefined) {
+      const value_stages_585 = obj["stages"]
+      if (value_stages_585 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous103(value_stages_503)
+        json += anonymous130(value_stages_585)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -10698,7 +12166,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous101 (obj) {
+    function anonymous128 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -10712,18 +12180,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous102(value)
+        json += anonymous129(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous102(value)
+          json += anonymous129(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous100 (input) {
+      function anonymous127 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10732,10 +12200,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_497 = obj["data"]
-      if (value_data_497 !== undefined) {
+      const value_data_579 = obj["data"]
+      if (value_data_579 !== undefined) {
         json += "{\"data\":"
-        json += anonymous101(value_data_497)
+        json += anonymous128(value_data_579)
       } else {
         throw new Error('"data" is required!')
       }
@@ -10746,7 +12214,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous105 (input) {
+      function anonymous132 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10755,44 +12223,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_509 = obj["database"]
-      if (value_database_509 !== undefined) {
+      const value_database_591 = obj["database"]
+      if (value_database_591 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_509 !== 'string') {
-          if (value_database_509 === null) {
+        if (typeof value_database_591 !== 'string') {
+          if (value_database_591 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_509 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_509.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_509 instanceof RegExp) {
-            json += asString(value_database_509.source)
+          } else if (value_database_591 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_591.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_591 instanceof RegExp) {
+            json += asString(value_database_591.source)
           } else {
-            json += asString(value_database_509.toString())
+            json += asString(value_database_591.toString())
           }
         } else {
-          json += asString(value_database_509)
+          json += asString(value_database_591)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_510 = obj["redis"]
-      if (value_redis_510 !== undefined) {
+      const value_redis_592 = obj["redis"]
+      if (value_redis_592 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_510 !== 'string') {
-          if (value_redis_510 === null) {
+        if (typeof value_redis_592 !== 'string') {
+          if (value_redis_592 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_510 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_510.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_510 instanceof RegExp) {
-            json += asString(value_redis_510.source)
+          } else if (value_redis_592 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_592.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_592 instanceof RegExp) {
+            json += asString(value_redis_592.source)
           } else {
-            json += asString(value_redis_510.toString())
+            json += asString(value_redis_592.toString())
           }
         } else {
-          json += asString(value_redis_510)
+          json += asString(value_redis_592)
         }
         
       } else {
@@ -10805,7 +12273,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous104 (input) {
+      function anonymous131 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10814,32 +12282,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_506 = obj["status"]
-      if (value_status_506 !== undefined) {
+      const value_status_588 = obj["status"]
+      if (value_status_588 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_506 !== 'string') {
-          if (value_status_506 === null) {
+        if (typeof value_status_588 !== 'string') {
+          if (value_status_588 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_506 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_506.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_506 instanceof RegExp) {
-            json += asString(value_status_506.source)
+          } else if (value_status_588 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_588.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_588 instanceof RegExp) {
+            json += asString(value_status_588.source)
           } else {
-            json += asString(value_status_506.toString())
+            json += asString(value_status_588.toString())
           }
         } else {
-          json += asString(value_status_506)
+          json += asString(value_status_588)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_507 = obj["dependencies"]
-      if (value_dependencies_507 !== undefined) {
+      const value_dependencies_589 = obj["dependencies"]
+      if (value_dependencies_589 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous105(value_dependencies_507)
+        json += anonymous132(value_dependencies_589)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -10850,7 +12318,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous106 (input) {
+      function anonymous133 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10859,8 +12327,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_513 = obj["status"]
-      if (value_status_513 !== undefined) {
+      const value_status_595 = obj["status"]
+      if (value_status_595 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -10953,9 +12421,29 @@ return {
     json += anonymous48(value)
     return json
   },
-  listContacts_200: (value) => {
+  mergeAccounts_200: (value) => {
     let json = ''
     json += anonymous52(value)
+    return json
+  },
+  listAccountMerges_200: (value) => {
+    let json = ''
+    json += anonymous59(value)
+    return json
+  },
+  getAccountMerge_200: (value) => {
+    let json = ''
+    json += anonymous53(value)
+    return json
+  },
+  undoAccountMerge_200: (value) => {
+    let json = ''
+    json += anonymous61(value)
+    return json
+  },
+  listContacts_200: (value) => {
+    let json = ''
+    json += anonymous64(value)
     return json
   },
   createContact_201: (value) => {
@@ -10963,18 +12451,28 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous54(value)
+    json += anonymous66(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous58(value)
+    json += anonymous70(value)
+    return json
+  },
+  mergeContacts_200: (value) => {
+    let json = ''
+    json += anonymous73(value)
+    return json
+  },
+  undoContactMerge_200: (value) => {
+    let json = ''
+    json += anonymous75(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous61(value)
+    json += anonymous78(value)
     return json
   },
   createLead_201: (value) => {
@@ -10982,23 +12480,33 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous63(value)
+    json += anonymous80(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous72(value)
+    json += anonymous89(value)
+    return json
+  },
+  mergeLeads_200: (value) => {
+    let json = ''
+    json += anonymous92(value)
+    return json
+  },
+  undoLeadMerge_200: (value) => {
+    let json = ''
+    json += anonymous94(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous75(value)
+    json += anonymous97(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous79(value)
+    json += anonymous101(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -11006,28 +12514,38 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous68(value)
+    json += anonymous85(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous81(value)
+    json += anonymous103(value)
+    return json
+  },
+  mergeOpportunities_200: (value) => {
+    let json = ''
+    json += anonymous106(value)
+    return json
+  },
+  undoOpportunityMerge_200: (value) => {
+    let json = ''
+    json += anonymous108(value)
     return json
   },
   searchRecords_200: (value) => {
     let json = ''
-    json += anonymous84(value)
+    json += anonymous111(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous93(value)
+    json += anonymous120(value)
     return json
   },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous95(value)
+    json += anonymous122(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -11037,7 +12555,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous98(value)
+    json += anonymous125(value)
     return json
   },
   createView_201: (value) => {
@@ -11047,17 +12565,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous100(value)
+    json += anonymous127(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous104(value)
+    json += anonymous131(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous106(value)
+    json += anonymous133(value)
     return json
   },
 }
@@ -11101,6 +12619,10 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listAccountHistory: { 200: bodies.listAccountHistory_200 },
   purgeAccount: { 200: bodies.purgeAccount_200 },
   listDeletedAccounts: { 200: bodies.listAccounts_200 },
+  mergeAccounts: { 200: bodies.mergeAccounts_200 },
+  listAccountMerges: { 200: bodies.listAccountMerges_200 },
+  getAccountMerge: { 200: bodies.getAccountMerge_200 },
+  undoAccountMerge: { 200: bodies.undoAccountMerge_200 },
   listContacts: { 200: bodies.listContacts_200 },
   createContact: { 201: bodies.createContact_201 },
   upsertContact: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
@@ -11116,6 +12638,10 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listContactHistory: { 200: bodies.listAccountHistory_200 },
   purgeContact: { 200: bodies.purgeAccount_200 },
   listDeletedContacts: { 200: bodies.listContacts_200 },
+  mergeContacts: { 200: bodies.mergeContacts_200 },
+  listContactMerges: { 200: bodies.listAccountMerges_200 },
+  getContactMerge: { 200: bodies.getAccountMerge_200 },
+  undoContactMerge: { 200: bodies.undoContactMerge_200 },
   listLeads: { 200: bodies.listLeads_200 },
   createLead: { 201: bodies.createLead_201 },
   upsertLead: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
@@ -11131,6 +12657,10 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listLeadHistory: { 200: bodies.listAccountHistory_200 },
   purgeLead: { 200: bodies.purgeAccount_200 },
   listDeletedLeads: { 200: bodies.listLeads_200 },
+  mergeLeads: { 200: bodies.mergeLeads_200 },
+  listLeadMerges: { 200: bodies.listAccountMerges_200 },
+  getLeadMerge: { 200: bodies.getAccountMerge_200 },
+  undoLeadMerge: { 200: bodies.undoLeadMerge_200 },
   convertLead: { 200: bodies.convertLead_200 },
   listOpportunities: { 200: bodies.listOpportunities_200 },
   createOpportunity: { 201: bodies.createOpportunity_201 },
@@ -11147,6 +12677,10 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
   listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
+  mergeOpportunities: { 200: bodies.mergeOpportunities_200 },
+  listOpportunityMerges: { 200: bodies.listAccountMerges_200 },
+  getOpportunityMerge: { 200: bodies.getAccountMerge_200 },
+  undoOpportunityMerge: { 200: bodies.undoOpportunityMerge_200 },
   searchRecords: { 200: bodies.searchRecords_200 },
   listCustomFields: { 200: bodies.listCustomFields_200 },
   createCustomField: { 201: bodies.createCustomField_201 },

@@ -32,6 +32,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
       'views_{viewId}_accounts',
     ],
     ...['accounts_upsert', 'accounts_external_{system}_{externalId}'],
+    ...['accounts_merge', 'merges_accounts', 'merges_accounts_{mergeId}', 'merges_accounts_{mergeId}_undo'],
   ]) {
     const source = await readFile(`openapi/paths/${file}.yaml`, 'utf8')
     const path = `openapi/paths/${file.replace('accounts', names.tag).replace('account', singular)}.yaml`
@@ -42,7 +43,8 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
   }
   const batch = ['', 'Create', 'Item', 'Result', 'Update', 'Upsert'].map((part) => `Batch${part}`)
-  for (const part of [...batch, 'MatchOn', 'Upsert', 'Aggregation', 'Measure']) {
+  const own = ['MatchOn', 'Upsert', 'Aggregation', 'Measure', 'Merge', 'MergeFields', 'MergeResult', 'UnmergeResult']
+  for (const part of [...batch, ...own]) {
     const source = await readFile(`openapi/components/schemas/Account${part}.yaml`, 'utf8')
     files[`openapi/components/schemas/${names.type}${part}.yaml`] = renamedText(source, names)
   }

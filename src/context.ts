@@ -27,7 +27,7 @@ export type Scope = {
   readonly principal: Principal
   readonly requestId: string
   /** Why the change happens, as its event tells. */
-  readonly cause: 'api'
+  readonly cause: 'api' | 'merge' | 'unmerge'
   readonly clock: Clock
   readonly signer: Signer
 }

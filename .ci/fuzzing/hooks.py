@@ -92,6 +92,25 @@ BY_EXTERNAL_ID = {
 }
 
 
+# Two records become one, and one merge is undone.
+NEW = {"/accounts": {"name": "One of two"}, "/contacts": {"lastName": "One of two"}, "/leads": {"lastName": "One of two"}, "/opportunities": {"name": "One of two"}}
+MERGES = {f"merge{collection[1:].capitalize()}": collection for collection in NEW}
+ONE_MERGE = {
+    f"{verb}{name}Merge": collection
+    for verb in ("get", "undo")
+    for name, collection in zip(("Account", "Contact", "Lead", "Opportunity"), NEW)
+}
+
+
+def created(collection):
+    return call("POST", collection, NEW[collection], owner["accessToken"])["id"]
+
+
+def merged(collection):
+    body = {"winnerId": created(collection), "loserIds": [created(collection)]}
+    return call("POST", f"{collection}/merge", body, owner["accessToken"])["merge"]["id"]
+
+
 def deleted(collection, body):
     record = call("POST", collection, body, owner["accessToken"])
     headers = {"authorization": f"Bearer {owner['accessToken']}"}
@@ -186,6 +205,12 @@ def before_call(context, case, kwargs):
         collection, body = BY_EXTERNAL_ID[operation]
         call("PUT", f"{collection}/external/erp/known", body, owner["accessToken"])
         case.path_parameters.update({"system": "erp", "externalId": "known"})
+    if operation in ONE_MERGE and case.meta.phase.name != "stateful":
+        case.path_parameters["mergeId"] = merged(ONE_MERGE[operation])
+    if operation in MERGES and isinstance(case.body, dict):
+        collection = MERGES[operation]
+        case.body = {"winnerId": created(collection), "loserIds": [created(collection)]}
+        return
     if isinstance(case.body, dict):
         case.body = with_known_values(operation, case.body)
 

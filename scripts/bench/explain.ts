@@ -288,6 +288,8 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     for (const body of aggregations(plural)) await send(caller, 'POST', `${path}/aggregate`, body)
     await sendRecovery(send, caller, plural, String(id))
     await sendViews(send, caller, plural, teamId)
+    const other = await send(caller, 'POST', path, { ...body, domain: undefined, email: undefined })
+    await sendMerge(send, caller, plural, [String(other.id), String(id)])
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
     }
@@ -329,6 +331,17 @@ async function sendRecovery(send: Send, caller: Caller, plural: string, id: stri
   await send(caller, 'POST', `${path}/restore`)
   await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge?dryRun=true`)
   await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge`)
+}
+
+/** A merge, the ids of its losers, and its undoing. */
+async function sendMerge(send: Send, caller: Caller, plural: string, [winnerId, ...loserIds]: string[]): Promise<void> {
+  const merges = `${BASE}/merges/${plural}`
+  const { merge } = await send(caller, 'POST', `${BASE}/${plural}/merge`, { winnerId, loserIds })
+  await send(caller, 'GET', `${BASE}/${plural}/${loserIds[0]}`)
+  for (const query of ['', `&winnerId=${winnerId}`]) await send(caller, 'GET', `${merges}?limit=1${query}`)
+  const { id } = merge as { id: string }
+  await send(caller, 'GET', `${merges}/${id}`)
+  await send(caller, 'POST', `${merges}/${id}/undo`)
 }
 
 /** People have no `name` to give. */

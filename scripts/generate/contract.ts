@@ -1,4 +1,5 @@
 import { expandAggregates } from './aggregates.js'
+import { expandChoices } from './choices.js'
 import { complete, hasHeader, isPublic, permissionOf } from './complete.js'
 import { expandSorts } from './custom-fields.js'
 import {
@@ -47,8 +48,8 @@ export interface Contract {
 
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
-  // Last, because what is expanded is no property that a record is found by.
-  const source = expandRelations(expandAggregates(expandSorts(expandFilters(normalize(bundle)))))
+  // Last, because what is expanded is no property that a record is found by, or takes from another one.
+  const source = expandRelations(expandChoices(expandAggregates(expandSorts(expandFilters(normalize(bundle))))))
   checkRules(source)
   const document = prune(complete(source))
   const declared = new Map(

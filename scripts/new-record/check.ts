@@ -58,7 +58,7 @@ try {
     'src/testing/coverage.test.ts',
     'src/testing/examples.test.ts',
     '-t',
-    'Products?\\b',
+    'Product',
   ])
 
   const passed = Number(/Tests\s+(\d+) passed/.exec(tests)?.[1] ?? 0)

@@ -88,6 +88,8 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   }
   if ('measures' in value) return { groupBy: [{ field: 'ownerId' }], measures: [{ function: 'count', as: 'records' }] }
   if ('groups' in value) return { groups: { ownerId: OWNER }, values: { records: 1 } }
+  if ('loserIds' in value) return mergeExample(value, names, properties)
+  if ('winner' in value) return mergeResultExample(value, names, properties)
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('changes' in value) {
@@ -118,6 +120,28 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
     }
   }
   return 'name' in value ? bodyOf(properties) : change
+}
+
+/** A merge, or what is to be merged. */
+function mergeExample(value: Json, names: Names, properties: readonly Property[]): Json {
+  if ('object' in value) return { ...value, object: names.object }
+  const [property] = Object.keys(changeOf(properties))
+  return { ...value, fields: property ? { [property]: (value.loserIds as string[])[0] } : {} }
+}
+
+/** What became of a merge: two records that are alike, so that the winner stays as it is. */
+function mergeResultExample(value: Json, names: Names, properties: readonly Property[]): Json {
+  const record = (of: unknown, version: number) => ({
+    ...example(of as Json, names, properties),
+    ...bodyOf(properties),
+    version,
+  })
+  return {
+    ...value,
+    merge: mergeExample(value.merge as Json, names, properties),
+    winner: record(value.winner, 1),
+    losers: (value.losers as Json[]).map((loser) => record(loser, Number(loser.version))),
+  }
 }
 
 /** An item of a batch. */
@@ -337,6 +361,11 @@ export function rootFile(source: string, names: Names): string {
       ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
       ...[`/views/{viewId}/${tag}:`, `  $ref: paths/views_{viewId}_${tag}.yaml`],
+      ...[`/${tag}/merge:`, `  $ref: paths/${tag}_merge.yaml`, `/merges/${tag}:`, `  $ref: paths/merges_${tag}.yaml`],
+      ...['', '/undo'].flatMap((verb) => [
+        `/merges/${tag}/{mergeId}${verb}:`,
+        `  $ref: paths/merges_${tag}_{mergeId}${verb.replace('/', '_')}.yaml`,
+      ]),
     ]
       .map((line) => `  ${line}\n`)
       .join(''),

@@ -110,6 +110,7 @@ const casesFile = ({ object, singular, table, tag, type, types }: Names, propert
   `import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 import { externalIdCases, upsertCases } from '../../testing/upsert-cases.js'
@@ -122,7 +123,7 @@ const ${singular} = {
   patch: ${JSON.stringify(changeOf(properties))},
 }
 
-const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}), ...upsertCases(${singular}) }
+const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}), ...upsertCases(${singular}), ...mergeCases(${singular}) }
 const duplicate = externalIdCases(${singular})
 
 export const cases = {
@@ -135,13 +136,17 @@ export const cases = {
   upsert${type}: verbs.upsert,
   get${type}ByExternalId: verbs.getByExternalId,
   put${type}ByExternalId: verbs.putByExternalId,
-  get${type}: verbs.get,
+  get${type}: { ...verbs.get, ...verbs.moved },
   update${type}: { ...verbs.update, 409: duplicate.update },
   delete${type}: verbs.remove,
   restore${type}: { ...verbs.restore, 409: duplicate.restore },
   list${type}History: verbs.history,
   listDeleted${types}: verbs.bin,
   purge${type}: verbs.purge,
+  merge${types}: verbs.merge,
+  list${type}Merges: verbs.listMerges,
+  get${type}Merge: verbs.getMerge,
+  undo${type}Merge: verbs.undoMerge,
 } satisfies Cases<'${tag}'>
 `
 

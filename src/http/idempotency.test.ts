@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type OperationFacts, operations } from '../../generated/operations.js'
-import { must, newTarget, requestOf } from '../testing/access-world.js'
+import { must, newTarget, newVariation, requestOf } from '../testing/access-world.js'
 import { contentsOf, unchanged } from '../testing/case.js'
 import { operationIds } from '../testing/examples.js'
 import { type Caller, createHarness, type Harness } from '../testing/harness.js'
@@ -44,9 +44,8 @@ describe('every operation that takes a key', () => {
   test.each(operationIds.filter((id) => operations[id].idempotent))(
     '%s happens once, and the replay is the same byte for byte',
     async (id) => {
-      const target = await newTarget(harness, owner, id)
       const request = requestOf(id, owner.token, {
-        ...(target && { pathId: target }),
+        ...(await newVariation(harness, owner, id)),
         headers: { 'idempotency-key': 'a-key' },
       })
       const first = await must(harness.send(request))

@@ -1,5 +1,4 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { getTableConfig, type PgColumn } from 'drizzle-orm/pg-core'
 import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
 import { violatedReference } from '../db/errors.js'
@@ -7,8 +6,9 @@ import { parameter, statement } from '../db/statement.js'
 import { type Conflict, problem } from '../problem.js'
 import { ifMatchHolds } from './conditional.js'
 import type { Row } from './fields.js'
-import { type AnyRecord, columnsOf, type RecordMeta, type RecordType, recordTypes } from './record-type.js'
+import { type AnyRecord, columnsOf, type RecordMeta, type RecordType } from './record-type.js'
 import type { References } from './references.js'
+import { referrersTo } from './referrers.js'
 import { levelOf, reaches, sameOrganization, scopeParameters, within } from './scope.js'
 import { crmEvents } from './table.js'
 import { eventParameters, lock, save, type Written, withEvent } from './write.js'
@@ -110,23 +110,6 @@ async function erase<Resource extends RecordMeta>(
   return redacted?.events ?? 0
 }
 
-type Referrer = { type: AnyRecord; property: string; column: PgColumn }
-
-/** The properties of all records that refer to records of a type, by their foreign keys. */
-function referringTo(table: AnyRecord['table'], provenance: boolean): Referrer[] {
-  return recordTypes.flatMap((type) =>
-    getTableConfig(type.table).foreignKeys.flatMap((key) => {
-      const { columns, foreignTable } = key.reference()
-      if (foreignTable !== table) return []
-      return Object.entries(type.fields).flatMap(([property, field]) => {
-        // Drizzle gives the columns of a key as copies.
-        const column = field.columns.find(({ name }) => columns.some((each) => each.name === name))
-        return column && (field.provenance ?? false) === provenance ? [{ type, property, column }] : []
-      })
-    }),
-  )
-}
-
 /** The 409 that names what refers to a record, as far as the caller may see it; undefined when nothing does. */
 async function referrersOf<Resource extends RecordMeta>(
   scope: Scope,
@@ -134,7 +117,7 @@ async function referrersOf<Resource extends RecordMeta>(
   target: RecordType<Resource, never>,
   id: string,
 ) {
-  const referrers = referringTo(target.table, false)
+  const referrers = referrersTo(target.table).filter(({ isProvenance }) => !isProvenance)
   const found = await db.all(
     ...referrers.map(({ type, property, column }) => {
       const level = levelOf(scope, type.permission('read'))
@@ -169,7 +152,8 @@ async function offspringOf<Resource extends RecordMeta>(
   id: string,
 ): Promise<Offspring[]> {
   const offspring: Offspring[] = []
-  for (const { type, property, column } of referringTo(source.table, true)) {
+  const referrers = referrersTo(source.table).filter(({ isProvenance }) => isProvenance)
+  for (const { type, property, column } of referrers) {
     const find = type.prepared(`made from ${property}`, () =>
       statement<Row>(
         `${type.plural}.provenance`,

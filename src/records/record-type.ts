@@ -102,6 +102,11 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
    * unique by tables of their own.
    */
   unique: Record<Unique, PgColumn>
+  /**
+   * The properties that only the server writes, each with the one of the callers' that it goes with when values move from record to
+   * record; null where it stays, or `compute` sets it.
+   */
+  follows?: { readonly [Name in keyof Own<Resource> & string]?: (keyof Own<Resource> & string) | null }
   /** What references lead to: where `expand` follows them, and filters that the contract declares. */
   relations: { [Name in keyof Expanded<Resource>]-?: Relation<NonNullable<Expanded<Resource>[Name]>> }
   /** Sets the properties that follow from others. */
@@ -151,6 +156,8 @@ export type RecordType<
     RecordDefinition<Resource, never, never>,
     'object' | 'plural' | 'path' | 'table' | 'defaults' | 'compute' | 'resolve'
   > & {
+    /** The properties that only the server writes, and what they go with. */
+    follows: Readonly<Record<string, string | null | undefined>>
     /** Properties that are unique among live records. */
     unique: Record<Unique, PgColumn>
     /** The deleted records that the caller may restore. */
@@ -284,6 +291,7 @@ export function defineRecord<Resource extends RecordMeta>() {
     const type: RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> = {
       ...readable,
       ...definition,
+      follows: (definition.follows ?? {}) as Record<string, string | null | undefined>,
       fields: readable.fields,
       sorts: readable.sorts,
       bin,

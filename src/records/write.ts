@@ -301,6 +301,28 @@ export async function save<Resource extends RecordMeta>(
   })
 }
 
+/**
+ * Like `save`, for values that this record or another one has, or had, already: neither a rule that came later nor a reference that
+ * the caller cannot see stands in the way, and nothing but `compute` follows from them.
+ * @throws DuplicateValue, InvalidRequest
+ */
+export async function saveHeld<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  event: string,
+  before: Resource,
+  edited: Resource,
+): Promise<Resource> {
+  const next = type.compute ? { ...edited, ...type.compute(edited) } : { ...edited }
+  return byDefinitions(scope, tx, type.object, async (definitions) => {
+    const stored = await saveBy(scope, tx, type, event, definitions, before, next, 'held')
+    if (stored === OUTDATED) return stored
+    await settleOne(scope, tx, type, stored, claimsOf(definitions, before, stored))
+    return stored
+  })
+}
+
 /** @throws DuplicateValue when another live record has something of it; nothing of the change may then stay */
 async function settleOne<Resource extends RecordMeta>(
   scope: Scope,
@@ -321,6 +343,7 @@ async function saveBy<Resource extends RecordMeta>(
   definitions: Definitions,
   before: Resource,
   next: Resource,
+  values: 'new' | 'held' = 'new',
 ): Promise<Resource | typeof OUTDATED> {
   assertCustomFields(next.customFields)
   const changes = changesBetween(type, before, type.toResource(type.toRow(next)))
@@ -334,7 +357,9 @@ async function saveBy<Resource extends RecordMeta>(
 
   const pointed = references(scope, type)
   // A reference that stays is not checked again: its target may have been deleted since.
-  const moved = Object.fromEntries(pointed.names.map((name) => [name, name in changes ? row[name] : null]))
+  const moved = Object.fromEntries(
+    pointed.names.map((name) => [name, values === 'new' && name in changes ? row[name] : null]),
+  )
   const write = type.prepared(`update ${pointed.shape}`, () =>
     statement<Written>(`${type.plural}.update`, updateQuery(type, pointed)),
   )
@@ -370,9 +395,18 @@ async function derive<Resource extends RecordMeta>(
   if (type.compute) Object.assign(next, type.compute(next))
 }
 
-type Changes = Record<string, { from: unknown; to: unknown }>
+export type Changes = Record<string, { from: unknown; to: unknown }>
 
-const BOOKKEEPING = new Set(['id', 'version', 'createdAt', 'createdBy', 'updatedAt', 'updatedBy', 'deletedAt'])
+/** The properties that no event tells as a change. */
+export const BOOKKEEPING: ReadonlySet<string> = new Set([
+  'id',
+  'version',
+  'createdAt',
+  'createdBy',
+  'updatedAt',
+  'updatedBy',
+  'deletedAt',
+])
 
 /** What differs, property by property; of a new record, what it has. */
 export function changesBetween<Resource extends object>(

@@ -10,6 +10,7 @@ type Schema = {
   items?: Schema
   additionalProperties?: boolean | Schema
   'x-filter-of'?: string
+  'x-choices-of'?: string
 }
 
 /** A place in a request that takes an id. */
@@ -148,7 +149,10 @@ function* walk(
   const whole = expand(schema)
   if (whole['x-filter-of']) return
   yield { path, schema: whole }
-  for (const [name, property] of Object.entries(whole.properties ?? {})) yield* walk(property, [...path, name], inside)
+  const properties = Object.entries(whole.properties ?? {})
+  // One choice stands for all, which are alike.
+  const walked = whole['x-choices-of'] ? properties.slice(0, 1) : properties
+  for (const [name, property] of walked) yield* walk(property, [...path, name], inside)
   if (whole.items) yield* walk(whole.items, [...path, '0'], inside)
 }
 

@@ -71,6 +71,22 @@ function freshBody(collection: string): Record<string, unknown> {
   return fresh
 }
 
+/** The body of a merge of two new records with these values. */
+async function newMergeBody(caller: Caller, collection: string, values: Record<string, unknown> = {}) {
+  const [winner, loser] = [await newRecord(caller, collection, values), await newRecord(caller, collection, values)]
+  return { winnerId: winner.id, loserIds: [loser.id] }
+}
+
+/** Merges two new records with these values. */
+export async function newMerge(
+  caller: Caller,
+  collection: string,
+  values: Record<string, unknown> = {},
+): Promise<components['schemas']['Merge']> {
+  const body = await newMergeBody(caller, collection, values)
+  return (await must(caller.post(`${collection}/merge`, body))).json<{ merge: components['schemas']['Merge'] }>().merge
+}
+
 /** A custom field of accounts as the contract shows one, with a key that is made up anew. */
 export async function newCustomField(caller: Caller, values: Record<string, unknown> = {}): Promise<{ id: string }> {
   const example = requestExamples('createCustomField')[0]?.value as Record<string, unknown>
@@ -120,6 +136,7 @@ export async function newTarget(
     if (values.ownerId) await harness.sql.query(sql, [view.id, values.ownerId])
     return view.id
   }
+  if (name === 'mergeId') return (await newMerge(owner, collection.replace('/merges', ''), values)).id
   if (name === 'userId') {
     const { userId } = await harness.newUser(owner.organizationId, 'member')
     if (path === `${one}/reactivate`) await must(owner.post(`${collection}/${userId}/deactivate`))
@@ -129,6 +146,19 @@ export async function newTarget(
   const record = await newRecord(owner, collection, isRecord ? values : {})
   if ([`${one}/restore`, `${one}/purge`].includes(path)) await must(owner.delete(`${collection}/${record.id}`))
   return record.id
+}
+
+/** What the request for an operation has to say so that it can be done: the id in its path, or those in its body. */
+export async function newVariation(
+  harness: Harness,
+  owner: Caller,
+  id: OperationId,
+  values: Record<string, unknown> = {},
+): Promise<Variation> {
+  const { path } = operations[id]
+  if (path.endsWith('/merge')) return { body: await newMergeBody(owner, path.replace(/\/merge$/, ''), values) }
+  const pathId = await newTarget(harness, owner, id, values)
+  return pathId === undefined ? {} : { pathId }
 }
 
 let hash: Promise<string> | undefined

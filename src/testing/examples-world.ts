@@ -3,7 +3,7 @@ import { type OperationFacts, type OperationId, operations } from '../../generat
 import type { components } from '../../generated/types.js'
 import { invitationToken } from '../modules/users/jobs.js'
 import type { Reply, Tenant } from './case.js'
-import { type Example, operationIds, pathOf, queryOf, requestExamples, withQuery } from './examples.js'
+import { type Example, operationIds, pathOf, queryOf, requestExamples, withIds, withQuery } from './examples.js'
 import type { Harness } from './harness.js'
 
 type Session = components['schemas']['Session']
@@ -18,7 +18,13 @@ export type Scene = Tenant & { request(example?: Example): InjectOptions }
 export async function setScene(harness: Harness, id: OperationId): Promise<Scene> {
   // An address can be registered once, and every scene begins with the same registration.
   await harness.sql.query(`update crm_users set email = id || '@example.org' where email like '%@example.com'`)
-  const scene = { organizationId: '', bearer: '', pathId: '', secrets: {} as Record<string, string> }
+  const scene = {
+    organizationId: '',
+    bearer: '',
+    pathId: '',
+    secrets: {} as Record<string, string>,
+    ids: {} as Record<string, string>,
+  }
 
   const request = (of: OperationId, example = requestExamples(of)[0]): InjectOptions => {
     const { method, public: open }: OperationFacts = operations[of]
@@ -30,12 +36,12 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
         ...(!open && { authorization: `Bearer ${scene.bearer}` }),
         ...(example && { 'content-type': example.mediaType }),
       },
-      ...(example && { payload: JSON.stringify(example.value, fill) }),
+      ...(example && { payload: JSON.stringify(withIds(example.value, scene.ids), fill) }),
     }
   }
-  const perform = async (step: OperationId): Promise<Reply> => {
+  const perform = async (step: OperationId, given?: Example): Promise<Reply> => {
     // What can be of several kinds is of the kind that the operation is about.
-    const example = requestExamples(step).find(({ name }) => name === operations[id].tag)
+    const example = given ?? requestExamples(step).find(({ name }) => name === operations[id].tag)
     const reply = await harness.send(request(step, example))
     if (reply.statusCode >= 300) throw new Error(`${step} came to ${reply.payload}`)
     return reply
@@ -57,6 +63,19 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     const reply = await perform(step)
     if (reply.statusCode === 201 && operations[step].method === 'POST') scene.pathId = reply.json<{ id: string }>().id
   }
+  const merging = mergingOf(id)
+  if (merging) {
+    const [shown] = requestExamples(merging)
+    const [creating] = stepsBefore(merging)
+    const [example] = creating ? requestExamples(creating) : []
+    if (!creating || !example || !shown) throw new Error(`the contract does not show how ${merging} goes`)
+    const { winnerId, loserIds } = shown.value as { winnerId: string; loserIds: string[] }
+    // Without the value that is unique, which it gets from the other one.
+    const { domain: _domain, email: _email, ...value } = example.value as Record<string, unknown>
+    const winner = (await perform(creating, { ...example, value })).json<{ id: string }>()
+    scene.ids = { [winnerId]: winner.id, [loserIds[0] ?? '']: scene.pathId }
+    if (id !== merging) scene.pathId = (await perform(merging)).json<{ merge: { id: string } }>().merge.id
+  }
   // A batch names its records in its body.
   if (operations[id].path.endsWith('/batch')) scene.secrets = { id: scene.pathId }
   if (id === 'acceptInvitation') {
@@ -68,6 +87,13 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
 const isDeletionIn = (collection: string, id: OperationId): boolean =>
   operations[id].method === 'DELETE' && operations[id].path.startsWith(`${collection}/{`)
 
+/** The operation that merges the records that an operation is about merges of. */
+function mergingOf(id: OperationId): OperationId | undefined {
+  const { path } = operations[id]
+  const url = path.endsWith('/merge') ? path : path.replace(/\/merges(\/[\w-]+).*$/, '$1/merge')
+  return operationIds.find((other) => url.endsWith('/merge') && operations[other].path === url)
+}
+
 /** What has to happen to a record, a user or an invitation before the operation makes sense. */
 function stepsBefore(id: OperationId): OperationId[] {
   const { path } = operations[id]
@@ -77,7 +103,10 @@ function stepsBefore(id: OperationId): OperationId[] {
   const steps = [
     listed && at('POST', operations.listViews.path.replace('/views', listed)),
     path === operations.searchRecords.path && 'createAccount',
-    at('POST', path.replace(/\/(\{.*|accept$|batch$|query$|aggregate$)/, '').replace('/recycle-bin', '')),
+    at(
+      'POST',
+      path.replace(/\/(\{.*|accept$|batch$|query$|aggregate$|merge$)/, '').replace(/\/(recycle-bin|merges)/, ''),
+    ),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&
       operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),

@@ -63,6 +63,10 @@ export const withQuery = (url: string, query: Record<string, string>): string =>
 /** The bodies that the contract shows for requests of an operation. */
 export const requestExamples = (id: OperationId): Example[] => examplesIn(operationOf(id).requestBody?.content)
 
+/** A body with other ids in the place of its own. */
+export const withIds = (body: unknown, ids: Readonly<Record<string, string>>): unknown =>
+  JSON.parse(JSON.stringify(body, (_, value: unknown) => (typeof value === 'string' ? (ids[value] ?? value) : value)))
+
 /** The bodies that the contract shows for replies of an operation. */
 export const replyExamples = (id: OperationId): (Example & { status: number })[] =>
   repliesOf(id).flatMap(({ status, content }) => examplesIn(content).map((example) => ({ ...example, status })))

@@ -8,12 +8,15 @@ import { expandable, type IdPosition, idPositions, parametersOf, pathNames } fro
 import {
   must,
   newCustomField,
+  newMerge,
   newRecord,
   newTarget,
+  newVariation,
   newView,
   operationAt,
   recordKinds,
   requestOf,
+  type Variation,
   wire,
 } from './access-world.js'
 import { contentsOf, unchanged } from './case.js'
@@ -86,7 +89,7 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
   describe('an id of another tenant is answered like one that does not exist', () => {
     test.each(positions)('$label', async ({ id, position }) => {
       const { idempotent, public: open } = facts(id)
-      const own = position.in === 'path' ? undefined : await newTarget(harness, mine, id)
+      const own = position.in === 'path' ? {} : await newVariation(harness, mine, id)
       const theirs = position.in === 'path' ? await newTarget(harness, foreign, id) : undefined
       const attempt = (value: string, headers: Record<string, string>) =>
         send(
@@ -283,10 +286,10 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
   test('writes of one tenant reach its own rows only', async () => {
     await untouched(async () => {
       for (const id of operationIds.filter((each) => !operations[each].public && operations[each].method !== 'GET')) {
-        const target = await newTarget(harness, mine, id)
+        const variation = await newVariation(harness, mine, id)
         // Each time somebody else: some of these end the session.
         const caller = await harness.newUser(mine.organizationId, 'owner')
-        await send(requestOf(id, caller.token, target ? { pathId: target } : {}))
+        await send(requestOf(id, caller.token, variation))
       }
     })
   })
@@ -403,7 +406,10 @@ async function furnish(
       const deleted = await newRecord(owner, collection, values)
       await must(owner.delete(`${collection}/${deleted.id}`))
     }
-    records[tag] = (await must(owner.get(`${collection}/${id}`))).json()
+    await newMerge(owner, collection, values)
+    const { winnerId } = await newMerge(owner, collection, values)
+    const record = (await must(owner.get(`${collection}/${id}`))).json<Record<string, unknown>>()
+    records[tag] = { ...record, winnerId }
   }
   const tier = requestExamples('createCustomField')[0]?.value as Record<string, unknown>
   const field = await newCustomField(owner, { ...tier, label: word })
@@ -442,11 +448,10 @@ async function everyId(harness: Harness, organizationId: string): Promise<string
 }
 
 /** The variation of a request that puts an id in a position. */
-function place(id: OperationId, position: IdPosition, value: string, own: string | undefined) {
+function place(id: OperationId, position: IdPosition, value: string, own: Variation): Variation {
   if (position.in === 'path') return { pathId: value }
-  const at = own ? { pathId: own } : {}
-  if (position.in === 'query') return { ...at, query: { [position.name]: value } }
-  const body = structuredClone(exampleWith(id, position.path)) as Record<string, unknown>
+  if (position.in === 'query') return { ...own, query: { [position.name]: value } }
+  const body = structuredClone(own.body ?? exampleWith(id, position.path)) as Record<string, unknown>
   const last = position.path.at(-1) as string
   let object = body
   for (const name of position.path.slice(0, -1)) {
@@ -454,7 +459,7 @@ function place(id: OperationId, position: IdPosition, value: string, own: string
     object = object[name] as Record<string, unknown>
   }
   object[last] = value
-  return { ...at, body }
+  return { ...own, body }
 }
 
 /** The body that the contract shows; of a batch, with the one item that has the property. */

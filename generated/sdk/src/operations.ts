@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
+export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -179,6 +179,28 @@ export function listDeletedAccounts(client: Client, options?: Options<'listDelet
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/accounts' }, options)
 }
 
+/** Merge accounts. `POST /api/v1/accounts/merge` */
+export function mergeAccounts(client: Client, options: Options<'mergeAccounts'>): Promise<Result<'mergeAccounts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/merge', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** List merges of accounts. `GET /api/v1/merges/accounts` */
+export function listAccountMerges(client: Client, options?: Options<'listAccountMerges'>): Promise<Result<'listAccountMerges'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/accounts' }, options)
+}
+
+/** Get a merge of accounts. `GET /api/v1/merges/accounts/{mergeId}` */
+export function getAccountMerge(client: Client, options: Options<'getAccountMerge'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccountMerge', Exclude<Result<'getAccountMerge'>['status'], 304>>>
+export function getAccountMerge(client: Client, options: Options<'getAccountMerge'>): Promise<Result<'getAccountMerge'>>
+export function getAccountMerge(client: Client, options: Options<'getAccountMerge'>): Promise<Result<'getAccountMerge'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/accounts/{mergeId}' }, options)
+}
+
+/** Undo a merge of accounts. `POST /api/v1/merges/accounts/{mergeId}/undo` */
+export function undoAccountMerge(client: Client, options: Options<'undoAccountMerge'>): Promise<Result<'undoAccountMerge'>> {
+  return call(client, { method: 'POST', path: '/api/v1/merges/accounts/{mergeId}/undo', idempotent: true }, options)
+}
+
 /** List contacts. `GET /api/v1/contacts` */
 export function listContacts(client: Client, options?: Options<'listContacts'>): Promise<Result<'listContacts'>> {
   return call(client, { method: 'GET', path: '/api/v1/contacts' }, options)
@@ -258,6 +280,28 @@ export function listDeletedContacts(client: Client, options?: Options<'listDelet
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/contacts' }, options)
 }
 
+/** Merge contacts. `POST /api/v1/contacts/merge` */
+export function mergeContacts(client: Client, options: Options<'mergeContacts'>): Promise<Result<'mergeContacts'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/merge', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** List merges of contacts. `GET /api/v1/merges/contacts` */
+export function listContactMerges(client: Client, options?: Options<'listContactMerges'>): Promise<Result<'listContactMerges'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/contacts' }, options)
+}
+
+/** Get a merge of contacts. `GET /api/v1/merges/contacts/{mergeId}` */
+export function getContactMerge(client: Client, options: Options<'getContactMerge'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContactMerge', Exclude<Result<'getContactMerge'>['status'], 304>>>
+export function getContactMerge(client: Client, options: Options<'getContactMerge'>): Promise<Result<'getContactMerge'>>
+export function getContactMerge(client: Client, options: Options<'getContactMerge'>): Promise<Result<'getContactMerge'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/contacts/{mergeId}' }, options)
+}
+
+/** Undo a merge of contacts. `POST /api/v1/merges/contacts/{mergeId}/undo` */
+export function undoContactMerge(client: Client, options: Options<'undoContactMerge'>): Promise<Result<'undoContactMerge'>> {
+  return call(client, { method: 'POST', path: '/api/v1/merges/contacts/{mergeId}/undo', idempotent: true }, options)
+}
+
 /** List leads. `GET /api/v1/leads` */
 export function listLeads(client: Client, options?: Options<'listLeads'>): Promise<Result<'listLeads'>> {
   return call(client, { method: 'GET', path: '/api/v1/leads' }, options)
@@ -335,6 +379,28 @@ export function purgeLead(client: Client, options: Options<'purgeLead'>): Promis
 /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
 export function listDeletedLeads(client: Client, options?: Options<'listDeletedLeads'>): Promise<Result<'listDeletedLeads'>> {
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/leads' }, options)
+}
+
+/** Merge leads. `POST /api/v1/leads/merge` */
+export function mergeLeads(client: Client, options: Options<'mergeLeads'>): Promise<Result<'mergeLeads'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/merge', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** List merges of leads. `GET /api/v1/merges/leads` */
+export function listLeadMerges(client: Client, options?: Options<'listLeadMerges'>): Promise<Result<'listLeadMerges'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/leads' }, options)
+}
+
+/** Get a merge of leads. `GET /api/v1/merges/leads/{mergeId}` */
+export function getLeadMerge(client: Client, options: Options<'getLeadMerge'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getLeadMerge', Exclude<Result<'getLeadMerge'>['status'], 304>>>
+export function getLeadMerge(client: Client, options: Options<'getLeadMerge'>): Promise<Result<'getLeadMerge'>>
+export function getLeadMerge(client: Client, options: Options<'getLeadMerge'>): Promise<Result<'getLeadMerge'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/leads/{mergeId}' }, options)
+}
+
+/** Undo a merge of leads. `POST /api/v1/merges/leads/{mergeId}/undo` */
+export function undoLeadMerge(client: Client, options: Options<'undoLeadMerge'>): Promise<Result<'undoLeadMerge'>> {
+  return call(client, { method: 'POST', path: '/api/v1/merges/leads/{mergeId}/undo', idempotent: true }, options)
 }
 
 /** Convert a lead. `POST /api/v1/leads/{leadId}/convert` */
@@ -419,6 +485,28 @@ export function purgeOpportunity(client: Client, options: Options<'purgeOpportun
 /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
 export function listDeletedOpportunities(client: Client, options?: Options<'listDeletedOpportunities'>): Promise<Result<'listDeletedOpportunities'>> {
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/opportunities' }, options)
+}
+
+/** Merge opportunities. `POST /api/v1/opportunities/merge` */
+export function mergeOpportunities(client: Client, options: Options<'mergeOpportunities'>): Promise<Result<'mergeOpportunities'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/merge', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** List merges of opportunities. `GET /api/v1/merges/opportunities` */
+export function listOpportunityMerges(client: Client, options?: Options<'listOpportunityMerges'>): Promise<Result<'listOpportunityMerges'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/opportunities' }, options)
+}
+
+/** Get a merge of opportunities. `GET /api/v1/merges/opportunities/{mergeId}` */
+export function getOpportunityMerge(client: Client, options: Options<'getOpportunityMerge'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getOpportunityMerge', Exclude<Result<'getOpportunityMerge'>['status'], 304>>>
+export function getOpportunityMerge(client: Client, options: Options<'getOpportunityMerge'>): Promise<Result<'getOpportunityMerge'>>
+export function getOpportunityMerge(client: Client, options: Options<'getOpportunityMerge'>): Promise<Result<'getOpportunityMerge'>> {
+  return call(client, { method: 'GET', path: '/api/v1/merges/opportunities/{mergeId}' }, options)
+}
+
+/** Undo a merge of opportunities. `POST /api/v1/merges/opportunities/{mergeId}/undo` */
+export function undoOpportunityMerge(client: Client, options: Options<'undoOpportunityMerge'>): Promise<Result<'undoOpportunityMerge'>> {
+  return call(client, { method: 'POST', path: '/api/v1/merges/opportunities/{mergeId}/undo', idempotent: true }, options)
 }
 
 /** Search records. `GET /api/v1/search` */

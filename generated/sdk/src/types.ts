@@ -504,7 +504,7 @@ export interface paths {
         };
         /**
          * Get an account
-         * @description One live account.
+         * @description One live account. The id of one that was merged into another one redirects there.
          *
          *     Requires the scope `accounts:read`.
          */
@@ -611,6 +611,108 @@ export interface paths {
         get: operations["listDeletedAccounts"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge accounts
+         * @description Makes one account of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
+         *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
+         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getAccount` redirects to
+         *     the winner. `undoAccountMerge` takes it all back.
+         *
+         *     It needs `accounts:update` at a level that reaches the winner, and `accounts:delete` at one that reaches each loser. `If-Match` is about the
+         *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
+         *     `too_many_references`.
+         *
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        post: operations["mergeAccounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List merges of accounts
+         * @description A page of the merges whose winner the caller may see, the newest first, also of those that were undone.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listAccountMerges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/accounts/{mergeId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a merge of accounts
+         * @description One merge whose winner the caller may see.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["getAccountMerge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/accounts/{mergeId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a merge of accounts
+         * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
+         *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
+         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *
+         *     It needs `accounts:update` at a level that reaches the winner, and `accounts:delete` at one that reaches each loser. `If-Match` is about the
+         *     merge.
+         *
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        post: operations["undoAccountMerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -790,7 +892,7 @@ export interface paths {
         };
         /**
          * Get a contact
-         * @description One live contact.
+         * @description One live contact. The id of one that was merged into another one redirects there.
          *
          *     Requires the scope `contacts:read`.
          */
@@ -897,6 +999,108 @@ export interface paths {
         get: operations["listDeletedContacts"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge contacts
+         * @description Makes one contact of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
+         *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
+         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getContact` redirects to
+         *     the winner. `undoContactMerge` takes it all back.
+         *
+         *     It needs `contacts:update` at a level that reaches the winner, and `contacts:delete` at one that reaches each loser. `If-Match` is about the
+         *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
+         *     `too_many_references`.
+         *
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        post: operations["mergeContacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List merges of contacts
+         * @description A page of the merges whose winner the caller may see, the newest first, also of those that were undone.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listContactMerges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/contacts/{mergeId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a merge of contacts
+         * @description One merge whose winner the caller may see.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["getContactMerge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/contacts/{mergeId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a merge of contacts
+         * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
+         *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
+         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *
+         *     It needs `contacts:update` at a level that reaches the winner, and `contacts:delete` at one that reaches each loser. `If-Match` is about the
+         *     merge.
+         *
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        post: operations["undoContactMerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1076,7 +1280,7 @@ export interface paths {
         };
         /**
          * Get a lead
-         * @description One live lead.
+         * @description One live lead. The id of one that was merged into another one redirects there.
          *
          *     Requires the scope `leads:read`.
          */
@@ -1183,6 +1387,108 @@ export interface paths {
         get: operations["listDeletedLeads"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge leads
+         * @description Makes one lead of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
+         *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
+         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getLead` redirects to
+         *     the winner. `undoLeadMerge` takes it all back.
+         *
+         *     It needs `leads:update` at a level that reaches the winner, and `leads:delete` at one that reaches each loser. `If-Match` is about the
+         *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
+         *     `too_many_references`.
+         *
+         *
+         *     Requires the scope `leads:update`.
+         */
+        post: operations["mergeLeads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/leads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List merges of leads
+         * @description A page of the merges whose winner the caller may see, the newest first, also of those that were undone.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listLeadMerges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/leads/{mergeId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a merge of leads
+         * @description One merge whose winner the caller may see.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["getLeadMerge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/leads/{mergeId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a merge of leads
+         * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
+         *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
+         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *
+         *     It needs `leads:update` at a level that reaches the winner, and `leads:delete` at one that reaches each loser. `If-Match` is about the
+         *     merge.
+         *
+         *
+         *     Requires the scope `leads:update`.
+         */
+        post: operations["undoLeadMerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1384,7 +1690,7 @@ export interface paths {
         };
         /**
          * Get an opportunity
-         * @description One live opportunity.
+         * @description One live opportunity. The id of one that was merged into another one redirects there.
          *
          *     Requires the scope `opportunities:read`.
          */
@@ -1491,6 +1797,108 @@ export interface paths {
         get: operations["listDeletedOpportunities"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge opportunities
+         * @description Makes one opportunity of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
+         *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
+         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getOpportunity` redirects to
+         *     the winner. `undoOpportunityMerge` takes it all back.
+         *
+         *     It needs `opportunities:update` at a level that reaches the winner, and `opportunities:delete` at one that reaches each loser. `If-Match` is about the
+         *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
+         *     `too_many_references`.
+         *
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        post: operations["mergeOpportunities"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/opportunities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List merges of opportunities
+         * @description A page of the merges whose winner the caller may see, the newest first, also of those that were undone.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listOpportunityMerges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/opportunities/{mergeId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a merge of opportunities
+         * @description One merge whose winner the caller may see.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["getOpportunityMerge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/merges/opportunities/{mergeId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a merge of opportunities
+         * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
+         *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
+         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *
+         *     It needs `opportunities:update` at a level that reaches the winner, and `opportunities:delete` at one that reaches each loser. `If-Match` is about the
+         *     merge.
+         *
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        post: operations["undoOpportunityMerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2729,11 +3137,11 @@ export interface components {
             version: components["schemas"]["Version"];
             occurredAt: components["schemas"]["Timestamp"];
             actor: components["schemas"]["Actor"];
-            /** @description What caused the change, such as `api`. */
+            /** @description What caused the change, such as `api`, `merge` or `unmerge`. */
             cause: string;
             /** @description The `X-Request-Id` of the request that did it. */
             requestId: string;
-            /** @description What changed, by property, as the record itself showed it: a reference is an id, also to a record that the reader cannot see. The names are those of the record at the time; a record that was deleted or restored has no change of a property. */
+            /** @description What changed, by property, as the record itself showed it: a reference is an id, also to a record that the reader cannot see. The names are those of the record at the time; a record that was deleted, merged into another one or restored has no change of a property. */
             changes: {
                 [key: string]: components["schemas"]["Change"];
             };
@@ -2761,6 +3169,105 @@ export interface components {
                 id: components["schemas"]["Id"];
                 matchedOn: string[];
             }[];
+        };
+        /** @description For each property whose value shall not be the default one, the id of the account whose value wins, even where that is none. */
+        AccountMergeFields: {
+            ownerId?: components["schemas"]["Id"];
+            teamId?: components["schemas"]["Id"];
+            tags?: components["schemas"]["Id"];
+            /** @description The same for each custom field, by its key. */
+            customFields?: {
+                [key: string]: components["schemas"]["Id"];
+            };
+            externalIds?: components["schemas"]["Id"];
+            name?: components["schemas"]["Id"];
+            legalName?: components["schemas"]["Id"];
+            domain?: components["schemas"]["Id"];
+            website?: components["schemas"]["Id"];
+            type?: components["schemas"]["Id"];
+            industry?: components["schemas"]["Id"];
+            phone?: components["schemas"]["Id"];
+            email?: components["schemas"]["Id"];
+            numberOfEmployees?: components["schemas"]["Id"];
+            annualRevenue?: components["schemas"]["Id"];
+            description?: components["schemas"]["Id"];
+            billingAddress?: components["schemas"]["Id"];
+            shippingAddress?: components["schemas"]["Id"];
+            parentAccountId?: components["schemas"]["Id"];
+            source?: components["schemas"]["Id"];
+            taxId?: components["schemas"]["Id"];
+            registrationNumber?: components["schemas"]["Id"];
+            linkedinUrl?: components["schemas"]["Id"];
+            lifecycleStage?: components["schemas"]["Id"];
+        };
+        /** @description For each record, by its id, what `If-Match` would say; the merge needs all of them to hold. */
+        MergeVersions: {
+            [key: string]: string;
+        };
+        /** @description Which accounts become one, and whose values it has. */
+        AccountMerge: {
+            /** @description The account that stays. */
+            winnerId: components["schemas"]["Id"];
+            /** @description The accounts that go to the recycle bin. Where the winner has no value, the first of them that has one gives it. */
+            loserIds: components["schemas"]["Id"][];
+            fields?: components["schemas"]["AccountMergeFields"];
+            ifMatch?: components["schemas"]["MergeVersions"];
+        };
+        /** @description Who did it, or null while nobody has. */
+        OptionalActor: {
+            /** @enum {string} */
+            type: "user" | "system";
+            id: components["schemas"]["OptionalId"];
+        } | null;
+        /** @description Several records that became one. */
+        Merge: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The kind of record, such as `account`. */
+            object: string;
+            /** @description The record that stayed. */
+            winnerId: components["schemas"]["Id"];
+            /** @description The records that went to the recycle bin, in the order of the request. */
+            loserIds: components["schemas"]["Id"][];
+            mergedAt: components["schemas"]["Timestamp"];
+            mergedBy: components["schemas"]["Actor"];
+            /** @description When the merge was undone; null while it holds. */
+            undoneAt: components["schemas"]["OptionalTimestamp"];
+            undoneBy: components["schemas"]["OptionalActor"];
+        };
+        /** @description How many records refer to another one now, by kind and property, as far as the caller may see them; each has an event of its own. */
+        MergeReferences: {
+            /** @description The kind of record, such as `contact`. */
+            object: string;
+            /** @description The property that refers, such as `accountId`. */
+            property: string;
+            /** Format: int32 */
+            count: number;
+        }[];
+        /** @description What became of the accounts. With `dryRun` it is what would become of them. */
+        AccountMergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Account"];
+            /** @description The accounts in the recycle bin, as they were. */
+            losers: components["schemas"]["Account"][];
+            references: components["schemas"]["MergeReferences"];
+        };
+        /** @description A page of merges. */
+        MergeList: {
+            data: components["schemas"]["Merge"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description What became of the accounts. With `dryRun` it is what would become of them. */
+        AccountUnmergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Account"];
+            /** @description The accounts that are back from the recycle bin. */
+            losers: components["schemas"]["Account"][];
+            /** @description The properties of the winner that were changed since the merge, and stay as they are. */
+            kept: string[];
+            references: components["schemas"]["MergeReferences"];
         };
         /** @description References of the contacts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         ContactExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "reportsTo" | "reportsTo.owner" | "reportsTo.account" | "reportsTo.reportsTo")[];
@@ -3245,6 +3752,67 @@ export interface components {
             sort?: components["schemas"]["AggregationSort"];
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
+        };
+        /** @description For each property whose value shall not be the default one, the id of the contact whose value wins, even where that is none. */
+        ContactMergeFields: {
+            ownerId?: components["schemas"]["Id"];
+            teamId?: components["schemas"]["Id"];
+            tags?: components["schemas"]["Id"];
+            /** @description The same for each custom field, by its key. */
+            customFields?: {
+                [key: string]: components["schemas"]["Id"];
+            };
+            externalIds?: components["schemas"]["Id"];
+            firstName?: components["schemas"]["Id"];
+            lastName?: components["schemas"]["Id"];
+            salutation?: components["schemas"]["Id"];
+            title?: components["schemas"]["Id"];
+            department?: components["schemas"]["Id"];
+            email?: components["schemas"]["Id"];
+            additionalEmails?: components["schemas"]["Id"];
+            phone?: components["schemas"]["Id"];
+            mobilePhone?: components["schemas"]["Id"];
+            accountId?: components["schemas"]["Id"];
+            reportsToId?: components["schemas"]["Id"];
+            mailingAddress?: components["schemas"]["Id"];
+            birthdate?: components["schemas"]["Id"];
+            language?: components["schemas"]["Id"];
+            timeZone?: components["schemas"]["Id"];
+            linkedinUrl?: components["schemas"]["Id"];
+            source?: components["schemas"]["Id"];
+            doNotCall?: components["schemas"]["Id"];
+            emailOptOut?: components["schemas"]["Id"];
+            lifecycleStage?: components["schemas"]["Id"];
+            description?: components["schemas"]["Id"];
+        };
+        /** @description Which contacts become one, and whose values it has. */
+        ContactMerge: {
+            /** @description The contact that stays. */
+            winnerId: components["schemas"]["Id"];
+            /** @description The contacts that go to the recycle bin. Where the winner has no value, the first of them that has one gives it. */
+            loserIds: components["schemas"]["Id"][];
+            fields?: components["schemas"]["ContactMergeFields"];
+            ifMatch?: components["schemas"]["MergeVersions"];
+        };
+        /** @description What became of the contacts. With `dryRun` it is what would become of them. */
+        ContactMergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Contact"];
+            /** @description The contacts in the recycle bin, as they were. */
+            losers: components["schemas"]["Contact"][];
+            references: components["schemas"]["MergeReferences"];
+        };
+        /** @description What became of the contacts. With `dryRun` it is what would become of them. */
+        ContactUnmergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Contact"];
+            /** @description The contacts that are back from the recycle bin. */
+            losers: components["schemas"]["Contact"][];
+            /** @description The properties of the winner that were changed since the merge, and stay as they are. */
+            kept: string[];
+            references: components["schemas"]["MergeReferences"];
         };
         /** @description References of the leads to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         LeadExpand: ("owner" | "convertedAccount" | "convertedAccount.owner" | "convertedAccount.parentAccount" | "convertedContact" | "convertedContact.owner" | "convertedContact.account" | "convertedContact.reportsTo" | "convertedOpportunity" | "convertedOpportunity.owner" | "convertedOpportunity.account" | "convertedOpportunity.primaryContact" | "convertedOpportunity.stage" | "convertedOpportunity.originLead")[];
@@ -3763,6 +4331,68 @@ export interface components {
             sort?: components["schemas"]["AggregationSort"];
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
+        };
+        /** @description For each property whose value shall not be the default one, the id of the lead whose value wins, even where that is none. */
+        LeadMergeFields: {
+            ownerId?: components["schemas"]["Id"];
+            teamId?: components["schemas"]["Id"];
+            tags?: components["schemas"]["Id"];
+            /** @description The same for each custom field, by its key. */
+            customFields?: {
+                [key: string]: components["schemas"]["Id"];
+            };
+            externalIds?: components["schemas"]["Id"];
+            firstName?: components["schemas"]["Id"];
+            lastName?: components["schemas"]["Id"];
+            companyName?: components["schemas"]["Id"];
+            title?: components["schemas"]["Id"];
+            email?: components["schemas"]["Id"];
+            phone?: components["schemas"]["Id"];
+            mobilePhone?: components["schemas"]["Id"];
+            website?: components["schemas"]["Id"];
+            unqualifiedReason?: components["schemas"]["Id"];
+            rating?: components["schemas"]["Id"];
+            score?: components["schemas"]["Id"];
+            source?: components["schemas"]["Id"];
+            sourceDetail?: components["schemas"]["Id"];
+            utm?: components["schemas"]["Id"];
+            industry?: components["schemas"]["Id"];
+            numberOfEmployees?: components["schemas"]["Id"];
+            annualRevenue?: components["schemas"]["Id"];
+            address?: components["schemas"]["Id"];
+            description?: components["schemas"]["Id"];
+            doNotCall?: components["schemas"]["Id"];
+            emailOptOut?: components["schemas"]["Id"];
+            status?: components["schemas"]["Id"];
+        };
+        /** @description Which leads become one, and whose values it has. */
+        LeadMerge: {
+            /** @description The lead that stays. */
+            winnerId: components["schemas"]["Id"];
+            /** @description The leads that go to the recycle bin. Where the winner has no value, the first of them that has one gives it. */
+            loserIds: components["schemas"]["Id"][];
+            fields?: components["schemas"]["LeadMergeFields"];
+            ifMatch?: components["schemas"]["MergeVersions"];
+        };
+        /** @description What became of the leads. With `dryRun` it is what would become of them. */
+        LeadMergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Lead"];
+            /** @description The leads in the recycle bin, as they were. */
+            losers: components["schemas"]["Lead"][];
+            references: components["schemas"]["MergeReferences"];
+        };
+        /** @description What became of the leads. With `dryRun` it is what would become of them. */
+        LeadUnmergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Lead"];
+            /** @description The leads that are back from the recycle bin. */
+            losers: components["schemas"]["Lead"][];
+            /** @description The properties of the winner that were changed since the merge, and stay as they are. */
+            kept: string[];
+            references: components["schemas"]["MergeReferences"];
         };
         /** @description What the new account gets beside the values of the lead. */
         AccountConversion: {
@@ -4330,6 +4960,59 @@ export interface components {
             sort?: components["schemas"]["AggregationSort"];
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
+        };
+        /** @description For each property whose value shall not be the default one, the id of the opportunity whose value wins, even where that is none. */
+        OpportunityMergeFields: {
+            ownerId?: components["schemas"]["Id"];
+            teamId?: components["schemas"]["Id"];
+            tags?: components["schemas"]["Id"];
+            /** @description The same for each custom field, by its key. */
+            customFields?: {
+                [key: string]: components["schemas"]["Id"];
+            };
+            externalIds?: components["schemas"]["Id"];
+            name?: components["schemas"]["Id"];
+            accountId?: components["schemas"]["Id"];
+            primaryContactId?: components["schemas"]["Id"];
+            stageId?: components["schemas"]["Id"];
+            amount?: components["schemas"]["Id"];
+            probability?: components["schemas"]["Id"];
+            expectedCloseDate?: components["schemas"]["Id"];
+            lostReason?: components["schemas"]["Id"];
+            type?: components["schemas"]["Id"];
+            source?: components["schemas"]["Id"];
+            nextStep?: components["schemas"]["Id"];
+            competitor?: components["schemas"]["Id"];
+            description?: components["schemas"]["Id"];
+        };
+        /** @description Which opportunities become one, and whose values it has. */
+        OpportunityMerge: {
+            /** @description The opportunity that stays. */
+            winnerId: components["schemas"]["Id"];
+            /** @description The opportunities that go to the recycle bin. Where the winner has no value, the first of them that has one gives it. */
+            loserIds: components["schemas"]["Id"][];
+            fields?: components["schemas"]["OpportunityMergeFields"];
+            ifMatch?: components["schemas"]["MergeVersions"];
+        };
+        /** @description What became of the opportunities. With `dryRun` it is what would become of them. */
+        OpportunityMergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Opportunity"];
+            /** @description The opportunities in the recycle bin, as they were. */
+            losers: components["schemas"]["Opportunity"][];
+            references: components["schemas"]["MergeReferences"];
+        };
+        /** @description What became of the opportunities. With `dryRun` it is what would become of them. */
+        OpportunityUnmergeResult: {
+            dryRun: boolean;
+            merge: components["schemas"]["Merge"];
+            winner: components["schemas"]["Opportunity"];
+            /** @description The opportunities that are back from the recycle bin. */
+            losers: components["schemas"]["Opportunity"][];
+            /** @description The properties of the winner that were changed since the merge, and stay as they are. */
+            kept: string[];
+            references: components["schemas"]["MergeReferences"];
         };
         /**
          * @description A kind of record that can have custom fields.
@@ -5083,6 +5766,15 @@ export interface components {
                 };
             };
         };
+        /** @description The record was merged into another one that the caller may read, and `Location` leads there; until the merge is undone. */
+        Merged: {
+            headers: {
+                /** @description The URL of the record that this one was merged into, relative to this host. */
+                Location: string;
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description There are 200 custom fields of the object that are not archived, or 10 that are filterable; or the field would be unique, and live records share a value. */
         CustomFieldChangeConflict: {
             headers: {
@@ -5223,6 +5915,20 @@ export interface components {
                 };
             };
         };
+        /** @description The merge was undone before; or the records are no longer what it made of them, and `conflicts` names, as far as the caller may see them, those that were purged, restored or deleted since, and those that have a unique value by now that one of the merged records would take back. Or: A request with this `Idempotency-Key` is still running. */
+        UnmergeConflictOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "already_undone" | "merge_outdated" | "idempotency_key_in_use";
+                };
+            };
+        };
         /** @description The lead was converted before, and `conflicts` names what it became; or a live record already has a value that must be unique. Or: A request with this `Idempotency-Key` is still running. */
         LeadConflictOrIdempotencyKeyInUse: {
             headers: {
@@ -5307,6 +6013,10 @@ export interface components {
         AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
         /** @description `true` answers with everything that would happen and changes nothing. */
         DryRun: boolean;
+        /** @description Only merges into this record. */
+        WinnerIdFilter: components["schemas"]["Id"];
+        /** @description The id of the merge. */
+        MergeId: components["schemas"]["Id"];
         /** @description References to follow, so that the reply has what they lead to. */
         ContactExpand: components["schemas"]["ContactExpand"];
         /** @description The id of the contact. */
@@ -5352,6 +6062,8 @@ export interface components {
         Link: string;
         /** @description `true` when this reply repeats the stored reply of an earlier request with the same `Idempotency-Key`. */
         "Idempotency-Replayed": "true";
+        /** @description The URL of the record that this one was merged into, relative to this host. */
+        WinnerLocation: string;
         /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
         ContentETag: string;
     };
@@ -6393,6 +7105,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Merged"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -6631,6 +7344,171 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    mergeAccounts: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountMerge"];
+            };
+        };
+        responses: {
+            /** @description What became of the accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountMergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listAccountMerges: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only merges into this record. */
+                winnerId?: components["parameters"]["WinnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of merges. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getAccountMerge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The merge. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merge"];
+                };
+            };
+            /** @description The merge has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    undoAccountMerge: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of the accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountUnmergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["UnmergeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -7034,6 +7912,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Merged"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -7272,6 +8151,171 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    mergeContacts: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactMerge"];
+            };
+        };
+        responses: {
+            /** @description What became of the contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactMergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listContactMerges: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only merges into this record. */
+                winnerId?: components["parameters"]["WinnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of merges. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getContactMerge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The merge. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merge"];
+                };
+            };
+            /** @description The merge has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    undoContactMerge: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of the contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactUnmergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["UnmergeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -7677,6 +8721,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Merged"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -7915,6 +8960,171 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    mergeLeads: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadMerge"];
+            };
+        };
+        responses: {
+            /** @description What became of the leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadMergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listLeadMerges: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only merges into this record. */
+                winnerId?: components["parameters"]["WinnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of merges. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getLeadMerge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The merge. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merge"];
+                };
+            };
+            /** @description The merge has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    undoLeadMerge: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of the leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadUnmergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["UnmergeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -8372,6 +9582,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Merged"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -8610,6 +9821,171 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    mergeOpportunities: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityMerge"];
+            };
+        };
+        responses: {
+            /** @description What became of the opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityMergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listOpportunityMerges: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only merges into this record. */
+                winnerId?: components["parameters"]["WinnerIdFilter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of merges. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getOpportunityMerge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The merge. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merge"];
+                };
+            };
+            /** @description The merge has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    undoOpportunityMerge: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the merge. */
+                mergeId: components["parameters"]["MergeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of the opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityUnmergeResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["UnmergeConflictOrIdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { mergeCases } from '../../testing/merge-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
 import { upsertCases } from '../../testing/upsert-cases.js'
@@ -21,7 +22,7 @@ const account = {
   patch: { industry: 'Logistics', numberOfEmployees: null },
 }
 
-const verbs = { ...recordCases(account), ...recoveryCases(account), ...upsertCases(account) }
+const verbs = { ...recordCases(account), ...recoveryCases(account), ...upsertCases(account), ...mergeCases(account) }
 const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthWind.example')
 const employee = {
   object: 'contact',
@@ -41,11 +42,15 @@ export const cases = {
   upsertAccount: verbs.upsert,
   getAccountByExternalId: verbs.getByExternalId,
   putAccountByExternalId: verbs.putByExternalId,
-  getAccount: verbs.get,
+  getAccount: { ...verbs.get, ...verbs.moved },
   updateAccount: { ...verbs.update, 409: duplicate.update },
   deleteAccount: verbs.remove,
   restoreAccount: { ...verbs.restore, 409: duplicate.restore },
   listAccountHistory: verbs.history,
   listDeletedAccounts: verbs.bin,
   purgeAccount: { ...verbs.purge, 409: referredCase(account, employee, 'accountId') },
+  mergeAccounts: verbs.merge,
+  listAccountMerges: verbs.listMerges,
+  getAccountMerge: verbs.getMerge,
+  undoAccountMerge: verbs.undoMerge,
 } satisfies Cases<'accounts'>

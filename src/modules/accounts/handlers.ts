@@ -3,6 +3,9 @@ import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
+import { merge } from '../../records/merge/merge.js'
+import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
+import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
@@ -22,7 +25,12 @@ export const handlers: AccountsHandlers = {
   putAccountByExternalId: ({ params, headers, body }, { scope }) =>
     putByExternalId(scope, accounts, params, body, headers['if-match']),
   getAccount: ({ params, query, headers }, { scope }) =>
-    get(scope, accounts, params.accountId, headers['if-none-match'], query.expand),
+    orWinner(
+      scope,
+      accounts,
+      params.accountId,
+      get(scope, accounts, params.accountId, headers['if-none-match'], query.expand),
+    ),
   updateAccount: ({ params, headers, body }, { scope }) =>
     update(scope, accounts, params.accountId, body, headers['if-match']),
   deleteAccount: ({ params, headers }, { scope }) => remove(scope, accounts, params.accountId, headers['if-match']),
@@ -32,4 +40,11 @@ export const handlers: AccountsHandlers = {
   purgeAccount: ({ params, query, headers }, { scope }) =>
     purge(scope, accounts, params.accountId, query.dryRun, headers['if-match']),
   listViewAccounts: ({ params, query }, { scope }) => recordsOfView(scope, accounts, params.viewId, query),
+  mergeAccounts: ({ body, query, headers }, { scope }) =>
+    merge(scope, accounts, body, query.dryRun, headers['if-match']),
+  listAccountMerges: ({ query }, { scope }) => listMerges(scope, accounts, query),
+  getAccountMerge: ({ params, headers }, { scope }) =>
+    getMerge(scope, accounts, params.mergeId, headers['if-none-match']),
+  undoAccountMerge: ({ params, query, headers }, { scope }) =>
+    unmerge(scope, accounts, params.mergeId, query.dryRun, headers['if-match']),
 }

@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { mergeCases } from '../../testing/merge-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
 import { upsertCases } from '../../testing/upsert-cases.js'
@@ -13,7 +14,7 @@ const contact = {
   patch: { title: 'Chief Technology Officer', birthdate: null },
 }
 
-const verbs = { ...recordCases(contact), ...recoveryCases(contact), ...upsertCases(contact) }
+const verbs = { ...recordCases(contact), ...recoveryCases(contact), ...upsertCases(contact), ...mergeCases(contact) }
 const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
 
 export const cases = {
@@ -26,11 +27,15 @@ export const cases = {
   upsertContact: verbs.upsert,
   getContactByExternalId: verbs.getByExternalId,
   putContactByExternalId: verbs.putByExternalId,
-  getContact: verbs.get,
+  getContact: { ...verbs.get, ...verbs.moved },
   updateContact: { ...verbs.update, 409: duplicate.update },
   deleteContact: verbs.remove,
   restoreContact: { ...verbs.restore, 409: duplicate.restore },
   listContactHistory: verbs.history,
   listDeletedContacts: verbs.bin,
   purgeContact: { ...verbs.purge, 409: referredCase(contact, contact, 'reportsToId') },
+  mergeContacts: verbs.merge,
+  listContactMerges: verbs.listMerges,
+  getContactMerge: verbs.getMerge,
+  undoContactMerge: verbs.undoMerge,
 } satisfies Cases<'contacts'>

@@ -3,6 +3,9 @@ import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
+import { merge } from '../../records/merge/merge.js'
+import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
+import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
@@ -22,7 +25,12 @@ export const handlers: ContactsHandlers = {
   putContactByExternalId: ({ params, headers, body }, { scope }) =>
     putByExternalId(scope, contacts, params, body, headers['if-match']),
   getContact: ({ params, query, headers }, { scope }) =>
-    get(scope, contacts, params.contactId, headers['if-none-match'], query.expand),
+    orWinner(
+      scope,
+      contacts,
+      params.contactId,
+      get(scope, contacts, params.contactId, headers['if-none-match'], query.expand),
+    ),
   updateContact: ({ params, headers, body }, { scope }) =>
     update(scope, contacts, params.contactId, body, headers['if-match']),
   deleteContact: ({ params, headers }, { scope }) => remove(scope, contacts, params.contactId, headers['if-match']),
@@ -32,4 +40,11 @@ export const handlers: ContactsHandlers = {
   purgeContact: ({ params, query, headers }, { scope }) =>
     purge(scope, contacts, params.contactId, query.dryRun, headers['if-match']),
   listViewContacts: ({ params, query }, { scope }) => recordsOfView(scope, contacts, params.viewId, query),
+  mergeContacts: ({ body, query, headers }, { scope }) =>
+    merge(scope, contacts, body, query.dryRun, headers['if-match']),
+  listContactMerges: ({ query }, { scope }) => listMerges(scope, contacts, query),
+  getContactMerge: ({ params, headers }, { scope }) =>
+    getMerge(scope, contacts, params.mergeId, headers['if-none-match']),
+  undoContactMerge: ({ params, query, headers }, { scope }) =>
+    unmerge(scope, contacts, params.mergeId, query.dryRun, headers['if-match']),
 }

@@ -43,6 +43,7 @@ export const contacts = defineRecord<Contact>()({
   defaults: { additionalEmails: [], doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name) },
   unique: { email: t.emailKey },
+  follows: { name: null },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },

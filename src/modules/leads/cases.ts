@@ -5,6 +5,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
+import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 import { upsertCases } from '../../testing/upsert-cases.js'
@@ -24,7 +25,7 @@ const lead = {
   patch: { status: 'qualified', rating: 'hot', score: null },
 }
 
-const verbs = { ...recordCases(lead), ...recoveryCases(lead), ...upsertCases(lead) }
+const verbs = { ...recordCases(lead), ...recoveryCases(lead), ...upsertCases(lead), ...mergeCases(lead) }
 const duplicate = uniqueFieldCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
@@ -43,7 +44,7 @@ export const cases = {
   upsertLead: verbs.upsert,
   getLeadByExternalId: verbs.getByExternalId,
   putLeadByExternalId: verbs.putByExternalId,
-  getLead: verbs.get,
+  getLead: { ...verbs.get, ...verbs.moved },
   updateLead: { ...verbs.update, 409: duplicate.update },
   deleteLead: verbs.remove,
   restoreLead: { ...verbs.restore, 409: duplicate.restore },
@@ -138,4 +139,8 @@ export const cases = {
       return refused(world, 'version_mismatch', () => convert(world, id, {}, { 'if-match': '"7"' }))
     },
   },
+  mergeLeads: verbs.merge,
+  listLeadMerges: verbs.listMerges,
+  getLeadMerge: verbs.getMerge,
+  undoLeadMerge: verbs.undoMerge,
 } satisfies Cases<'leads'>

@@ -3,6 +3,7 @@ import type { Scope } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { type Conflict, InvalidRequest, problem } from '../../problem.js'
 import { ifMatchHolds } from '../../records/conditional.js'
+import { tentatively } from '../../records/dry-run.js'
 import { get } from '../../records/read.js'
 import type { RecordMeta, RecordType } from '../../records/record-type.js'
 import { DuplicateValue, describeDuplicate, insert, lock, save } from '../../records/write.js'
@@ -12,21 +13,11 @@ import { opportunities } from '../opportunities/repository.js'
 import { isLegible, leads } from './repository.js'
 
 type Lead = components['schemas']['Lead']
-type Result = components['schemas']['LeadConversionResult']
+type Result = Omit<components['schemas']['LeadConversionResult'], 'dryRun'>
 type Wanted = components['schemas']['LeadConversion']
 
 /** As the schema `Name` has it. */
 const NAME_LENGTH = 255
-
-/** Carries the result of a dry run out of the transaction that it undoes. */
-class DryRun extends Error {
-  readonly result: Result
-
-  constructor(result: Result) {
-    super('dry run')
-    this.result = result
-  }
-}
 
 /**
  * Makes an account, a contact and, if asked, an opportunity out of a lead, or links it to existing ones, in one transaction.
@@ -35,17 +26,15 @@ class DryRun extends Error {
  */
 export async function convertLead(scope: Scope, leadId: string, wanted: Wanted, dryRun: boolean, ifMatch?: string) {
   try {
-    return await scope.db.transaction(async (tx) => {
+    return await tentatively(scope.db, dryRun, async (tx) => {
       const lead = await lock(scope, tx, leads, { id: leadId, permission: 'leads:convert' })
       if (!lead) return problem(404, 'not_found')
       if (!ifMatchHolds(ifMatch, lead.version)) return problem(412, 'version_mismatch')
       if (lead.convertedAt) return problem(409, 'already_converted', { conflicts: conversionsOf(lead) })
       const result = await convert({ ...scope, db: tx }, tx, lead, wanted)
-      if (dryRun) throw new DryRun({ ...result, dryRun })
-      return { status: 200 as const, body: result }
+      return { status: 200 as const, body: { ...result, dryRun } }
     })
   } catch (error) {
-    if (error instanceof DryRun) return { status: 200 as const, body: error.result }
     if (error instanceof DuplicateValue) return describeDuplicate(scope, error)
     throw error
   }
@@ -113,7 +102,7 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
     convertedContactId: contact.record.id,
     convertedOpportunityId: opportunity?.record.id ?? null,
   })
-  return { dryRun: false, lead: converted, account, contact, opportunity }
+  return { lead: converted, account, contact, opportunity }
 }
 
 async function created<Resource extends RecordMeta>(

@@ -3,6 +3,9 @@ import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
+import { merge } from '../../records/merge/merge.js'
+import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
+import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
@@ -23,7 +26,7 @@ export const handlers: LeadsHandlers = {
   putLeadByExternalId: ({ params, headers, body }, { scope }) =>
     putByExternalId(scope, leads, params, body, headers['if-match']),
   getLead: ({ params, query, headers }, { scope }) =>
-    get(scope, leads, params.leadId, headers['if-none-match'], query.expand),
+    orWinner(scope, leads, params.leadId, get(scope, leads, params.leadId, headers['if-none-match'], query.expand)),
   updateLead: ({ params, headers, body }, { scope }) => update(scope, leads, params.leadId, body, headers['if-match']),
   deleteLead: ({ params, headers }, { scope }) => remove(scope, leads, params.leadId, headers['if-match']),
   convertLead: ({ params, query, headers, body }, { scope }) =>
@@ -34,4 +37,9 @@ export const handlers: LeadsHandlers = {
   purgeLead: ({ params, query, headers }, { scope }) =>
     purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),
   listViewLeads: ({ params, query }, { scope }) => recordsOfView(scope, leads, params.viewId, query),
+  mergeLeads: ({ body, query, headers }, { scope }) => merge(scope, leads, body, query.dryRun, headers['if-match']),
+  listLeadMerges: ({ query }, { scope }) => listMerges(scope, leads, query),
+  getLeadMerge: ({ params, headers }, { scope }) => getMerge(scope, leads, params.mergeId, headers['if-none-match']),
+  undoLeadMerge: ({ params, query, headers }, { scope }) =>
+    unmerge(scope, leads, params.mergeId, query.dryRun, headers['if-match']),
 }

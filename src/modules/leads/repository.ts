@@ -49,6 +49,13 @@ export const leads = defineRecord<Lead>()({
   defaults: { status: 'open', doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name), score: sortByOptional(t.score, leadScoreKey, -1) },
   unique: {},
+  follows: {
+    name: null,
+    convertedAt: 'status',
+    convertedAccountId: 'status',
+    convertedContactId: 'status',
+    convertedOpportunityId: 'status',
+  },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     convertedAccount: { by: t.convertedAccountId, to: () => accounts },

@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
 import { externalIdCases, upsertCases } from '../../testing/upsert-cases.js'
@@ -19,7 +20,12 @@ const opportunity = {
   patch: { probability: 60, nextStep: 'Negotiate the price' },
 }
 
-const verbs = { ...recordCases(opportunity), ...recoveryCases(opportunity), ...upsertCases(opportunity) }
+const verbs = {
+  ...recordCases(opportunity),
+  ...recoveryCases(opportunity),
+  ...upsertCases(opportunity),
+  ...mergeCases(opportunity),
+}
 const duplicate = externalIdCases(opportunity)
 
 export const cases = {
@@ -32,11 +38,15 @@ export const cases = {
   upsertOpportunity: verbs.upsert,
   getOpportunityByExternalId: verbs.getByExternalId,
   putOpportunityByExternalId: verbs.putByExternalId,
-  getOpportunity: verbs.get,
+  getOpportunity: { ...verbs.get, ...verbs.moved },
   updateOpportunity: { ...verbs.update, 409: duplicate.update },
   deleteOpportunity: verbs.remove,
   restoreOpportunity: { ...verbs.restore, 409: duplicate.restore },
   listOpportunityHistory: verbs.history,
   listDeletedOpportunities: verbs.bin,
   purgeOpportunity: verbs.purge,
+  mergeOpportunities: verbs.merge,
+  listOpportunityMerges: verbs.listMerges,
+  getOpportunityMerge: verbs.getMerge,
+  undoOpportunityMerge: verbs.undoMerge,
 } satisfies Cases<'opportunities'>

@@ -3,6 +3,9 @@ import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { history } from '../../records/history.js'
+import { merge } from '../../records/merge/merge.js'
+import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
+import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
@@ -22,7 +25,12 @@ export const handlers: OpportunitiesHandlers = {
   putOpportunityByExternalId: ({ params, headers, body }, { scope }) =>
     putByExternalId(scope, opportunities, params, body, headers['if-match']),
   getOpportunity: ({ params, query, headers }, { scope }) =>
-    get(scope, opportunities, params.opportunityId, headers['if-none-match'], query.expand),
+    orWinner(
+      scope,
+      opportunities,
+      params.opportunityId,
+      get(scope, opportunities, params.opportunityId, headers['if-none-match'], query.expand),
+    ),
   updateOpportunity: ({ params, headers, body }, { scope }) =>
     update(scope, opportunities, params.opportunityId, body, headers['if-match']),
   deleteOpportunity: ({ params, headers }, { scope }) =>
@@ -35,4 +43,11 @@ export const handlers: OpportunitiesHandlers = {
   purgeOpportunity: ({ params, query, headers }, { scope }) =>
     purge(scope, opportunities, params.opportunityId, query.dryRun, headers['if-match']),
   listViewOpportunities: ({ params, query }, { scope }) => recordsOfView(scope, opportunities, params.viewId, query),
+  mergeOpportunities: ({ body, query, headers }, { scope }) =>
+    merge(scope, opportunities, body, query.dryRun, headers['if-match']),
+  listOpportunityMerges: ({ query }, { scope }) => listMerges(scope, opportunities, query),
+  getOpportunityMerge: ({ params, headers }, { scope }) =>
+    getMerge(scope, opportunities, params.mergeId, headers['if-none-match']),
+  undoOpportunityMerge: ({ params, query, headers }, { scope }) =>
+    unmerge(scope, opportunities, params.mergeId, query.dryRun, headers['if-match']),
 }

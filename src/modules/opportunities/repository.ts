@@ -110,6 +110,13 @@ export const opportunities = defineRecord<Opportunity>()({
     expectedCloseDate: sortByOptional(t.expectedCloseDate, expectedCloseDateKey, '-infinity'),
   },
   unique: {},
+  follows: {
+    pipelineId: 'stageId',
+    status: 'stageId',
+    stageEnteredAt: 'stageId',
+    closedAt: 'stageId',
+    originLeadId: null,
+  },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     account: { by: t.accountId, to: () => accounts },

@@ -1,0 +1,261 @@
+import { sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import type { Scope } from '../../context.js'
+import type { Executor } from '../../db/database.js'
+import { parameter, statement } from '../../db/statement.js'
+import { type Fault, Forbidden, InvalidRequest, problem } from '../../problem.js'
+import { ifMatchHolds } from '../conditional.js'
+import { tentatively } from '../dry-run.js'
+import type { Row } from '../fields.js'
+import type { Only } from '../only.js'
+import { columnsOf, type RecordMeta, type RecordType } from '../record-type.js'
+import { missingReference } from '../references.js'
+import { reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
+import { type AnyType, saveHeld } from '../write.js'
+import type { Merge } from './merges.js'
+import { countReferences, holdQuery, moveToWinner, referring, selfReferrers } from './references.js'
+import { crmMergeLosers as l, crmMerges as m } from './table.js'
+import { type Choices, mergedValues, pointerTo } from './values.js'
+
+/** As many references as one merge may move. */
+const MAX_REFERENCES = 10_000
+
+/** A choice for each property of the record, as the contract has it. */
+type Fields<Resource> = { [Name in keyof Resource]?: string | Record<string, string> }
+
+type Body<Fields> = {
+  winnerId: string
+  loserIds: string[]
+  fields?: Fields
+  ifMatch?: Record<string, string>
+}
+
+/**
+ * Makes one record of several: the winner gets the values that it lacks, the losers go to the recycle bin, and what refers to them
+ * refers to the winner.
+ *
+ * @param dryRun do it all, answer with the result, and undo it
+ * @param ifMatch is about the winner
+ * @throws InvalidRequest, Forbidden
+ */
+export async function merge<Resource extends RecordMeta, Chosen extends Fields<Resource>>(
+  scope: Scope,
+  type: RecordType<Resource, never>,
+  body: Body<Only<Chosen, Resource>>,
+  dryRun: boolean,
+  ifMatch?: string,
+) {
+  const levels = {
+    winner: requireLevel(scope, type.permission('update')),
+    loser: requireLevel(scope, type.permission('delete')),
+  }
+  const wanted = readRequest(body as Body<Choices>, ifMatch)
+  return tentatively(scope.db, dryRun, async (tx) => {
+    const { winner, losers } = await hold(scope, tx, type, wanted)
+    const isReached =
+      reaches(scope, levels.winner, winner) && losers.every((loser) => reaches(scope, levels.loser, loser))
+    if (!isReached) throw new Forbidden('the permissions do not reach these records')
+    if (
+      ![winner, ...losers].every(({ id, version }) =>
+        (wanted.versions[id] ?? []).every((tag) => ifMatchHolds(tag, version)),
+      )
+    )
+      return problem(412, 'version_mismatch')
+    await assertFew(scope, tx, type, wanted)
+    return { status: 200 as const, body: { dryRun, ...(await unite(scope, tx, type, wanted, winner, losers)) } }
+  })
+}
+
+/** A request whose ids are in lower case, as the database gives them. */
+type Wanted = {
+  winnerId: string
+  loserIds: readonly string[]
+  choices: Choices
+  /** For each record, the conditions of its version. */
+  versions: Readonly<Record<string, string[]>>
+}
+
+/** @throws InvalidRequest when the records are not different ones, or something is said about another one */
+function readRequest(body: Body<Choices>, ifMatch: string | undefined): Wanted {
+  const winnerId = body.winnerId.toLowerCase()
+  const loserIds = body.loserIds.map((id) => id.toLowerCase())
+  const group = new Set([winnerId, ...loserIds])
+  const faults: Fault[] = loserIds.flatMap((id, index) =>
+    [winnerId, ...loserIds.slice(0, index)].includes(id)
+      ? [{ pointer: `/loserIds/${index}`, code: 'repeated', message: 'must be another record than those before' }]
+      : [],
+  )
+  const lowered = (id: string, pointer: string): string => {
+    if (!group.has(id.toLowerCase())) faults.push(missingReference(pointer))
+    return id.toLowerCase()
+  }
+  const choices = Object.entries(body.fields ?? {}).flatMap(([name, choice]): [string, Choices[string]][] => {
+    if (choice === undefined) return []
+    if (typeof choice === 'string') return [[name, lowered(choice, `/fields/${name}`)]]
+    const byKey = Object.entries(choice).map(([key, id]) => [key, lowered(id, pointerTo(key))])
+    return [[name, Object.fromEntries(byKey) as Record<string, string>]]
+  })
+  const versions: Record<string, string[]> = { [winnerId]: ifMatch === undefined ? [] : [ifMatch] }
+  for (const [id, tag] of Object.entries(body.ifMatch ?? {})) {
+    const key = lowered(id, `/ifMatch/${id.replaceAll('~', '~0').replaceAll('/', '~1')}`.slice(0, 512))
+    versions[key] = [...(versions[key] ?? []), tag]
+  }
+  if (faults.length > 0) throw new InvalidRequest(...faults.slice(0, 100))
+  return { winnerId, loserIds, choices: Object.fromEntries(choices), versions }
+}
+
+export const arrayOf = (ids: readonly string[]): string => `{${ids.join(',')}}`
+
+/**
+ * Of the merges of an organization one runs at a time: so two that overlap do not wait for each other, and the second one sees what
+ * the first one did. Its statements are planned anew, because what moves is a handful of records here and thousands there.
+ */
+export const serialize = statement(
+  'merges.serialize',
+  sql`select set_config('plan_cache_mode', 'force_custom_plan', true),
+    pg_advisory_xact_lock(hashtextextended('merges:' || ${parameter('scopeOrganizationId')}::text, 0))`,
+)
+
+/**
+ * The records, held together with those of the same kind that refer to the losers.
+ * @throws InvalidRequest when the caller cannot see one of them
+ */
+async function hold<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  { winnerId, loserIds }: Wanted,
+): Promise<{ winner: Resource; losers: Resource[] }> {
+  const level = requireLevel(scope, type.permission('read'))
+  const { table } = type
+  const holding = type.prepared('hold for merge', () => {
+    const children = selfReferrers(type).map(
+      (referrer) =>
+        sql` union all (select ${table.id} from ${table} where ${referring(referrer)} limit ${sql.raw(String(MAX_REFERENCES + 1))})`,
+    )
+    const ids = sql`select unnest(${parameter('group')}::uuid[])${sql.join(children)}`
+    return statement(`${type.plural}.hold`, holdQuery(type, ids))
+  })
+  const find = type.prepared(`merge ${level}`, () =>
+    statement<Row>(
+      `${type.plural}.merge_group`,
+      sql`select ${columnsOf(type)} from ${table} where ${type.visible(level)} and ${table.id} = any(${parameter('group')}::uuid[])`,
+    ),
+  )
+  const parameters = {
+    ...scopeParameters(scope),
+    ...{ group: arrayOf([winnerId, ...loserIds]), losers: arrayOf(loserIds) },
+  }
+  const [, , rows] = await tx.all(serialize(parameters), holding(parameters), find(parameters))
+  const found = new Map(rows.map((row) => [String(row.id), type.toResource(row)]))
+  const faults: Fault[] = []
+  const take = (id: string, pointer: string): Resource[] => {
+    const record = found.get(id)
+    if (!record) faults.push(missingReference(pointer))
+    return record ? [record] : []
+  }
+  const [winner] = take(winnerId, '/winnerId')
+  const losers = loserIds.flatMap((id, index) => take(id, `/loserIds/${index}`))
+  if (!winner || faults.length > 0) throw new InvalidRequest(...faults)
+  return { winner, losers }
+}
+
+/** @throws InvalidRequest when more records refer to the losers than one merge may change */
+async function assertFew(scope: Scope, tx: Executor, type: AnyType<RecordMeta>, { loserIds }: Wanted): Promise<void> {
+  const counts = await tx.all(...countReferences(scope, type, arrayOf(loserIds), MAX_REFERENCES + 1))
+  const total = counts.reduce((sum, [row]) => sum + (row?.count ?? 0), 0)
+  if (total <= MAX_REFERENCES) return
+  const message = `must be records that at most ${MAX_REFERENCES} others refer to`
+  throw new InvalidRequest({ pointer: '/loserIds', code: 'too_many_references', message })
+}
+
+async function unite<Resource extends RecordMeta>(
+  requested: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  wanted: Wanted,
+  before: Resource,
+  losers: readonly Resource[],
+) {
+  const now = requested.clock()
+  const scope: Scope = { ...requested, db: tx, cause: 'merge', clock: () => now }
+  const mergedAt = now.toISOString()
+  const cyclic = await cyclicReferences(scope, tx, type, [before, ...losers])
+  const merged = mergedValues(
+    type,
+    before,
+    losers,
+    wanted.choices,
+    (property, value) => !cyclic.has(`${property} ${value}`),
+  )
+  // First the losers: the winner may take a value that must be unique.
+  const deleted: Resource[] = []
+  for (const loser of losers)
+    deleted.push(await saveHeld(scope, tx, type, 'merged', loser, { ...loser, deletedAt: mergedAt }))
+  const winner = await saveHeld(scope, tx, type, 'updated', before, merged).catch(pointToFields)
+  const record: Merge = {
+    ...{ id: uuidv7(), version: 1, object: type.object, winnerId: winner.id, loserIds: [...wanted.loserIds] },
+    ...{ mergedAt, mergedBy: { type: 'user', id: scope.principal.userId }, undoneAt: null, undoneBy: null },
+  }
+  await tx.run(
+    insertMerge({
+      ...scopeParameters(scope),
+      ...{ id: record.id, object: type.object, winnerId: winner.id, mergedAt },
+      ...{ loserIds: JSON.stringify(record.loserIds) },
+      winnerVersion: winner.version === before.version ? null : winner.version,
+    }),
+  )
+  const references = await moveToWinner(scope, type, {
+    ...{ mergeId: record.id, winnerId: winner.id },
+    ...{ losers: arrayOf(wanted.loserIds), group: arrayOf([winner.id, ...wanted.loserIds]) },
+  })
+  return { merge: record, winner, losers: deleted, references }
+}
+
+/** What is wrong with the values of the winner is wrong with the choices. */
+function pointToFields(error: unknown): never {
+  if (!(error instanceof InvalidRequest)) throw error
+  throw new InvalidRequest(...error.errors.map((fault) => ({ ...fault, pointer: `/fields${fault.pointer}` })))
+}
+
+const insertMerge = statement(
+  'merges.create',
+  sql`with merge as (
+    insert into ${m} (organization_id, id, version, object, winner_id, winner_version, loser_ids, merged_at, merged_by_type, merged_by_id)
+    values (${parameter('scopeOrganizationId')}::uuid, ${parameter('id')}::uuid, 1, ${parameter('object')}::text, ${parameter('winnerId')}::uuid,
+      ${parameter('winnerVersion')}::integer, ${parameter('loserIds')}::jsonb, ${parameter('mergedAt')}::timestamptz, 'user', ${parameter('scopeUserId')}::uuid)
+    returning organization_id, id, loser_ids)
+  insert into ${l} (organization_id, merge_id, loser_id)
+  select merge.organization_id, merge.id, loser.id::uuid from merge, jsonb_array_elements_text(merge.loser_ids) as loser (id)`,
+)
+
+/** The values, as `property value`, of references that would lead from the winner back to the winner. */
+async function cyclicReferences<Resource extends RecordMeta>(
+  scope: Scope,
+  tx: Executor,
+  type: AnyType<Resource>,
+  records: readonly (Resource & Record<string, unknown>)[],
+): Promise<Set<string>> {
+  const group = arrayOf(records.map(({ id }) => id))
+  const referrers = selfReferrers(type)
+  const found = await tx.all(
+    ...referrers.map(({ property, column }) => {
+      const { table } = type
+      const find = type.prepared(`cycles ${property}`, () =>
+        statement<{ start: string }>(
+          `${type.plural}.cycles`,
+          sql`with recursive path (start, id) as (
+            select start, start from unnest(${parameter('values')}::uuid[]) as given (start)
+            union select path.start, ${column} from path join ${table} on ${table.id} = path.id
+            where ${sameOrganization(table)} and ${column} is not null and path.id <> all(${parameter('group')}::uuid[]))
+          select distinct start from path where id = any(${parameter('group')}::uuid[])`,
+        ),
+      )
+      const values = new Set(records.map((record) => record[property]).filter((value) => typeof value === 'string'))
+      return find({ ...scopeParameters(scope), group, values: arrayOf([...values]) })
+    }),
+  )
+  return new Set(
+    referrers.flatMap(({ property }, index) => (found[index] ?? []).map(({ start }) => `${property} ${start}`)),
+  )
+}
