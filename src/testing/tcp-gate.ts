@@ -7,8 +7,12 @@ export interface TcpGate {
   open(): void
   /** Breaks every connection and refuses new ones. */
   shut(): void
+  /** Breaks the connection on which so many more chunks have come from one side; the last of them does not arrive. */
+  cutAfter(chunks: number, from?: Side): void
   close(): Promise<void>
 }
+
+type Side = 'client' | 'server'
 
 /** Puts a gate before the server of a URL; it starts shut. */
 export async function createTcpGate(target: string): Promise<TcpGate> {
@@ -27,9 +31,19 @@ export async function createTcpGate(target: string): Promise<TcpGate> {
     }
     const upstream = connect(Number(port), hostname)
     track(upstream)
-    client.pipe(upstream).on('close', () => client.destroy())
-    upstream.pipe(client).on('close', () => upstream.destroy())
+    relay('client', client, upstream)
+    relay('server', upstream, client)
   })
+  let cutting: { from: Side; chunks: number } | undefined
+  const relay = (from: Side, source: Socket, target: Socket) => {
+    source.on('data', (chunk) => {
+      if (cutting?.from === from && --cutting.chunks < 1) {
+        cutting = undefined
+        source.destroy()
+      } else target.write(chunk)
+    })
+    source.on('end', () => target.end()).on('close', () => target.destroy())
+  }
   const cut = () => {
     for (const socket of sockets) socket.destroy()
   }
@@ -46,6 +60,9 @@ export async function createTcpGate(target: string): Promise<TcpGate> {
     shut() {
       isOpen = false
       cut()
+    },
+    cutAfter(chunks, from = 'client') {
+      cutting = { from, chunks }
     },
     async close() {
       cut()
