@@ -17,10 +17,9 @@ import {
 import { crmCustomFieldValues } from './custom-fields/table.js'
 import { type UniqueValue, uniqueHash, uniqueValue } from './custom-fields/unique.js'
 import { type ExternalId, holderOf, withExternalIds } from './external-ids.js'
-import { keyOf } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
-import type { RecordMeta, RecordType } from './record-type.js'
+import type { RecordMeta } from './record-type.js'
 import { requireLevel, sameOrganization, scopeParameters } from './scope.js'
 import {
   type AnyType,
@@ -42,9 +41,9 @@ const MAX_ATTEMPTS = 10
  * @throws Forbidden unless the caller may create, and may change the record that there is
  * @throws InvalidRequest
  */
-export async function upsert<Resource extends RecordMeta, Unique extends string, Body extends Input<Resource>>(
+export async function upsert<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: AnyType<Resource>,
   { matchOn, record }: { matchOn: string; record: Only<Body, Resource> },
 ) {
   try {
@@ -62,9 +61,9 @@ export async function upsert<Resource extends RecordMeta, Unique extends string,
  * @throws Forbidden unless the caller may create, and may change the record that there is
  * @throws InvalidRequest
  */
-export async function putByExternalId<Resource extends RecordMeta, Unique extends string, Body extends Input<Resource>>(
+export async function putByExternalId<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: AnyType<Resource>,
   { system, externalId }: ExternalId,
   body: Only<Body, Resource>,
   ifMatch?: string,
@@ -244,7 +243,7 @@ function propertyKey(type: AnyType<RecordMeta>, name: string): Key {
     parameters: {},
     valueOf: (record) => match.encode(one([value(record)], `/${name}`)),
     isIn: (record, wanted) => match.encode(value(record)) === wanted,
-    taken: (_, wanted) => new DuplicateValue(type, { id: NOBODY, [keyOf(match.column)]: wanted, [name]: wanted }),
+    taken: (_, wanted) => new DuplicateValue(type, { id: NOBODY, [name]: wanted }),
   }
 }
 
