@@ -47,37 +47,41 @@ async function expectOne(table: string, replies: readonly Reply[]): Promise<void
   expect(events).toHaveLength(Number(rows[0]?.version))
 }
 
+/** As many as there are connections: nobody has to wait for one. */
+const AT_ONCE = 8
+const oneCreated = [...Array.from({ length: AT_ONCE - 1 }, () => 200), 201]
+
 describe('of many at once one creates, and the others find what it made', () => {
   it('by an external id', async () => {
-    const replies = await times(16, (index) => put('1', { name: `N${index}` }))
-    expect(statuses(replies)).toEqual([...Array.from({ length: 15 }, () => 200), 201])
+    const replies = await times(AT_ONCE, (index) => put('1', { name: `N${index}` }))
+    expect(statuses(replies)).toEqual(oneCreated)
     await expectOne('crm_accounts', replies)
     expect(await idRows()).toHaveLength(1)
   })
 
   it('by a property', async () => {
-    const replies = await times(16, (index) =>
+    const replies = await times(AT_ONCE, (index) =>
       upsert(contacts, 'email', { lastName: `N${index}`, email: index % 2 ? 'ada@example.com' : 'ADA@example.com' }),
     )
-    expect(statuses(replies)).toEqual([...Array.from({ length: 15 }, () => 200), 201])
+    expect(statuses(replies)).toEqual(oneCreated)
     await expectOne('crm_contacts', replies)
   })
 
   it('by a unique custom field, in whatever case where its type does not tell', async () => {
     await uniqueField('lead', 'login', 'email')
-    const replies = await times(16, (index) => {
+    const replies = await times(AT_ONCE, (index) => {
       const customFields = { login: index % 2 ? 'ada@example.com' : 'Ada@Example.com' }
       return upsert('/api/v1/leads', 'customFields.login', { lastName: `N${index}`, customFields })
     })
-    expect(statuses(replies)).toEqual([...Array.from({ length: 15 }, () => 200), 201])
+    expect(statuses(replies)).toEqual(oneCreated)
     await expectOne('crm_leads', replies)
   })
 
   it('whichever way they come, alone, in a batch or with a key', async () => {
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       owner = await harness.newOrganization()
       const record = (index: number) => ({ name: `N${index}`, externalIds: [erp('1')] })
-      const replies = await times(15, async (index) => {
+      const replies = await times(AT_ONCE, async (index) => {
         if (index % 3 === 0) return put('1', { name: `N${index}` })
         if (index % 3 === 1) {
           return upsert(accounts, 'externalIds.erp', record(index), owner, { 'idempotency-key': randomUUID() })
@@ -87,7 +91,7 @@ describe('of many at once one creates, and the others find what it made', () => 
         const [{ status } = { status: 0 }] = reply.json<{ results: Result[] }>().results
         return Object.assign(reply, { statusCode: status })
       })
-      expect(statuses(replies)).toEqual([...Array.from({ length: 14 }, () => 200), 201])
+      expect(statuses(replies)).toEqual(oneCreated)
       await expectOne('crm_accounts', replies)
     }
   })
