@@ -94,6 +94,8 @@ export interface AccountsHandlers {
   restoreAccount: Handler<'restoreAccount'>
   /** List the history of an account. `GET /api/v1/accounts/{accountId}/history` */
   listAccountHistory: Handler<'listAccountHistory'>
+  /** List the timeline of an account. `GET /api/v1/accounts/{accountId}/timeline` */
+  listAccountTimeline: Handler<'listAccountTimeline'>
   /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
   purgeAccount: Handler<'purgeAccount'>
   /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
@@ -137,6 +139,8 @@ export interface ContactsHandlers {
   restoreContact: Handler<'restoreContact'>
   /** List the history of a contact. `GET /api/v1/contacts/{contactId}/history` */
   listContactHistory: Handler<'listContactHistory'>
+  /** List the timeline of a contact. `GET /api/v1/contacts/{contactId}/timeline` */
+  listContactTimeline: Handler<'listContactTimeline'>
   /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
   purgeContact: Handler<'purgeContact'>
   /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
@@ -180,6 +184,8 @@ export interface LeadsHandlers {
   restoreLead: Handler<'restoreLead'>
   /** List the history of a lead. `GET /api/v1/leads/{leadId}/history` */
   listLeadHistory: Handler<'listLeadHistory'>
+  /** List the timeline of a lead. `GET /api/v1/leads/{leadId}/timeline` */
+  listLeadTimeline: Handler<'listLeadTimeline'>
   /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
   purgeLead: Handler<'purgeLead'>
   /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
@@ -225,6 +231,8 @@ export interface OpportunitiesHandlers {
   restoreOpportunity: Handler<'restoreOpportunity'>
   /** List the history of an opportunity. `GET /api/v1/opportunities/{opportunityId}/history` */
   listOpportunityHistory: Handler<'listOpportunityHistory'>
+  /** List the timeline of an opportunity. `GET /api/v1/opportunities/{opportunityId}/timeline` */
+  listOpportunityTimeline: Handler<'listOpportunityTimeline'>
   /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
   purgeOpportunity: Handler<'purgeOpportunity'>
   /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */

@@ -4370,7 +4370,127 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous51 (obj) {
+      // "TimelineEntry#"
+      function anonymous50 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_event_207 = obj["event"]
+      if (value_event_207 !== undefined) {
+        json += "{\"event\":"
+        json += anonymous45(value_event_207)
+      } else {
+        throw new Error('"event" is required!')
+      }
+      
+      const value_title_208 = obj["title"]
+      if (value_title_208 !== undefined) {
+        json += ",\"title\":"
+        
+          if (value_title_208 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_title_208 === "string" ||
+            value_title_208 === null ||
+            value_title_208 instanceof Date ||
+            value_title_208 instanceof RegExp ||
+            (
+              typeof value_title_208 === "object" &&
+              typeof value_title_208.toString === "function" &&
+              value_title_208.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_title_208 !== 'string') {
+          if (value_title_208 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_title_208 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_208.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_208 instanceof RegExp) {
+            json += asString(value_title_208.source)
+          } else {
+            json += asString(value_title_208.toString())
+          }
+        } else {
+          json += asString(value_title_208)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'TimelineEntry#/properties/title' does not match schema definition.")
+  
+      } else {
+        throw new Error('"title" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous49 (obj) {
+      // "TimelineEntryList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'TimelineEntryList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous50(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous50(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "TimelineEntryList#"
+      function anonymous48 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_205 = obj["data"]
+      if (value_data_205 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous49(value_data_205)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_209 = obj["page"]
+      if (value_page_209 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_209)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous54 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -4427,7 +4547,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous50 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4436,54 +4556,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_211 = obj["object"]
-      if (value_object_211 !== undefined) {
+      const value_object_218 = obj["object"]
+      if (value_object_218 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_211 !== 'string') {
-          if (value_object_211 === null) {
+        if (typeof value_object_218 !== 'string') {
+          if (value_object_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_211 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_211.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_211 instanceof RegExp) {
-            json += asString(value_object_211.source)
+          } else if (value_object_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_218 instanceof RegExp) {
+            json += asString(value_object_218.source)
           } else {
-            json += asString(value_object_211.toString())
+            json += asString(value_object_218.toString())
           }
         } else {
-          json += asString(value_object_211)
+          json += asString(value_object_218)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_212 = obj["id"]
-      if (value_id_212 !== undefined) {
+      const value_id_219 = obj["id"]
+      if (value_id_219 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_212 !== 'string') {
-          if (value_id_212 === null) {
+        if (typeof value_id_219 !== 'string') {
+          if (value_id_219 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_212 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_212.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_212 instanceof RegExp) {
-            json += asString(value_id_212.source)
+          } else if (value_id_219 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_219.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_219 instanceof RegExp) {
+            json += asString(value_id_219.source)
           } else {
-            json += asString(value_id_212.toString())
+            json += asString(value_id_219.toString())
           }
         } else {
-          json += asString(value_id_212)
+          json += asString(value_id_219)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_213 = obj["matchedOn"]
-      if (value_matchedOn_213 !== undefined) {
+      const value_matchedOn_220 = obj["matchedOn"]
+      if (value_matchedOn_220 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous51(value_matchedOn_213)
+        json += anonymous54(value_matchedOn_220)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4493,7 +4613,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous52 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4507,18 +4627,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous50(value)
+        json += anonymous53(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous50(value)
+          json += anonymous53(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous48 (input) {
+      function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4527,70 +4647,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_205 = obj["dryRun"]
-      if (value_dryRun_205 !== undefined) {
+      const value_dryRun_212 = obj["dryRun"]
+      if (value_dryRun_212 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_205)
+        json += asBoolean(value_dryRun_212)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_206 = obj["object"]
-      if (value_object_206 !== undefined) {
+      const value_object_213 = obj["object"]
+      if (value_object_213 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_206 !== 'string') {
-          if (value_object_206 === null) {
+        if (typeof value_object_213 !== 'string') {
+          if (value_object_213 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_206 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_206.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_206 instanceof RegExp) {
-            json += asString(value_object_206.source)
+          } else if (value_object_213 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_213.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_213 instanceof RegExp) {
+            json += asString(value_object_213.source)
           } else {
-            json += asString(value_object_206.toString())
+            json += asString(value_object_213.toString())
           }
         } else {
-          json += asString(value_object_206)
+          json += asString(value_object_213)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_207 = obj["id"]
-      if (value_id_207 !== undefined) {
+      const value_id_214 = obj["id"]
+      if (value_id_214 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_207 !== 'string') {
-          if (value_id_207 === null) {
+        if (typeof value_id_214 !== 'string') {
+          if (value_id_214 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_207 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_207.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_207 instanceof RegExp) {
-            json += asString(value_id_207.source)
+          } else if (value_id_214 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_214.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_214 instanceof RegExp) {
+            json += asString(value_id_214.source)
           } else {
-            json += asString(value_id_207.toString())
+            json += asString(value_id_214.toString())
           }
         } else {
-          json += asString(value_id_207)
+          json += asString(value_id_214)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_208 = obj["events"]
-      if (value_events_208 !== undefined) {
+      const value_events_215 = obj["events"]
+      if (value_events_215 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_208)
+        json += asInteger(value_events_215)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_209 = obj["cleared"]
-      if (value_cleared_209 !== undefined) {
+      const value_cleared_216 = obj["cleared"]
+      if (value_cleared_216 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous49(value_cleared_209)
+        json += anonymous52(value_cleared_216)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4600,7 +4720,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous54 (obj) {
+    function anonymous57 (obj) {
       // "Merge#/properties/loserIds"
       let json = ''
   
@@ -4653,7 +4773,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalActor#"
-      function anonymous55 (input) {
+      function anonymous58 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4662,60 +4782,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_229 = obj["type"]
-      if (value_type_229 !== undefined) {
+      const value_type_236 = obj["type"]
+      if (value_type_236 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_229 !== 'string') {
-          if (value_type_229 === null) {
+        if (typeof value_type_236 !== 'string') {
+          if (value_type_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_229 instanceof RegExp) {
-            json += asString(value_type_229.source)
+          } else if (value_type_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_236 instanceof RegExp) {
+            json += asString(value_type_236.source)
           } else {
-            json += asString(value_type_229.toString())
+            json += asString(value_type_236.toString())
           }
         } else {
-          json += asString(value_type_229)
+          json += asString(value_type_236)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_230 = obj["id"]
-      if (value_id_230 !== undefined) {
+      const value_id_237 = obj["id"]
+      if (value_id_237 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_230 === null) {
+          if (value_id_237 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_230 === "string" ||
-            value_id_230 === null ||
-            value_id_230 instanceof Date ||
-            value_id_230 instanceof RegExp ||
+            typeof value_id_237 === "string" ||
+            value_id_237 === null ||
+            value_id_237 instanceof Date ||
+            value_id_237 instanceof RegExp ||
             (
-              typeof value_id_230 === "object" &&
-              typeof value_id_230.toString === "function" &&
-              value_id_230.toString !== Object.prototype.toString
+              typeof value_id_237 === "object" &&
+              typeof value_id_237.toString === "function" &&
+              value_id_237.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_230 !== 'string') {
-          if (value_id_230 === null) {
+        if (typeof value_id_237 !== 'string') {
+          if (value_id_237 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_230 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_230.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_230 instanceof RegExp) {
-            json += asString(value_id_230.source)
+          } else if (value_id_237 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_237.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_237 instanceof RegExp) {
+            json += asString(value_id_237.source)
           } else {
-            json += asString(value_id_230.toString())
+            json += asString(value_id_237.toString())
           }
         } else {
-          json += asString(value_id_230)
+          json += asString(value_id_237)
         }
         
           }
@@ -4732,7 +4852,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Merge#"
-      function anonymous53 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4741,124 +4861,124 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_219 = obj["id"]
-      if (value_id_219 !== undefined) {
+      const value_id_226 = obj["id"]
+      if (value_id_226 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_219 !== 'string') {
-          if (value_id_219 === null) {
+        if (typeof value_id_226 !== 'string') {
+          if (value_id_226 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_219 instanceof RegExp) {
-            json += asString(value_id_219.source)
+          } else if (value_id_226 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_226.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_226 instanceof RegExp) {
+            json += asString(value_id_226.source)
           } else {
-            json += asString(value_id_219.toString())
+            json += asString(value_id_226.toString())
           }
         } else {
-          json += asString(value_id_219)
+          json += asString(value_id_226)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_220 = obj["version"]
-      if (value_version_220 !== undefined) {
+      const value_version_227 = obj["version"]
+      if (value_version_227 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_220)
+        json += asInteger(value_version_227)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_object_221 = obj["object"]
-      if (value_object_221 !== undefined) {
+      const value_object_228 = obj["object"]
+      if (value_object_228 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_221 !== 'string') {
-          if (value_object_221 === null) {
+        if (typeof value_object_228 !== 'string') {
+          if (value_object_228 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_221 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_221.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_221 instanceof RegExp) {
-            json += asString(value_object_221.source)
+          } else if (value_object_228 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_228.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_228 instanceof RegExp) {
+            json += asString(value_object_228.source)
           } else {
-            json += asString(value_object_221.toString())
+            json += asString(value_object_228.toString())
           }
         } else {
-          json += asString(value_object_221)
+          json += asString(value_object_228)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_winnerId_222 = obj["winnerId"]
-      if (value_winnerId_222 !== undefined) {
+      const value_winnerId_229 = obj["winnerId"]
+      if (value_winnerId_229 !== undefined) {
         json += ",\"winnerId\":"
         
-        if (typeof value_winnerId_222 !== 'string') {
-          if (value_winnerId_222 === null) {
+        if (typeof value_winnerId_229 !== 'string') {
+          if (value_winnerId_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_winnerId_222 instanceof Date) {
-            json += JSON_STR_QUOTE + value_winnerId_222.toISOString() + JSON_STR_QUOTE
-          } else if (value_winnerId_222 instanceof RegExp) {
-            json += asString(value_winnerId_222.source)
+          } else if (value_winnerId_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_winnerId_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_winnerId_229 instanceof RegExp) {
+            json += asString(value_winnerId_229.source)
           } else {
-            json += asString(value_winnerId_222.toString())
+            json += asString(value_winnerId_229.toString())
           }
         } else {
-          json += asString(value_winnerId_222)
+          json += asString(value_winnerId_229)
         }
         
       } else {
         throw new Error('"winnerId" is required!')
       }
       
-      const value_loserIds_223 = obj["loserIds"]
-      if (value_loserIds_223 !== undefined) {
+      const value_loserIds_230 = obj["loserIds"]
+      if (value_loserIds_230 !== undefined) {
         json += ",\"loserIds\":"
-        json += anonymous54(value_loserIds_223)
+        json += anonymous57(value_loserIds_230)
       } else {
         throw new Error('"loserIds" is required!')
       }
       
-      const value_mergedAt_224 = obj["mergedAt"]
-      if (value_mergedAt_224 !== undefined) {
+      const value_mergedAt_231 = obj["mergedAt"]
+      if (value_mergedAt_231 !== undefined) {
         json += ",\"mergedAt\":"
-        json += asDateTime(value_mergedAt_224)
+        json += asDateTime(value_mergedAt_231)
       } else {
         throw new Error('"mergedAt" is required!')
       }
       
-      const value_mergedBy_225 = obj["mergedBy"]
-      if (value_mergedBy_225 !== undefined) {
+      const value_mergedBy_232 = obj["mergedBy"]
+      if (value_mergedBy_232 !== undefined) {
         json += ",\"mergedBy\":"
-        json += anonymous23(value_mergedBy_225)
+        json += anonymous23(value_mergedBy_232)
       } else {
         throw new Error('"mergedBy" is required!')
       }
       
-      const value_undoneAt_226 = obj["undoneAt"]
-      if (value_undoneAt_226 !== undefined) {
+      const value_undoneAt_233 = obj["undoneAt"]
+      if (value_undoneAt_233 !== undefined) {
         json += ",\"undoneAt\":"
         
-          if (value_undoneAt_226 === null) {
+          if (value_undoneAt_233 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_undoneAt_226 === "string" ||
-            value_undoneAt_226 === null ||
-            value_undoneAt_226 instanceof Date ||
-            value_undoneAt_226 instanceof RegExp ||
+            typeof value_undoneAt_233 === "string" ||
+            value_undoneAt_233 === null ||
+            value_undoneAt_233 instanceof Date ||
+            value_undoneAt_233 instanceof RegExp ||
             (
-              typeof value_undoneAt_226 === "object" &&
-              typeof value_undoneAt_226.toString === "function" &&
-              value_undoneAt_226.toString !== Object.prototype.toString
+              typeof value_undoneAt_233 === "object" &&
+              typeof value_undoneAt_233.toString === "function" &&
+              value_undoneAt_233.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_undoneAt_226)
+            json += asDateTime(value_undoneAt_233)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4867,16 +4987,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"undoneAt" is required!')
       }
       
-      const value_undoneBy_227 = obj["undoneBy"]
-      if (value_undoneBy_227 !== undefined) {
+      const value_undoneBy_234 = obj["undoneBy"]
+      if (value_undoneBy_234 !== undefined) {
         json += ",\"undoneBy\":"
         
-          if (value_undoneBy_227 === null) {
+          if (value_undoneBy_234 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_undoneBy_227 === "object" && !Array.isArray(value_undoneBy_227)) || value_undoneBy_227 === null) {
-            json += anonymous55(value_undoneBy_227)
+          else if((typeof value_undoneBy_234 === "object" && !Array.isArray(value_undoneBy_234)) || value_undoneBy_234 === null) {
+            json += anonymous58(value_undoneBy_234)
           }
         
     else throw new TypeError("The value of 'OptionalActor#' does not match schema definition.")
@@ -4890,7 +5010,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous56 (obj) {
+    function anonymous59 (obj) {
       // "AccountMergeResult#/properties/losers"
       let json = ''
   
@@ -4927,7 +5047,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "MergeReferences#/items"
-      function anonymous58 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4936,54 +5056,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_235 = obj["object"]
-      if (value_object_235 !== undefined) {
+      const value_object_242 = obj["object"]
+      if (value_object_242 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_235 !== 'string') {
-          if (value_object_235 === null) {
+        if (typeof value_object_242 !== 'string') {
+          if (value_object_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_235 instanceof RegExp) {
-            json += asString(value_object_235.source)
+          } else if (value_object_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_242 instanceof RegExp) {
+            json += asString(value_object_242.source)
           } else {
-            json += asString(value_object_235.toString())
+            json += asString(value_object_242.toString())
           }
         } else {
-          json += asString(value_object_235)
+          json += asString(value_object_242)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_property_236 = obj["property"]
-      if (value_property_236 !== undefined) {
+      const value_property_243 = obj["property"]
+      if (value_property_243 !== undefined) {
         json += ",\"property\":"
         
-        if (typeof value_property_236 !== 'string') {
-          if (value_property_236 === null) {
+        if (typeof value_property_243 !== 'string') {
+          if (value_property_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_property_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_property_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_property_236 instanceof RegExp) {
-            json += asString(value_property_236.source)
+          } else if (value_property_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_property_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_property_243 instanceof RegExp) {
+            json += asString(value_property_243.source)
           } else {
-            json += asString(value_property_236.toString())
+            json += asString(value_property_243.toString())
           }
         } else {
-          json += asString(value_property_236)
+          json += asString(value_property_243)
         }
         
       } else {
         throw new Error('"property" is required!')
       }
       
-      const value_count_237 = obj["count"]
-      if (value_count_237 !== undefined) {
+      const value_count_244 = obj["count"]
+      if (value_count_244 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_237)
+        json += asInteger(value_count_244)
       } else {
         throw new Error('"count" is required!')
       }
@@ -4993,7 +5113,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous57 (obj) {
+    function anonymous60 (obj) {
       // "MergeReferences#"
       let json = ''
   
@@ -5007,18 +5127,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous58(value)
+        json += anonymous61(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous58(value)
+          json += anonymous61(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountMergeResult#"
-      function anonymous52 (input) {
+      function anonymous55 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5027,48 +5147,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_216 = obj["dryRun"]
-      if (value_dryRun_216 !== undefined) {
+      const value_dryRun_223 = obj["dryRun"]
+      if (value_dryRun_223 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_216)
+        json += asBoolean(value_dryRun_223)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_217 = obj["merge"]
-      if (value_merge_217 !== undefined) {
+      const value_merge_224 = obj["merge"]
+      if (value_merge_224 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_217)
+        json += anonymous56(value_merge_224)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_231 = obj["winner"]
-      if (value_winner_231 !== undefined) {
+      const value_winner_238 = obj["winner"]
+      if (value_winner_238 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_231 === null) {
+      if (value_winner_238 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_231)
+    json += anonymous26(value_winner_238)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_232 = obj["losers"]
-      if (value_losers_232 !== undefined) {
+      const value_losers_239 = obj["losers"]
+      if (value_losers_239 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous56(value_losers_232)
+        json += anonymous59(value_losers_239)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_233 = obj["references"]
-      if (value_references_233 !== undefined) {
+      const value_references_240 = obj["references"]
+      if (value_references_240 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_233)
+        json += anonymous60(value_references_240)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5078,7 +5198,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous60 (obj) {
+    function anonymous63 (obj) {
       // "MergeList#/properties/data"
       let json = ''
   
@@ -5092,18 +5212,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous53(value)
+        json += anonymous56(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous53(value)
+          json += anonymous56(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "MergeList#"
-      function anonymous59 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5112,18 +5232,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_240 = obj["data"]
-      if (value_data_240 !== undefined) {
+      const value_data_247 = obj["data"]
+      if (value_data_247 !== undefined) {
         json += "{\"data\":"
-        json += anonymous60(value_data_240)
+        json += anonymous63(value_data_247)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_241 = obj["page"]
-      if (value_page_241 !== undefined) {
+      const value_page_248 = obj["page"]
+      if (value_page_248 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_241)
+        json += anonymous21(value_page_248)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5133,7 +5253,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous62 (obj) {
+    function anonymous65 (obj) {
       // "AccountUnmergeResult#/properties/losers"
       let json = ''
   
@@ -5169,7 +5289,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous63 (obj) {
+    function anonymous66 (obj) {
       // "AccountUnmergeResult#/properties/kept"
       let json = ''
   
@@ -5226,7 +5346,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "AccountUnmergeResult#"
-      function anonymous61 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5235,56 +5355,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_245 = obj["dryRun"]
-      if (value_dryRun_245 !== undefined) {
+      const value_dryRun_252 = obj["dryRun"]
+      if (value_dryRun_252 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_245)
+        json += asBoolean(value_dryRun_252)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_246 = obj["merge"]
-      if (value_merge_246 !== undefined) {
+      const value_merge_253 = obj["merge"]
+      if (value_merge_253 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_246)
+        json += anonymous56(value_merge_253)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_247 = obj["winner"]
-      if (value_winner_247 !== undefined) {
+      const value_winner_254 = obj["winner"]
+      if (value_winner_254 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_247 === null) {
+      if (value_winner_254 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_247)
+    json += anonymous26(value_winner_254)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_248 = obj["losers"]
-      if (value_losers_248 !== undefined) {
+      const value_losers_255 = obj["losers"]
+      if (value_losers_255 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous62(value_losers_248)
+        json += anonymous65(value_losers_255)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_249 = obj["kept"]
-      if (value_kept_249 !== undefined) {
+      const value_kept_256 = obj["kept"]
+      if (value_kept_256 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous63(value_kept_249)
+        json += anonymous66(value_kept_256)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_250 = obj["references"]
-      if (value_references_250 !== undefined) {
+      const value_references_257 = obj["references"]
+      if (value_references_257 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_250)
+        json += anonymous60(value_references_257)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5294,7 +5414,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous67 (obj) {
+    function anonymous70 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -5347,7 +5467,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous68 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5355,40 +5475,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_278 = false
+        let addComma_285 = false
 
-          const value_street1_279 = obj["street1"]
-          if (value_street1_279 !== undefined) {
-            json += addComma_278 ? ",\"street1\":" : ((addComma_278 = true), "{\"street1\":")
+          const value_street1_286 = obj["street1"]
+          if (value_street1_286 !== undefined) {
+            json += addComma_285 ? ",\"street1\":" : ((addComma_285 = true), "{\"street1\":")
             
-          if (value_street1_279 === null) {
+          if (value_street1_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_279 === "string" ||
-            value_street1_279 === null ||
-            value_street1_279 instanceof Date ||
-            value_street1_279 instanceof RegExp ||
+            typeof value_street1_286 === "string" ||
+            value_street1_286 === null ||
+            value_street1_286 instanceof Date ||
+            value_street1_286 instanceof RegExp ||
             (
-              typeof value_street1_279 === "object" &&
-              typeof value_street1_279.toString === "function" &&
-              value_street1_279.toString !== Object.prototype.toString
+              typeof value_street1_286 === "object" &&
+              typeof value_street1_286.toString === "function" &&
+              value_street1_286.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_279 !== 'string') {
-          if (value_street1_279 === null) {
+        if (typeof value_street1_286 !== 'string') {
+          if (value_street1_286 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_279 instanceof RegExp) {
-            json += asString(value_street1_279.source)
+          } else if (value_street1_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_286 instanceof RegExp) {
+            json += asString(value_street1_286.source)
           } else {
-            json += asString(value_street1_279.toString())
+            json += asString(value_street1_286.toString())
           }
         } else {
-          json += asString(value_street1_279)
+          json += asString(value_street1_286)
         }
         
           }
@@ -5397,38 +5517,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_280 = obj["street2"]
-          if (value_street2_280 !== undefined) {
-            json += addComma_278 ? ",\"street2\":" : ((addComma_278 = true), "{\"street2\":")
+          const value_street2_287 = obj["street2"]
+          if (value_street2_287 !== undefined) {
+            json += addComma_285 ? ",\"street2\":" : ((addComma_285 = true), "{\"street2\":")
             
-          if (value_street2_280 === null) {
+          if (value_street2_287 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_280 === "string" ||
-            value_street2_280 === null ||
-            value_street2_280 instanceof Date ||
-            value_street2_280 instanceof RegExp ||
+            typeof value_street2_287 === "string" ||
+            value_street2_287 === null ||
+            value_street2_287 instanceof Date ||
+            value_street2_287 instanceof RegExp ||
             (
-              typeof value_street2_280 === "object" &&
-              typeof value_street2_280.toString === "function" &&
-              value_street2_280.toString !== Object.prototype.toString
+              typeof value_street2_287 === "object" &&
+              typeof value_street2_287.toString === "function" &&
+              value_street2_287.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_280 !== 'string') {
-          if (value_street2_280 === null) {
+        if (typeof value_street2_287 !== 'string') {
+          if (value_street2_287 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_280 instanceof RegExp) {
-            json += asString(value_street2_280.source)
+          } else if (value_street2_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_287 instanceof RegExp) {
+            json += asString(value_street2_287.source)
           } else {
-            json += asString(value_street2_280.toString())
+            json += asString(value_street2_287.toString())
           }
         } else {
-          json += asString(value_street2_280)
+          json += asString(value_street2_287)
         }
         
           }
@@ -5437,38 +5557,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_281 = obj["city"]
-          if (value_city_281 !== undefined) {
-            json += addComma_278 ? ",\"city\":" : ((addComma_278 = true), "{\"city\":")
+          const value_city_288 = obj["city"]
+          if (value_city_288 !== undefined) {
+            json += addComma_285 ? ",\"city\":" : ((addComma_285 = true), "{\"city\":")
             
-          if (value_city_281 === null) {
+          if (value_city_288 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_281 === "string" ||
-            value_city_281 === null ||
-            value_city_281 instanceof Date ||
-            value_city_281 instanceof RegExp ||
+            typeof value_city_288 === "string" ||
+            value_city_288 === null ||
+            value_city_288 instanceof Date ||
+            value_city_288 instanceof RegExp ||
             (
-              typeof value_city_281 === "object" &&
-              typeof value_city_281.toString === "function" &&
-              value_city_281.toString !== Object.prototype.toString
+              typeof value_city_288 === "object" &&
+              typeof value_city_288.toString === "function" &&
+              value_city_288.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_281 !== 'string') {
-          if (value_city_281 === null) {
+        if (typeof value_city_288 !== 'string') {
+          if (value_city_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_281 instanceof RegExp) {
-            json += asString(value_city_281.source)
+          } else if (value_city_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_288 instanceof RegExp) {
+            json += asString(value_city_288.source)
           } else {
-            json += asString(value_city_281.toString())
+            json += asString(value_city_288.toString())
           }
         } else {
-          json += asString(value_city_281)
+          json += asString(value_city_288)
         }
         
           }
@@ -5477,38 +5597,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_282 = obj["region"]
-          if (value_region_282 !== undefined) {
-            json += addComma_278 ? ",\"region\":" : ((addComma_278 = true), "{\"region\":")
+          const value_region_289 = obj["region"]
+          if (value_region_289 !== undefined) {
+            json += addComma_285 ? ",\"region\":" : ((addComma_285 = true), "{\"region\":")
             
-          if (value_region_282 === null) {
+          if (value_region_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_282 === "string" ||
-            value_region_282 === null ||
-            value_region_282 instanceof Date ||
-            value_region_282 instanceof RegExp ||
+            typeof value_region_289 === "string" ||
+            value_region_289 === null ||
+            value_region_289 instanceof Date ||
+            value_region_289 instanceof RegExp ||
             (
-              typeof value_region_282 === "object" &&
-              typeof value_region_282.toString === "function" &&
-              value_region_282.toString !== Object.prototype.toString
+              typeof value_region_289 === "object" &&
+              typeof value_region_289.toString === "function" &&
+              value_region_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_282 !== 'string') {
-          if (value_region_282 === null) {
+        if (typeof value_region_289 !== 'string') {
+          if (value_region_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_282 instanceof RegExp) {
-            json += asString(value_region_282.source)
+          } else if (value_region_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_289 instanceof RegExp) {
+            json += asString(value_region_289.source)
           } else {
-            json += asString(value_region_282.toString())
+            json += asString(value_region_289.toString())
           }
         } else {
-          json += asString(value_region_282)
+          json += asString(value_region_289)
         }
         
           }
@@ -5517,38 +5637,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_283 = obj["postalCode"]
-          if (value_postalCode_283 !== undefined) {
-            json += addComma_278 ? ",\"postalCode\":" : ((addComma_278 = true), "{\"postalCode\":")
+          const value_postalCode_290 = obj["postalCode"]
+          if (value_postalCode_290 !== undefined) {
+            json += addComma_285 ? ",\"postalCode\":" : ((addComma_285 = true), "{\"postalCode\":")
             
-          if (value_postalCode_283 === null) {
+          if (value_postalCode_290 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_283 === "string" ||
-            value_postalCode_283 === null ||
-            value_postalCode_283 instanceof Date ||
-            value_postalCode_283 instanceof RegExp ||
+            typeof value_postalCode_290 === "string" ||
+            value_postalCode_290 === null ||
+            value_postalCode_290 instanceof Date ||
+            value_postalCode_290 instanceof RegExp ||
             (
-              typeof value_postalCode_283 === "object" &&
-              typeof value_postalCode_283.toString === "function" &&
-              value_postalCode_283.toString !== Object.prototype.toString
+              typeof value_postalCode_290 === "object" &&
+              typeof value_postalCode_290.toString === "function" &&
+              value_postalCode_290.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_283 !== 'string') {
-          if (value_postalCode_283 === null) {
+        if (typeof value_postalCode_290 !== 'string') {
+          if (value_postalCode_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_283 instanceof RegExp) {
-            json += asString(value_postalCode_283.source)
+          } else if (value_postalCode_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_290 instanceof RegExp) {
+            json += asString(value_postalCode_290.source)
           } else {
-            json += asString(value_postalCode_283.toString())
+            json += asString(value_postalCode_290.toString())
           }
         } else {
-          json += asString(value_postalCode_283)
+          json += asString(value_postalCode_290)
         }
         
           }
@@ -5557,38 +5677,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_284 = obj["countryCode"]
-          if (value_countryCode_284 !== undefined) {
-            json += addComma_278 ? ",\"countryCode\":" : ((addComma_278 = true), "{\"countryCode\":")
+          const value_countryCode_291 = obj["countryCode"]
+          if (value_countryCode_291 !== undefined) {
+            json += addComma_285 ? ",\"countryCode\":" : ((addComma_285 = true), "{\"countryCode\":")
             
-          if (value_countryCode_284 === null) {
+          if (value_countryCode_291 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_284 === "string" ||
-            value_countryCode_284 === null ||
-            value_countryCode_284 instanceof Date ||
-            value_countryCode_284 instanceof RegExp ||
+            typeof value_countryCode_291 === "string" ||
+            value_countryCode_291 === null ||
+            value_countryCode_291 instanceof Date ||
+            value_countryCode_291 instanceof RegExp ||
             (
-              typeof value_countryCode_284 === "object" &&
-              typeof value_countryCode_284.toString === "function" &&
-              value_countryCode_284.toString !== Object.prototype.toString
+              typeof value_countryCode_291 === "object" &&
+              typeof value_countryCode_291.toString === "function" &&
+              value_countryCode_291.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_284 !== 'string') {
-          if (value_countryCode_284 === null) {
+        if (typeof value_countryCode_291 !== 'string') {
+          if (value_countryCode_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_284 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_284.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_284 instanceof RegExp) {
-            json += asString(value_countryCode_284.source)
+          } else if (value_countryCode_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_291 instanceof RegExp) {
+            json += asString(value_countryCode_291.source)
           } else {
-            json += asString(value_countryCode_284.toString())
+            json += asString(value_countryCode_291.toString())
           }
         } else {
-          json += asString(value_countryCode_284)
+          json += asString(value_countryCode_291)
         }
         
           }
@@ -5596,7 +5716,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_278) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_285) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5604,7 +5724,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous69 (input) {
+      function anonymous72 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5612,44 +5732,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_297 = false
+        let addComma_304 = false
 
-          const value_owner_298 = obj["owner"]
-          if (value_owner_298 !== undefined) {
-            json += addComma_297 ? ",\"owner\":" : ((addComma_297 = true), "{\"owner\":")
+          const value_owner_305 = obj["owner"]
+          if (value_owner_305 !== undefined) {
+            json += addComma_304 ? ",\"owner\":" : ((addComma_304 = true), "{\"owner\":")
             
-      if (value_owner_298 === null) {
+      if (value_owner_305 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_298)
+    json += anonymous20(value_owner_305)
       }
     
           }
 
-          const value_account_299 = obj["account"]
-          if (value_account_299 !== undefined) {
-            json += addComma_297 ? ",\"account\":" : ((addComma_297 = true), "{\"account\":")
+          const value_account_306 = obj["account"]
+          if (value_account_306 !== undefined) {
+            json += addComma_304 ? ",\"account\":" : ((addComma_304 = true), "{\"account\":")
             
-      if (value_account_299 === null) {
+      if (value_account_306 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_299)
+    json += anonymous26(value_account_306)
       }
     
           }
 
-          const value_reportsTo_300 = obj["reportsTo"]
-          if (value_reportsTo_300 !== undefined) {
-            json += addComma_297 ? ",\"reportsTo\":" : ((addComma_297 = true), "{\"reportsTo\":")
+          const value_reportsTo_307 = obj["reportsTo"]
+          if (value_reportsTo_307 !== undefined) {
+            json += addComma_304 ? ",\"reportsTo\":" : ((addComma_304 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_300 === null) {
+      if (value_reportsTo_307 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_reportsTo_300)
+    json += anonymous69(value_reportsTo_307)
       }
     
           }
-if (!addComma_297) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_304) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5657,7 +5777,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous66 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5666,88 +5786,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_255 = obj["id"]
-      if (value_id_255 !== undefined) {
+      const value_id_262 = obj["id"]
+      if (value_id_262 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_255 !== 'string') {
-          if (value_id_255 === null) {
+        if (typeof value_id_262 !== 'string') {
+          if (value_id_262 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_255 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_255.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_255 instanceof RegExp) {
-            json += asString(value_id_255.source)
+          } else if (value_id_262 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_262.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_262 instanceof RegExp) {
+            json += asString(value_id_262.source)
           } else {
-            json += asString(value_id_255.toString())
+            json += asString(value_id_262.toString())
           }
         } else {
-          json += asString(value_id_255)
+          json += asString(value_id_262)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_256 = obj["version"]
-      if (value_version_256 !== undefined) {
+      const value_version_263 = obj["version"]
+      if (value_version_263 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_256)
+        json += asInteger(value_version_263)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_257 = obj["createdAt"]
-      if (value_createdAt_257 !== undefined) {
+      const value_createdAt_264 = obj["createdAt"]
+      if (value_createdAt_264 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_257)
+        json += asDateTime(value_createdAt_264)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_258 = obj["createdBy"]
-      if (value_createdBy_258 !== undefined) {
+      const value_createdBy_265 = obj["createdBy"]
+      if (value_createdBy_265 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_258)
+        json += anonymous23(value_createdBy_265)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_259 = obj["updatedAt"]
-      if (value_updatedAt_259 !== undefined) {
+      const value_updatedAt_266 = obj["updatedAt"]
+      if (value_updatedAt_266 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_259)
+        json += asDateTime(value_updatedAt_266)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_260 = obj["updatedBy"]
-      if (value_updatedBy_260 !== undefined) {
+      const value_updatedBy_267 = obj["updatedBy"]
+      if (value_updatedBy_267 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_260)
+        json += anonymous23(value_updatedBy_267)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_261 = obj["deletedAt"]
-      if (value_deletedAt_261 !== undefined) {
+      const value_deletedAt_268 = obj["deletedAt"]
+      if (value_deletedAt_268 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_261 === null) {
+          if (value_deletedAt_268 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_261 === "string" ||
-            value_deletedAt_261 === null ||
-            value_deletedAt_261 instanceof Date ||
-            value_deletedAt_261 instanceof RegExp ||
+            typeof value_deletedAt_268 === "string" ||
+            value_deletedAt_268 === null ||
+            value_deletedAt_268 instanceof Date ||
+            value_deletedAt_268 instanceof RegExp ||
             (
-              typeof value_deletedAt_261 === "object" &&
-              typeof value_deletedAt_261.toString === "function" &&
-              value_deletedAt_261.toString !== Object.prototype.toString
+              typeof value_deletedAt_268 === "object" &&
+              typeof value_deletedAt_268.toString === "function" &&
+              value_deletedAt_268.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_261)
+            json += asDateTime(value_deletedAt_268)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5756,60 +5876,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_262 = obj["ownerId"]
-      if (value_ownerId_262 !== undefined) {
+      const value_ownerId_269 = obj["ownerId"]
+      if (value_ownerId_269 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_262 !== 'string') {
-          if (value_ownerId_262 === null) {
+        if (typeof value_ownerId_269 !== 'string') {
+          if (value_ownerId_269 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_262 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_262.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_262 instanceof RegExp) {
-            json += asString(value_ownerId_262.source)
+          } else if (value_ownerId_269 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_269.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_269 instanceof RegExp) {
+            json += asString(value_ownerId_269.source)
           } else {
-            json += asString(value_ownerId_262.toString())
+            json += asString(value_ownerId_269.toString())
           }
         } else {
-          json += asString(value_ownerId_262)
+          json += asString(value_ownerId_269)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_263 = obj["teamId"]
-      if (value_teamId_263 !== undefined) {
+      const value_teamId_270 = obj["teamId"]
+      if (value_teamId_270 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_263 === null) {
+          if (value_teamId_270 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_263 === "string" ||
-            value_teamId_263 === null ||
-            value_teamId_263 instanceof Date ||
-            value_teamId_263 instanceof RegExp ||
+            typeof value_teamId_270 === "string" ||
+            value_teamId_270 === null ||
+            value_teamId_270 instanceof Date ||
+            value_teamId_270 instanceof RegExp ||
             (
-              typeof value_teamId_263 === "object" &&
-              typeof value_teamId_263.toString === "function" &&
-              value_teamId_263.toString !== Object.prototype.toString
+              typeof value_teamId_270 === "object" &&
+              typeof value_teamId_270.toString === "function" &&
+              value_teamId_270.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_263 !== 'string') {
-          if (value_teamId_263 === null) {
+        if (typeof value_teamId_270 !== 'string') {
+          if (value_teamId_270 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_263 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_263.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_263 instanceof RegExp) {
-            json += asString(value_teamId_263.source)
+          } else if (value_teamId_270 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_270.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_270 instanceof RegExp) {
+            json += asString(value_teamId_270.source)
           } else {
-            json += asString(value_teamId_263.toString())
+            json += asString(value_teamId_270.toString())
           }
         } else {
-          json += asString(value_teamId_263)
+          json += asString(value_teamId_270)
         }
         
           }
@@ -5820,54 +5940,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_264 = obj["tags"]
-      if (value_tags_264 !== undefined) {
+      const value_tags_271 = obj["tags"]
+      if (value_tags_271 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_264)
+        json += anonymous27(value_tags_271)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_265 = obj["customFields"]
-      if (value_customFields_265 !== undefined) {
+      const value_customFields_272 = obj["customFields"]
+      if (value_customFields_272 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_265)
+        json += JSON.stringify(value_customFields_272)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_266 = obj["firstName"]
-      if (value_firstName_266 !== undefined) {
+      const value_firstName_273 = obj["firstName"]
+      if (value_firstName_273 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_266 === null) {
+          if (value_firstName_273 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_266 === "string" ||
-            value_firstName_266 === null ||
-            value_firstName_266 instanceof Date ||
-            value_firstName_266 instanceof RegExp ||
+            typeof value_firstName_273 === "string" ||
+            value_firstName_273 === null ||
+            value_firstName_273 instanceof Date ||
+            value_firstName_273 instanceof RegExp ||
             (
-              typeof value_firstName_266 === "object" &&
-              typeof value_firstName_266.toString === "function" &&
-              value_firstName_266.toString !== Object.prototype.toString
+              typeof value_firstName_273 === "object" &&
+              typeof value_firstName_273.toString === "function" &&
+              value_firstName_273.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_266 !== 'string') {
-          if (value_firstName_266 === null) {
+        if (typeof value_firstName_273 !== 'string') {
+          if (value_firstName_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_266 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_266.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_266 instanceof RegExp) {
-            json += asString(value_firstName_266.source)
+          } else if (value_firstName_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_273 instanceof RegExp) {
+            json += asString(value_firstName_273.source)
           } else {
-            json += asString(value_firstName_266.toString())
+            json += asString(value_firstName_273.toString())
           }
         } else {
-          json += asString(value_firstName_266)
+          json += asString(value_firstName_273)
         }
         
           }
@@ -5878,60 +5998,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_267 = obj["lastName"]
-      if (value_lastName_267 !== undefined) {
+      const value_lastName_274 = obj["lastName"]
+      if (value_lastName_274 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_267 !== 'string') {
-          if (value_lastName_267 === null) {
+        if (typeof value_lastName_274 !== 'string') {
+          if (value_lastName_274 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_267 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_267.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_267 instanceof RegExp) {
-            json += asString(value_lastName_267.source)
+          } else if (value_lastName_274 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_274.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_274 instanceof RegExp) {
+            json += asString(value_lastName_274.source)
           } else {
-            json += asString(value_lastName_267.toString())
+            json += asString(value_lastName_274.toString())
           }
         } else {
-          json += asString(value_lastName_267)
+          json += asString(value_lastName_274)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_268 = obj["salutation"]
-      if (value_salutation_268 !== undefined) {
+      const value_salutation_275 = obj["salutation"]
+      if (value_salutation_275 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_268 === null) {
+          if (value_salutation_275 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_268 === "string" ||
-            value_salutation_268 === null ||
-            value_salutation_268 instanceof Date ||
-            value_salutation_268 instanceof RegExp ||
+            typeof value_salutation_275 === "string" ||
+            value_salutation_275 === null ||
+            value_salutation_275 instanceof Date ||
+            value_salutation_275 instanceof RegExp ||
             (
-              typeof value_salutation_268 === "object" &&
-              typeof value_salutation_268.toString === "function" &&
-              value_salutation_268.toString !== Object.prototype.toString
+              typeof value_salutation_275 === "object" &&
+              typeof value_salutation_275.toString === "function" &&
+              value_salutation_275.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_268 !== 'string') {
-          if (value_salutation_268 === null) {
+        if (typeof value_salutation_275 !== 'string') {
+          if (value_salutation_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_268 instanceof RegExp) {
-            json += asString(value_salutation_268.source)
+          } else if (value_salutation_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_275 instanceof RegExp) {
+            json += asString(value_salutation_275.source)
           } else {
-            json += asString(value_salutation_268.toString())
+            json += asString(value_salutation_275.toString())
           }
         } else {
-          json += asString(value_salutation_268)
+          json += asString(value_salutation_275)
         }
         
           }
@@ -5942,38 +6062,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_269 = obj["title"]
-      if (value_title_269 !== undefined) {
+      const value_title_276 = obj["title"]
+      if (value_title_276 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_269 === null) {
+          if (value_title_276 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_269 === "string" ||
-            value_title_269 === null ||
-            value_title_269 instanceof Date ||
-            value_title_269 instanceof RegExp ||
+            typeof value_title_276 === "string" ||
+            value_title_276 === null ||
+            value_title_276 instanceof Date ||
+            value_title_276 instanceof RegExp ||
             (
-              typeof value_title_269 === "object" &&
-              typeof value_title_269.toString === "function" &&
-              value_title_269.toString !== Object.prototype.toString
+              typeof value_title_276 === "object" &&
+              typeof value_title_276.toString === "function" &&
+              value_title_276.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_269 !== 'string') {
-          if (value_title_269 === null) {
+        if (typeof value_title_276 !== 'string') {
+          if (value_title_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_269 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_269.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_269 instanceof RegExp) {
-            json += asString(value_title_269.source)
+          } else if (value_title_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_276 instanceof RegExp) {
+            json += asString(value_title_276.source)
           } else {
-            json += asString(value_title_269.toString())
+            json += asString(value_title_276.toString())
           }
         } else {
-          json += asString(value_title_269)
+          json += asString(value_title_276)
         }
         
           }
@@ -5984,38 +6104,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_270 = obj["department"]
-      if (value_department_270 !== undefined) {
+      const value_department_277 = obj["department"]
+      if (value_department_277 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_270 === null) {
+          if (value_department_277 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_270 === "string" ||
-            value_department_270 === null ||
-            value_department_270 instanceof Date ||
-            value_department_270 instanceof RegExp ||
+            typeof value_department_277 === "string" ||
+            value_department_277 === null ||
+            value_department_277 instanceof Date ||
+            value_department_277 instanceof RegExp ||
             (
-              typeof value_department_270 === "object" &&
-              typeof value_department_270.toString === "function" &&
-              value_department_270.toString !== Object.prototype.toString
+              typeof value_department_277 === "object" &&
+              typeof value_department_277.toString === "function" &&
+              value_department_277.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_270 !== 'string') {
-          if (value_department_270 === null) {
+        if (typeof value_department_277 !== 'string') {
+          if (value_department_277 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_270 instanceof RegExp) {
-            json += asString(value_department_270.source)
+          } else if (value_department_277 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_277.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_277 instanceof RegExp) {
+            json += asString(value_department_277.source)
           } else {
-            json += asString(value_department_270.toString())
+            json += asString(value_department_277.toString())
           }
         } else {
-          json += asString(value_department_270)
+          json += asString(value_department_277)
         }
         
           }
@@ -6026,38 +6146,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_271 = obj["email"]
-      if (value_email_271 !== undefined) {
+      const value_email_278 = obj["email"]
+      if (value_email_278 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_271 === null) {
+          if (value_email_278 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_271 === "string" ||
-            value_email_271 === null ||
-            value_email_271 instanceof Date ||
-            value_email_271 instanceof RegExp ||
+            typeof value_email_278 === "string" ||
+            value_email_278 === null ||
+            value_email_278 instanceof Date ||
+            value_email_278 instanceof RegExp ||
             (
-              typeof value_email_271 === "object" &&
-              typeof value_email_271.toString === "function" &&
-              value_email_271.toString !== Object.prototype.toString
+              typeof value_email_278 === "object" &&
+              typeof value_email_278.toString === "function" &&
+              value_email_278.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_271 !== 'string') {
-          if (value_email_271 === null) {
+        if (typeof value_email_278 !== 'string') {
+          if (value_email_278 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_271 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_271.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_271 instanceof RegExp) {
-            json += asString(value_email_271.source)
+          } else if (value_email_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_278 instanceof RegExp) {
+            json += asString(value_email_278.source)
           } else {
-            json += asString(value_email_271.toString())
+            json += asString(value_email_278.toString())
           }
         } else {
-          json += asString(value_email_271)
+          json += asString(value_email_278)
         }
         
           }
@@ -6068,46 +6188,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_272 = obj["additionalEmails"]
-      if (value_additionalEmails_272 !== undefined) {
+      const value_additionalEmails_279 = obj["additionalEmails"]
+      if (value_additionalEmails_279 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous67(value_additionalEmails_272)
+        json += anonymous70(value_additionalEmails_279)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_273 = obj["phone"]
-      if (value_phone_273 !== undefined) {
+      const value_phone_280 = obj["phone"]
+      if (value_phone_280 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_273 === null) {
+          if (value_phone_280 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_273 === "string" ||
-            value_phone_273 === null ||
-            value_phone_273 instanceof Date ||
-            value_phone_273 instanceof RegExp ||
+            typeof value_phone_280 === "string" ||
+            value_phone_280 === null ||
+            value_phone_280 instanceof Date ||
+            value_phone_280 instanceof RegExp ||
             (
-              typeof value_phone_273 === "object" &&
-              typeof value_phone_273.toString === "function" &&
-              value_phone_273.toString !== Object.prototype.toString
+              typeof value_phone_280 === "object" &&
+              typeof value_phone_280.toString === "function" &&
+              value_phone_280.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_273 !== 'string') {
-          if (value_phone_273 === null) {
+        if (typeof value_phone_280 !== 'string') {
+          if (value_phone_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_273 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_273.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_273 instanceof RegExp) {
-            json += asString(value_phone_273.source)
+          } else if (value_phone_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_280 instanceof RegExp) {
+            json += asString(value_phone_280.source)
           } else {
-            json += asString(value_phone_273.toString())
+            json += asString(value_phone_280.toString())
           }
         } else {
-          json += asString(value_phone_273)
+          json += asString(value_phone_280)
         }
         
           }
@@ -6118,38 +6238,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_274 = obj["mobilePhone"]
-      if (value_mobilePhone_274 !== undefined) {
+      const value_mobilePhone_281 = obj["mobilePhone"]
+      if (value_mobilePhone_281 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_274 === null) {
+          if (value_mobilePhone_281 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_274 === "string" ||
-            value_mobilePhone_274 === null ||
-            value_mobilePhone_274 instanceof Date ||
-            value_mobilePhone_274 instanceof RegExp ||
+            typeof value_mobilePhone_281 === "string" ||
+            value_mobilePhone_281 === null ||
+            value_mobilePhone_281 instanceof Date ||
+            value_mobilePhone_281 instanceof RegExp ||
             (
-              typeof value_mobilePhone_274 === "object" &&
-              typeof value_mobilePhone_274.toString === "function" &&
-              value_mobilePhone_274.toString !== Object.prototype.toString
+              typeof value_mobilePhone_281 === "object" &&
+              typeof value_mobilePhone_281.toString === "function" &&
+              value_mobilePhone_281.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_274 !== 'string') {
-          if (value_mobilePhone_274 === null) {
+        if (typeof value_mobilePhone_281 !== 'string') {
+          if (value_mobilePhone_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_274 instanceof RegExp) {
-            json += asString(value_mobilePhone_274.source)
+          } else if (value_mobilePhone_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_281 instanceof RegExp) {
+            json += asString(value_mobilePhone_281.source)
           } else {
-            json += asString(value_mobilePhone_274.toString())
+            json += asString(value_mobilePhone_281.toString())
           }
         } else {
-          json += asString(value_mobilePhone_274)
+          json += asString(value_mobilePhone_281)
         }
         
           }
@@ -6160,38 +6280,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_275 = obj["accountId"]
-      if (value_accountId_275 !== undefined) {
+      const value_accountId_282 = obj["accountId"]
+      if (value_accountId_282 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_275 === null) {
+          if (value_accountId_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_275 === "string" ||
-            value_accountId_275 === null ||
-            value_accountId_275 instanceof Date ||
-            value_accountId_275 instanceof RegExp ||
+            typeof value_accountId_282 === "string" ||
+            value_accountId_282 === null ||
+            value_accountId_282 instanceof Date ||
+            value_accountId_282 instanceof RegExp ||
             (
-              typeof value_accountId_275 === "object" &&
-              typeof value_accountId_275.toString === "function" &&
-              value_accountId_275.toString !== Object.prototype.toString
+              typeof value_accountId_282 === "object" &&
+              typeof value_accountId_282.toString === "function" &&
+              value_accountId_282.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_275 !== 'string') {
-          if (value_accountId_275 === null) {
+        if (typeof value_accountId_282 !== 'string') {
+          if (value_accountId_282 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_275 instanceof RegExp) {
-            json += asString(value_accountId_275.source)
+          } else if (value_accountId_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_282 instanceof RegExp) {
+            json += asString(value_accountId_282.source)
           } else {
-            json += asString(value_accountId_275.toString())
+            json += asString(value_accountId_282.toString())
           }
         } else {
-          json += asString(value_accountId_275)
+          json += asString(value_accountId_282)
         }
         
           }
@@ -6202,38 +6322,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_276 = obj["reportsToId"]
-      if (value_reportsToId_276 !== undefined) {
+      const value_reportsToId_283 = obj["reportsToId"]
+      if (value_reportsToId_283 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_276 === null) {
+          if (value_reportsToId_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_276 === "string" ||
-            value_reportsToId_276 === null ||
-            value_reportsToId_276 instanceof Date ||
-            value_reportsToId_276 instanceof RegExp ||
+            typeof value_reportsToId_283 === "string" ||
+            value_reportsToId_283 === null ||
+            value_reportsToId_283 instanceof Date ||
+            value_reportsToId_283 instanceof RegExp ||
             (
-              typeof value_reportsToId_276 === "object" &&
-              typeof value_reportsToId_276.toString === "function" &&
-              value_reportsToId_276.toString !== Object.prototype.toString
+              typeof value_reportsToId_283 === "object" &&
+              typeof value_reportsToId_283.toString === "function" &&
+              value_reportsToId_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_276 !== 'string') {
-          if (value_reportsToId_276 === null) {
+        if (typeof value_reportsToId_283 !== 'string') {
+          if (value_reportsToId_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_276 instanceof RegExp) {
-            json += asString(value_reportsToId_276.source)
+          } else if (value_reportsToId_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_283 instanceof RegExp) {
+            json += asString(value_reportsToId_283.source)
           } else {
-            json += asString(value_reportsToId_276.toString())
+            json += asString(value_reportsToId_283.toString())
           }
         } else {
-          json += asString(value_reportsToId_276)
+          json += asString(value_reportsToId_283)
         }
         
           }
@@ -6244,16 +6364,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_277 = obj["mailingAddress"]
-      if (value_mailingAddress_277 !== undefined) {
+      const value_mailingAddress_284 = obj["mailingAddress"]
+      if (value_mailingAddress_284 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_277 === null) {
+          if (value_mailingAddress_284 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_277 === "object" && !Array.isArray(value_mailingAddress_277)) || value_mailingAddress_277 === null) {
-            json += anonymous68(value_mailingAddress_277)
+          else if((typeof value_mailingAddress_284 === "object" && !Array.isArray(value_mailingAddress_284)) || value_mailingAddress_284 === null) {
+            json += anonymous71(value_mailingAddress_284)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6262,26 +6382,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_285 = obj["birthdate"]
-      if (value_birthdate_285 !== undefined) {
+      const value_birthdate_292 = obj["birthdate"]
+      if (value_birthdate_292 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_285 === null) {
+          if (value_birthdate_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_285 === "string" ||
-            value_birthdate_285 === null ||
-            value_birthdate_285 instanceof Date ||
-            value_birthdate_285 instanceof RegExp ||
+            typeof value_birthdate_292 === "string" ||
+            value_birthdate_292 === null ||
+            value_birthdate_292 instanceof Date ||
+            value_birthdate_292 instanceof RegExp ||
             (
-              typeof value_birthdate_285 === "object" &&
-              typeof value_birthdate_285.toString === "function" &&
-              value_birthdate_285.toString !== Object.prototype.toString
+              typeof value_birthdate_292 === "object" &&
+              typeof value_birthdate_292.toString === "function" &&
+              value_birthdate_292.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_285)
+            json += asDate(value_birthdate_292)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6290,38 +6410,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_286 = obj["language"]
-      if (value_language_286 !== undefined) {
+      const value_language_293 = obj["language"]
+      if (value_language_293 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_286 === null) {
+          if (value_language_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_286 === "string" ||
-            value_language_286 === null ||
-            value_language_286 instanceof Date ||
-            value_language_286 instanceof RegExp ||
+            typeof value_language_293 === "string" ||
+            value_language_293 === null ||
+            value_language_293 instanceof Date ||
+            value_language_293 instanceof RegExp ||
             (
-              typeof value_language_286 === "object" &&
-              typeof value_language_286.toString === "function" &&
-              value_language_286.toString !== Object.prototype.toString
+              typeof value_language_293 === "object" &&
+              typeof value_language_293.toString === "function" &&
+              value_language_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_286 !== 'string') {
-          if (value_language_286 === null) {
+        if (typeof value_language_293 !== 'string') {
+          if (value_language_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_286 instanceof RegExp) {
-            json += asString(value_language_286.source)
+          } else if (value_language_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_293 instanceof RegExp) {
+            json += asString(value_language_293.source)
           } else {
-            json += asString(value_language_286.toString())
+            json += asString(value_language_293.toString())
           }
         } else {
-          json += asString(value_language_286)
+          json += asString(value_language_293)
         }
         
           }
@@ -6332,38 +6452,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_287 = obj["timeZone"]
-      if (value_timeZone_287 !== undefined) {
+      const value_timeZone_294 = obj["timeZone"]
+      if (value_timeZone_294 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_287 === null) {
+          if (value_timeZone_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_287 === "string" ||
-            value_timeZone_287 === null ||
-            value_timeZone_287 instanceof Date ||
-            value_timeZone_287 instanceof RegExp ||
+            typeof value_timeZone_294 === "string" ||
+            value_timeZone_294 === null ||
+            value_timeZone_294 instanceof Date ||
+            value_timeZone_294 instanceof RegExp ||
             (
-              typeof value_timeZone_287 === "object" &&
-              typeof value_timeZone_287.toString === "function" &&
-              value_timeZone_287.toString !== Object.prototype.toString
+              typeof value_timeZone_294 === "object" &&
+              typeof value_timeZone_294.toString === "function" &&
+              value_timeZone_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_287 !== 'string') {
-          if (value_timeZone_287 === null) {
+        if (typeof value_timeZone_294 !== 'string') {
+          if (value_timeZone_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_287 instanceof RegExp) {
-            json += asString(value_timeZone_287.source)
+          } else if (value_timeZone_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_294 instanceof RegExp) {
+            json += asString(value_timeZone_294.source)
           } else {
-            json += asString(value_timeZone_287.toString())
+            json += asString(value_timeZone_294.toString())
           }
         } else {
-          json += asString(value_timeZone_287)
+          json += asString(value_timeZone_294)
         }
         
           }
@@ -6374,38 +6494,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_288 = obj["linkedinUrl"]
-      if (value_linkedinUrl_288 !== undefined) {
+      const value_linkedinUrl_295 = obj["linkedinUrl"]
+      if (value_linkedinUrl_295 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_288 === null) {
+          if (value_linkedinUrl_295 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_288 === "string" ||
-            value_linkedinUrl_288 === null ||
-            value_linkedinUrl_288 instanceof Date ||
-            value_linkedinUrl_288 instanceof RegExp ||
+            typeof value_linkedinUrl_295 === "string" ||
+            value_linkedinUrl_295 === null ||
+            value_linkedinUrl_295 instanceof Date ||
+            value_linkedinUrl_295 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_288 === "object" &&
-              typeof value_linkedinUrl_288.toString === "function" &&
-              value_linkedinUrl_288.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_295 === "object" &&
+              typeof value_linkedinUrl_295.toString === "function" &&
+              value_linkedinUrl_295.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_288 !== 'string') {
-          if (value_linkedinUrl_288 === null) {
+        if (typeof value_linkedinUrl_295 !== 'string') {
+          if (value_linkedinUrl_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_288 instanceof RegExp) {
-            json += asString(value_linkedinUrl_288.source)
+          } else if (value_linkedinUrl_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_295 instanceof RegExp) {
+            json += asString(value_linkedinUrl_295.source)
           } else {
-            json += asString(value_linkedinUrl_288.toString())
+            json += asString(value_linkedinUrl_295.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_288)
+          json += asString(value_linkedinUrl_295)
         }
         
           }
@@ -6416,38 +6536,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_289 = obj["source"]
-      if (value_source_289 !== undefined) {
+      const value_source_296 = obj["source"]
+      if (value_source_296 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_289 === null) {
+          if (value_source_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_289 === "string" ||
-            value_source_289 === null ||
-            value_source_289 instanceof Date ||
-            value_source_289 instanceof RegExp ||
+            typeof value_source_296 === "string" ||
+            value_source_296 === null ||
+            value_source_296 instanceof Date ||
+            value_source_296 instanceof RegExp ||
             (
-              typeof value_source_289 === "object" &&
-              typeof value_source_289.toString === "function" &&
-              value_source_289.toString !== Object.prototype.toString
+              typeof value_source_296 === "object" &&
+              typeof value_source_296.toString === "function" &&
+              value_source_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_289 !== 'string') {
-          if (value_source_289 === null) {
+        if (typeof value_source_296 !== 'string') {
+          if (value_source_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_289 instanceof RegExp) {
-            json += asString(value_source_289.source)
+          } else if (value_source_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_296 instanceof RegExp) {
+            json += asString(value_source_296.source)
           } else {
-            json += asString(value_source_289.toString())
+            json += asString(value_source_296.toString())
           }
         } else {
-          json += asString(value_source_289)
+          json += asString(value_source_296)
         }
         
           }
@@ -6458,54 +6578,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_290 = obj["doNotCall"]
-      if (value_doNotCall_290 !== undefined) {
+      const value_doNotCall_297 = obj["doNotCall"]
+      if (value_doNotCall_297 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_290)
+        json += asBoolean(value_doNotCall_297)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_291 = obj["emailOptOut"]
-      if (value_emailOptOut_291 !== undefined) {
+      const value_emailOptOut_298 = obj["emailOptOut"]
+      if (value_emailOptOut_298 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_291)
+        json += asBoolean(value_emailOptOut_298)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_292 = obj["lifecycleStage"]
-      if (value_lifecycleStage_292 !== undefined) {
+      const value_lifecycleStage_299 = obj["lifecycleStage"]
+      if (value_lifecycleStage_299 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_292 === null) {
+          if (value_lifecycleStage_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_292 === "string" ||
-            value_lifecycleStage_292 === null ||
-            value_lifecycleStage_292 instanceof Date ||
-            value_lifecycleStage_292 instanceof RegExp ||
+            typeof value_lifecycleStage_299 === "string" ||
+            value_lifecycleStage_299 === null ||
+            value_lifecycleStage_299 instanceof Date ||
+            value_lifecycleStage_299 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_292 === "object" &&
-              typeof value_lifecycleStage_292.toString === "function" &&
-              value_lifecycleStage_292.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_299 === "object" &&
+              typeof value_lifecycleStage_299.toString === "function" &&
+              value_lifecycleStage_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_292 !== 'string') {
-          if (value_lifecycleStage_292 === null) {
+        if (typeof value_lifecycleStage_299 !== 'string') {
+          if (value_lifecycleStage_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_292 instanceof RegExp) {
-            json += asString(value_lifecycleStage_292.source)
+          } else if (value_lifecycleStage_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_299 instanceof RegExp) {
+            json += asString(value_lifecycleStage_299.source)
           } else {
-            json += asString(value_lifecycleStage_292.toString())
+            json += asString(value_lifecycleStage_299.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_292)
+          json += asString(value_lifecycleStage_299)
         }
         
           }
@@ -6516,38 +6636,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_293 = obj["description"]
-      if (value_description_293 !== undefined) {
+      const value_description_300 = obj["description"]
+      if (value_description_300 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_293 === null) {
+          if (value_description_300 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_293 === "string" ||
-            value_description_293 === null ||
-            value_description_293 instanceof Date ||
-            value_description_293 instanceof RegExp ||
+            typeof value_description_300 === "string" ||
+            value_description_300 === null ||
+            value_description_300 instanceof Date ||
+            value_description_300 instanceof RegExp ||
             (
-              typeof value_description_293 === "object" &&
-              typeof value_description_293.toString === "function" &&
-              value_description_293.toString !== Object.prototype.toString
+              typeof value_description_300 === "object" &&
+              typeof value_description_300.toString === "function" &&
+              value_description_300.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_293 !== 'string') {
-          if (value_description_293 === null) {
+        if (typeof value_description_300 !== 'string') {
+          if (value_description_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_293 instanceof RegExp) {
-            json += asString(value_description_293.source)
+          } else if (value_description_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_300 instanceof RegExp) {
+            json += asString(value_description_300.source)
           } else {
-            json += asString(value_description_293.toString())
+            json += asString(value_description_300.toString())
           }
         } else {
-          json += asString(value_description_293)
+          json += asString(value_description_300)
         }
         
           }
@@ -6558,38 +6678,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_294 = obj["name"]
-      if (value_name_294 !== undefined) {
+      const value_name_301 = obj["name"]
+      if (value_name_301 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_294 !== 'string') {
-          if (value_name_294 === null) {
+        if (typeof value_name_301 !== 'string') {
+          if (value_name_301 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_294 instanceof RegExp) {
-            json += asString(value_name_294.source)
+          } else if (value_name_301 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_301.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_301 instanceof RegExp) {
+            json += asString(value_name_301.source)
           } else {
-            json += asString(value_name_294.toString())
+            json += asString(value_name_301.toString())
           }
         } else {
-          json += asString(value_name_294)
+          json += asString(value_name_301)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_295 = obj["externalIds"]
-      if (value_externalIds_295 !== undefined) {
+      const value_externalIds_302 = obj["externalIds"]
+      if (value_externalIds_302 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_295)
+        json += anonymous31(value_externalIds_302)
       }
 
-      const value_expanded_296 = obj["expanded"]
-      if (value_expanded_296 !== undefined) {
+      const value_expanded_303 = obj["expanded"]
+      if (value_expanded_303 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous69(value_expanded_296)
+        json += anonymous72(value_expanded_303)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6597,7 +6717,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous65 (obj) {
+    function anonymous68 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -6615,7 +6735,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6625,7 +6745,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         }
@@ -6634,7 +6754,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous64 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6643,18 +6763,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_253 = obj["data"]
-      if (value_data_253 !== undefined) {
+      const value_data_260 = obj["data"]
+      if (value_data_260 !== undefined) {
         json += "{\"data\":"
-        json += anonymous65(value_data_253)
+        json += anonymous68(value_data_260)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_301 = obj["page"]
-      if (value_page_301 !== undefined) {
+      const value_page_308 = obj["page"]
+      if (value_page_308 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_301)
+        json += anonymous21(value_page_308)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6665,7 +6785,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous72 (input) {
+      function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6674,58 +6794,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_308 = obj["index"]
-      if (value_index_308 !== undefined) {
+      const value_index_315 = obj["index"]
+      if (value_index_315 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_308)
+        json += asInteger(value_index_315)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_309 = obj["status"]
-      if (value_status_309 !== undefined) {
+      const value_status_316 = obj["status"]
+      if (value_status_316 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_309)
+        json += asInteger(value_status_316)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_310 = obj["etag"]
-      if (value_etag_310 !== undefined) {
+      const value_etag_317 = obj["etag"]
+      if (value_etag_317 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_310 !== 'string') {
-          if (value_etag_310 === null) {
+        if (typeof value_etag_317 !== 'string') {
+          if (value_etag_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_310 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_310.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_310 instanceof RegExp) {
-            json += asString(value_etag_310.source)
+          } else if (value_etag_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_317 instanceof RegExp) {
+            json += asString(value_etag_317.source)
           } else {
-            json += asString(value_etag_310.toString())
+            json += asString(value_etag_317.toString())
           }
         } else {
-          json += asString(value_etag_310)
+          json += asString(value_etag_317)
         }
         
       }
 
-      const value_body_311 = obj["body"]
-      if (value_body_311 !== undefined) {
+      const value_body_318 = obj["body"]
+      if (value_body_318 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_311 === null) {
+      if (value_body_318 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_body_311)
+    json += anonymous69(value_body_318)
       }
     
       }
 
-      const value_problem_312 = obj["problem"]
-      if (value_problem_312 !== undefined) {
+      const value_problem_319 = obj["problem"]
+      if (value_problem_319 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_312)
+        json += anonymous1(value_problem_319)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6733,7 +6853,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous71 (obj) {
+    function anonymous74 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -6747,18 +6867,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous72(value)
+        json += anonymous75(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous72(value)
+          json += anonymous75(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous70 (input) {
+      function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6767,32 +6887,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_305 = obj["outcome"]
-      if (value_outcome_305 !== undefined) {
+      const value_outcome_312 = obj["outcome"]
+      if (value_outcome_312 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_305 !== 'string') {
-          if (value_outcome_305 === null) {
+        if (typeof value_outcome_312 !== 'string') {
+          if (value_outcome_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_305 instanceof RegExp) {
-            json += asString(value_outcome_305.source)
+          } else if (value_outcome_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_312 instanceof RegExp) {
+            json += asString(value_outcome_312.source)
           } else {
-            json += asString(value_outcome_305.toString())
+            json += asString(value_outcome_312.toString())
           }
         } else {
-          json += asString(value_outcome_305)
+          json += asString(value_outcome_312)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_306 = obj["results"]
-      if (value_results_306 !== undefined) {
+      const value_results_313 = obj["results"]
+      if (value_results_313 !== undefined) {
         json += ",\"results\":"
-        json += anonymous71(value_results_306)
+        json += anonymous74(value_results_313)
       } else {
         throw new Error('"results" is required!')
       }
@@ -6802,7 +6922,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous74 (obj) {
+    function anonymous77 (obj) {
       // "ContactMergeResult#/properties/losers"
       let json = ''
   
@@ -6820,7 +6940,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6830,7 +6950,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         }
@@ -6839,7 +6959,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactMergeResult#"
-      function anonymous73 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6848,48 +6968,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_315 = obj["dryRun"]
-      if (value_dryRun_315 !== undefined) {
+      const value_dryRun_322 = obj["dryRun"]
+      if (value_dryRun_322 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_315)
+        json += asBoolean(value_dryRun_322)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_316 = obj["merge"]
-      if (value_merge_316 !== undefined) {
+      const value_merge_323 = obj["merge"]
+      if (value_merge_323 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_316)
+        json += anonymous56(value_merge_323)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_317 = obj["winner"]
-      if (value_winner_317 !== undefined) {
+      const value_winner_324 = obj["winner"]
+      if (value_winner_324 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_317 === null) {
+      if (value_winner_324 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_winner_317)
+    json += anonymous69(value_winner_324)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_318 = obj["losers"]
-      if (value_losers_318 !== undefined) {
+      const value_losers_325 = obj["losers"]
+      if (value_losers_325 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous74(value_losers_318)
+        json += anonymous77(value_losers_325)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_319 = obj["references"]
-      if (value_references_319 !== undefined) {
+      const value_references_326 = obj["references"]
+      if (value_references_326 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_319)
+        json += anonymous60(value_references_326)
       } else {
         throw new Error('"references" is required!')
       }
@@ -6899,7 +7019,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous76 (obj) {
+    function anonymous79 (obj) {
       // "ContactUnmergeResult#/properties/losers"
       let json = ''
   
@@ -6917,7 +7037,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6927,7 +7047,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     
         }
@@ -6935,7 +7055,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous77 (obj) {
+    function anonymous80 (obj) {
       // "ContactUnmergeResult#/properties/kept"
       let json = ''
   
@@ -6992,7 +7112,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactUnmergeResult#"
-      function anonymous75 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7001,56 +7121,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_322 = obj["dryRun"]
-      if (value_dryRun_322 !== undefined) {
+      const value_dryRun_329 = obj["dryRun"]
+      if (value_dryRun_329 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_322)
+        json += asBoolean(value_dryRun_329)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_323 = obj["merge"]
-      if (value_merge_323 !== undefined) {
+      const value_merge_330 = obj["merge"]
+      if (value_merge_330 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_323)
+        json += anonymous56(value_merge_330)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_324 = obj["winner"]
-      if (value_winner_324 !== undefined) {
+      const value_winner_331 = obj["winner"]
+      if (value_winner_331 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_324 === null) {
+      if (value_winner_331 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_winner_324)
+    json += anonymous69(value_winner_331)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_325 = obj["losers"]
-      if (value_losers_325 !== undefined) {
+      const value_losers_332 = obj["losers"]
+      if (value_losers_332 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous76(value_losers_325)
+        json += anonymous79(value_losers_332)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_326 = obj["kept"]
-      if (value_kept_326 !== undefined) {
+      const value_kept_333 = obj["kept"]
+      if (value_kept_333 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous77(value_kept_326)
+        json += anonymous80(value_kept_333)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_327 = obj["references"]
-      if (value_references_327 !== undefined) {
+      const value_references_334 = obj["references"]
+      if (value_references_334 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_327)
+        json += anonymous60(value_references_334)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7061,7 +7181,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous81 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7069,40 +7189,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_357 = false
+        let addComma_364 = false
 
-          const value_source_358 = obj["source"]
-          if (value_source_358 !== undefined) {
-            json += addComma_357 ? ",\"source\":" : ((addComma_357 = true), "{\"source\":")
+          const value_source_365 = obj["source"]
+          if (value_source_365 !== undefined) {
+            json += addComma_364 ? ",\"source\":" : ((addComma_364 = true), "{\"source\":")
             
-          if (value_source_358 === null) {
+          if (value_source_365 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_358 === "string" ||
-            value_source_358 === null ||
-            value_source_358 instanceof Date ||
-            value_source_358 instanceof RegExp ||
+            typeof value_source_365 === "string" ||
+            value_source_365 === null ||
+            value_source_365 instanceof Date ||
+            value_source_365 instanceof RegExp ||
             (
-              typeof value_source_358 === "object" &&
-              typeof value_source_358.toString === "function" &&
-              value_source_358.toString !== Object.prototype.toString
+              typeof value_source_365 === "object" &&
+              typeof value_source_365.toString === "function" &&
+              value_source_365.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_358 !== 'string') {
-          if (value_source_358 === null) {
+        if (typeof value_source_365 !== 'string') {
+          if (value_source_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_358 instanceof RegExp) {
-            json += asString(value_source_358.source)
+          } else if (value_source_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_365 instanceof RegExp) {
+            json += asString(value_source_365.source)
           } else {
-            json += asString(value_source_358.toString())
+            json += asString(value_source_365.toString())
           }
         } else {
-          json += asString(value_source_358)
+          json += asString(value_source_365)
         }
         
           }
@@ -7111,38 +7231,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_359 = obj["medium"]
-          if (value_medium_359 !== undefined) {
-            json += addComma_357 ? ",\"medium\":" : ((addComma_357 = true), "{\"medium\":")
+          const value_medium_366 = obj["medium"]
+          if (value_medium_366 !== undefined) {
+            json += addComma_364 ? ",\"medium\":" : ((addComma_364 = true), "{\"medium\":")
             
-          if (value_medium_359 === null) {
+          if (value_medium_366 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_359 === "string" ||
-            value_medium_359 === null ||
-            value_medium_359 instanceof Date ||
-            value_medium_359 instanceof RegExp ||
+            typeof value_medium_366 === "string" ||
+            value_medium_366 === null ||
+            value_medium_366 instanceof Date ||
+            value_medium_366 instanceof RegExp ||
             (
-              typeof value_medium_359 === "object" &&
-              typeof value_medium_359.toString === "function" &&
-              value_medium_359.toString !== Object.prototype.toString
+              typeof value_medium_366 === "object" &&
+              typeof value_medium_366.toString === "function" &&
+              value_medium_366.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_359 !== 'string') {
-          if (value_medium_359 === null) {
+        if (typeof value_medium_366 !== 'string') {
+          if (value_medium_366 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_359 instanceof RegExp) {
-            json += asString(value_medium_359.source)
+          } else if (value_medium_366 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_366.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_366 instanceof RegExp) {
+            json += asString(value_medium_366.source)
           } else {
-            json += asString(value_medium_359.toString())
+            json += asString(value_medium_366.toString())
           }
         } else {
-          json += asString(value_medium_359)
+          json += asString(value_medium_366)
         }
         
           }
@@ -7151,38 +7271,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_360 = obj["campaign"]
-          if (value_campaign_360 !== undefined) {
-            json += addComma_357 ? ",\"campaign\":" : ((addComma_357 = true), "{\"campaign\":")
+          const value_campaign_367 = obj["campaign"]
+          if (value_campaign_367 !== undefined) {
+            json += addComma_364 ? ",\"campaign\":" : ((addComma_364 = true), "{\"campaign\":")
             
-          if (value_campaign_360 === null) {
+          if (value_campaign_367 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_360 === "string" ||
-            value_campaign_360 === null ||
-            value_campaign_360 instanceof Date ||
-            value_campaign_360 instanceof RegExp ||
+            typeof value_campaign_367 === "string" ||
+            value_campaign_367 === null ||
+            value_campaign_367 instanceof Date ||
+            value_campaign_367 instanceof RegExp ||
             (
-              typeof value_campaign_360 === "object" &&
-              typeof value_campaign_360.toString === "function" &&
-              value_campaign_360.toString !== Object.prototype.toString
+              typeof value_campaign_367 === "object" &&
+              typeof value_campaign_367.toString === "function" &&
+              value_campaign_367.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_360 !== 'string') {
-          if (value_campaign_360 === null) {
+        if (typeof value_campaign_367 !== 'string') {
+          if (value_campaign_367 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_360 instanceof RegExp) {
-            json += asString(value_campaign_360.source)
+          } else if (value_campaign_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_367 instanceof RegExp) {
+            json += asString(value_campaign_367.source)
           } else {
-            json += asString(value_campaign_360.toString())
+            json += asString(value_campaign_367.toString())
           }
         } else {
-          json += asString(value_campaign_360)
+          json += asString(value_campaign_367)
         }
         
           }
@@ -7191,38 +7311,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_361 = obj["term"]
-          if (value_term_361 !== undefined) {
-            json += addComma_357 ? ",\"term\":" : ((addComma_357 = true), "{\"term\":")
+          const value_term_368 = obj["term"]
+          if (value_term_368 !== undefined) {
+            json += addComma_364 ? ",\"term\":" : ((addComma_364 = true), "{\"term\":")
             
-          if (value_term_361 === null) {
+          if (value_term_368 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_361 === "string" ||
-            value_term_361 === null ||
-            value_term_361 instanceof Date ||
-            value_term_361 instanceof RegExp ||
+            typeof value_term_368 === "string" ||
+            value_term_368 === null ||
+            value_term_368 instanceof Date ||
+            value_term_368 instanceof RegExp ||
             (
-              typeof value_term_361 === "object" &&
-              typeof value_term_361.toString === "function" &&
-              value_term_361.toString !== Object.prototype.toString
+              typeof value_term_368 === "object" &&
+              typeof value_term_368.toString === "function" &&
+              value_term_368.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_361 !== 'string') {
-          if (value_term_361 === null) {
+        if (typeof value_term_368 !== 'string') {
+          if (value_term_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_361 instanceof RegExp) {
-            json += asString(value_term_361.source)
+          } else if (value_term_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_368 instanceof RegExp) {
+            json += asString(value_term_368.source)
           } else {
-            json += asString(value_term_361.toString())
+            json += asString(value_term_368.toString())
           }
         } else {
-          json += asString(value_term_361)
+          json += asString(value_term_368)
         }
         
           }
@@ -7231,38 +7351,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_362 = obj["content"]
-          if (value_content_362 !== undefined) {
-            json += addComma_357 ? ",\"content\":" : ((addComma_357 = true), "{\"content\":")
+          const value_content_369 = obj["content"]
+          if (value_content_369 !== undefined) {
+            json += addComma_364 ? ",\"content\":" : ((addComma_364 = true), "{\"content\":")
             
-          if (value_content_362 === null) {
+          if (value_content_369 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_362 === "string" ||
-            value_content_362 === null ||
-            value_content_362 instanceof Date ||
-            value_content_362 instanceof RegExp ||
+            typeof value_content_369 === "string" ||
+            value_content_369 === null ||
+            value_content_369 instanceof Date ||
+            value_content_369 instanceof RegExp ||
             (
-              typeof value_content_362 === "object" &&
-              typeof value_content_362.toString === "function" &&
-              value_content_362.toString !== Object.prototype.toString
+              typeof value_content_369 === "object" &&
+              typeof value_content_369.toString === "function" &&
+              value_content_369.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_362 !== 'string') {
-          if (value_content_362 === null) {
+        if (typeof value_content_369 !== 'string') {
+          if (value_content_369 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_362 instanceof RegExp) {
-            json += asString(value_content_362.source)
+          } else if (value_content_369 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_369.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_369 instanceof RegExp) {
+            json += asString(value_content_369.source)
           } else {
-            json += asString(value_content_362.toString())
+            json += asString(value_content_369.toString())
           }
         } else {
-          json += asString(value_content_362)
+          json += asString(value_content_369)
         }
         
           }
@@ -7270,7 +7390,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_357) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_364) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7278,7 +7398,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous82 (input) {
+      function anonymous85 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7287,44 +7407,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_367 = obj["amount"]
-      if (value_amount_367 !== undefined) {
+      const value_amount_374 = obj["amount"]
+      if (value_amount_374 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_367 !== 'string') {
-          if (value_amount_367 === null) {
+        if (typeof value_amount_374 !== 'string') {
+          if (value_amount_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_367 instanceof RegExp) {
-            json += asString(value_amount_367.source)
+          } else if (value_amount_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_374 instanceof RegExp) {
+            json += asString(value_amount_374.source)
           } else {
-            json += asString(value_amount_367.toString())
+            json += asString(value_amount_374.toString())
           }
         } else {
-          json += asString(value_amount_367)
+          json += asString(value_amount_374)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_368 = obj["currency"]
-      if (value_currency_368 !== undefined) {
+      const value_currency_375 = obj["currency"]
+      if (value_currency_375 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_368 !== 'string') {
-          if (value_currency_368 === null) {
+        if (typeof value_currency_375 !== 'string') {
+          if (value_currency_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_368 instanceof RegExp) {
-            json += asString(value_currency_368.source)
+          } else if (value_currency_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_375 instanceof RegExp) {
+            json += asString(value_currency_375.source)
           } else {
-            json += asString(value_currency_368.toString())
+            json += asString(value_currency_375.toString())
           }
         } else {
-          json += asString(value_currency_368)
+          json += asString(value_currency_375)
         }
         
       } else {
@@ -7337,263 +7457,6 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous83 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_370 = false
-
-          const value_street1_371 = obj["street1"]
-          if (value_street1_371 !== undefined) {
-            json += addComma_370 ? ",\"street1\":" : ((addComma_370 = true), "{\"street1\":")
-            
-          if (value_street1_371 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street1_371 === "string" ||
-            value_street1_371 === null ||
-            value_street1_371 instanceof Date ||
-            value_street1_371 instanceof RegExp ||
-            (
-              typeof value_street1_371 === "object" &&
-              typeof value_street1_371.toString === "function" &&
-              value_street1_371.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street1_371 !== 'string') {
-          if (value_street1_371 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_371 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_371.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_371 instanceof RegExp) {
-            json += asString(value_street1_371.source)
-          } else {
-            json += asString(value_street1_371.toString())
-          }
-        } else {
-          json += asString(value_street1_371)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_street2_372 = obj["street2"]
-          if (value_street2_372 !== undefined) {
-            json += addComma_370 ? ",\"street2\":" : ((addComma_370 = true), "{\"street2\":")
-            
-          if (value_street2_372 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street2_372 === "string" ||
-            value_street2_372 === null ||
-            value_street2_372 instanceof Date ||
-            value_street2_372 instanceof RegExp ||
-            (
-              typeof value_street2_372 === "object" &&
-              typeof value_street2_372.toString === "function" &&
-              value_street2_372.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street2_372 !== 'string') {
-          if (value_street2_372 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_372 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_372.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_372 instanceof RegExp) {
-            json += asString(value_street2_372.source)
-          } else {
-            json += asString(value_street2_372.toString())
-          }
-        } else {
-          json += asString(value_street2_372)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_city_373 = obj["city"]
-          if (value_city_373 !== undefined) {
-            json += addComma_370 ? ",\"city\":" : ((addComma_370 = true), "{\"city\":")
-            
-          if (value_city_373 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_city_373 === "string" ||
-            value_city_373 === null ||
-            value_city_373 instanceof Date ||
-            value_city_373 instanceof RegExp ||
-            (
-              typeof value_city_373 === "object" &&
-              typeof value_city_373.toString === "function" &&
-              value_city_373.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_city_373 !== 'string') {
-          if (value_city_373 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_city_373 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_373.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_373 instanceof RegExp) {
-            json += asString(value_city_373.source)
-          } else {
-            json += asString(value_city_373.toString())
-          }
-        } else {
-          json += asString(value_city_373)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_region_374 = obj["region"]
-          if (value_region_374 !== undefined) {
-            json += addComma_370 ? ",\"region\":" : ((addComma_370 = true), "{\"region\":")
-            
-          if (value_region_374 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_region_374 === "string" ||
-            value_region_374 === null ||
-            value_region_374 instanceof Date ||
-            value_region_374 instanceof RegExp ||
-            (
-              typeof value_region_374 === "object" &&
-              typeof value_region_374.toString === "function" &&
-              value_region_374.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_region_374 !== 'string') {
-          if (value_region_374 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_region_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_374 instanceof RegExp) {
-            json += asString(value_region_374.source)
-          } else {
-            json += asString(value_region_374.toString())
-          }
-        } else {
-          json += asString(value_region_374)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_postalCode_375 = obj["postalCode"]
-          if (value_postalCode_375 !== undefined) {
-            json += addComma_370 ? ",\"postalCode\":" : ((addComma_370 = true), "{\"postalCode\":")
-            
-          if (value_postalCode_375 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_postalCode_375 === "string" ||
-            value_postalCode_375 === null ||
-            value_postalCode_375 instanceof Date ||
-            value_postalCode_375 instanceof RegExp ||
-            (
-              typeof value_postalCode_375 === "object" &&
-              typeof value_postalCode_375.toString === "function" &&
-              value_postalCode_375.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_postalCode_375 !== 'string') {
-          if (value_postalCode_375 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_375 instanceof RegExp) {
-            json += asString(value_postalCode_375.source)
-          } else {
-            json += asString(value_postalCode_375.toString())
-          }
-        } else {
-          json += asString(value_postalCode_375)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_countryCode_376 = obj["countryCode"]
-          if (value_countryCode_376 !== undefined) {
-            json += addComma_370 ? ",\"countryCode\":" : ((addComma_370 = true), "{\"countryCode\":")
-            
-          if (value_countryCode_376 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_countryCode_376 === "string" ||
-            value_countryCode_376 === null ||
-            value_countryCode_376 instanceof Date ||
-            value_countryCode_376 instanceof RegExp ||
-            (
-              typeof value_countryCode_376 === "object" &&
-              typeof value_countryCode_376.toString === "function" &&
-              value_countryCode_376.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_countryCode_376 !== 'string') {
-          if (value_countryCode_376 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_376 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_376.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_376 instanceof RegExp) {
-            json += asString(value_countryCode_376.source)
-          } else {
-            json += asString(value_countryCode_376.toString())
-          }
-        } else {
-          json += asString(value_countryCode_376)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
-  
-          }
-if (!addComma_370) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "OptionalMoney#"
       function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -7602,45 +7465,302 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        
-      const value_amount_411 = obj["amount"]
-      if (value_amount_411 !== undefined) {
-        json += "{\"amount\":"
-        
-        if (typeof value_amount_411 !== 'string') {
-          if (value_amount_411 === null) {
+        let addComma_377 = false
+
+          const value_street1_378 = obj["street1"]
+          if (value_street1_378 !== undefined) {
+            json += addComma_377 ? ",\"street1\":" : ((addComma_377 = true), "{\"street1\":")
+            
+          if (value_street1_378 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_378 === "string" ||
+            value_street1_378 === null ||
+            value_street1_378 instanceof Date ||
+            value_street1_378 instanceof RegExp ||
+            (
+              typeof value_street1_378 === "object" &&
+              typeof value_street1_378.toString === "function" &&
+              value_street1_378.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_378 !== 'string') {
+          if (value_street1_378 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_411 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_411.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_411 instanceof RegExp) {
-            json += asString(value_amount_411.source)
+          } else if (value_street1_378 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_378.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_378 instanceof RegExp) {
+            json += asString(value_street1_378.source)
           } else {
-            json += asString(value_amount_411.toString())
+            json += asString(value_street1_378.toString())
           }
         } else {
-          json += asString(value_amount_411)
+          json += asString(value_street1_378)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_379 = obj["street2"]
+          if (value_street2_379 !== undefined) {
+            json += addComma_377 ? ",\"street2\":" : ((addComma_377 = true), "{\"street2\":")
+            
+          if (value_street2_379 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_379 === "string" ||
+            value_street2_379 === null ||
+            value_street2_379 instanceof Date ||
+            value_street2_379 instanceof RegExp ||
+            (
+              typeof value_street2_379 === "object" &&
+              typeof value_street2_379.toString === "function" &&
+              value_street2_379.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_379 !== 'string') {
+          if (value_street2_379 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_379 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_379.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_379 instanceof RegExp) {
+            json += asString(value_street2_379.source)
+          } else {
+            json += asString(value_street2_379.toString())
+          }
+        } else {
+          json += asString(value_street2_379)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_380 = obj["city"]
+          if (value_city_380 !== undefined) {
+            json += addComma_377 ? ",\"city\":" : ((addComma_377 = true), "{\"city\":")
+            
+          if (value_city_380 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_380 === "string" ||
+            value_city_380 === null ||
+            value_city_380 instanceof Date ||
+            value_city_380 instanceof RegExp ||
+            (
+              typeof value_city_380 === "object" &&
+              typeof value_city_380.toString === "function" &&
+              value_city_380.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_380 !== 'string') {
+          if (value_city_380 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_380 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_380.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_380 instanceof RegExp) {
+            json += asString(value_city_380.source)
+          } else {
+            json += asString(value_city_380.toString())
+          }
+        } else {
+          json += asString(value_city_380)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_381 = obj["region"]
+          if (value_region_381 !== undefined) {
+            json += addComma_377 ? ",\"region\":" : ((addComma_377 = true), "{\"region\":")
+            
+          if (value_region_381 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_381 === "string" ||
+            value_region_381 === null ||
+            value_region_381 instanceof Date ||
+            value_region_381 instanceof RegExp ||
+            (
+              typeof value_region_381 === "object" &&
+              typeof value_region_381.toString === "function" &&
+              value_region_381.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_381 !== 'string') {
+          if (value_region_381 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_381 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_381.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_381 instanceof RegExp) {
+            json += asString(value_region_381.source)
+          } else {
+            json += asString(value_region_381.toString())
+          }
+        } else {
+          json += asString(value_region_381)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_382 = obj["postalCode"]
+          if (value_postalCode_382 !== undefined) {
+            json += addComma_377 ? ",\"postalCode\":" : ((addComma_377 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_382 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_382 === "string" ||
+            value_postalCode_382 === null ||
+            value_postalCode_382 instanceof Date ||
+            value_postalCode_382 instanceof RegExp ||
+            (
+              typeof value_postalCode_382 === "object" &&
+              typeof value_postalCode_382.toString === "function" &&
+              value_postalCode_382.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_382 !== 'string') {
+          if (value_postalCode_382 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_382 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_382.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_382 instanceof RegExp) {
+            json += asString(value_postalCode_382.source)
+          } else {
+            json += asString(value_postalCode_382.toString())
+          }
+        } else {
+          json += asString(value_postalCode_382)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_383 = obj["countryCode"]
+          if (value_countryCode_383 !== undefined) {
+            json += addComma_377 ? ",\"countryCode\":" : ((addComma_377 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_383 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_383 === "string" ||
+            value_countryCode_383 === null ||
+            value_countryCode_383 instanceof Date ||
+            value_countryCode_383 instanceof RegExp ||
+            (
+              typeof value_countryCode_383 === "object" &&
+              typeof value_countryCode_383.toString === "function" &&
+              value_countryCode_383.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_383 !== 'string') {
+          if (value_countryCode_383 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_383 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_383.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_383 instanceof RegExp) {
+            json += asString(value_countryCode_383.source)
+          } else {
+            json += asString(value_countryCode_383.toString())
+          }
+        } else {
+          json += asString(value_countryCode_383)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_377) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalMoney#"
+      function anonymous89 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_418 = obj["amount"]
+      if (value_amount_418 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_418 !== 'string') {
+          if (value_amount_418 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_418 instanceof RegExp) {
+            json += asString(value_amount_418.source)
+          } else {
+            json += asString(value_amount_418.toString())
+          }
+        } else {
+          json += asString(value_amount_418)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_412 = obj["currency"]
-      if (value_currency_412 !== undefined) {
+      const value_currency_419 = obj["currency"]
+      if (value_currency_419 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_412 !== 'string') {
-          if (value_currency_412 === null) {
+        if (typeof value_currency_419 !== 'string') {
+          if (value_currency_419 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_412 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_412.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_412 instanceof RegExp) {
-            json += asString(value_currency_412.source)
+          } else if (value_currency_419 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_419.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_419 instanceof RegExp) {
+            json += asString(value_currency_419.source)
           } else {
-            json += asString(value_currency_412.toString())
+            json += asString(value_currency_419.toString())
           }
         } else {
-          json += asString(value_currency_412)
+          json += asString(value_currency_419)
         }
         
       } else {
@@ -7653,7 +7773,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous88 (input) {
+      function anonymous91 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7662,126 +7782,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_434 = obj["id"]
-      if (value_id_434 !== undefined) {
+      const value_id_441 = obj["id"]
+      if (value_id_441 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_434 !== 'string') {
-          if (value_id_434 === null) {
+        if (typeof value_id_441 !== 'string') {
+          if (value_id_441 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_434 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_434.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_434 instanceof RegExp) {
-            json += asString(value_id_434.source)
+          } else if (value_id_441 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_441.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_441 instanceof RegExp) {
+            json += asString(value_id_441.source)
           } else {
-            json += asString(value_id_434.toString())
+            json += asString(value_id_441.toString())
           }
         } else {
-          json += asString(value_id_434)
+          json += asString(value_id_441)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_435 = obj["key"]
-      if (value_key_435 !== undefined) {
+      const value_key_442 = obj["key"]
+      if (value_key_442 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_435 !== 'string') {
-          if (value_key_435 === null) {
+        if (typeof value_key_442 !== 'string') {
+          if (value_key_442 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_435 instanceof RegExp) {
-            json += asString(value_key_435.source)
+          } else if (value_key_442 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_442.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_442 instanceof RegExp) {
+            json += asString(value_key_442.source)
           } else {
-            json += asString(value_key_435.toString())
+            json += asString(value_key_442.toString())
           }
         } else {
-          json += asString(value_key_435)
+          json += asString(value_key_442)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_436 = obj["name"]
-      if (value_name_436 !== undefined) {
+      const value_name_443 = obj["name"]
+      if (value_name_443 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_436 !== 'string') {
-          if (value_name_436 === null) {
+        if (typeof value_name_443 !== 'string') {
+          if (value_name_443 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_436 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_436.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_436 instanceof RegExp) {
-            json += asString(value_name_436.source)
+          } else if (value_name_443 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_443.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_443 instanceof RegExp) {
+            json += asString(value_name_443.source)
           } else {
-            json += asString(value_name_436.toString())
+            json += asString(value_name_443.toString())
           }
         } else {
-          json += asString(value_name_436)
+          json += asString(value_name_443)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_437 = obj["position"]
-      if (value_position_437 !== undefined) {
+      const value_position_444 = obj["position"]
+      if (value_position_444 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_437)
+        json += asInteger(value_position_444)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_438 = obj["type"]
-      if (value_type_438 !== undefined) {
+      const value_type_445 = obj["type"]
+      if (value_type_445 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_438 !== 'string') {
-          if (value_type_438 === null) {
+        if (typeof value_type_445 !== 'string') {
+          if (value_type_445 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_438 instanceof RegExp) {
-            json += asString(value_type_438.source)
+          } else if (value_type_445 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_445.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_445 instanceof RegExp) {
+            json += asString(value_type_445.source)
           } else {
-            json += asString(value_type_438.toString())
+            json += asString(value_type_445.toString())
           }
         } else {
-          json += asString(value_type_438)
+          json += asString(value_type_445)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_439 = obj["probability"]
-      if (value_probability_439 !== undefined) {
+      const value_probability_446 = obj["probability"]
+      if (value_probability_446 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_439)
+        json += asInteger(value_probability_446)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_440 = obj["forecastCategory"]
-      if (value_forecastCategory_440 !== undefined) {
+      const value_forecastCategory_447 = obj["forecastCategory"]
+      if (value_forecastCategory_447 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_440 !== 'string') {
-          if (value_forecastCategory_440 === null) {
+        if (typeof value_forecastCategory_447 !== 'string') {
+          if (value_forecastCategory_447 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_440 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_440.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_440 instanceof RegExp) {
-            json += asString(value_forecastCategory_440.source)
+          } else if (value_forecastCategory_447 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_447.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_447 instanceof RegExp) {
+            json += asString(value_forecastCategory_447.source)
           } else {
-            json += asString(value_forecastCategory_440.toString())
+            json += asString(value_forecastCategory_447.toString())
           }
         } else {
-          json += asString(value_forecastCategory_440)
+          json += asString(value_forecastCategory_447)
         }
         
       } else {
@@ -7794,7 +7914,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous87 (input) {
+      function anonymous90 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7802,68 +7922,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_428 = false
+        let addComma_435 = false
 
-          const value_owner_429 = obj["owner"]
-          if (value_owner_429 !== undefined) {
-            json += addComma_428 ? ",\"owner\":" : ((addComma_428 = true), "{\"owner\":")
+          const value_owner_436 = obj["owner"]
+          if (value_owner_436 !== undefined) {
+            json += addComma_435 ? ",\"owner\":" : ((addComma_435 = true), "{\"owner\":")
             
-      if (value_owner_429 === null) {
+      if (value_owner_436 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_429)
+    json += anonymous20(value_owner_436)
       }
     
           }
 
-          const value_account_430 = obj["account"]
-          if (value_account_430 !== undefined) {
-            json += addComma_428 ? ",\"account\":" : ((addComma_428 = true), "{\"account\":")
+          const value_account_437 = obj["account"]
+          if (value_account_437 !== undefined) {
+            json += addComma_435 ? ",\"account\":" : ((addComma_435 = true), "{\"account\":")
             
-      if (value_account_430 === null) {
+      if (value_account_437 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_430)
+    json += anonymous26(value_account_437)
       }
     
           }
 
-          const value_primaryContact_431 = obj["primaryContact"]
-          if (value_primaryContact_431 !== undefined) {
-            json += addComma_428 ? ",\"primaryContact\":" : ((addComma_428 = true), "{\"primaryContact\":")
+          const value_primaryContact_438 = obj["primaryContact"]
+          if (value_primaryContact_438 !== undefined) {
+            json += addComma_435 ? ",\"primaryContact\":" : ((addComma_435 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_431 === null) {
+      if (value_primaryContact_438 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_primaryContact_431)
+    json += anonymous69(value_primaryContact_438)
       }
     
           }
 
-          const value_stage_432 = obj["stage"]
-          if (value_stage_432 !== undefined) {
-            json += addComma_428 ? ",\"stage\":" : ((addComma_428 = true), "{\"stage\":")
+          const value_stage_439 = obj["stage"]
+          if (value_stage_439 !== undefined) {
+            json += addComma_435 ? ",\"stage\":" : ((addComma_435 = true), "{\"stage\":")
             
-      if (value_stage_432 === null) {
+      if (value_stage_439 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_stage_432)
+    json += anonymous91(value_stage_439)
       }
     
           }
 
-          const value_originLead_441 = obj["originLead"]
-          if (value_originLead_441 !== undefined) {
-            json += addComma_428 ? ",\"originLead\":" : ((addComma_428 = true), "{\"originLead\":")
+          const value_originLead_448 = obj["originLead"]
+          if (value_originLead_448 !== undefined) {
+            json += addComma_435 ? ",\"originLead\":" : ((addComma_435 = true), "{\"originLead\":")
             
-      if (value_originLead_441 === null) {
+      if (value_originLead_448 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value_originLead_441)
+    json += anonymous83(value_originLead_448)
       }
     
           }
-if (!addComma_428) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_435) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7871,7 +7991,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous85 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7880,88 +8000,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_394 = obj["id"]
-      if (value_id_394 !== undefined) {
+      const value_id_401 = obj["id"]
+      if (value_id_401 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_394 !== 'string') {
-          if (value_id_394 === null) {
+        if (typeof value_id_401 !== 'string') {
+          if (value_id_401 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_394 instanceof RegExp) {
-            json += asString(value_id_394.source)
+          } else if (value_id_401 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_401.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_401 instanceof RegExp) {
+            json += asString(value_id_401.source)
           } else {
-            json += asString(value_id_394.toString())
+            json += asString(value_id_401.toString())
           }
         } else {
-          json += asString(value_id_394)
+          json += asString(value_id_401)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_395 = obj["version"]
-      if (value_version_395 !== undefined) {
+      const value_version_402 = obj["version"]
+      if (value_version_402 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_395)
+        json += asInteger(value_version_402)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_396 = obj["createdAt"]
-      if (value_createdAt_396 !== undefined) {
+      const value_createdAt_403 = obj["createdAt"]
+      if (value_createdAt_403 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_396)
+        json += asDateTime(value_createdAt_403)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_397 = obj["createdBy"]
-      if (value_createdBy_397 !== undefined) {
+      const value_createdBy_404 = obj["createdBy"]
+      if (value_createdBy_404 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_397)
+        json += anonymous23(value_createdBy_404)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_398 = obj["updatedAt"]
-      if (value_updatedAt_398 !== undefined) {
+      const value_updatedAt_405 = obj["updatedAt"]
+      if (value_updatedAt_405 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_398)
+        json += asDateTime(value_updatedAt_405)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_399 = obj["updatedBy"]
-      if (value_updatedBy_399 !== undefined) {
+      const value_updatedBy_406 = obj["updatedBy"]
+      if (value_updatedBy_406 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_399)
+        json += anonymous23(value_updatedBy_406)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_400 = obj["deletedAt"]
-      if (value_deletedAt_400 !== undefined) {
+      const value_deletedAt_407 = obj["deletedAt"]
+      if (value_deletedAt_407 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_400 === null) {
+          if (value_deletedAt_407 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_400 === "string" ||
-            value_deletedAt_400 === null ||
-            value_deletedAt_400 instanceof Date ||
-            value_deletedAt_400 instanceof RegExp ||
+            typeof value_deletedAt_407 === "string" ||
+            value_deletedAt_407 === null ||
+            value_deletedAt_407 instanceof Date ||
+            value_deletedAt_407 instanceof RegExp ||
             (
-              typeof value_deletedAt_400 === "object" &&
-              typeof value_deletedAt_400.toString === "function" &&
-              value_deletedAt_400.toString !== Object.prototype.toString
+              typeof value_deletedAt_407 === "object" &&
+              typeof value_deletedAt_407.toString === "function" &&
+              value_deletedAt_407.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_400)
+            json += asDateTime(value_deletedAt_407)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -7970,60 +8090,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_401 = obj["ownerId"]
-      if (value_ownerId_401 !== undefined) {
+      const value_ownerId_408 = obj["ownerId"]
+      if (value_ownerId_408 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_401 !== 'string') {
-          if (value_ownerId_401 === null) {
+        if (typeof value_ownerId_408 !== 'string') {
+          if (value_ownerId_408 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_401 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_401.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_401 instanceof RegExp) {
-            json += asString(value_ownerId_401.source)
+          } else if (value_ownerId_408 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_408.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_408 instanceof RegExp) {
+            json += asString(value_ownerId_408.source)
           } else {
-            json += asString(value_ownerId_401.toString())
+            json += asString(value_ownerId_408.toString())
           }
         } else {
-          json += asString(value_ownerId_401)
+          json += asString(value_ownerId_408)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_402 = obj["teamId"]
-      if (value_teamId_402 !== undefined) {
+      const value_teamId_409 = obj["teamId"]
+      if (value_teamId_409 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_402 === null) {
+          if (value_teamId_409 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_402 === "string" ||
-            value_teamId_402 === null ||
-            value_teamId_402 instanceof Date ||
-            value_teamId_402 instanceof RegExp ||
+            typeof value_teamId_409 === "string" ||
+            value_teamId_409 === null ||
+            value_teamId_409 instanceof Date ||
+            value_teamId_409 instanceof RegExp ||
             (
-              typeof value_teamId_402 === "object" &&
-              typeof value_teamId_402.toString === "function" &&
-              value_teamId_402.toString !== Object.prototype.toString
+              typeof value_teamId_409 === "object" &&
+              typeof value_teamId_409.toString === "function" &&
+              value_teamId_409.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_402 !== 'string') {
-          if (value_teamId_402 === null) {
+        if (typeof value_teamId_409 !== 'string') {
+          if (value_teamId_409 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_402 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_402.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_402 instanceof RegExp) {
-            json += asString(value_teamId_402.source)
+          } else if (value_teamId_409 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_409.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_409 instanceof RegExp) {
+            json += asString(value_teamId_409.source)
           } else {
-            json += asString(value_teamId_402.toString())
+            json += asString(value_teamId_409.toString())
           }
         } else {
-          json += asString(value_teamId_402)
+          json += asString(value_teamId_409)
         }
         
           }
@@ -8034,76 +8154,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_403 = obj["tags"]
-      if (value_tags_403 !== undefined) {
+      const value_tags_410 = obj["tags"]
+      if (value_tags_410 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_403)
+        json += anonymous27(value_tags_410)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_404 = obj["customFields"]
-      if (value_customFields_404 !== undefined) {
+      const value_customFields_411 = obj["customFields"]
+      if (value_customFields_411 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_404)
+        json += JSON.stringify(value_customFields_411)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_405 = obj["name"]
-      if (value_name_405 !== undefined) {
+      const value_name_412 = obj["name"]
+      if (value_name_412 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_405 !== 'string') {
-          if (value_name_405 === null) {
+        if (typeof value_name_412 !== 'string') {
+          if (value_name_412 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_405 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_405.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_405 instanceof RegExp) {
-            json += asString(value_name_405.source)
+          } else if (value_name_412 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_412.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_412 instanceof RegExp) {
+            json += asString(value_name_412.source)
           } else {
-            json += asString(value_name_405.toString())
+            json += asString(value_name_412.toString())
           }
         } else {
-          json += asString(value_name_405)
+          json += asString(value_name_412)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_406 = obj["accountId"]
-      if (value_accountId_406 !== undefined) {
+      const value_accountId_413 = obj["accountId"]
+      if (value_accountId_413 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_406 === null) {
+          if (value_accountId_413 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_406 === "string" ||
-            value_accountId_406 === null ||
-            value_accountId_406 instanceof Date ||
-            value_accountId_406 instanceof RegExp ||
+            typeof value_accountId_413 === "string" ||
+            value_accountId_413 === null ||
+            value_accountId_413 instanceof Date ||
+            value_accountId_413 instanceof RegExp ||
             (
-              typeof value_accountId_406 === "object" &&
-              typeof value_accountId_406.toString === "function" &&
-              value_accountId_406.toString !== Object.prototype.toString
+              typeof value_accountId_413 === "object" &&
+              typeof value_accountId_413.toString === "function" &&
+              value_accountId_413.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_406 !== 'string') {
-          if (value_accountId_406 === null) {
+        if (typeof value_accountId_413 !== 'string') {
+          if (value_accountId_413 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_406 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_406.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_406 instanceof RegExp) {
-            json += asString(value_accountId_406.source)
+          } else if (value_accountId_413 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_413.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_413 instanceof RegExp) {
+            json += asString(value_accountId_413.source)
           } else {
-            json += asString(value_accountId_406.toString())
+            json += asString(value_accountId_413.toString())
           }
         } else {
-          json += asString(value_accountId_406)
+          json += asString(value_accountId_413)
         }
         
           }
@@ -8114,38 +8234,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_407 = obj["primaryContactId"]
-      if (value_primaryContactId_407 !== undefined) {
+      const value_primaryContactId_414 = obj["primaryContactId"]
+      if (value_primaryContactId_414 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_407 === null) {
+          if (value_primaryContactId_414 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_407 === "string" ||
-            value_primaryContactId_407 === null ||
-            value_primaryContactId_407 instanceof Date ||
-            value_primaryContactId_407 instanceof RegExp ||
+            typeof value_primaryContactId_414 === "string" ||
+            value_primaryContactId_414 === null ||
+            value_primaryContactId_414 instanceof Date ||
+            value_primaryContactId_414 instanceof RegExp ||
             (
-              typeof value_primaryContactId_407 === "object" &&
-              typeof value_primaryContactId_407.toString === "function" &&
-              value_primaryContactId_407.toString !== Object.prototype.toString
+              typeof value_primaryContactId_414 === "object" &&
+              typeof value_primaryContactId_414.toString === "function" &&
+              value_primaryContactId_414.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_407 !== 'string') {
-          if (value_primaryContactId_407 === null) {
+        if (typeof value_primaryContactId_414 !== 'string') {
+          if (value_primaryContactId_414 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_407 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_407.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_407 instanceof RegExp) {
-            json += asString(value_primaryContactId_407.source)
+          } else if (value_primaryContactId_414 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_414.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_414 instanceof RegExp) {
+            json += asString(value_primaryContactId_414.source)
           } else {
-            json += asString(value_primaryContactId_407.toString())
+            json += asString(value_primaryContactId_414.toString())
           }
         } else {
-          json += asString(value_primaryContactId_407)
+          json += asString(value_primaryContactId_414)
         }
         
           }
@@ -8156,38 +8276,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_408 = obj["stageId"]
-      if (value_stageId_408 !== undefined) {
+      const value_stageId_415 = obj["stageId"]
+      if (value_stageId_415 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_408 !== 'string') {
-          if (value_stageId_408 === null) {
+        if (typeof value_stageId_415 !== 'string') {
+          if (value_stageId_415 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_408 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_408.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_408 instanceof RegExp) {
-            json += asString(value_stageId_408.source)
+          } else if (value_stageId_415 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_415.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_415 instanceof RegExp) {
+            json += asString(value_stageId_415.source)
           } else {
-            json += asString(value_stageId_408.toString())
+            json += asString(value_stageId_415.toString())
           }
         } else {
-          json += asString(value_stageId_408)
+          json += asString(value_stageId_415)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_409 = obj["amount"]
-      if (value_amount_409 !== undefined) {
+      const value_amount_416 = obj["amount"]
+      if (value_amount_416 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_409 === null) {
+          if (value_amount_416 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_409 === "object" && !Array.isArray(value_amount_409)) || value_amount_409 === null) {
-            json += anonymous86(value_amount_409)
+          else if((typeof value_amount_416 === "object" && !Array.isArray(value_amount_416)) || value_amount_416 === null) {
+            json += anonymous89(value_amount_416)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8196,16 +8316,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_413 = obj["probability"]
-      if (value_probability_413 !== undefined) {
+      const value_probability_420 = obj["probability"]
+      if (value_probability_420 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_413 === null) {
+          if (value_probability_420 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_413) || value_probability_413 === null) {
-            json += asInteger(value_probability_413)
+          else if(Number.isInteger(value_probability_420) || value_probability_420 === null) {
+            json += asInteger(value_probability_420)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -8214,26 +8334,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_414 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_414 !== undefined) {
+      const value_expectedCloseDate_421 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_421 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_414 === null) {
+          if (value_expectedCloseDate_421 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_414 === "string" ||
-            value_expectedCloseDate_414 === null ||
-            value_expectedCloseDate_414 instanceof Date ||
-            value_expectedCloseDate_414 instanceof RegExp ||
+            typeof value_expectedCloseDate_421 === "string" ||
+            value_expectedCloseDate_421 === null ||
+            value_expectedCloseDate_421 instanceof Date ||
+            value_expectedCloseDate_421 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_414 === "object" &&
-              typeof value_expectedCloseDate_414.toString === "function" &&
-              value_expectedCloseDate_414.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_421 === "object" &&
+              typeof value_expectedCloseDate_421.toString === "function" &&
+              value_expectedCloseDate_421.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_414)
+            json += asDate(value_expectedCloseDate_421)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -8242,38 +8362,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_415 = obj["lostReason"]
-      if (value_lostReason_415 !== undefined) {
+      const value_lostReason_422 = obj["lostReason"]
+      if (value_lostReason_422 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_415 === null) {
+          if (value_lostReason_422 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_415 === "string" ||
-            value_lostReason_415 === null ||
-            value_lostReason_415 instanceof Date ||
-            value_lostReason_415 instanceof RegExp ||
+            typeof value_lostReason_422 === "string" ||
+            value_lostReason_422 === null ||
+            value_lostReason_422 instanceof Date ||
+            value_lostReason_422 instanceof RegExp ||
             (
-              typeof value_lostReason_415 === "object" &&
-              typeof value_lostReason_415.toString === "function" &&
-              value_lostReason_415.toString !== Object.prototype.toString
+              typeof value_lostReason_422 === "object" &&
+              typeof value_lostReason_422.toString === "function" &&
+              value_lostReason_422.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_415 !== 'string') {
-          if (value_lostReason_415 === null) {
+        if (typeof value_lostReason_422 !== 'string') {
+          if (value_lostReason_422 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_415 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_415.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_415 instanceof RegExp) {
-            json += asString(value_lostReason_415.source)
+          } else if (value_lostReason_422 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_422.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_422 instanceof RegExp) {
+            json += asString(value_lostReason_422.source)
           } else {
-            json += asString(value_lostReason_415.toString())
+            json += asString(value_lostReason_422.toString())
           }
         } else {
-          json += asString(value_lostReason_415)
+          json += asString(value_lostReason_422)
         }
         
           }
@@ -8284,38 +8404,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_416 = obj["type"]
-      if (value_type_416 !== undefined) {
+      const value_type_423 = obj["type"]
+      if (value_type_423 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_416 === null) {
+          if (value_type_423 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_416 === "string" ||
-            value_type_416 === null ||
-            value_type_416 instanceof Date ||
-            value_type_416 instanceof RegExp ||
+            typeof value_type_423 === "string" ||
+            value_type_423 === null ||
+            value_type_423 instanceof Date ||
+            value_type_423 instanceof RegExp ||
             (
-              typeof value_type_416 === "object" &&
-              typeof value_type_416.toString === "function" &&
-              value_type_416.toString !== Object.prototype.toString
+              typeof value_type_423 === "object" &&
+              typeof value_type_423.toString === "function" &&
+              value_type_423.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_416 !== 'string') {
-          if (value_type_416 === null) {
+        if (typeof value_type_423 !== 'string') {
+          if (value_type_423 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_416 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_416.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_416 instanceof RegExp) {
-            json += asString(value_type_416.source)
+          } else if (value_type_423 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_423.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_423 instanceof RegExp) {
+            json += asString(value_type_423.source)
           } else {
-            json += asString(value_type_416.toString())
+            json += asString(value_type_423.toString())
           }
         } else {
-          json += asString(value_type_416)
+          json += asString(value_type_423)
         }
         
           }
@@ -8326,38 +8446,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_417 = obj["source"]
-      if (value_source_417 !== undefined) {
+      const value_source_424 = obj["source"]
+      if (value_source_424 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_417 === null) {
+          if (value_source_424 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_417 === "string" ||
-            value_source_417 === null ||
-            value_source_417 instanceof Date ||
-            value_source_417 instanceof RegExp ||
+            typeof value_source_424 === "string" ||
+            value_source_424 === null ||
+            value_source_424 instanceof Date ||
+            value_source_424 instanceof RegExp ||
             (
-              typeof value_source_417 === "object" &&
-              typeof value_source_417.toString === "function" &&
-              value_source_417.toString !== Object.prototype.toString
+              typeof value_source_424 === "object" &&
+              typeof value_source_424.toString === "function" &&
+              value_source_424.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_417 !== 'string') {
-          if (value_source_417 === null) {
+        if (typeof value_source_424 !== 'string') {
+          if (value_source_424 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_417 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_417.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_417 instanceof RegExp) {
-            json += asString(value_source_417.source)
+          } else if (value_source_424 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_424.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_424 instanceof RegExp) {
+            json += asString(value_source_424.source)
           } else {
-            json += asString(value_source_417.toString())
+            json += asString(value_source_424.toString())
           }
         } else {
-          json += asString(value_source_417)
+          json += asString(value_source_424)
         }
         
           }
@@ -8368,38 +8488,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_418 = obj["nextStep"]
-      if (value_nextStep_418 !== undefined) {
+      const value_nextStep_425 = obj["nextStep"]
+      if (value_nextStep_425 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_418 === null) {
+          if (value_nextStep_425 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_418 === "string" ||
-            value_nextStep_418 === null ||
-            value_nextStep_418 instanceof Date ||
-            value_nextStep_418 instanceof RegExp ||
+            typeof value_nextStep_425 === "string" ||
+            value_nextStep_425 === null ||
+            value_nextStep_425 instanceof Date ||
+            value_nextStep_425 instanceof RegExp ||
             (
-              typeof value_nextStep_418 === "object" &&
-              typeof value_nextStep_418.toString === "function" &&
-              value_nextStep_418.toString !== Object.prototype.toString
+              typeof value_nextStep_425 === "object" &&
+              typeof value_nextStep_425.toString === "function" &&
+              value_nextStep_425.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_418 !== 'string') {
-          if (value_nextStep_418 === null) {
+        if (typeof value_nextStep_425 !== 'string') {
+          if (value_nextStep_425 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_418 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_418.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_418 instanceof RegExp) {
-            json += asString(value_nextStep_418.source)
+          } else if (value_nextStep_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_425 instanceof RegExp) {
+            json += asString(value_nextStep_425.source)
           } else {
-            json += asString(value_nextStep_418.toString())
+            json += asString(value_nextStep_425.toString())
           }
         } else {
-          json += asString(value_nextStep_418)
+          json += asString(value_nextStep_425)
         }
         
           }
@@ -8410,38 +8530,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_419 = obj["competitor"]
-      if (value_competitor_419 !== undefined) {
+      const value_competitor_426 = obj["competitor"]
+      if (value_competitor_426 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_419 === null) {
+          if (value_competitor_426 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_419 === "string" ||
-            value_competitor_419 === null ||
-            value_competitor_419 instanceof Date ||
-            value_competitor_419 instanceof RegExp ||
+            typeof value_competitor_426 === "string" ||
+            value_competitor_426 === null ||
+            value_competitor_426 instanceof Date ||
+            value_competitor_426 instanceof RegExp ||
             (
-              typeof value_competitor_419 === "object" &&
-              typeof value_competitor_419.toString === "function" &&
-              value_competitor_419.toString !== Object.prototype.toString
+              typeof value_competitor_426 === "object" &&
+              typeof value_competitor_426.toString === "function" &&
+              value_competitor_426.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_419 !== 'string') {
-          if (value_competitor_419 === null) {
+        if (typeof value_competitor_426 !== 'string') {
+          if (value_competitor_426 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_419 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_419.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_419 instanceof RegExp) {
-            json += asString(value_competitor_419.source)
+          } else if (value_competitor_426 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_426.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_426 instanceof RegExp) {
+            json += asString(value_competitor_426.source)
           } else {
-            json += asString(value_competitor_419.toString())
+            json += asString(value_competitor_426.toString())
           }
         } else {
-          json += asString(value_competitor_419)
+          json += asString(value_competitor_426)
         }
         
           }
@@ -8452,38 +8572,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_420 = obj["description"]
-      if (value_description_420 !== undefined) {
+      const value_description_427 = obj["description"]
+      if (value_description_427 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_420 === null) {
+          if (value_description_427 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_420 === "string" ||
-            value_description_420 === null ||
-            value_description_420 instanceof Date ||
-            value_description_420 instanceof RegExp ||
+            typeof value_description_427 === "string" ||
+            value_description_427 === null ||
+            value_description_427 instanceof Date ||
+            value_description_427 instanceof RegExp ||
             (
-              typeof value_description_420 === "object" &&
-              typeof value_description_420.toString === "function" &&
-              value_description_420.toString !== Object.prototype.toString
+              typeof value_description_427 === "object" &&
+              typeof value_description_427.toString === "function" &&
+              value_description_427.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_420 !== 'string') {
-          if (value_description_420 === null) {
+        if (typeof value_description_427 !== 'string') {
+          if (value_description_427 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_420 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_420.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_420 instanceof RegExp) {
-            json += asString(value_description_420.source)
+          } else if (value_description_427 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_427.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_427 instanceof RegExp) {
+            json += asString(value_description_427.source)
           } else {
-            json += asString(value_description_420.toString())
+            json += asString(value_description_427.toString())
           }
         } else {
-          json += asString(value_description_420)
+          json += asString(value_description_427)
         }
         
           }
@@ -8494,78 +8614,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_421 = obj["pipelineId"]
-      if (value_pipelineId_421 !== undefined) {
+      const value_pipelineId_428 = obj["pipelineId"]
+      if (value_pipelineId_428 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_421 !== 'string') {
-          if (value_pipelineId_421 === null) {
+        if (typeof value_pipelineId_428 !== 'string') {
+          if (value_pipelineId_428 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_421 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_421.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_421 instanceof RegExp) {
-            json += asString(value_pipelineId_421.source)
+          } else if (value_pipelineId_428 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_428.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_428 instanceof RegExp) {
+            json += asString(value_pipelineId_428.source)
           } else {
-            json += asString(value_pipelineId_421.toString())
+            json += asString(value_pipelineId_428.toString())
           }
         } else {
-          json += asString(value_pipelineId_421)
+          json += asString(value_pipelineId_428)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_422 = obj["status"]
-      if (value_status_422 !== undefined) {
+      const value_status_429 = obj["status"]
+      if (value_status_429 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_422 !== 'string') {
-          if (value_status_422 === null) {
+        if (typeof value_status_429 !== 'string') {
+          if (value_status_429 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_422 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_422.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_422 instanceof RegExp) {
-            json += asString(value_status_422.source)
+          } else if (value_status_429 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_429.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_429 instanceof RegExp) {
+            json += asString(value_status_429.source)
           } else {
-            json += asString(value_status_422.toString())
+            json += asString(value_status_429.toString())
           }
         } else {
-          json += asString(value_status_422)
+          json += asString(value_status_429)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_423 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_423 !== undefined) {
+      const value_stageEnteredAt_430 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_430 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_423)
+        json += asDateTime(value_stageEnteredAt_430)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_424 = obj["closedAt"]
-      if (value_closedAt_424 !== undefined) {
+      const value_closedAt_431 = obj["closedAt"]
+      if (value_closedAt_431 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_424 === null) {
+          if (value_closedAt_431 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_424 === "string" ||
-            value_closedAt_424 === null ||
-            value_closedAt_424 instanceof Date ||
-            value_closedAt_424 instanceof RegExp ||
+            typeof value_closedAt_431 === "string" ||
+            value_closedAt_431 === null ||
+            value_closedAt_431 instanceof Date ||
+            value_closedAt_431 instanceof RegExp ||
             (
-              typeof value_closedAt_424 === "object" &&
-              typeof value_closedAt_424.toString === "function" &&
-              value_closedAt_424.toString !== Object.prototype.toString
+              typeof value_closedAt_431 === "object" &&
+              typeof value_closedAt_431.toString === "function" &&
+              value_closedAt_431.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_424)
+            json += asDateTime(value_closedAt_431)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8574,38 +8694,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_425 = obj["originLeadId"]
-      if (value_originLeadId_425 !== undefined) {
+      const value_originLeadId_432 = obj["originLeadId"]
+      if (value_originLeadId_432 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_425 === null) {
+          if (value_originLeadId_432 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_425 === "string" ||
-            value_originLeadId_425 === null ||
-            value_originLeadId_425 instanceof Date ||
-            value_originLeadId_425 instanceof RegExp ||
+            typeof value_originLeadId_432 === "string" ||
+            value_originLeadId_432 === null ||
+            value_originLeadId_432 instanceof Date ||
+            value_originLeadId_432 instanceof RegExp ||
             (
-              typeof value_originLeadId_425 === "object" &&
-              typeof value_originLeadId_425.toString === "function" &&
-              value_originLeadId_425.toString !== Object.prototype.toString
+              typeof value_originLeadId_432 === "object" &&
+              typeof value_originLeadId_432.toString === "function" &&
+              value_originLeadId_432.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_425 !== 'string') {
-          if (value_originLeadId_425 === null) {
+        if (typeof value_originLeadId_432 !== 'string') {
+          if (value_originLeadId_432 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_425 instanceof RegExp) {
-            json += asString(value_originLeadId_425.source)
+          } else if (value_originLeadId_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_432 instanceof RegExp) {
+            json += asString(value_originLeadId_432.source)
           } else {
-            json += asString(value_originLeadId_425.toString())
+            json += asString(value_originLeadId_432.toString())
           }
         } else {
-          json += asString(value_originLeadId_425)
+          json += asString(value_originLeadId_432)
         }
         
           }
@@ -8616,16 +8736,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_426 = obj["externalIds"]
-      if (value_externalIds_426 !== undefined) {
+      const value_externalIds_433 = obj["externalIds"]
+      if (value_externalIds_433 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_426)
+        json += anonymous31(value_externalIds_433)
       }
 
-      const value_expanded_427 = obj["expanded"]
-      if (value_expanded_427 !== undefined) {
+      const value_expanded_434 = obj["expanded"]
+      if (value_expanded_434 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous87(value_expanded_427)
+        json += anonymous90(value_expanded_434)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8634,7 +8754,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous84 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8642,56 +8762,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_388 = false
+        let addComma_395 = false
 
-          const value_owner_389 = obj["owner"]
-          if (value_owner_389 !== undefined) {
-            json += addComma_388 ? ",\"owner\":" : ((addComma_388 = true), "{\"owner\":")
+          const value_owner_396 = obj["owner"]
+          if (value_owner_396 !== undefined) {
+            json += addComma_395 ? ",\"owner\":" : ((addComma_395 = true), "{\"owner\":")
             
-      if (value_owner_389 === null) {
+      if (value_owner_396 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_389)
+    json += anonymous20(value_owner_396)
       }
     
           }
 
-          const value_convertedAccount_390 = obj["convertedAccount"]
-          if (value_convertedAccount_390 !== undefined) {
-            json += addComma_388 ? ",\"convertedAccount\":" : ((addComma_388 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_397 = obj["convertedAccount"]
+          if (value_convertedAccount_397 !== undefined) {
+            json += addComma_395 ? ",\"convertedAccount\":" : ((addComma_395 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_390 === null) {
+      if (value_convertedAccount_397 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_390)
+    json += anonymous26(value_convertedAccount_397)
       }
     
           }
 
-          const value_convertedContact_391 = obj["convertedContact"]
-          if (value_convertedContact_391 !== undefined) {
-            json += addComma_388 ? ",\"convertedContact\":" : ((addComma_388 = true), "{\"convertedContact\":")
+          const value_convertedContact_398 = obj["convertedContact"]
+          if (value_convertedContact_398 !== undefined) {
+            json += addComma_395 ? ",\"convertedContact\":" : ((addComma_395 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_391 === null) {
+      if (value_convertedContact_398 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_convertedContact_391)
+    json += anonymous69(value_convertedContact_398)
       }
     
           }
 
-          const value_convertedOpportunity_392 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_392 !== undefined) {
-            json += addComma_388 ? ",\"convertedOpportunity\":" : ((addComma_388 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_399 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_399 !== undefined) {
+            json += addComma_395 ? ",\"convertedOpportunity\":" : ((addComma_395 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_392 === null) {
+      if (value_convertedOpportunity_399 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value_convertedOpportunity_392)
+    json += anonymous88(value_convertedOpportunity_399)
       }
     
           }
-if (!addComma_388) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_395) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8699,7 +8819,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous80 (input) {
+      function anonymous83 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8708,88 +8828,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_332 = obj["id"]
-      if (value_id_332 !== undefined) {
+      const value_id_339 = obj["id"]
+      if (value_id_339 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_332 !== 'string') {
-          if (value_id_332 === null) {
+        if (typeof value_id_339 !== 'string') {
+          if (value_id_339 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_332 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_332.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_332 instanceof RegExp) {
-            json += asString(value_id_332.source)
+          } else if (value_id_339 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_339.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_339 instanceof RegExp) {
+            json += asString(value_id_339.source)
           } else {
-            json += asString(value_id_332.toString())
+            json += asString(value_id_339.toString())
           }
         } else {
-          json += asString(value_id_332)
+          json += asString(value_id_339)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_333 = obj["version"]
-      if (value_version_333 !== undefined) {
+      const value_version_340 = obj["version"]
+      if (value_version_340 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_333)
+        json += asInteger(value_version_340)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_334 = obj["createdAt"]
-      if (value_createdAt_334 !== undefined) {
+      const value_createdAt_341 = obj["createdAt"]
+      if (value_createdAt_341 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_334)
+        json += asDateTime(value_createdAt_341)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_335 = obj["createdBy"]
-      if (value_createdBy_335 !== undefined) {
+      const value_createdBy_342 = obj["createdBy"]
+      if (value_createdBy_342 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_335)
+        json += anonymous23(value_createdBy_342)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_336 = obj["updatedAt"]
-      if (value_updatedAt_336 !== undefined) {
+      const value_updatedAt_343 = obj["updatedAt"]
+      if (value_updatedAt_343 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_336)
+        json += asDateTime(value_updatedAt_343)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_337 = obj["updatedBy"]
-      if (value_updatedBy_337 !== undefined) {
+      const value_updatedBy_344 = obj["updatedBy"]
+      if (value_updatedBy_344 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_337)
+        json += anonymous23(value_updatedBy_344)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_338 = obj["deletedAt"]
-      if (value_deletedAt_338 !== undefined) {
+      const value_deletedAt_345 = obj["deletedAt"]
+      if (value_deletedAt_345 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_338 === null) {
+          if (value_deletedAt_345 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_338 === "string" ||
-            value_deletedAt_338 === null ||
-            value_deletedAt_338 instanceof Date ||
-            value_deletedAt_338 instanceof RegExp ||
+            typeof value_deletedAt_345 === "string" ||
+            value_deletedAt_345 === null ||
+            value_deletedAt_345 instanceof Date ||
+            value_deletedAt_345 instanceof RegExp ||
             (
-              typeof value_deletedAt_338 === "object" &&
-              typeof value_deletedAt_338.toString === "function" &&
-              value_deletedAt_338.toString !== Object.prototype.toString
+              typeof value_deletedAt_345 === "object" &&
+              typeof value_deletedAt_345.toString === "function" &&
+              value_deletedAt_345.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_338)
+            json += asDateTime(value_deletedAt_345)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8798,60 +8918,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_339 = obj["ownerId"]
-      if (value_ownerId_339 !== undefined) {
+      const value_ownerId_346 = obj["ownerId"]
+      if (value_ownerId_346 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_339 !== 'string') {
-          if (value_ownerId_339 === null) {
+        if (typeof value_ownerId_346 !== 'string') {
+          if (value_ownerId_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_339 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_339.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_339 instanceof RegExp) {
-            json += asString(value_ownerId_339.source)
+          } else if (value_ownerId_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_346 instanceof RegExp) {
+            json += asString(value_ownerId_346.source)
           } else {
-            json += asString(value_ownerId_339.toString())
+            json += asString(value_ownerId_346.toString())
           }
         } else {
-          json += asString(value_ownerId_339)
+          json += asString(value_ownerId_346)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_340 = obj["teamId"]
-      if (value_teamId_340 !== undefined) {
+      const value_teamId_347 = obj["teamId"]
+      if (value_teamId_347 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_340 === null) {
+          if (value_teamId_347 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_340 === "string" ||
-            value_teamId_340 === null ||
-            value_teamId_340 instanceof Date ||
-            value_teamId_340 instanceof RegExp ||
+            typeof value_teamId_347 === "string" ||
+            value_teamId_347 === null ||
+            value_teamId_347 instanceof Date ||
+            value_teamId_347 instanceof RegExp ||
             (
-              typeof value_teamId_340 === "object" &&
-              typeof value_teamId_340.toString === "function" &&
-              value_teamId_340.toString !== Object.prototype.toString
+              typeof value_teamId_347 === "object" &&
+              typeof value_teamId_347.toString === "function" &&
+              value_teamId_347.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_340 !== 'string') {
-          if (value_teamId_340 === null) {
+        if (typeof value_teamId_347 !== 'string') {
+          if (value_teamId_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_340 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_340.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_340 instanceof RegExp) {
-            json += asString(value_teamId_340.source)
+          } else if (value_teamId_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_347 instanceof RegExp) {
+            json += asString(value_teamId_347.source)
           } else {
-            json += asString(value_teamId_340.toString())
+            json += asString(value_teamId_347.toString())
           }
         } else {
-          json += asString(value_teamId_340)
+          json += asString(value_teamId_347)
         }
         
           }
@@ -8862,54 +8982,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_341 = obj["tags"]
-      if (value_tags_341 !== undefined) {
+      const value_tags_348 = obj["tags"]
+      if (value_tags_348 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_341)
+        json += anonymous27(value_tags_348)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_342 = obj["customFields"]
-      if (value_customFields_342 !== undefined) {
+      const value_customFields_349 = obj["customFields"]
+      if (value_customFields_349 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_342)
+        json += JSON.stringify(value_customFields_349)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_343 = obj["firstName"]
-      if (value_firstName_343 !== undefined) {
+      const value_firstName_350 = obj["firstName"]
+      if (value_firstName_350 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_343 === null) {
+          if (value_firstName_350 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_343 === "string" ||
-            value_firstName_343 === null ||
-            value_firstName_343 instanceof Date ||
-            value_firstName_343 instanceof RegExp ||
+            typeof value_firstName_350 === "string" ||
+            value_firstName_350 === null ||
+            value_firstName_350 instanceof Date ||
+            value_firstName_350 instanceof RegExp ||
             (
-              typeof value_firstName_343 === "object" &&
-              typeof value_firstName_343.toString === "function" &&
-              value_firstName_343.toString !== Object.prototype.toString
+              typeof value_firstName_350 === "object" &&
+              typeof value_firstName_350.toString === "function" &&
+              value_firstName_350.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_343 !== 'string') {
-          if (value_firstName_343 === null) {
+        if (typeof value_firstName_350 !== 'string') {
+          if (value_firstName_350 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_343 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_343.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_343 instanceof RegExp) {
-            json += asString(value_firstName_343.source)
+          } else if (value_firstName_350 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_350.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_350 instanceof RegExp) {
+            json += asString(value_firstName_350.source)
           } else {
-            json += asString(value_firstName_343.toString())
+            json += asString(value_firstName_350.toString())
           }
         } else {
-          json += asString(value_firstName_343)
+          json += asString(value_firstName_350)
         }
         
           }
@@ -8920,38 +9040,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_344 = obj["lastName"]
-      if (value_lastName_344 !== undefined) {
+      const value_lastName_351 = obj["lastName"]
+      if (value_lastName_351 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_344 === null) {
+          if (value_lastName_351 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_344 === "string" ||
-            value_lastName_344 === null ||
-            value_lastName_344 instanceof Date ||
-            value_lastName_344 instanceof RegExp ||
+            typeof value_lastName_351 === "string" ||
+            value_lastName_351 === null ||
+            value_lastName_351 instanceof Date ||
+            value_lastName_351 instanceof RegExp ||
             (
-              typeof value_lastName_344 === "object" &&
-              typeof value_lastName_344.toString === "function" &&
-              value_lastName_344.toString !== Object.prototype.toString
+              typeof value_lastName_351 === "object" &&
+              typeof value_lastName_351.toString === "function" &&
+              value_lastName_351.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_344 !== 'string') {
-          if (value_lastName_344 === null) {
+        if (typeof value_lastName_351 !== 'string') {
+          if (value_lastName_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_344 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_344.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_344 instanceof RegExp) {
-            json += asString(value_lastName_344.source)
+          } else if (value_lastName_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_351 instanceof RegExp) {
+            json += asString(value_lastName_351.source)
           } else {
-            json += asString(value_lastName_344.toString())
+            json += asString(value_lastName_351.toString())
           }
         } else {
-          json += asString(value_lastName_344)
+          json += asString(value_lastName_351)
         }
         
           }
@@ -8962,38 +9082,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_345 = obj["companyName"]
-      if (value_companyName_345 !== undefined) {
+      const value_companyName_352 = obj["companyName"]
+      if (value_companyName_352 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_345 === null) {
+          if (value_companyName_352 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_345 === "string" ||
-            value_companyName_345 === null ||
-            value_companyName_345 instanceof Date ||
-            value_companyName_345 instanceof RegExp ||
+            typeof value_companyName_352 === "string" ||
+            value_companyName_352 === null ||
+            value_companyName_352 instanceof Date ||
+            value_companyName_352 instanceof RegExp ||
             (
-              typeof value_companyName_345 === "object" &&
-              typeof value_companyName_345.toString === "function" &&
-              value_companyName_345.toString !== Object.prototype.toString
+              typeof value_companyName_352 === "object" &&
+              typeof value_companyName_352.toString === "function" &&
+              value_companyName_352.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_345 !== 'string') {
-          if (value_companyName_345 === null) {
+        if (typeof value_companyName_352 !== 'string') {
+          if (value_companyName_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_345 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_345.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_345 instanceof RegExp) {
-            json += asString(value_companyName_345.source)
+          } else if (value_companyName_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_352 instanceof RegExp) {
+            json += asString(value_companyName_352.source)
           } else {
-            json += asString(value_companyName_345.toString())
+            json += asString(value_companyName_352.toString())
           }
         } else {
-          json += asString(value_companyName_345)
+          json += asString(value_companyName_352)
         }
         
           }
@@ -9004,38 +9124,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_346 = obj["title"]
-      if (value_title_346 !== undefined) {
+      const value_title_353 = obj["title"]
+      if (value_title_353 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_346 === null) {
+          if (value_title_353 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_346 === "string" ||
-            value_title_346 === null ||
-            value_title_346 instanceof Date ||
-            value_title_346 instanceof RegExp ||
+            typeof value_title_353 === "string" ||
+            value_title_353 === null ||
+            value_title_353 instanceof Date ||
+            value_title_353 instanceof RegExp ||
             (
-              typeof value_title_346 === "object" &&
-              typeof value_title_346.toString === "function" &&
-              value_title_346.toString !== Object.prototype.toString
+              typeof value_title_353 === "object" &&
+              typeof value_title_353.toString === "function" &&
+              value_title_353.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_346 !== 'string') {
-          if (value_title_346 === null) {
+        if (typeof value_title_353 !== 'string') {
+          if (value_title_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_346 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_346.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_346 instanceof RegExp) {
-            json += asString(value_title_346.source)
+          } else if (value_title_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_353 instanceof RegExp) {
+            json += asString(value_title_353.source)
           } else {
-            json += asString(value_title_346.toString())
+            json += asString(value_title_353.toString())
           }
         } else {
-          json += asString(value_title_346)
+          json += asString(value_title_353)
         }
         
           }
@@ -9046,38 +9166,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_347 = obj["email"]
-      if (value_email_347 !== undefined) {
+      const value_email_354 = obj["email"]
+      if (value_email_354 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_347 === null) {
+          if (value_email_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_347 === "string" ||
-            value_email_347 === null ||
-            value_email_347 instanceof Date ||
-            value_email_347 instanceof RegExp ||
+            typeof value_email_354 === "string" ||
+            value_email_354 === null ||
+            value_email_354 instanceof Date ||
+            value_email_354 instanceof RegExp ||
             (
-              typeof value_email_347 === "object" &&
-              typeof value_email_347.toString === "function" &&
-              value_email_347.toString !== Object.prototype.toString
+              typeof value_email_354 === "object" &&
+              typeof value_email_354.toString === "function" &&
+              value_email_354.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_347 !== 'string') {
-          if (value_email_347 === null) {
+        if (typeof value_email_354 !== 'string') {
+          if (value_email_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_347 instanceof RegExp) {
-            json += asString(value_email_347.source)
+          } else if (value_email_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_354 instanceof RegExp) {
+            json += asString(value_email_354.source)
           } else {
-            json += asString(value_email_347.toString())
+            json += asString(value_email_354.toString())
           }
         } else {
-          json += asString(value_email_347)
+          json += asString(value_email_354)
         }
         
           }
@@ -9088,38 +9208,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_348 = obj["phone"]
-      if (value_phone_348 !== undefined) {
+      const value_phone_355 = obj["phone"]
+      if (value_phone_355 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_348 === null) {
+          if (value_phone_355 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_348 === "string" ||
-            value_phone_348 === null ||
-            value_phone_348 instanceof Date ||
-            value_phone_348 instanceof RegExp ||
+            typeof value_phone_355 === "string" ||
+            value_phone_355 === null ||
+            value_phone_355 instanceof Date ||
+            value_phone_355 instanceof RegExp ||
             (
-              typeof value_phone_348 === "object" &&
-              typeof value_phone_348.toString === "function" &&
-              value_phone_348.toString !== Object.prototype.toString
+              typeof value_phone_355 === "object" &&
+              typeof value_phone_355.toString === "function" &&
+              value_phone_355.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_348 !== 'string') {
-          if (value_phone_348 === null) {
+        if (typeof value_phone_355 !== 'string') {
+          if (value_phone_355 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_348 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_348.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_348 instanceof RegExp) {
-            json += asString(value_phone_348.source)
+          } else if (value_phone_355 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_355.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_355 instanceof RegExp) {
+            json += asString(value_phone_355.source)
           } else {
-            json += asString(value_phone_348.toString())
+            json += asString(value_phone_355.toString())
           }
         } else {
-          json += asString(value_phone_348)
+          json += asString(value_phone_355)
         }
         
           }
@@ -9130,38 +9250,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_349 = obj["mobilePhone"]
-      if (value_mobilePhone_349 !== undefined) {
+      const value_mobilePhone_356 = obj["mobilePhone"]
+      if (value_mobilePhone_356 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_349 === null) {
+          if (value_mobilePhone_356 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_349 === "string" ||
-            value_mobilePhone_349 === null ||
-            value_mobilePhone_349 instanceof Date ||
-            value_mobilePhone_349 instanceof RegExp ||
+            typeof value_mobilePhone_356 === "string" ||
+            value_mobilePhone_356 === null ||
+            value_mobilePhone_356 instanceof Date ||
+            value_mobilePhone_356 instanceof RegExp ||
             (
-              typeof value_mobilePhone_349 === "object" &&
-              typeof value_mobilePhone_349.toString === "function" &&
-              value_mobilePhone_349.toString !== Object.prototype.toString
+              typeof value_mobilePhone_356 === "object" &&
+              typeof value_mobilePhone_356.toString === "function" &&
+              value_mobilePhone_356.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_349 !== 'string') {
-          if (value_mobilePhone_349 === null) {
+        if (typeof value_mobilePhone_356 !== 'string') {
+          if (value_mobilePhone_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_349 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_349.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_349 instanceof RegExp) {
-            json += asString(value_mobilePhone_349.source)
+          } else if (value_mobilePhone_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_356 instanceof RegExp) {
+            json += asString(value_mobilePhone_356.source)
           } else {
-            json += asString(value_mobilePhone_349.toString())
+            json += asString(value_mobilePhone_356.toString())
           }
         } else {
-          json += asString(value_mobilePhone_349)
+          json += asString(value_mobilePhone_356)
         }
         
           }
@@ -9172,38 +9292,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_350 = obj["website"]
-      if (value_website_350 !== undefined) {
+      const value_website_357 = obj["website"]
+      if (value_website_357 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_350 === null) {
+          if (value_website_357 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_350 === "string" ||
-            value_website_350 === null ||
-            value_website_350 instanceof Date ||
-            value_website_350 instanceof RegExp ||
+            typeof value_website_357 === "string" ||
+            value_website_357 === null ||
+            value_website_357 instanceof Date ||
+            value_website_357 instanceof RegExp ||
             (
-              typeof value_website_350 === "object" &&
-              typeof value_website_350.toString === "function" &&
-              value_website_350.toString !== Object.prototype.toString
+              typeof value_website_357 === "object" &&
+              typeof value_website_357.toString === "function" &&
+              value_website_357.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_350 !== 'string') {
-          if (value_website_350 === null) {
+        if (typeof value_website_357 !== 'string') {
+          if (value_website_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_350 instanceof RegExp) {
-            json += asString(value_website_350.source)
+          } else if (value_website_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_357 instanceof RegExp) {
+            json += asString(value_website_357.source)
           } else {
-            json += asString(value_website_350.toString())
+            json += asString(value_website_357.toString())
           }
         } else {
-          json += asString(value_website_350)
+          json += asString(value_website_357)
         }
         
           }
@@ -9214,38 +9334,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_351 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_351 !== undefined) {
+      const value_unqualifiedReason_358 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_358 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_351 === null) {
+          if (value_unqualifiedReason_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_351 === "string" ||
-            value_unqualifiedReason_351 === null ||
-            value_unqualifiedReason_351 instanceof Date ||
-            value_unqualifiedReason_351 instanceof RegExp ||
+            typeof value_unqualifiedReason_358 === "string" ||
+            value_unqualifiedReason_358 === null ||
+            value_unqualifiedReason_358 instanceof Date ||
+            value_unqualifiedReason_358 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_351 === "object" &&
-              typeof value_unqualifiedReason_351.toString === "function" &&
-              value_unqualifiedReason_351.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_358 === "object" &&
+              typeof value_unqualifiedReason_358.toString === "function" &&
+              value_unqualifiedReason_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_351 !== 'string') {
-          if (value_unqualifiedReason_351 === null) {
+        if (typeof value_unqualifiedReason_358 !== 'string') {
+          if (value_unqualifiedReason_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_351 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_351.source)
+          } else if (value_unqualifiedReason_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_358 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_358.source)
           } else {
-            json += asString(value_unqualifiedReason_351.toString())
+            json += asString(value_unqualifiedReason_358.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_351)
+          json += asString(value_unqualifiedReason_358)
         }
         
           }
@@ -9256,38 +9376,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_352 = obj["rating"]
-      if (value_rating_352 !== undefined) {
+      const value_rating_359 = obj["rating"]
+      if (value_rating_359 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_352 === null) {
+          if (value_rating_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_352 === "string" ||
-            value_rating_352 === null ||
-            value_rating_352 instanceof Date ||
-            value_rating_352 instanceof RegExp ||
+            typeof value_rating_359 === "string" ||
+            value_rating_359 === null ||
+            value_rating_359 instanceof Date ||
+            value_rating_359 instanceof RegExp ||
             (
-              typeof value_rating_352 === "object" &&
-              typeof value_rating_352.toString === "function" &&
-              value_rating_352.toString !== Object.prototype.toString
+              typeof value_rating_359 === "object" &&
+              typeof value_rating_359.toString === "function" &&
+              value_rating_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_352 !== 'string') {
-          if (value_rating_352 === null) {
+        if (typeof value_rating_359 !== 'string') {
+          if (value_rating_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_352 instanceof RegExp) {
-            json += asString(value_rating_352.source)
+          } else if (value_rating_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_359 instanceof RegExp) {
+            json += asString(value_rating_359.source)
           } else {
-            json += asString(value_rating_352.toString())
+            json += asString(value_rating_359.toString())
           }
         } else {
-          json += asString(value_rating_352)
+          json += asString(value_rating_359)
         }
         
           }
@@ -9298,16 +9418,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_353 = obj["score"]
-      if (value_score_353 !== undefined) {
+      const value_score_360 = obj["score"]
+      if (value_score_360 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_353 === null) {
+          if (value_score_360 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_353) || value_score_353 === null) {
-            json += asInteger(value_score_353)
+          else if(Number.isInteger(value_score_360) || value_score_360 === null) {
+            json += asInteger(value_score_360)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -9316,38 +9436,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_354 = obj["source"]
-      if (value_source_354 !== undefined) {
+      const value_source_361 = obj["source"]
+      if (value_source_361 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_354 === null) {
+          if (value_source_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_354 === "string" ||
-            value_source_354 === null ||
-            value_source_354 instanceof Date ||
-            value_source_354 instanceof RegExp ||
+            typeof value_source_361 === "string" ||
+            value_source_361 === null ||
+            value_source_361 instanceof Date ||
+            value_source_361 instanceof RegExp ||
             (
-              typeof value_source_354 === "object" &&
-              typeof value_source_354.toString === "function" &&
-              value_source_354.toString !== Object.prototype.toString
+              typeof value_source_361 === "object" &&
+              typeof value_source_361.toString === "function" &&
+              value_source_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_354 !== 'string') {
-          if (value_source_354 === null) {
+        if (typeof value_source_361 !== 'string') {
+          if (value_source_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_354 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_354.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_354 instanceof RegExp) {
-            json += asString(value_source_354.source)
+          } else if (value_source_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_361 instanceof RegExp) {
+            json += asString(value_source_361.source)
           } else {
-            json += asString(value_source_354.toString())
+            json += asString(value_source_361.toString())
           }
         } else {
-          json += asString(value_source_354)
+          json += asString(value_source_361)
         }
         
           }
@@ -9358,38 +9478,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_355 = obj["sourceDetail"]
-      if (value_sourceDetail_355 !== undefined) {
+      const value_sourceDetail_362 = obj["sourceDetail"]
+      if (value_sourceDetail_362 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_355 === null) {
+          if (value_sourceDetail_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_355 === "string" ||
-            value_sourceDetail_355 === null ||
-            value_sourceDetail_355 instanceof Date ||
-            value_sourceDetail_355 instanceof RegExp ||
+            typeof value_sourceDetail_362 === "string" ||
+            value_sourceDetail_362 === null ||
+            value_sourceDetail_362 instanceof Date ||
+            value_sourceDetail_362 instanceof RegExp ||
             (
-              typeof value_sourceDetail_355 === "object" &&
-              typeof value_sourceDetail_355.toString === "function" &&
-              value_sourceDetail_355.toString !== Object.prototype.toString
+              typeof value_sourceDetail_362 === "object" &&
+              typeof value_sourceDetail_362.toString === "function" &&
+              value_sourceDetail_362.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_355 !== 'string') {
-          if (value_sourceDetail_355 === null) {
+        if (typeof value_sourceDetail_362 !== 'string') {
+          if (value_sourceDetail_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_355 instanceof RegExp) {
-            json += asString(value_sourceDetail_355.source)
+          } else if (value_sourceDetail_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_362 instanceof RegExp) {
+            json += asString(value_sourceDetail_362.source)
           } else {
-            json += asString(value_sourceDetail_355.toString())
+            json += asString(value_sourceDetail_362.toString())
           }
         } else {
-          json += asString(value_sourceDetail_355)
+          json += asString(value_sourceDetail_362)
         }
         
           }
@@ -9400,16 +9520,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_356 = obj["utm"]
-      if (value_utm_356 !== undefined) {
+      const value_utm_363 = obj["utm"]
+      if (value_utm_363 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_356 === null) {
+          if (value_utm_363 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_356 === "object" && !Array.isArray(value_utm_356)) || value_utm_356 === null) {
-            json += anonymous81(value_utm_356)
+          else if((typeof value_utm_363 === "object" && !Array.isArray(value_utm_363)) || value_utm_363 === null) {
+            json += anonymous84(value_utm_363)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -9418,38 +9538,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_363 = obj["industry"]
-      if (value_industry_363 !== undefined) {
+      const value_industry_370 = obj["industry"]
+      if (value_industry_370 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_363 === null) {
+          if (value_industry_370 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_363 === "string" ||
-            value_industry_363 === null ||
-            value_industry_363 instanceof Date ||
-            value_industry_363 instanceof RegExp ||
+            typeof value_industry_370 === "string" ||
+            value_industry_370 === null ||
+            value_industry_370 instanceof Date ||
+            value_industry_370 instanceof RegExp ||
             (
-              typeof value_industry_363 === "object" &&
-              typeof value_industry_363.toString === "function" &&
-              value_industry_363.toString !== Object.prototype.toString
+              typeof value_industry_370 === "object" &&
+              typeof value_industry_370.toString === "function" &&
+              value_industry_370.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_363 !== 'string') {
-          if (value_industry_363 === null) {
+        if (typeof value_industry_370 !== 'string') {
+          if (value_industry_370 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_363 instanceof RegExp) {
-            json += asString(value_industry_363.source)
+          } else if (value_industry_370 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_370.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_370 instanceof RegExp) {
+            json += asString(value_industry_370.source)
           } else {
-            json += asString(value_industry_363.toString())
+            json += asString(value_industry_370.toString())
           }
         } else {
-          json += asString(value_industry_363)
+          json += asString(value_industry_370)
         }
         
           }
@@ -9460,16 +9580,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_364 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_364 !== undefined) {
+      const value_numberOfEmployees_371 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_371 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_364 === null) {
+          if (value_numberOfEmployees_371 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_364) || value_numberOfEmployees_364 === null) {
-            json += asInteger(value_numberOfEmployees_364)
+          else if(Number.isInteger(value_numberOfEmployees_371) || value_numberOfEmployees_371 === null) {
+            json += asInteger(value_numberOfEmployees_371)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -9478,16 +9598,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_365 = obj["annualRevenue"]
-      if (value_annualRevenue_365 !== undefined) {
+      const value_annualRevenue_372 = obj["annualRevenue"]
+      if (value_annualRevenue_372 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_365 === null) {
+          if (value_annualRevenue_372 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_365 === "object" && !Array.isArray(value_annualRevenue_365)) || value_annualRevenue_365 === null) {
-            json += anonymous82(value_annualRevenue_365)
+          else if((typeof value_annualRevenue_372 === "object" && !Array.isArray(value_annualRevenue_372)) || value_annualRevenue_372 === null) {
+            json += anonymous85(value_annualRevenue_372)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -9496,16 +9616,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_369 = obj["address"]
-      if (value_address_369 !== undefined) {
+      const value_address_376 = obj["address"]
+      if (value_address_376 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_369 === null) {
+          if (value_address_376 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_369 === "object" && !Array.isArray(value_address_369)) || value_address_369 === null) {
-            json += anonymous83(value_address_369)
+          else if((typeof value_address_376 === "object" && !Array.isArray(value_address_376)) || value_address_376 === null) {
+            json += anonymous86(value_address_376)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -9514,38 +9634,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_377 = obj["description"]
-      if (value_description_377 !== undefined) {
+      const value_description_384 = obj["description"]
+      if (value_description_384 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_377 === null) {
+          if (value_description_384 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_377 === "string" ||
-            value_description_377 === null ||
-            value_description_377 instanceof Date ||
-            value_description_377 instanceof RegExp ||
+            typeof value_description_384 === "string" ||
+            value_description_384 === null ||
+            value_description_384 instanceof Date ||
+            value_description_384 instanceof RegExp ||
             (
-              typeof value_description_377 === "object" &&
-              typeof value_description_377.toString === "function" &&
-              value_description_377.toString !== Object.prototype.toString
+              typeof value_description_384 === "object" &&
+              typeof value_description_384.toString === "function" &&
+              value_description_384.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_377 !== 'string') {
-          if (value_description_377 === null) {
+        if (typeof value_description_384 !== 'string') {
+          if (value_description_384 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_377 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_377.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_377 instanceof RegExp) {
-            json += asString(value_description_377.source)
+          } else if (value_description_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_384 instanceof RegExp) {
+            json += asString(value_description_384.source)
           } else {
-            json += asString(value_description_377.toString())
+            json += asString(value_description_384.toString())
           }
         } else {
-          json += asString(value_description_377)
+          json += asString(value_description_384)
         }
         
           }
@@ -9556,86 +9676,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_378 = obj["doNotCall"]
-      if (value_doNotCall_378 !== undefined) {
+      const value_doNotCall_385 = obj["doNotCall"]
+      if (value_doNotCall_385 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_378)
+        json += asBoolean(value_doNotCall_385)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_379 = obj["emailOptOut"]
-      if (value_emailOptOut_379 !== undefined) {
+      const value_emailOptOut_386 = obj["emailOptOut"]
+      if (value_emailOptOut_386 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_379)
+        json += asBoolean(value_emailOptOut_386)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_380 = obj["name"]
-      if (value_name_380 !== undefined) {
+      const value_name_387 = obj["name"]
+      if (value_name_387 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_380 !== 'string') {
-          if (value_name_380 === null) {
+        if (typeof value_name_387 !== 'string') {
+          if (value_name_387 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_380 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_380.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_380 instanceof RegExp) {
-            json += asString(value_name_380.source)
+          } else if (value_name_387 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_387.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_387 instanceof RegExp) {
+            json += asString(value_name_387.source)
           } else {
-            json += asString(value_name_380.toString())
+            json += asString(value_name_387.toString())
           }
         } else {
-          json += asString(value_name_380)
+          json += asString(value_name_387)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_381 = obj["status"]
-      if (value_status_381 !== undefined) {
+      const value_status_388 = obj["status"]
+      if (value_status_388 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_381 !== 'string') {
-          if (value_status_381 === null) {
+        if (typeof value_status_388 !== 'string') {
+          if (value_status_388 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_381 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_381.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_381 instanceof RegExp) {
-            json += asString(value_status_381.source)
+          } else if (value_status_388 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_388.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_388 instanceof RegExp) {
+            json += asString(value_status_388.source)
           } else {
-            json += asString(value_status_381.toString())
+            json += asString(value_status_388.toString())
           }
         } else {
-          json += asString(value_status_381)
+          json += asString(value_status_388)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_382 = obj["convertedAt"]
-      if (value_convertedAt_382 !== undefined) {
+      const value_convertedAt_389 = obj["convertedAt"]
+      if (value_convertedAt_389 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_382 === null) {
+          if (value_convertedAt_389 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_382 === "string" ||
-            value_convertedAt_382 === null ||
-            value_convertedAt_382 instanceof Date ||
-            value_convertedAt_382 instanceof RegExp ||
+            typeof value_convertedAt_389 === "string" ||
+            value_convertedAt_389 === null ||
+            value_convertedAt_389 instanceof Date ||
+            value_convertedAt_389 instanceof RegExp ||
             (
-              typeof value_convertedAt_382 === "object" &&
-              typeof value_convertedAt_382.toString === "function" &&
-              value_convertedAt_382.toString !== Object.prototype.toString
+              typeof value_convertedAt_389 === "object" &&
+              typeof value_convertedAt_389.toString === "function" &&
+              value_convertedAt_389.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_382)
+            json += asDateTime(value_convertedAt_389)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9644,38 +9764,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_383 = obj["convertedAccountId"]
-      if (value_convertedAccountId_383 !== undefined) {
+      const value_convertedAccountId_390 = obj["convertedAccountId"]
+      if (value_convertedAccountId_390 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_383 === null) {
+          if (value_convertedAccountId_390 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_383 === "string" ||
-            value_convertedAccountId_383 === null ||
-            value_convertedAccountId_383 instanceof Date ||
-            value_convertedAccountId_383 instanceof RegExp ||
+            typeof value_convertedAccountId_390 === "string" ||
+            value_convertedAccountId_390 === null ||
+            value_convertedAccountId_390 instanceof Date ||
+            value_convertedAccountId_390 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_383 === "object" &&
-              typeof value_convertedAccountId_383.toString === "function" &&
-              value_convertedAccountId_383.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_390 === "object" &&
+              typeof value_convertedAccountId_390.toString === "function" &&
+              value_convertedAccountId_390.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_383 !== 'string') {
-          if (value_convertedAccountId_383 === null) {
+        if (typeof value_convertedAccountId_390 !== 'string') {
+          if (value_convertedAccountId_390 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_383 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_383.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_383 instanceof RegExp) {
-            json += asString(value_convertedAccountId_383.source)
+          } else if (value_convertedAccountId_390 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_390.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_390 instanceof RegExp) {
+            json += asString(value_convertedAccountId_390.source)
           } else {
-            json += asString(value_convertedAccountId_383.toString())
+            json += asString(value_convertedAccountId_390.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_383)
+          json += asString(value_convertedAccountId_390)
         }
         
           }
@@ -9686,38 +9806,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_384 = obj["convertedContactId"]
-      if (value_convertedContactId_384 !== undefined) {
+      const value_convertedContactId_391 = obj["convertedContactId"]
+      if (value_convertedContactId_391 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_384 === null) {
+          if (value_convertedContactId_391 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_384 === "string" ||
-            value_convertedContactId_384 === null ||
-            value_convertedContactId_384 instanceof Date ||
-            value_convertedContactId_384 instanceof RegExp ||
+            typeof value_convertedContactId_391 === "string" ||
+            value_convertedContactId_391 === null ||
+            value_convertedContactId_391 instanceof Date ||
+            value_convertedContactId_391 instanceof RegExp ||
             (
-              typeof value_convertedContactId_384 === "object" &&
-              typeof value_convertedContactId_384.toString === "function" &&
-              value_convertedContactId_384.toString !== Object.prototype.toString
+              typeof value_convertedContactId_391 === "object" &&
+              typeof value_convertedContactId_391.toString === "function" &&
+              value_convertedContactId_391.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_384 !== 'string') {
-          if (value_convertedContactId_384 === null) {
+        if (typeof value_convertedContactId_391 !== 'string') {
+          if (value_convertedContactId_391 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_384 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_384.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_384 instanceof RegExp) {
-            json += asString(value_convertedContactId_384.source)
+          } else if (value_convertedContactId_391 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_391.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_391 instanceof RegExp) {
+            json += asString(value_convertedContactId_391.source)
           } else {
-            json += asString(value_convertedContactId_384.toString())
+            json += asString(value_convertedContactId_391.toString())
           }
         } else {
-          json += asString(value_convertedContactId_384)
+          json += asString(value_convertedContactId_391)
         }
         
           }
@@ -9728,38 +9848,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_385 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_385 !== undefined) {
+      const value_convertedOpportunityId_392 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_392 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_385 === null) {
+          if (value_convertedOpportunityId_392 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_385 === "string" ||
-            value_convertedOpportunityId_385 === null ||
-            value_convertedOpportunityId_385 instanceof Date ||
-            value_convertedOpportunityId_385 instanceof RegExp ||
+            typeof value_convertedOpportunityId_392 === "string" ||
+            value_convertedOpportunityId_392 === null ||
+            value_convertedOpportunityId_392 instanceof Date ||
+            value_convertedOpportunityId_392 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_385 === "object" &&
-              typeof value_convertedOpportunityId_385.toString === "function" &&
-              value_convertedOpportunityId_385.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_392 === "object" &&
+              typeof value_convertedOpportunityId_392.toString === "function" &&
+              value_convertedOpportunityId_392.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_385 !== 'string') {
-          if (value_convertedOpportunityId_385 === null) {
+        if (typeof value_convertedOpportunityId_392 !== 'string') {
+          if (value_convertedOpportunityId_392 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_385 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_385.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_385 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_385.source)
+          } else if (value_convertedOpportunityId_392 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_392.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_392 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_392.source)
           } else {
-            json += asString(value_convertedOpportunityId_385.toString())
+            json += asString(value_convertedOpportunityId_392.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_385)
+          json += asString(value_convertedOpportunityId_392)
         }
         
           }
@@ -9770,16 +9890,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_386 = obj["externalIds"]
-      if (value_externalIds_386 !== undefined) {
+      const value_externalIds_393 = obj["externalIds"]
+      if (value_externalIds_393 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_386)
+        json += anonymous31(value_externalIds_393)
       }
 
-      const value_expanded_387 = obj["expanded"]
-      if (value_expanded_387 !== undefined) {
+      const value_expanded_394 = obj["expanded"]
+      if (value_expanded_394 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous84(value_expanded_387)
+        json += anonymous87(value_expanded_394)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9787,7 +9907,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous79 (obj) {
+    function anonymous82 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -9805,7 +9925,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -9815,7 +9935,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         }
@@ -9824,7 +9944,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous78 (input) {
+      function anonymous81 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9833,18 +9953,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_330 = obj["data"]
-      if (value_data_330 !== undefined) {
+      const value_data_337 = obj["data"]
+      if (value_data_337 !== undefined) {
         json += "{\"data\":"
-        json += anonymous79(value_data_330)
+        json += anonymous82(value_data_337)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_442 = obj["page"]
-      if (value_page_442 !== undefined) {
+      const value_page_449 = obj["page"]
+      if (value_page_449 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_442)
+        json += anonymous21(value_page_449)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9855,7 +9975,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous91 (input) {
+      function anonymous94 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9864,58 +9984,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_449 = obj["index"]
-      if (value_index_449 !== undefined) {
+      const value_index_456 = obj["index"]
+      if (value_index_456 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_449)
+        json += asInteger(value_index_456)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_450 = obj["status"]
-      if (value_status_450 !== undefined) {
+      const value_status_457 = obj["status"]
+      if (value_status_457 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_450)
+        json += asInteger(value_status_457)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_451 = obj["etag"]
-      if (value_etag_451 !== undefined) {
+      const value_etag_458 = obj["etag"]
+      if (value_etag_458 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_451 !== 'string') {
-          if (value_etag_451 === null) {
+        if (typeof value_etag_458 !== 'string') {
+          if (value_etag_458 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_451 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_451.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_451 instanceof RegExp) {
-            json += asString(value_etag_451.source)
+          } else if (value_etag_458 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_458.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_458 instanceof RegExp) {
+            json += asString(value_etag_458.source)
           } else {
-            json += asString(value_etag_451.toString())
+            json += asString(value_etag_458.toString())
           }
         } else {
-          json += asString(value_etag_451)
+          json += asString(value_etag_458)
         }
         
       }
 
-      const value_body_452 = obj["body"]
-      if (value_body_452 !== undefined) {
+      const value_body_459 = obj["body"]
+      if (value_body_459 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_452 === null) {
+      if (value_body_459 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value_body_452)
+    json += anonymous83(value_body_459)
       }
     
       }
 
-      const value_problem_453 = obj["problem"]
-      if (value_problem_453 !== undefined) {
+      const value_problem_460 = obj["problem"]
+      if (value_problem_460 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_453)
+        json += anonymous1(value_problem_460)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9923,7 +10043,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous90 (obj) {
+    function anonymous93 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -9937,18 +10057,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous91(value)
+        json += anonymous94(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous91(value)
+          json += anonymous94(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous89 (input) {
+      function anonymous92 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9957,32 +10077,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_446 = obj["outcome"]
-      if (value_outcome_446 !== undefined) {
+      const value_outcome_453 = obj["outcome"]
+      if (value_outcome_453 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_446 !== 'string') {
-          if (value_outcome_446 === null) {
+        if (typeof value_outcome_453 !== 'string') {
+          if (value_outcome_453 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_446 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_446.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_446 instanceof RegExp) {
-            json += asString(value_outcome_446.source)
+          } else if (value_outcome_453 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_453.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_453 instanceof RegExp) {
+            json += asString(value_outcome_453.source)
           } else {
-            json += asString(value_outcome_446.toString())
+            json += asString(value_outcome_453.toString())
           }
         } else {
-          json += asString(value_outcome_446)
+          json += asString(value_outcome_453)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_447 = obj["results"]
-      if (value_results_447 !== undefined) {
+      const value_results_454 = obj["results"]
+      if (value_results_454 !== undefined) {
         json += ",\"results\":"
-        json += anonymous90(value_results_447)
+        json += anonymous93(value_results_454)
       } else {
         throw new Error('"results" is required!')
       }
@@ -9992,7 +10112,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous93 (obj) {
+    function anonymous96 (obj) {
       // "LeadMergeResult#/properties/losers"
       let json = ''
   
@@ -10010,7 +10130,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10020,7 +10140,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         }
@@ -10029,7 +10149,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadMergeResult#"
-      function anonymous92 (input) {
+      function anonymous95 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10038,48 +10158,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_456 = obj["dryRun"]
-      if (value_dryRun_456 !== undefined) {
+      const value_dryRun_463 = obj["dryRun"]
+      if (value_dryRun_463 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_456)
+        json += asBoolean(value_dryRun_463)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_457 = obj["merge"]
-      if (value_merge_457 !== undefined) {
+      const value_merge_464 = obj["merge"]
+      if (value_merge_464 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_457)
+        json += anonymous56(value_merge_464)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_458 = obj["winner"]
-      if (value_winner_458 !== undefined) {
+      const value_winner_465 = obj["winner"]
+      if (value_winner_465 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_458 === null) {
+      if (value_winner_465 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value_winner_458)
+    json += anonymous83(value_winner_465)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_459 = obj["losers"]
-      if (value_losers_459 !== undefined) {
+      const value_losers_466 = obj["losers"]
+      if (value_losers_466 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous93(value_losers_459)
+        json += anonymous96(value_losers_466)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_460 = obj["references"]
-      if (value_references_460 !== undefined) {
+      const value_references_467 = obj["references"]
+      if (value_references_467 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_460)
+        json += anonymous60(value_references_467)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10089,7 +10209,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous95 (obj) {
+    function anonymous98 (obj) {
       // "LeadUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10107,7 +10227,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10117,7 +10237,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     
         }
@@ -10125,7 +10245,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous96 (obj) {
+    function anonymous99 (obj) {
       // "LeadUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10182,7 +10302,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadUnmergeResult#"
-      function anonymous94 (input) {
+      function anonymous97 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10191,56 +10311,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_463 = obj["dryRun"]
-      if (value_dryRun_463 !== undefined) {
+      const value_dryRun_470 = obj["dryRun"]
+      if (value_dryRun_470 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_463)
+        json += asBoolean(value_dryRun_470)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_464 = obj["merge"]
-      if (value_merge_464 !== undefined) {
+      const value_merge_471 = obj["merge"]
+      if (value_merge_471 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_464)
+        json += anonymous56(value_merge_471)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_465 = obj["winner"]
-      if (value_winner_465 !== undefined) {
+      const value_winner_472 = obj["winner"]
+      if (value_winner_472 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_465 === null) {
+      if (value_winner_472 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value_winner_465)
+    json += anonymous83(value_winner_472)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_466 = obj["losers"]
-      if (value_losers_466 !== undefined) {
+      const value_losers_473 = obj["losers"]
+      if (value_losers_473 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous95(value_losers_466)
+        json += anonymous98(value_losers_473)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_467 = obj["kept"]
-      if (value_kept_467 !== undefined) {
+      const value_kept_474 = obj["kept"]
+      if (value_kept_474 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous96(value_kept_467)
+        json += anonymous99(value_kept_474)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_468 = obj["references"]
-      if (value_references_468 !== undefined) {
+      const value_references_475 = obj["references"]
+      if (value_references_475 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_468)
+        json += anonymous60(value_references_475)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10251,7 +10371,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous98 (input) {
+      function anonymous101 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10260,36 +10380,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_475 = obj["outcome"]
-      if (value_outcome_475 !== undefined) {
+      const value_outcome_482 = obj["outcome"]
+      if (value_outcome_482 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_475 !== 'string') {
-          if (value_outcome_475 === null) {
+        if (typeof value_outcome_482 !== 'string') {
+          if (value_outcome_482 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_475 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_475.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_475 instanceof RegExp) {
-            json += asString(value_outcome_475.source)
+          } else if (value_outcome_482 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_482.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_482 instanceof RegExp) {
+            json += asString(value_outcome_482.source)
           } else {
-            json += asString(value_outcome_475.toString())
+            json += asString(value_outcome_482.toString())
           }
         } else {
-          json += asString(value_outcome_475)
+          json += asString(value_outcome_482)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_476 = obj["record"]
-      if (value_record_476 !== undefined) {
+      const value_record_483 = obj["record"]
+      if (value_record_483 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_476 === null) {
+      if (value_record_483 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_476)
+    json += anonymous26(value_record_483)
       }
     
       } else {
@@ -10302,7 +10422,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous99 (input) {
+      function anonymous102 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10311,36 +10431,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_479 = obj["outcome"]
-      if (value_outcome_479 !== undefined) {
+      const value_outcome_486 = obj["outcome"]
+      if (value_outcome_486 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_479 !== 'string') {
-          if (value_outcome_479 === null) {
+        if (typeof value_outcome_486 !== 'string') {
+          if (value_outcome_486 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_479 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_479.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_479 instanceof RegExp) {
-            json += asString(value_outcome_479.source)
+          } else if (value_outcome_486 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_486.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_486 instanceof RegExp) {
+            json += asString(value_outcome_486.source)
           } else {
-            json += asString(value_outcome_479.toString())
+            json += asString(value_outcome_486.toString())
           }
         } else {
-          json += asString(value_outcome_479)
+          json += asString(value_outcome_486)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_480 = obj["record"]
-      if (value_record_480 !== undefined) {
+      const value_record_487 = obj["record"]
+      if (value_record_487 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_480 === null) {
+      if (value_record_487 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value_record_480)
+    json += anonymous69(value_record_487)
       }
     
       } else {
@@ -10353,7 +10473,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous100 (input) {
+      function anonymous103 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10362,36 +10482,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_483 = obj["outcome"]
-      if (value_outcome_483 !== undefined) {
+      const value_outcome_490 = obj["outcome"]
+      if (value_outcome_490 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_483 !== 'string') {
-          if (value_outcome_483 === null) {
+        if (typeof value_outcome_490 !== 'string') {
+          if (value_outcome_490 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_483 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_483.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_483 instanceof RegExp) {
-            json += asString(value_outcome_483.source)
+          } else if (value_outcome_490 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_490.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_490 instanceof RegExp) {
+            json += asString(value_outcome_490.source)
           } else {
-            json += asString(value_outcome_483.toString())
+            json += asString(value_outcome_490.toString())
           }
         } else {
-          json += asString(value_outcome_483)
+          json += asString(value_outcome_490)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_484 = obj["record"]
-      if (value_record_484 !== undefined) {
+      const value_record_491 = obj["record"]
+      if (value_record_491 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_484 === null) {
+      if (value_record_491 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value_record_484)
+    json += anonymous88(value_record_491)
       }
     
       } else {
@@ -10404,7 +10524,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous97 (input) {
+      function anonymous100 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10413,54 +10533,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_471 = obj["dryRun"]
-      if (value_dryRun_471 !== undefined) {
+      const value_dryRun_478 = obj["dryRun"]
+      if (value_dryRun_478 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_471)
+        json += asBoolean(value_dryRun_478)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_472 = obj["lead"]
-      if (value_lead_472 !== undefined) {
+      const value_lead_479 = obj["lead"]
+      if (value_lead_479 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_472 === null) {
+      if (value_lead_479 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value_lead_472)
+    json += anonymous83(value_lead_479)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_473 = obj["account"]
-      if (value_account_473 !== undefined) {
+      const value_account_480 = obj["account"]
+      if (value_account_480 !== undefined) {
         json += ",\"account\":"
-        json += anonymous98(value_account_473)
+        json += anonymous101(value_account_480)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_477 = obj["contact"]
-      if (value_contact_477 !== undefined) {
+      const value_contact_484 = obj["contact"]
+      if (value_contact_484 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous99(value_contact_477)
+        json += anonymous102(value_contact_484)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_481 = obj["opportunity"]
-      if (value_opportunity_481 !== undefined) {
+      const value_opportunity_488 = obj["opportunity"]
+      if (value_opportunity_488 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_481 === null) {
+          if (value_opportunity_488 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_481 === "object" && !Array.isArray(value_opportunity_481)) || value_opportunity_481 === null) {
-            json += anonymous100(value_opportunity_481)
+          else if((typeof value_opportunity_488 === "object" && !Array.isArray(value_opportunity_488)) || value_opportunity_488 === null) {
+            json += anonymous103(value_opportunity_488)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -10474,7 +10594,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous102 (obj) {
+    function anonymous105 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -10492,7 +10612,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10502,7 +10622,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         }
@@ -10511,7 +10631,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous101 (input) {
+      function anonymous104 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10520,18 +10640,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_487 = obj["data"]
-      if (value_data_487 !== undefined) {
+      const value_data_494 = obj["data"]
+      if (value_data_494 !== undefined) {
         json += "{\"data\":"
-        json += anonymous102(value_data_487)
+        json += anonymous105(value_data_494)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_488 = obj["page"]
-      if (value_page_488 !== undefined) {
+      const value_page_495 = obj["page"]
+      if (value_page_495 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_488)
+        json += anonymous21(value_page_495)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10542,7 +10662,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous105 (input) {
+      function anonymous108 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10551,58 +10671,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_495 = obj["index"]
-      if (value_index_495 !== undefined) {
+      const value_index_502 = obj["index"]
+      if (value_index_502 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_495)
+        json += asInteger(value_index_502)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_496 = obj["status"]
-      if (value_status_496 !== undefined) {
+      const value_status_503 = obj["status"]
+      if (value_status_503 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_496)
+        json += asInteger(value_status_503)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_497 = obj["etag"]
-      if (value_etag_497 !== undefined) {
+      const value_etag_504 = obj["etag"]
+      if (value_etag_504 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_497 !== 'string') {
-          if (value_etag_497 === null) {
+        if (typeof value_etag_504 !== 'string') {
+          if (value_etag_504 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_497 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_497.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_497 instanceof RegExp) {
-            json += asString(value_etag_497.source)
+          } else if (value_etag_504 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_504.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_504 instanceof RegExp) {
+            json += asString(value_etag_504.source)
           } else {
-            json += asString(value_etag_497.toString())
+            json += asString(value_etag_504.toString())
           }
         } else {
-          json += asString(value_etag_497)
+          json += asString(value_etag_504)
         }
         
       }
 
-      const value_body_498 = obj["body"]
-      if (value_body_498 !== undefined) {
+      const value_body_505 = obj["body"]
+      if (value_body_505 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_498 === null) {
+      if (value_body_505 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value_body_498)
+    json += anonymous88(value_body_505)
       }
     
       }
 
-      const value_problem_499 = obj["problem"]
-      if (value_problem_499 !== undefined) {
+      const value_problem_506 = obj["problem"]
+      if (value_problem_506 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_499)
+        json += anonymous1(value_problem_506)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10610,7 +10730,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous104 (obj) {
+    function anonymous107 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -10624,18 +10744,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous105(value)
+        json += anonymous108(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous105(value)
+          json += anonymous108(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous103 (input) {
+      function anonymous106 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10644,32 +10764,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_492 = obj["outcome"]
-      if (value_outcome_492 !== undefined) {
+      const value_outcome_499 = obj["outcome"]
+      if (value_outcome_499 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_492 !== 'string') {
-          if (value_outcome_492 === null) {
+        if (typeof value_outcome_499 !== 'string') {
+          if (value_outcome_499 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_492 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_492.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_492 instanceof RegExp) {
-            json += asString(value_outcome_492.source)
+          } else if (value_outcome_499 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_499.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_499 instanceof RegExp) {
+            json += asString(value_outcome_499.source)
           } else {
-            json += asString(value_outcome_492.toString())
+            json += asString(value_outcome_499.toString())
           }
         } else {
-          json += asString(value_outcome_492)
+          json += asString(value_outcome_499)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_493 = obj["results"]
-      if (value_results_493 !== undefined) {
+      const value_results_500 = obj["results"]
+      if (value_results_500 !== undefined) {
         json += ",\"results\":"
-        json += anonymous104(value_results_493)
+        json += anonymous107(value_results_500)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10679,7 +10799,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous107 (obj) {
+    function anonymous110 (obj) {
       // "OpportunityMergeResult#/properties/losers"
       let json = ''
   
@@ -10697,7 +10817,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10707,7 +10827,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         }
@@ -10716,7 +10836,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityMergeResult#"
-      function anonymous106 (input) {
+      function anonymous109 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10725,48 +10845,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_502 = obj["dryRun"]
-      if (value_dryRun_502 !== undefined) {
+      const value_dryRun_509 = obj["dryRun"]
+      if (value_dryRun_509 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_502)
+        json += asBoolean(value_dryRun_509)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_503 = obj["merge"]
-      if (value_merge_503 !== undefined) {
+      const value_merge_510 = obj["merge"]
+      if (value_merge_510 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_503)
+        json += anonymous56(value_merge_510)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_504 = obj["winner"]
-      if (value_winner_504 !== undefined) {
+      const value_winner_511 = obj["winner"]
+      if (value_winner_511 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_504 === null) {
+      if (value_winner_511 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value_winner_504)
+    json += anonymous88(value_winner_511)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_505 = obj["losers"]
-      if (value_losers_505 !== undefined) {
+      const value_losers_512 = obj["losers"]
+      if (value_losers_512 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous107(value_losers_505)
+        json += anonymous110(value_losers_512)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_506 = obj["references"]
-      if (value_references_506 !== undefined) {
+      const value_references_513 = obj["references"]
+      if (value_references_513 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_506)
+        json += anonymous60(value_references_513)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10776,7 +10896,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous109 (obj) {
+    function anonymous112 (obj) {
       // "OpportunityUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10794,7 +10914,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10804,7 +10924,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     
         }
@@ -10812,7 +10932,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous110 (obj) {
+    function anonymous113 (obj) {
       // "OpportunityUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10869,7 +10989,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityUnmergeResult#"
-      function anonymous108 (input) {
+      function anonymous111 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10878,56 +10998,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_509 = obj["dryRun"]
-      if (value_dryRun_509 !== undefined) {
+      const value_dryRun_516 = obj["dryRun"]
+      if (value_dryRun_516 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_509)
+        json += asBoolean(value_dryRun_516)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_510 = obj["merge"]
-      if (value_merge_510 !== undefined) {
+      const value_merge_517 = obj["merge"]
+      if (value_merge_517 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous53(value_merge_510)
+        json += anonymous56(value_merge_517)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_511 = obj["winner"]
-      if (value_winner_511 !== undefined) {
+      const value_winner_518 = obj["winner"]
+      if (value_winner_518 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_511 === null) {
+      if (value_winner_518 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value_winner_511)
+    json += anonymous88(value_winner_518)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_512 = obj["losers"]
-      if (value_losers_512 !== undefined) {
+      const value_losers_519 = obj["losers"]
+      if (value_losers_519 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous109(value_losers_512)
+        json += anonymous112(value_losers_519)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_513 = obj["kept"]
-      if (value_kept_513 !== undefined) {
+      const value_kept_520 = obj["kept"]
+      if (value_kept_520 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous110(value_kept_513)
+        json += anonymous113(value_kept_520)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_514 = obj["references"]
-      if (value_references_514 !== undefined) {
+      const value_references_521 = obj["references"]
+      if (value_references_521 !== undefined) {
         json += ",\"references\":"
-        json += anonymous57(value_references_514)
+        json += anonymous60(value_references_521)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10937,7 +11057,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous117 (obj) {
+    function anonymous120 (obj) {
       // "SearchHighlight#/properties/ranges/items"
       let json = ''
   
@@ -10989,7 +11109,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous116 (obj) {
+    function anonymous119 (obj) {
       // "SearchHighlight#/properties/ranges"
       let json = ''
   
@@ -11003,18 +11123,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous117(value)
+        json += anonymous120(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous117(value)
+          json += anonymous120(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchHighlight#"
-      function anonymous115 (input) {
+      function anonymous118 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11023,54 +11143,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_field_525 = obj["field"]
-      if (value_field_525 !== undefined) {
+      const value_field_532 = obj["field"]
+      if (value_field_532 !== undefined) {
         json += "{\"field\":"
         
-        if (typeof value_field_525 !== 'string') {
-          if (value_field_525 === null) {
+        if (typeof value_field_532 !== 'string') {
+          if (value_field_532 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_field_525 instanceof Date) {
-            json += JSON_STR_QUOTE + value_field_525.toISOString() + JSON_STR_QUOTE
-          } else if (value_field_525 instanceof RegExp) {
-            json += asString(value_field_525.source)
+          } else if (value_field_532 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_532.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_532 instanceof RegExp) {
+            json += asString(value_field_532.source)
           } else {
-            json += asString(value_field_525.toString())
+            json += asString(value_field_532.toString())
           }
         } else {
-          json += asString(value_field_525)
+          json += asString(value_field_532)
         }
         
       } else {
         throw new Error('"field" is required!')
       }
       
-      const value_text_526 = obj["text"]
-      if (value_text_526 !== undefined) {
+      const value_text_533 = obj["text"]
+      if (value_text_533 !== undefined) {
         json += ",\"text\":"
         
-        if (typeof value_text_526 !== 'string') {
-          if (value_text_526 === null) {
+        if (typeof value_text_533 !== 'string') {
+          if (value_text_533 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_text_526 instanceof Date) {
-            json += JSON_STR_QUOTE + value_text_526.toISOString() + JSON_STR_QUOTE
-          } else if (value_text_526 instanceof RegExp) {
-            json += asString(value_text_526.source)
+          } else if (value_text_533 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_533.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_533 instanceof RegExp) {
+            json += asString(value_text_533.source)
           } else {
-            json += asString(value_text_526.toString())
+            json += asString(value_text_533.toString())
           }
         } else {
-          json += asString(value_text_526)
+          json += asString(value_text_533)
         }
         
       } else {
         throw new Error('"text" is required!')
       }
       
-      const value_ranges_527 = obj["ranges"]
-      if (value_ranges_527 !== undefined) {
+      const value_ranges_534 = obj["ranges"]
+      if (value_ranges_534 !== undefined) {
         json += ",\"ranges\":"
-        json += anonymous116(value_ranges_527)
+        json += anonymous119(value_ranges_534)
       } else {
         throw new Error('"ranges" is required!')
       }
@@ -11080,7 +11200,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous114 (obj) {
+    function anonymous117 (obj) {
       // "SearchHit#/properties/highlights"
       let json = ''
   
@@ -11094,18 +11214,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous115(value)
+        json += anonymous118(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous115(value)
+          json += anonymous118(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchSummary#/properties/fields"
-      function anonymous119 (input) {
+      function anonymous122 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11113,7 +11233,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_535 = false
+        let addComma_542 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -11124,7 +11244,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_535 ? JSON_STR_COMMA : ((addComma_535 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_542 ? JSON_STR_COMMA : ((addComma_542 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
         if (typeof value !== 'string') {
@@ -11143,7 +11263,7 @@ return json + JSON_STR_END_OBJECT
         
       
     }
-  if (!addComma_535) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_542) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -11151,7 +11271,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchSummary#"
-      function anonymous118 (input) {
+      function anonymous121 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11160,60 +11280,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_ownerId_530 = obj["ownerId"]
-      if (value_ownerId_530 !== undefined) {
+      const value_ownerId_537 = obj["ownerId"]
+      if (value_ownerId_537 !== undefined) {
         json += "{\"ownerId\":"
         
-        if (typeof value_ownerId_530 !== 'string') {
-          if (value_ownerId_530 === null) {
+        if (typeof value_ownerId_537 !== 'string') {
+          if (value_ownerId_537 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_530 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_530.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_530 instanceof RegExp) {
-            json += asString(value_ownerId_530.source)
+          } else if (value_ownerId_537 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_537.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_537 instanceof RegExp) {
+            json += asString(value_ownerId_537.source)
           } else {
-            json += asString(value_ownerId_530.toString())
+            json += asString(value_ownerId_537.toString())
           }
         } else {
-          json += asString(value_ownerId_530)
+          json += asString(value_ownerId_537)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_531 = obj["teamId"]
-      if (value_teamId_531 !== undefined) {
+      const value_teamId_538 = obj["teamId"]
+      if (value_teamId_538 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_531 === null) {
+          if (value_teamId_538 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_531 === "string" ||
-            value_teamId_531 === null ||
-            value_teamId_531 instanceof Date ||
-            value_teamId_531 instanceof RegExp ||
+            typeof value_teamId_538 === "string" ||
+            value_teamId_538 === null ||
+            value_teamId_538 instanceof Date ||
+            value_teamId_538 instanceof RegExp ||
             (
-              typeof value_teamId_531 === "object" &&
-              typeof value_teamId_531.toString === "function" &&
-              value_teamId_531.toString !== Object.prototype.toString
+              typeof value_teamId_538 === "object" &&
+              typeof value_teamId_538.toString === "function" &&
+              value_teamId_538.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_531 !== 'string') {
-          if (value_teamId_531 === null) {
+        if (typeof value_teamId_538 !== 'string') {
+          if (value_teamId_538 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_531 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_531.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_531 instanceof RegExp) {
-            json += asString(value_teamId_531.source)
+          } else if (value_teamId_538 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_538.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_538 instanceof RegExp) {
+            json += asString(value_teamId_538.source)
           } else {
-            json += asString(value_teamId_531.toString())
+            json += asString(value_teamId_538.toString())
           }
         } else {
-          json += asString(value_teamId_531)
+          json += asString(value_teamId_538)
         }
         
           }
@@ -11224,26 +11344,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_createdAt_532 = obj["createdAt"]
-      if (value_createdAt_532 !== undefined) {
+      const value_createdAt_539 = obj["createdAt"]
+      if (value_createdAt_539 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_532)
+        json += asDateTime(value_createdAt_539)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_updatedAt_533 = obj["updatedAt"]
-      if (value_updatedAt_533 !== undefined) {
+      const value_updatedAt_540 = obj["updatedAt"]
+      if (value_updatedAt_540 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_533)
+        json += asDateTime(value_updatedAt_540)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_fields_534 = obj["fields"]
-      if (value_fields_534 !== undefined) {
+      const value_fields_541 = obj["fields"]
+      if (value_fields_541 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous119(value_fields_534)
+        json += anonymous122(value_fields_541)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -11254,7 +11374,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchHit#"
-      function anonymous113 (input) {
+      function anonymous116 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11263,92 +11383,92 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_519 = obj["object"]
-      if (value_object_519 !== undefined) {
+      const value_object_526 = obj["object"]
+      if (value_object_526 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_519 !== 'string') {
-          if (value_object_519 === null) {
+        if (typeof value_object_526 !== 'string') {
+          if (value_object_526 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_519 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_519.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_519 instanceof RegExp) {
-            json += asString(value_object_519.source)
+          } else if (value_object_526 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_526.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_526 instanceof RegExp) {
+            json += asString(value_object_526.source)
           } else {
-            json += asString(value_object_519.toString())
+            json += asString(value_object_526.toString())
           }
         } else {
-          json += asString(value_object_519)
+          json += asString(value_object_526)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_520 = obj["id"]
-      if (value_id_520 !== undefined) {
+      const value_id_527 = obj["id"]
+      if (value_id_527 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_520 !== 'string') {
-          if (value_id_520 === null) {
+        if (typeof value_id_527 !== 'string') {
+          if (value_id_527 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_520 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_520.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_520 instanceof RegExp) {
-            json += asString(value_id_520.source)
+          } else if (value_id_527 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_527.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_527 instanceof RegExp) {
+            json += asString(value_id_527.source)
           } else {
-            json += asString(value_id_520.toString())
+            json += asString(value_id_527.toString())
           }
         } else {
-          json += asString(value_id_520)
+          json += asString(value_id_527)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_title_521 = obj["title"]
-      if (value_title_521 !== undefined) {
+      const value_title_528 = obj["title"]
+      if (value_title_528 !== undefined) {
         json += ",\"title\":"
         
-        if (typeof value_title_521 !== 'string') {
-          if (value_title_521 === null) {
+        if (typeof value_title_528 !== 'string') {
+          if (value_title_528 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_521 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_521.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_521 instanceof RegExp) {
-            json += asString(value_title_521.source)
+          } else if (value_title_528 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_528.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_528 instanceof RegExp) {
+            json += asString(value_title_528.source)
           } else {
-            json += asString(value_title_521.toString())
+            json += asString(value_title_528.toString())
           }
         } else {
-          json += asString(value_title_521)
+          json += asString(value_title_528)
         }
         
       } else {
         throw new Error('"title" is required!')
       }
       
-      const value_score_522 = obj["score"]
-      if (value_score_522 !== undefined) {
+      const value_score_529 = obj["score"]
+      if (value_score_529 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_522)
+        json += asNumber(value_score_529)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_highlights_523 = obj["highlights"]
-      if (value_highlights_523 !== undefined) {
+      const value_highlights_530 = obj["highlights"]
+      if (value_highlights_530 !== undefined) {
         json += ",\"highlights\":"
-        json += anonymous114(value_highlights_523)
+        json += anonymous117(value_highlights_530)
       } else {
         throw new Error('"highlights" is required!')
       }
       
-      const value_summary_528 = obj["summary"]
-      if (value_summary_528 !== undefined) {
+      const value_summary_535 = obj["summary"]
+      if (value_summary_535 !== undefined) {
         json += ",\"summary\":"
-        json += anonymous118(value_summary_528)
+        json += anonymous121(value_summary_535)
       } else {
         throw new Error('"summary" is required!')
       }
@@ -11358,7 +11478,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous112 (obj) {
+    function anonymous115 (obj) {
       // "SearchResult#/properties/data"
       let json = ''
   
@@ -11372,18 +11492,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous113(value)
+        json += anonymous116(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous113(value)
+          json += anonymous116(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchResult#"
-      function anonymous111 (input) {
+      function anonymous114 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11392,10 +11512,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_517 = obj["data"]
-      if (value_data_517 !== undefined) {
+      const value_data_524 = obj["data"]
+      if (value_data_524 !== undefined) {
         json += "{\"data\":"
-        json += anonymous112(value_data_517)
+        json += anonymous115(value_data_524)
       } else {
         throw new Error('"data" is required!')
       }
@@ -11406,7 +11526,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous124 (input) {
+      function anonymous127 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11415,54 +11535,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_557 = obj["value"]
-      if (value_value_557 !== undefined) {
+      const value_value_564 = obj["value"]
+      if (value_value_564 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_557 !== 'string') {
-          if (value_value_557 === null) {
+        if (typeof value_value_564 !== 'string') {
+          if (value_value_564 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_557 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_557.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_557 instanceof RegExp) {
-            json += asString(value_value_557.source)
+          } else if (value_value_564 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_564.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_564 instanceof RegExp) {
+            json += asString(value_value_564.source)
           } else {
-            json += asString(value_value_557.toString())
+            json += asString(value_value_564.toString())
           }
         } else {
-          json += asString(value_value_557)
+          json += asString(value_value_564)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_558 = obj["label"]
-      if (value_label_558 !== undefined) {
+      const value_label_565 = obj["label"]
+      if (value_label_565 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_558 !== 'string') {
-          if (value_label_558 === null) {
+        if (typeof value_label_565 !== 'string') {
+          if (value_label_565 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_558 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_558.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_558 instanceof RegExp) {
-            json += asString(value_label_558.source)
+          } else if (value_label_565 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_565.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_565 instanceof RegExp) {
+            json += asString(value_label_565.source)
           } else {
-            json += asString(value_label_558.toString())
+            json += asString(value_label_565.toString())
           }
         } else {
-          json += asString(value_label_558)
+          json += asString(value_label_565)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_559 = obj["archived"]
-      if (value_archived_559 !== undefined) {
+      const value_archived_566 = obj["archived"]
+      if (value_archived_566 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_559)
+        json += asBoolean(value_archived_566)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -11472,7 +11592,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous123 (obj) {
+    function anonymous126 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -11486,18 +11606,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous124(value)
+        json += anonymous127(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous124(value)
+          json += anonymous127(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomField#"
-      function anonymous122 (input) {
+      function anonymous125 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11506,166 +11626,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_540 = obj["id"]
-      if (value_id_540 !== undefined) {
+      const value_id_547 = obj["id"]
+      if (value_id_547 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_540 !== 'string') {
-          if (value_id_540 === null) {
+        if (typeof value_id_547 !== 'string') {
+          if (value_id_547 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_540 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_540.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_540 instanceof RegExp) {
-            json += asString(value_id_540.source)
+          } else if (value_id_547 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_547.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_547 instanceof RegExp) {
+            json += asString(value_id_547.source)
           } else {
-            json += asString(value_id_540.toString())
+            json += asString(value_id_547.toString())
           }
         } else {
-          json += asString(value_id_540)
+          json += asString(value_id_547)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_541 = obj["version"]
-      if (value_version_541 !== undefined) {
+      const value_version_548 = obj["version"]
+      if (value_version_548 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_541)
+        json += asInteger(value_version_548)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_542 = obj["createdAt"]
-      if (value_createdAt_542 !== undefined) {
+      const value_createdAt_549 = obj["createdAt"]
+      if (value_createdAt_549 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_542)
+        json += asDateTime(value_createdAt_549)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_543 = obj["createdBy"]
-      if (value_createdBy_543 !== undefined) {
+      const value_createdBy_550 = obj["createdBy"]
+      if (value_createdBy_550 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_543)
+        json += anonymous23(value_createdBy_550)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_544 = obj["updatedAt"]
-      if (value_updatedAt_544 !== undefined) {
+      const value_updatedAt_551 = obj["updatedAt"]
+      if (value_updatedAt_551 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_544)
+        json += asDateTime(value_updatedAt_551)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_545 = obj["updatedBy"]
-      if (value_updatedBy_545 !== undefined) {
+      const value_updatedBy_552 = obj["updatedBy"]
+      if (value_updatedBy_552 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_545)
+        json += anonymous23(value_updatedBy_552)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_546 = obj["object"]
-      if (value_object_546 !== undefined) {
+      const value_object_553 = obj["object"]
+      if (value_object_553 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_546 !== 'string') {
-          if (value_object_546 === null) {
+        if (typeof value_object_553 !== 'string') {
+          if (value_object_553 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_546 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_546.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_546 instanceof RegExp) {
-            json += asString(value_object_546.source)
+          } else if (value_object_553 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_553.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_553 instanceof RegExp) {
+            json += asString(value_object_553.source)
           } else {
-            json += asString(value_object_546.toString())
+            json += asString(value_object_553.toString())
           }
         } else {
-          json += asString(value_object_546)
+          json += asString(value_object_553)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_547 = obj["key"]
-      if (value_key_547 !== undefined) {
+      const value_key_554 = obj["key"]
+      if (value_key_554 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_547 !== 'string') {
-          if (value_key_547 === null) {
+        if (typeof value_key_554 !== 'string') {
+          if (value_key_554 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_547 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_547.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_547 instanceof RegExp) {
-            json += asString(value_key_547.source)
+          } else if (value_key_554 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_554.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_554 instanceof RegExp) {
+            json += asString(value_key_554.source)
           } else {
-            json += asString(value_key_547.toString())
+            json += asString(value_key_554.toString())
           }
         } else {
-          json += asString(value_key_547)
+          json += asString(value_key_554)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_548 = obj["type"]
-      if (value_type_548 !== undefined) {
+      const value_type_555 = obj["type"]
+      if (value_type_555 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_548 !== 'string') {
-          if (value_type_548 === null) {
+        if (typeof value_type_555 !== 'string') {
+          if (value_type_555 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_548 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_548.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_548 instanceof RegExp) {
-            json += asString(value_type_548.source)
+          } else if (value_type_555 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_555.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_555 instanceof RegExp) {
+            json += asString(value_type_555.source)
           } else {
-            json += asString(value_type_548.toString())
+            json += asString(value_type_555.toString())
           }
         } else {
-          json += asString(value_type_548)
+          json += asString(value_type_555)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_549 = obj["referenceObject"]
-      if (value_referenceObject_549 !== undefined) {
+      const value_referenceObject_556 = obj["referenceObject"]
+      if (value_referenceObject_556 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_549 === null) {
+          if (value_referenceObject_556 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_549 === "string" ||
-            value_referenceObject_549 === null ||
-            value_referenceObject_549 instanceof Date ||
-            value_referenceObject_549 instanceof RegExp ||
+            typeof value_referenceObject_556 === "string" ||
+            value_referenceObject_556 === null ||
+            value_referenceObject_556 instanceof Date ||
+            value_referenceObject_556 instanceof RegExp ||
             (
-              typeof value_referenceObject_549 === "object" &&
-              typeof value_referenceObject_549.toString === "function" &&
-              value_referenceObject_549.toString !== Object.prototype.toString
+              typeof value_referenceObject_556 === "object" &&
+              typeof value_referenceObject_556.toString === "function" &&
+              value_referenceObject_556.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_549 !== 'string') {
-          if (value_referenceObject_549 === null) {
+        if (typeof value_referenceObject_556 !== 'string') {
+          if (value_referenceObject_556 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_549 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_549.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_549 instanceof RegExp) {
-            json += asString(value_referenceObject_549.source)
+          } else if (value_referenceObject_556 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_556.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_556 instanceof RegExp) {
+            json += asString(value_referenceObject_556.source)
           } else {
-            json += asString(value_referenceObject_549.toString())
+            json += asString(value_referenceObject_556.toString())
           }
         } else {
-          json += asString(value_referenceObject_549)
+          json += asString(value_referenceObject_556)
         }
         
           }
@@ -11676,60 +11796,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_550 = obj["label"]
-      if (value_label_550 !== undefined) {
+      const value_label_557 = obj["label"]
+      if (value_label_557 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_550 !== 'string') {
-          if (value_label_550 === null) {
+        if (typeof value_label_557 !== 'string') {
+          if (value_label_557 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_550 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_550.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_550 instanceof RegExp) {
-            json += asString(value_label_550.source)
+          } else if (value_label_557 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_557.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_557 instanceof RegExp) {
+            json += asString(value_label_557.source)
           } else {
-            json += asString(value_label_550.toString())
+            json += asString(value_label_557.toString())
           }
         } else {
-          json += asString(value_label_550)
+          json += asString(value_label_557)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_551 = obj["description"]
-      if (value_description_551 !== undefined) {
+      const value_description_558 = obj["description"]
+      if (value_description_558 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_551 === null) {
+          if (value_description_558 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_551 === "string" ||
-            value_description_551 === null ||
-            value_description_551 instanceof Date ||
-            value_description_551 instanceof RegExp ||
+            typeof value_description_558 === "string" ||
+            value_description_558 === null ||
+            value_description_558 instanceof Date ||
+            value_description_558 instanceof RegExp ||
             (
-              typeof value_description_551 === "object" &&
-              typeof value_description_551.toString === "function" &&
-              value_description_551.toString !== Object.prototype.toString
+              typeof value_description_558 === "object" &&
+              typeof value_description_558.toString === "function" &&
+              value_description_558.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_551 !== 'string') {
-          if (value_description_551 === null) {
+        if (typeof value_description_558 !== 'string') {
+          if (value_description_558 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_551 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_551.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_551 instanceof RegExp) {
-            json += asString(value_description_551.source)
+          } else if (value_description_558 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_558.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_558 instanceof RegExp) {
+            json += asString(value_description_558.source)
           } else {
-            json += asString(value_description_551.toString())
+            json += asString(value_description_558.toString())
           }
         } else {
-          json += asString(value_description_551)
+          json += asString(value_description_558)
         }
         
           }
@@ -11740,70 +11860,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_552 = obj["required"]
-      if (value_required_552 !== undefined) {
+      const value_required_559 = obj["required"]
+      if (value_required_559 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_552)
+        json += asBoolean(value_required_559)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_553 = obj["unique"]
-      if (value_unique_553 !== undefined) {
+      const value_unique_560 = obj["unique"]
+      if (value_unique_560 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_553)
+        json += asBoolean(value_unique_560)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_554 = obj["defaultValue"]
-      if (value_defaultValue_554 !== undefined) {
+      const value_defaultValue_561 = obj["defaultValue"]
+      if (value_defaultValue_561 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_554)
+        json += JSON.stringify(value_defaultValue_561)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_555 = obj["options"]
-      if (value_options_555 !== undefined) {
+      const value_options_562 = obj["options"]
+      if (value_options_562 !== undefined) {
         json += ",\"options\":"
-        json += anonymous123(value_options_555)
+        json += anonymous126(value_options_562)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_560 = obj["pattern"]
-      if (value_pattern_560 !== undefined) {
+      const value_pattern_567 = obj["pattern"]
+      if (value_pattern_567 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_560 === null) {
+          if (value_pattern_567 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_560 === "string" ||
-            value_pattern_560 === null ||
-            value_pattern_560 instanceof Date ||
-            value_pattern_560 instanceof RegExp ||
+            typeof value_pattern_567 === "string" ||
+            value_pattern_567 === null ||
+            value_pattern_567 instanceof Date ||
+            value_pattern_567 instanceof RegExp ||
             (
-              typeof value_pattern_560 === "object" &&
-              typeof value_pattern_560.toString === "function" &&
-              value_pattern_560.toString !== Object.prototype.toString
+              typeof value_pattern_567 === "object" &&
+              typeof value_pattern_567.toString === "function" &&
+              value_pattern_567.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_560 !== 'string') {
-          if (value_pattern_560 === null) {
+        if (typeof value_pattern_567 !== 'string') {
+          if (value_pattern_567 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_560 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_560.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_560 instanceof RegExp) {
-            json += asString(value_pattern_560.source)
+          } else if (value_pattern_567 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_567.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_567 instanceof RegExp) {
+            json += asString(value_pattern_567.source)
           } else {
-            json += asString(value_pattern_560.toString())
+            json += asString(value_pattern_567.toString())
           }
         } else {
-          json += asString(value_pattern_560)
+          json += asString(value_pattern_567)
         }
         
           }
@@ -11814,16 +11934,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_561 = obj["minimum"]
-      if (value_minimum_561 !== undefined) {
+      const value_minimum_568 = obj["minimum"]
+      if (value_minimum_568 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_561 === null) {
+          if (value_minimum_568 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_561 === "number" || value_minimum_561 === null) {
-            json += asNumber(value_minimum_561)
+          else if(typeof value_minimum_568 === "number" || value_minimum_568 === null) {
+            json += asNumber(value_minimum_568)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -11832,16 +11952,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_562 = obj["maximum"]
-      if (value_maximum_562 !== undefined) {
+      const value_maximum_569 = obj["maximum"]
+      if (value_maximum_569 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_562 === null) {
+          if (value_maximum_569 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_562 === "number" || value_maximum_562 === null) {
-            json += asNumber(value_maximum_562)
+          else if(typeof value_maximum_569 === "number" || value_maximum_569 === null) {
+            json += asNumber(value_maximum_569)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -11850,16 +11970,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_563 = obj["minLength"]
-      if (value_minLength_563 !== undefined) {
+      const value_minLength_570 = obj["minLength"]
+      if (value_minLength_570 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_563 === null) {
+          if (value_minLength_570 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_563) || value_minLength_563 === null) {
-            json += asInteger(value_minLength_563)
+          else if(Number.isInteger(value_minLength_570) || value_minLength_570 === null) {
+            json += asInteger(value_minLength_570)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -11868,16 +11988,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_564 = obj["maxLength"]
-      if (value_maxLength_564 !== undefined) {
+      const value_maxLength_571 = obj["maxLength"]
+      if (value_maxLength_571 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_564 === null) {
+          if (value_maxLength_571 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_564) || value_maxLength_564 === null) {
-            json += asInteger(value_maxLength_564)
+          else if(Number.isInteger(value_maxLength_571) || value_maxLength_571 === null) {
+            json += asInteger(value_maxLength_571)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -11886,46 +12006,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_565 = obj["filterable"]
-      if (value_filterable_565 !== undefined) {
+      const value_filterable_572 = obj["filterable"]
+      if (value_filterable_572 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_565)
+        json += asBoolean(value_filterable_572)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_566 = obj["personalData"]
-      if (value_personalData_566 !== undefined) {
+      const value_personalData_573 = obj["personalData"]
+      if (value_personalData_573 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_566)
+        json += asBoolean(value_personalData_573)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_567 = obj["archived"]
-      if (value_archived_567 !== undefined) {
+      const value_archived_574 = obj["archived"]
+      if (value_archived_574 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_567)
+        json += asBoolean(value_archived_574)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_568 = obj["indexState"]
-      if (value_indexState_568 !== undefined) {
+      const value_indexState_575 = obj["indexState"]
+      if (value_indexState_575 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_568 !== 'string') {
-          if (value_indexState_568 === null) {
+        if (typeof value_indexState_575 !== 'string') {
+          if (value_indexState_575 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_568 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_568.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_568 instanceof RegExp) {
-            json += asString(value_indexState_568.source)
+          } else if (value_indexState_575 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_575.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_575 instanceof RegExp) {
+            json += asString(value_indexState_575.source)
           } else {
-            json += asString(value_indexState_568.toString())
+            json += asString(value_indexState_575.toString())
           }
         } else {
-          json += asString(value_indexState_568)
+          json += asString(value_indexState_575)
         }
         
       } else {
@@ -11937,7 +12057,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous121 (obj) {
+    function anonymous124 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -11951,18 +12071,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous122(value)
+        json += anonymous125(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous122(value)
+          json += anonymous125(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous120 (input) {
+      function anonymous123 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11971,18 +12091,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_538 = obj["data"]
-      if (value_data_538 !== undefined) {
+      const value_data_545 = obj["data"]
+      if (value_data_545 !== undefined) {
         json += "{\"data\":"
-        json += anonymous121(value_data_538)
+        json += anonymous124(value_data_545)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_569 = obj["page"]
-      if (value_page_569 !== undefined) {
+      const value_page_576 = obj["page"]
+      if (value_page_576 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_569)
+        json += anonymous21(value_page_576)
       } else {
         throw new Error('"page" is required!')
       }
@@ -11992,7 +12112,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous126 (obj) {
+    function anonymous129 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -12017,7 +12137,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous125 (input) {
+      function anonymous128 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12026,18 +12146,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_574 = obj["data"]
-      if (value_data_574 !== undefined) {
+      const value_data_581 = obj["data"]
+      if (value_data_581 !== undefined) {
         json += "{\"data\":"
-        json += anonymous126(value_data_574)
+        json += anonymous129(value_data_581)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_575 = obj["page"]
-      if (value_page_575 !== undefined) {
+      const value_page_582 = obj["page"]
+      if (value_page_582 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_575)
+        json += anonymous21(value_page_582)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12047,7 +12167,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous130 (obj) {
+    function anonymous133 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -12065,7 +12185,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -12075,7 +12195,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         }
@@ -12084,7 +12204,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous129 (input) {
+      function anonymous132 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12093,70 +12213,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_581 = obj["id"]
-      if (value_id_581 !== undefined) {
+      const value_id_588 = obj["id"]
+      if (value_id_588 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_581 !== 'string') {
-          if (value_id_581 === null) {
+        if (typeof value_id_588 !== 'string') {
+          if (value_id_588 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_581 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_581.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_581 instanceof RegExp) {
-            json += asString(value_id_581.source)
+          } else if (value_id_588 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_588.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_588 instanceof RegExp) {
+            json += asString(value_id_588.source)
           } else {
-            json += asString(value_id_581.toString())
+            json += asString(value_id_588.toString())
           }
         } else {
-          json += asString(value_id_581)
+          json += asString(value_id_588)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_582 = obj["name"]
-      if (value_name_582 !== undefined) {
+      const value_name_589 = obj["name"]
+      if (value_name_589 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_582 !== 'string') {
-          if (value_name_582 === null) {
+        if (typeof value_name_589 !== 'string') {
+          if (value_name_589 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_582 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_582.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_582 instanceof RegExp) {
-            json += asString(value_name_582.source)
+          } else if (value_name_589 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_589.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_589 instanceof RegExp) {
+            json += asString(value_name_589.source)
           } else {
-            json += asString(value_name_582.toString())
+            json += asString(value_name_589.toString())
           }
         } else {
-          json += asString(value_name_582)
+          json += asString(value_name_589)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_583 = obj["isDefault"]
-      if (value_isDefault_583 !== undefined) {
+      const value_isDefault_590 = obj["isDefault"]
+      if (value_isDefault_590 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_583)
+        json += asBoolean(value_isDefault_590)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_584 = obj["position"]
-      if (value_position_584 !== undefined) {
+      const value_position_591 = obj["position"]
+      if (value_position_591 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_584)
+        json += asInteger(value_position_591)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_585 = obj["stages"]
-      if (value_stages_585 !== undefined) {
+      const value_stages_592 = obj["stages"]
+      if (value_stages_592 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous130(value_stages_585)
+        json += anonymous133(value_stages_592)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -12166,7 +12286,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous128 (obj) {
+    function anonymous131 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -12180,18 +12300,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous129(value)
+        json += anonymous132(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous129(value)
+          json += anonymous132(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous127 (input) {
+      function anonymous130 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12200,10 +12320,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_579 = obj["data"]
-      if (value_data_579 !== undefined) {
+      const value_data_586 = obj["data"]
+      if (value_data_586 !== undefined) {
         json += "{\"data\":"
-        json += anonymous128(value_data_579)
+        json += anonymous131(value_data_586)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12214,7 +12334,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous132 (input) {
+      function anonymous135 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12223,44 +12343,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_591 = obj["database"]
-      if (value_database_591 !== undefined) {
+      const value_database_598 = obj["database"]
+      if (value_database_598 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_591 !== 'string') {
-          if (value_database_591 === null) {
+        if (typeof value_database_598 !== 'string') {
+          if (value_database_598 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_591 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_591.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_591 instanceof RegExp) {
-            json += asString(value_database_591.source)
+          } else if (value_database_598 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_598.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_598 instanceof RegExp) {
+            json += asString(value_database_598.source)
           } else {
-            json += asString(value_database_591.toString())
+            json += asString(value_database_598.toString())
           }
         } else {
-          json += asString(value_database_591)
+          json += asString(value_database_598)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_592 = obj["redis"]
-      if (value_redis_592 !== undefined) {
+      const value_redis_599 = obj["redis"]
+      if (value_redis_599 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_592 !== 'string') {
-          if (value_redis_592 === null) {
+        if (typeof value_redis_599 !== 'string') {
+          if (value_redis_599 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_592 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_592.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_592 instanceof RegExp) {
-            json += asString(value_redis_592.source)
+          } else if (value_redis_599 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_599.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_599 instanceof RegExp) {
+            json += asString(value_redis_599.source)
           } else {
-            json += asString(value_redis_592.toString())
+            json += asString(value_redis_599.toString())
           }
         } else {
-          json += asString(value_redis_592)
+          json += asString(value_redis_599)
         }
         
       } else {
@@ -12273,52 +12393,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous131 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_status_588 = obj["status"]
-      if (value_status_588 !== undefined) {
-        json += "{\"status\":"
-        
-        if (typeof value_status_588 !== 'string') {
-          if (value_status_588 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_status_588 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_588.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_588 instanceof RegExp) {
-            json += asString(value_status_588.source)
-          } else {
-            json += asString(value_status_588.toString())
-          }
-        } else {
-          json += asString(value_status_588)
-        }
-        
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_dependencies_589 = obj["dependencies"]
-      if (value_dependencies_589 !== undefined) {
-        json += ",\"dependencies\":"
-        json += anonymous132(value_dependencies_589)
-      } else {
-        throw new Error('"dependencies" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Liveness#"
-      function anonymous133 (input) {
+      function anonymous134 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12329,6 +12404,51 @@ return json + JSON_STR_END_OBJECT
         
       const value_status_595 = obj["status"]
       if (value_status_595 !== undefined) {
+        json += "{\"status\":"
+        
+        if (typeof value_status_595 !== 'string') {
+          if (value_status_595 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_595 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_595.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_595 instanceof RegExp) {
+            json += asString(value_status_595.source)
+          } else {
+            json += asString(value_status_595.toString())
+          }
+        } else {
+          json += asString(value_status_595)
+        }
+        
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_dependencies_596 = obj["dependencies"]
+      if (value_dependencies_596 !== undefined) {
+        json += ",\"dependencies\":"
+        json += anonymous135(value_dependencies_596)
+      } else {
+        throw new Error('"dependencies" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Liveness#"
+      function anonymous136 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_status_602 = obj["status"]
+      if (value_status_602 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -12416,34 +12536,39 @@ return {
     json += anonymous43(value)
     return json
   },
-  purgeAccount_200: (value) => {
+  listAccountTimeline_200: (value) => {
     let json = ''
     json += anonymous48(value)
     return json
   },
+  purgeAccount_200: (value) => {
+    let json = ''
+    json += anonymous51(value)
+    return json
+  },
   mergeAccounts_200: (value) => {
     let json = ''
-    json += anonymous52(value)
+    json += anonymous55(value)
     return json
   },
   listAccountMerges_200: (value) => {
     let json = ''
-    json += anonymous59(value)
+    json += anonymous62(value)
     return json
   },
   getAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous53(value)
+    json += anonymous56(value)
     return json
   },
   undoAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous61(value)
+    json += anonymous64(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous64(value)
+    json += anonymous67(value)
     return json
   },
   createContact_201: (value) => {
@@ -12451,28 +12576,28 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous66(value)
+    json += anonymous69(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous70(value)
+    json += anonymous73(value)
     return json
   },
   mergeContacts_200: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous76(value)
     return json
   },
   undoContactMerge_200: (value) => {
     let json = ''
-    json += anonymous75(value)
+    json += anonymous78(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous78(value)
+    json += anonymous81(value)
     return json
   },
   createLead_201: (value) => {
@@ -12480,33 +12605,33 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous80(value)
+    json += anonymous83(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous89(value)
+    json += anonymous92(value)
     return json
   },
   mergeLeads_200: (value) => {
     let json = ''
-    json += anonymous92(value)
+    json += anonymous95(value)
     return json
   },
   undoLeadMerge_200: (value) => {
     let json = ''
-    json += anonymous94(value)
+    json += anonymous97(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous97(value)
+    json += anonymous100(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous101(value)
+    json += anonymous104(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -12514,38 +12639,38 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous85(value)
+    json += anonymous88(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous103(value)
+    json += anonymous106(value)
     return json
   },
   mergeOpportunities_200: (value) => {
     let json = ''
-    json += anonymous106(value)
+    json += anonymous109(value)
     return json
   },
   undoOpportunityMerge_200: (value) => {
     let json = ''
-    json += anonymous108(value)
+    json += anonymous111(value)
     return json
   },
   searchRecords_200: (value) => {
     let json = ''
-    json += anonymous111(value)
+    json += anonymous114(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous120(value)
+    json += anonymous123(value)
     return json
   },
   createCustomField_201: (value) => {
     let json = ''
-    json += anonymous122(value)
+    json += anonymous125(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -12555,7 +12680,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous125(value)
+    json += anonymous128(value)
     return json
   },
   createView_201: (value) => {
@@ -12565,17 +12690,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous127(value)
+    json += anonymous130(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous131(value)
+    json += anonymous134(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous133(value)
+    json += anonymous136(value)
     return json
   },
 }
@@ -12617,6 +12742,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
   listAccountHistory: { 200: bodies.listAccountHistory_200 },
+  listAccountTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeAccount: { 200: bodies.purgeAccount_200 },
   listDeletedAccounts: { 200: bodies.listAccounts_200 },
   mergeAccounts: { 200: bodies.mergeAccounts_200 },
@@ -12636,6 +12762,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
   listContactHistory: { 200: bodies.listAccountHistory_200 },
+  listContactTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeContact: { 200: bodies.purgeAccount_200 },
   listDeletedContacts: { 200: bodies.listContacts_200 },
   mergeContacts: { 200: bodies.mergeContacts_200 },
@@ -12655,6 +12782,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   deleteLead: {},
   restoreLead: { 200: bodies.createLead_201 },
   listLeadHistory: { 200: bodies.listAccountHistory_200 },
+  listLeadTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeLead: { 200: bodies.purgeAccount_200 },
   listDeletedLeads: { 200: bodies.listLeads_200 },
   mergeLeads: { 200: bodies.mergeLeads_200 },
@@ -12675,6 +12803,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   deleteOpportunity: {},
   restoreOpportunity: { 200: bodies.createOpportunity_201 },
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
+  listOpportunityTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
   listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
   mergeOpportunities: { 200: bodies.mergeOpportunities_200 },

@@ -573,6 +573,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/{accountId}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the timeline of an account
+         * @description What happened to an account and to the live records that refer to it, the newest first, as far as the caller may read them: of each kind of reference those from the 100 records that were created last. The account itself may be in the recycle bin.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listAccountTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}/purge": {
         parameters: {
             query?: never;
@@ -961,6 +983,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/{contactId}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the timeline of a contact
+         * @description What happened to a contact and to the live records that refer to it, the newest first, as far as the caller may read them: of each kind of reference those from the 100 records that were created last. The contact itself may be in the recycle bin.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listContactTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}/purge": {
         parameters: {
             query?: never;
@@ -1341,6 +1385,28 @@ export interface paths {
          *     Requires the scope `leads:read`.
          */
         get: operations["listLeadHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/{leadId}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the timeline of a lead
+         * @description What happened to a lead and to the live records that refer to it, the newest first, as far as the caller may read them: of each kind of reference those from the 100 records that were created last. The lead itself may be in the recycle bin.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listLeadTimeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1751,6 +1817,28 @@ export interface paths {
          *     Requires the scope `opportunities:read`.
          */
         get: operations["listOpportunityHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/{opportunityId}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the timeline of an opportunity
+         * @description What happened to an opportunity and to the live records that refer to it, the newest first, as far as the caller may read them: of each kind of reference those from the 100 records that were created last. The opportunity itself may be in the recycle bin.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listOpportunityTimeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3149,6 +3237,17 @@ export interface components {
         /** @description A page of changes, the newest first. */
         RecordEventList: {
             data: components["schemas"]["RecordEvent"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description Something that happened to a record, or to one that refers to it. */
+        TimelineEntry: {
+            event: components["schemas"]["RecordEvent"];
+            /** @description What the record of the event is called now; null where it has no name. */
+            title: string | null;
+        };
+        /** @description A page of events, the newest first. */
+        TimelineEntryList: {
+            data: components["schemas"]["TimelineEntry"][];
             page: components["schemas"]["Page"];
         };
         /** @description What is gone for good. With `dryRun` it is all still there. */
@@ -6011,6 +6110,8 @@ export interface components {
         AccountId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         AccountField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage";
+        /** @description Only events of these kinds of records, such as `contact`, which must be able to refer to this one or be its own. */
+        TimelineObjects: string[];
         /** @description `true` answers with everything that would happen and changes nothing. */
         DryRun: boolean;
         /** @description Only merges into this record. */
@@ -7273,6 +7374,44 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    listAccountTimeline: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only events of these kinds of records, such as `contact`, which must be able to refer to this one or be its own. */
+                objects?: components["parameters"]["TimelineObjects"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the account. */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineEntryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     purgeAccount: {
         parameters: {
             query?: {
@@ -8068,6 +8207,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listContactTimeline: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only events of these kinds of records, such as `contact`, which must be able to refer to this one or be its own. */
+                objects?: components["parameters"]["TimelineObjects"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the contact. */
+                contactId: components["parameters"]["ContactId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineEntryList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8877,6 +9054,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listLeadTimeline: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only events of these kinds of records, such as `contact`, which must be able to refer to this one or be its own. */
+                objects?: components["parameters"]["TimelineObjects"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the lead. */
+                leadId: components["parameters"]["LeadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineEntryList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -9738,6 +9953,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordEventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listOpportunityTimeline: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only events of these kinds of records, such as `contact`, which must be able to refer to this one or be its own. */
+                objects?: components["parameters"]["TimelineObjects"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the opportunity. */
+                opportunityId: components["parameters"]["OpportunityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineEntryList"];
                 };
             };
             400: components["responses"]["BadRequest"];

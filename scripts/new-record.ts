@@ -27,6 +27,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     ...[
       'accounts_{accountId}_restore',
       'accounts_{accountId}_history',
+      'accounts_{accountId}_timeline',
       'accounts_{accountId}_purge',
       'recycle-bin_accounts',
       'views_{viewId}_accounts',

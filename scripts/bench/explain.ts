@@ -321,6 +321,11 @@ async function sendRecovery(send: Send, caller: Caller, plural: string, id: stri
     const { nextCursor } = page as { nextCursor: string }
     await send(caller, 'GET', `${path}/history?limit=1${field}&cursor=${nextCursor}`)
   }
+  for (const objects of ['', `&objects=${plural === 'leads' ? 'opportunity' : 'lead'}`]) {
+    const { page } = await send(caller, 'GET', `${path}/timeline?limit=1${objects}`)
+    const { nextCursor } = page as { nextCursor: string | null }
+    if (nextCursor) await send(caller, 'GET', `${path}/timeline?limit=1${objects}&cursor=${nextCursor}`)
+  }
   const purged = await send(caller, 'POST', `${BASE}/${plural}`, { name: 'Purged', ...(NAMED_BY[plural] ?? {}) })
   for (const each of [id, String(purged.id)]) await send(caller, 'DELETE', `${BASE}/${plural}/${each}`)
   for (const filter of ['', `&ownerId=${caller.userId}`]) {

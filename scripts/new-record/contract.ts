@@ -1,6 +1,6 @@
 import { isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import { capitalized, type Names, wordsOf } from './names.js'
-import { type Property, relationsOf, samplesOf, schemaOf } from './properties.js'
+import { type Property, relationsOf, samplesOf, schemaOf, titleOf } from './properties.js'
 
 type Json = Record<string, unknown>
 
@@ -54,7 +54,7 @@ const sortsOf = (properties: readonly Property[]): string => {
 
 /** Objects and lists that are the value of a property stand on one line. */
 const isValueOfProperty = (node: unknown): boolean =>
-  isPair(node) && isScalar(node.key) && !['data', 'page'].includes(String(node.key.value))
+  isPair(node) && isScalar(node.key) && !['data', 'page', 'event'].includes(String(node.key.value))
 
 export const isSortable = ({ name, required }: Property): boolean => name === 'name' && required
 
@@ -92,6 +92,13 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   if ('winner' in value) return mergeResultExample(value, names, properties)
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
   if ('dryRun' in value) return { ...value, object: names.object }
+  if ('event' in value) {
+    const title = titleOf(properties)
+    return {
+      event: example(value.event as Json, names, properties),
+      title: title ? (before[title.name] ?? null) : null,
+    }
+  }
   if ('changes' in value) {
     const to: Json = { ownerId: (value.actor as Json).id, tags: [], customFields: {}, ...bodyOf(properties) }
     const changes = Object.fromEntries(Object.entries(to).map(([name, after]) => [name, { from: null, to: after }]))
@@ -358,7 +365,10 @@ export function rootFile(source: string, names: Names): string {
       ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
-      ...['restore', 'history', 'purge'].flatMap((verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb}.yaml`]),
+      ...['restore', 'history', 'timeline', 'purge'].flatMap((verb) => [
+        `${path}/${verb}:`,
+        `  $ref: ${file}_${verb}.yaml`,
+      ]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
       ...[`/views/{viewId}/${tag}:`, `  $ref: paths/views_{viewId}_${tag}.yaml`],
       ...[`/${tag}/merge:`, `  $ref: paths/${tag}_merge.yaml`, `/merges/${tag}:`, `  $ref: paths/merges_${tag}.yaml`],

@@ -1,6 +1,6 @@
 import { bodyOf, changeOf, isSortable } from './contract.js'
 import { capitalized, type Names } from './names.js'
-import { columnsOf, type Property, relationsOf, snakeCase } from './properties.js'
+import { columnsOf, type Property, relationsOf, snakeCase, titleOf } from './properties.js'
 
 /** The files of the module, by name. */
 export const moduleFiles = (
@@ -64,6 +64,7 @@ export const ${plural} = defineRecord<${type}>()({
   plural: '${tag}',
   path: operations.list${types}.path,
   table: t,
+  title: t.${titleOf(properties)?.name ?? 'id'},
   fields: {
     ${fields.join('\n')}
   },
@@ -141,6 +142,7 @@ export const cases = {
   delete${type}: verbs.remove,
   restore${type}: { ...verbs.restore, 409: duplicate.restore },
   list${type}History: verbs.history,
+  list${type}Timeline: verbs.timeline,
   listDeleted${types}: verbs.bin,
   purge${type}: verbs.purge,
   merge${types}: verbs.merge,

@@ -94,6 +94,10 @@ export const relationsOf = (properties: readonly Property[]) =>
     return target && relation ? [{ name: relation, by: name, ...target }] : []
   })
 
+/** What people call such a record by, if anything: its name, or else its first text. */
+export const titleOf = (properties: readonly Property[]): Property | undefined =>
+  properties.find(({ name }) => name === 'name') ?? properties.find(({ kind }) => kind.column('').startsWith('text('))
+
 /** The lines of its schema. */
 export function schemaOf({ name, required, kind, reference }: Property): string[] {
   const words = wordsOf(name)

@@ -3,7 +3,7 @@ import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import { parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
-import { decodeCursor, encodeCursor } from './cursor.js'
+import { decodeCursor, encodeCursor, type Position } from './cursor.js'
 import { toRfc3339 } from './fields.js'
 import type { RecordMeta, RecordType } from './record-type.js'
 import { requireLevel, sameOrganization, scopeParameters, within } from './scope.js'
@@ -12,7 +12,7 @@ import { crmEvents as e } from './table.js'
 type RecordEvent = components['schemas']['RecordEvent']
 
 /** An event as the driver gives it; all null where a record has none. */
-type EventRow = Omit<RecordEvent, 'id' | 'actor'> & {
+export type EventRow = Omit<RecordEvent, 'id' | 'actor'> & {
   id: string | null
   actorType: RecordEvent['actor']['type']
   actorId: string | null
@@ -51,25 +51,38 @@ export async function history<Resource extends RecordMeta>(
     find({ ...scopeParameters(scope), id, limit: limit + 1, afterVersion: version, afterId: eventId, field }),
   )
   if (rows.length === 0) return problem(404, 'not_found')
-  const events = rows.flatMap(toEvent)
-  const hasMore = events.length > limit
-  const data = hasMore ? events.slice(0, limit) : events
+  const body = toPage(scope, binding, rows.flatMap(toEvent), limit, (event) => [event.version, event.id])
+  return { status: 200 as const, body }
+}
+
+/** A page of items that were read one further than asked for. */
+export function toPage<Item>(
+  scope: Scope,
+  binding: unknown,
+  items: readonly Item[],
+  limit: number,
+  position: (item: Item) => Position,
+) {
+  const hasMore = items.length > limit
+  const data = items.slice(0, limit)
   const last = hasMore ? data.at(-1) : undefined
-  const nextCursor = last ? encodeCursor(scope, binding, [last.version, last.id]) : null
-  return { status: 200 as const, body: { data, page: { nextCursor, hasMore } } }
+  return { data, page: { nextCursor: last ? encodeCursor(scope, binding, position(last)) : null, hasMore } }
 }
 
 const visibleRecord = ({ table }: RecordType<RecordMeta, never>, level: Parameters<typeof within>[1]): SQL =>
   sql`select ${table.id} from ${table} where ${within(table, level)} and ${table.id} = ${parameter('id')}`
 
+/** The columns of an event, for `toEvent`. */
+export const eventColumns: SQL = sql`${e.id}, ${e.type}, ${e.object}, ${e.recordId}, ${e.version}, ${e.occurredAt}, ${e.actorType}, ${e.actorId}, ${e.cause}, ${e.requestId}, ${e.changes}`
+
 // One look at the record and its events: no row says that there is no such record, one without an event that nothing is left to show.
 const historyQuery = (record: SQL, conditions: SQL[]): SQL<EventRow> =>
   sql`select event.* from (${record}) r left join lateral (
-    select ${e.id}, ${e.type}, ${e.object}, ${e.recordId}, ${e.version}, ${e.occurredAt}, ${e.actorType}, ${e.actorId}, ${e.cause}, ${e.requestId}, ${e.changes}
+    select ${eventColumns}
     from ${e} where ${sql.join(conditions, sql` and `)} order by ${e.version} desc, ${e.id} desc limit ${parameter('limit')}
   ) event on true order by event.version desc, event.id desc`
 
-function toEvent({ id, actorType, actorId, occurredAt, ...rest }: EventRow): RecordEvent[] {
+export function toEvent({ id, actorType, actorId, occurredAt, ...rest }: EventRow): RecordEvent[] {
   return id === null
     ? []
     : [{ ...rest, id, occurredAt: toRfc3339(occurredAt), actor: { type: actorType, id: actorId } }]

@@ -92,6 +92,8 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
   /** The path of the collection. */
   path: string
   table: RecordTable
+  /** What people call such a record by. */
+  title: PgColumn
   fields: Fields<Own<Resource>>
   /** The values of properties that are absent at creation; null unless given. */
   defaults: Partial<Resource>
@@ -154,7 +156,7 @@ export type RecordType<
 > = Readable<Resource, Sort> &
   Pick<
     RecordDefinition<Resource, never, never>,
-    'object' | 'plural' | 'path' | 'table' | 'defaults' | 'compute' | 'resolve'
+    'object' | 'plural' | 'path' | 'table' | 'title' | 'defaults' | 'compute' | 'resolve'
   > & {
     /** The properties that only the server writes, and what they go with. */
     follows: Readonly<Record<string, string | null | undefined>>

@@ -199,6 +199,8 @@ export const crmEvents = pgTable(
   (t) => [
     primaryKey({ columns: [t.organizationId, t.id] }),
     index('crm_events_record_idx').on(t.organizationId, t.recordId, t.version, t.id),
+    // The timeline reads the latest events of a record and of those that refer to it.
+    index('crm_events_time_idx').on(t.organizationId, t.recordId, t.occurredAt, t.id),
     index('crm_events_feed_idx').on(t.organizationId, t.transactionId, t.id),
     tenantPolicy('crm_events'),
   ],

@@ -352,6 +352,21 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     }
   })
 
+  test('a record of another tenant that refers into this one is in no timeline', async () => {
+    const { id } = await newRecord(mine, operations.listAccounts.path)
+    const theirs = foreignRecords.contacts?.id
+    await dropForeignKeys(harness, 'crm_contacts')
+    const refer = 'update crm_contacts set account_id = $2 where id = $1 returning account_id'
+    const { rows } = await harness.sql.query<Record<string, unknown>>(refer.replace('$2', 'account_id'), [theirs])
+    await harness.sql.query(refer, [theirs, id])
+    try {
+      const reply = await send(requestOf('listAccountTimeline', mine.token, { pathId: id }))
+      expect(reply.json<{ data: unknown[] }>().data).toHaveLength(1)
+    } finally {
+      await harness.sql.query(refer, [theirs, rows[0]?.account_id])
+    }
+  })
+
   test('after all that the rows of the other tenant are as they were', async () => {
     expect(await contentsOf({ harness, owner: foreign })).toEqual(before)
   })

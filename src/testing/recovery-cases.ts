@@ -4,9 +4,10 @@ import { type Case, eventsOf, type Reply, type Row, refused, rowsOf, unchanged }
 import { changesOf, create, hidden, OUTDATED, type RecordFacts, remove, strangerTo } from './record-cases.js'
 
 type Event = components['schemas']['RecordEvent']
+type Entry = components['schemas']['TimelineEntry']
 type Page<Item> = { data: Item[]; page: { nextCursor: string | null; hasMore: boolean } }
 
-/** The cases of history, recycle bin and purge. */
+/** The cases of history, timeline, recycle bin and purge. */
 export function recoveryCases(facts: RecordFacts) {
   const { object, table, path, body, patch } = facts
   const bin = path.replace(/\/([\w-]+)$/, '/recycle-bin/$1')
@@ -52,6 +53,30 @@ export function recoveryCases(facts: RecordFacts) {
         return reply
       },
       404: hidden(facts, ({ owner }, url, headers) => owner.get(`${url}/history`, headers), 'all'),
+    },
+
+    timeline: {
+      200: async (world) => {
+        const before = await create(world, facts)
+        await create(world, facts)
+        const url = `${path}/${before.id}/timeline`
+        world.harness.advance(1_000)
+        await world.owner.patch(`${path}/${before.id}`, patch)
+        world.harness.advance(1_000)
+        await remove(world, facts, before)
+
+        const reply = await unchanged(world, () => world.owner.get(`${url}?limit=2`))
+        const { data, page } = reply.json<Page<Entry>>()
+        expect(data.map(({ event }) => event.type)).toEqual([`${object}.deleted`, `${object}.updated`])
+        expect(page).toEqual({ nextCursor: expect.any(String), hasMore: true })
+        expect(reply.headers.link).toBe(`<${url}?limit=2&cursor=${page.nextCursor}>; rel="next"`)
+        const last = await world.owner.get(`${url}?limit=2&cursor=${page.nextCursor}`)
+        const history = (await world.owner.get(`${path}/${before.id}/history`)).json<Page<Event>>().data
+        expect([...data, ...last.json<Page<Entry>>().data].map(({ event }) => event)).toEqual(history)
+        expect(last.json()).toMatchObject({ page: { nextCursor: null, hasMore: false } })
+        return reply
+      },
+      404: hidden(facts, ({ owner }, url, headers) => owner.get(`${url}/timeline`, headers), 'all'),
     },
 
     bin: {
@@ -106,7 +131,7 @@ export function recoveryCases(facts: RecordFacts) {
         const reply = await world.owner.post(url, undefined, { 'if-match': '"3"' })
         expect(reply.json()).toEqual({ dryRun: false, object, id, events: 3, cleared: [] })
         expect(await rowsOf(world, `${table} t where id = $1`, id)).toEqual([])
-        for (const gone of ['', '/history']) {
+        for (const gone of ['', '/history', '/timeline']) {
           expect((await world.owner.get(`${path}/${id}${gone}`)).statusCode).toBe(404)
         }
         expect((await world.owner.post(`${path}/${id}/restore`)).statusCode).toBe(404)

@@ -169,6 +169,11 @@ export function listAccountHistory(client: Client, options: Options<'listAccount
   return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/history' }, options)
 }
 
+/** List the timeline of an account. `GET /api/v1/accounts/{accountId}/timeline` */
+export function listAccountTimeline(client: Client, options: Options<'listAccountTimeline'>): Promise<Result<'listAccountTimeline'>> {
+  return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/timeline' }, options)
+}
+
 /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
 export function purgeAccount(client: Client, options: Options<'purgeAccount'>): Promise<Result<'purgeAccount'>> {
   return call(client, { method: 'POST', path: '/api/v1/accounts/{accountId}/purge', idempotent: true }, options)
@@ -270,6 +275,11 @@ export function listContactHistory(client: Client, options: Options<'listContact
   return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/history' }, options)
 }
 
+/** List the timeline of a contact. `GET /api/v1/contacts/{contactId}/timeline` */
+export function listContactTimeline(client: Client, options: Options<'listContactTimeline'>): Promise<Result<'listContactTimeline'>> {
+  return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/timeline' }, options)
+}
+
 /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
 export function purgeContact(client: Client, options: Options<'purgeContact'>): Promise<Result<'purgeContact'>> {
   return call(client, { method: 'POST', path: '/api/v1/contacts/{contactId}/purge', idempotent: true }, options)
@@ -369,6 +379,11 @@ export function restoreLead(client: Client, options: Options<'restoreLead'>): Pr
 /** List the history of a lead. `GET /api/v1/leads/{leadId}/history` */
 export function listLeadHistory(client: Client, options: Options<'listLeadHistory'>): Promise<Result<'listLeadHistory'>> {
   return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/history' }, options)
+}
+
+/** List the timeline of a lead. `GET /api/v1/leads/{leadId}/timeline` */
+export function listLeadTimeline(client: Client, options: Options<'listLeadTimeline'>): Promise<Result<'listLeadTimeline'>> {
+  return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/timeline' }, options)
 }
 
 /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
@@ -475,6 +490,11 @@ export function restoreOpportunity(client: Client, options: Options<'restoreOppo
 /** List the history of an opportunity. `GET /api/v1/opportunities/{opportunityId}/history` */
 export function listOpportunityHistory(client: Client, options: Options<'listOpportunityHistory'>): Promise<Result<'listOpportunityHistory'>> {
   return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/history' }, options)
+}
+
+/** List the timeline of an opportunity. `GET /api/v1/opportunities/{opportunityId}/timeline` */
+export function listOpportunityTimeline(client: Client, options: Options<'listOpportunityTimeline'>): Promise<Result<'listOpportunityTimeline'>> {
+  return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/timeline' }, options)
 }
 
 /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */

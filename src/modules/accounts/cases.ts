@@ -47,6 +47,7 @@ export const cases = {
   deleteAccount: verbs.remove,
   restoreAccount: { ...verbs.restore, 409: duplicate.restore },
   listAccountHistory: verbs.history,
+  listAccountTimeline: verbs.timeline,
   listDeletedAccounts: verbs.bin,
   purgeAccount: { ...verbs.purge, 409: referredCase(account, employee, 'accountId') },
   mergeAccounts: verbs.merge,

@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
@@ -36,6 +37,7 @@ export const handlers: AccountsHandlers = {
   deleteAccount: ({ params, headers }, { scope }) => remove(scope, accounts, params.accountId, headers['if-match']),
   restoreAccount: ({ params, headers }, { scope }) => restore(scope, accounts, params.accountId, headers['if-match']),
   listAccountHistory: ({ params, query }, { scope }) => history(scope, accounts, params.accountId, query),
+  listAccountTimeline: ({ params, query }, { scope }) => timeline(scope, accounts, params.accountId, query),
   listDeletedAccounts: ({ query }, { scope }) => list(scope, accounts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeAccount: ({ params, query, headers }, { scope }) =>
     purge(scope, accounts, params.accountId, query.dryRun, headers['if-match']),

@@ -15,6 +15,7 @@ export const accounts = defineRecord<Account>()({
   plural: 'accounts',
   path: operations.listAccounts.path,
   table: t,
+  title: t.name,
   fields: {
     name: column(t.name),
     legalName: column(t.legalName),

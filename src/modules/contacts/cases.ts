@@ -32,6 +32,7 @@ export const cases = {
   deleteContact: verbs.remove,
   restoreContact: { ...verbs.restore, 409: duplicate.restore },
   listContactHistory: verbs.history,
+  listContactTimeline: verbs.timeline,
   listDeletedContacts: verbs.bin,
   purgeContact: { ...verbs.purge, 409: referredCase(contact, contact, 'reportsToId') },
   mergeContacts: verbs.merge,

@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
@@ -36,6 +37,7 @@ export const handlers: ContactsHandlers = {
   deleteContact: ({ params, headers }, { scope }) => remove(scope, contacts, params.contactId, headers['if-match']),
   restoreContact: ({ params, headers }, { scope }) => restore(scope, contacts, params.contactId, headers['if-match']),
   listContactHistory: ({ params, query }, { scope }) => history(scope, contacts, params.contactId, query),
+  listContactTimeline: ({ params, query }, { scope }) => timeline(scope, contacts, params.contactId, query),
   listDeletedContacts: ({ query }, { scope }) => list(scope, contacts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeContact: ({ params, query, headers }, { scope }) =>
     purge(scope, contacts, params.contactId, query.dryRun, headers['if-match']),

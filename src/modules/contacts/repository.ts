@@ -16,6 +16,7 @@ export const contacts = defineRecord<Contact>()({
   plural: 'contacts',
   path: operations.listContacts.path,
   table: t,
+  title: t.name,
   fields: {
     firstName: column(t.firstName),
     lastName: column(t.lastName),

@@ -49,6 +49,7 @@ export const cases = {
   deleteLead: verbs.remove,
   restoreLead: { ...verbs.restore, 409: duplicate.restore },
   listLeadHistory: verbs.history,
+  listLeadTimeline: verbs.timeline,
   listDeletedLeads: verbs.bin,
   purgeLead: verbs.purge,
   convertLead: {

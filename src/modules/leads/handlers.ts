@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
@@ -33,6 +34,7 @@ export const handlers: LeadsHandlers = {
     convertLead(scope, params.leadId, body, query.dryRun, headers['if-match']),
   restoreLead: ({ params, headers }, { scope }) => restore(scope, leads, params.leadId, headers['if-match']),
   listLeadHistory: ({ params, query }, { scope }) => history(scope, leads, params.leadId, query),
+  listLeadTimeline: ({ params, query }, { scope }) => timeline(scope, leads, params.leadId, query),
   listDeletedLeads: ({ query }, { scope }) => list(scope, leads.bin, { ...query, sort: ['-deletedAt'] }),
   purgeLead: ({ params, query, headers }, { scope }) =>
     purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),

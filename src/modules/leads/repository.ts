@@ -17,6 +17,7 @@ export const leads = defineRecord<Lead>()({
   plural: 'leads',
   path: operations.listLeads.path,
   table: t,
+  title: t.name,
   fields: {
     firstName: column(t.firstName),
     lastName: column(t.lastName),

@@ -43,6 +43,7 @@ export const cases = {
   deleteOpportunity: verbs.remove,
   restoreOpportunity: { ...verbs.restore, 409: duplicate.restore },
   listOpportunityHistory: verbs.history,
+  listOpportunityTimeline: verbs.timeline,
   listDeletedOpportunities: verbs.bin,
   purgeOpportunity: verbs.purge,
   mergeOpportunities: verbs.merge,

@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
 import { create, remove, restore, update } from '../../records/write.js'
@@ -38,6 +39,8 @@ export const handlers: OpportunitiesHandlers = {
   restoreOpportunity: ({ params, headers }, { scope }) =>
     restore(scope, opportunities, params.opportunityId, headers['if-match']),
   listOpportunityHistory: ({ params, query }, { scope }) => history(scope, opportunities, params.opportunityId, query),
+  listOpportunityTimeline: ({ params, query }, { scope }) =>
+    timeline(scope, opportunities, params.opportunityId, query),
   listDeletedOpportunities: ({ query }, { scope }) =>
     list(scope, opportunities.bin, { ...query, sort: ['-deletedAt'] }),
   purgeOpportunity: ({ params, query, headers }, { scope }) =>

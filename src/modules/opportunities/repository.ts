@@ -83,6 +83,7 @@ export const opportunities = defineRecord<Opportunity>()({
   plural: 'opportunities',
   path: operations.listOpportunities.path,
   table: t,
+  title: t.name,
   fields: {
     name: column(t.name),
     accountId: reference(t.accountId, accountTarget),

@@ -1,0 +1,1 @@
+CREATE INDEX "crm_events_time_idx" ON "crm_events" USING btree ("organization_id","record_id","occurred_at","id");
