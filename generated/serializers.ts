@@ -11616,6 +11616,174 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
+    function anonymous131 (obj) {
+      // "CustomFieldCheck#/properties/violations/items/properties/examples"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'CustomFieldCheck#/properties/violations/items/properties/examples' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "CustomFieldCheck#/properties/violations/items"
+      function anonymous130 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_code_582 = obj["code"]
+      if (value_code_582 !== undefined) {
+        json += "{\"code\":"
+        
+        if (typeof value_code_582 !== 'string') {
+          if (value_code_582 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_code_582 instanceof Date) {
+            json += JSON_STR_QUOTE + value_code_582.toISOString() + JSON_STR_QUOTE
+          } else if (value_code_582 instanceof RegExp) {
+            json += asString(value_code_582.source)
+          } else {
+            json += asString(value_code_582.toString())
+          }
+        } else {
+          json += asString(value_code_582)
+        }
+        
+      } else {
+        throw new Error('"code" is required!')
+      }
+      
+      const value_records_583 = obj["records"]
+      if (value_records_583 !== undefined) {
+        json += ",\"records\":"
+        json += asInteger(value_records_583)
+      } else {
+        throw new Error('"records" is required!')
+      }
+      
+      const value_examples_584 = obj["examples"]
+      if (value_examples_584 !== undefined) {
+        json += ",\"examples\":"
+        json += anonymous131(value_examples_584)
+      } else {
+        throw new Error('"examples" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous129 (obj) {
+      // "CustomFieldCheck#/properties/violations"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'CustomFieldCheck#/properties/violations' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous130(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous130(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "CustomFieldCheck#"
+      function anonymous128 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_records_578 = obj["records"]
+      if (value_records_578 !== undefined) {
+        json += "{\"records\":"
+        json += asInteger(value_records_578)
+      } else {
+        throw new Error('"records" is required!')
+      }
+      
+      const value_isComplete_579 = obj["isComplete"]
+      if (value_isComplete_579 !== undefined) {
+        json += ",\"isComplete\":"
+        json += asBoolean(value_isComplete_579)
+      } else {
+        throw new Error('"isComplete" is required!')
+      }
+      
+      const value_violations_580 = obj["violations"]
+      if (value_violations_580 !== undefined) {
+        json += ",\"violations\":"
+        json += anonymous129(value_violations_580)
+      } else {
+        throw new Error('"violations" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
       // "CustomField#"
       function anonymous125 (input) {
         const obj = (input && typeof input.toJSON === 'function')
@@ -12052,6 +12220,12 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"indexState" is required!')
       }
       
+      const value_check_576 = obj["check"]
+      if (value_check_576 !== undefined) {
+        json += ",\"check\":"
+        json += anonymous128(value_check_576)
+      }
+
 return json + JSON_STR_END_OBJECT
 
       }
@@ -12099,10 +12273,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_576 = obj["page"]
-      if (value_page_576 !== undefined) {
+      const value_page_585 = obj["page"]
+      if (value_page_585 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_576)
+        json += anonymous21(value_page_585)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12112,7 +12286,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous129 (obj) {
+    function anonymous133 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -12137,7 +12311,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous128 (input) {
+      function anonymous132 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12146,18 +12320,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_581 = obj["data"]
-      if (value_data_581 !== undefined) {
+      const value_data_590 = obj["data"]
+      if (value_data_590 !== undefined) {
         json += "{\"data\":"
-        json += anonymous129(value_data_581)
+        json += anonymous133(value_data_590)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_582 = obj["page"]
-      if (value_page_582 !== undefined) {
+      const value_page_591 = obj["page"]
+      if (value_page_591 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_582)
+        json += anonymous21(value_page_591)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12167,7 +12341,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous133 (obj) {
+    function anonymous137 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -12204,7 +12378,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous132 (input) {
+      function anonymous136 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12213,70 +12387,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_588 = obj["id"]
-      if (value_id_588 !== undefined) {
+      const value_id_597 = obj["id"]
+      if (value_id_597 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_588 !== 'string') {
-          if (value_id_588 === null) {
+        if (typeof value_id_597 !== 'string') {
+          if (value_id_597 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_588 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_588.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_588 instanceof RegExp) {
-            json += asString(value_id_588.source)
+          } else if (value_id_597 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_597.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_597 instanceof RegExp) {
+            json += asString(value_id_597.source)
           } else {
-            json += asString(value_id_588.toString())
+            json += asString(value_id_597.toString())
           }
         } else {
-          json += asString(value_id_588)
+          json += asString(value_id_597)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_589 = obj["name"]
-      if (value_name_589 !== undefined) {
+      const value_name_598 = obj["name"]
+      if (value_name_598 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_589 !== 'string') {
-          if (value_name_589 === null) {
+        if (typeof value_name_598 !== 'string') {
+          if (value_name_598 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_589 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_589.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_589 instanceof RegExp) {
-            json += asString(value_name_589.source)
+          } else if (value_name_598 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_598.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_598 instanceof RegExp) {
+            json += asString(value_name_598.source)
           } else {
-            json += asString(value_name_589.toString())
+            json += asString(value_name_598.toString())
           }
         } else {
-          json += asString(value_name_589)
+          json += asString(value_name_598)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_590 = obj["isDefault"]
-      if (value_isDefault_590 !== undefined) {
+      const value_isDefault_599 = obj["isDefault"]
+      if (value_isDefault_599 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_590)
+        json += asBoolean(value_isDefault_599)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_591 = obj["position"]
-      if (value_position_591 !== undefined) {
+      const value_position_600 = obj["position"]
+      if (value_position_600 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_591)
+        json += asInteger(value_position_600)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_592 = obj["stages"]
-      if (value_stages_592 !== undefined) {
+      const value_stages_601 = obj["stages"]
+      if (value_stages_601 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous133(value_stages_592)
+        json += anonymous137(value_stages_601)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -12286,7 +12460,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous131 (obj) {
+    function anonymous135 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -12300,18 +12474,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous132(value)
+        json += anonymous136(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous132(value)
+          json += anonymous136(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous130 (input) {
+      function anonymous134 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12320,10 +12494,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_586 = obj["data"]
-      if (value_data_586 !== undefined) {
+      const value_data_595 = obj["data"]
+      if (value_data_595 !== undefined) {
         json += "{\"data\":"
-        json += anonymous131(value_data_586)
+        json += anonymous135(value_data_595)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12334,7 +12508,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous135 (input) {
+      function anonymous139 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12343,44 +12517,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_598 = obj["database"]
-      if (value_database_598 !== undefined) {
+      const value_database_607 = obj["database"]
+      if (value_database_607 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_598 !== 'string') {
-          if (value_database_598 === null) {
+        if (typeof value_database_607 !== 'string') {
+          if (value_database_607 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_598 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_598.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_598 instanceof RegExp) {
-            json += asString(value_database_598.source)
+          } else if (value_database_607 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_607.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_607 instanceof RegExp) {
+            json += asString(value_database_607.source)
           } else {
-            json += asString(value_database_598.toString())
+            json += asString(value_database_607.toString())
           }
         } else {
-          json += asString(value_database_598)
+          json += asString(value_database_607)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_599 = obj["redis"]
-      if (value_redis_599 !== undefined) {
+      const value_redis_608 = obj["redis"]
+      if (value_redis_608 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_599 !== 'string') {
-          if (value_redis_599 === null) {
+        if (typeof value_redis_608 !== 'string') {
+          if (value_redis_608 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_599 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_599.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_599 instanceof RegExp) {
-            json += asString(value_redis_599.source)
+          } else if (value_redis_608 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_608.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_608 instanceof RegExp) {
+            json += asString(value_redis_608.source)
           } else {
-            json += asString(value_redis_599.toString())
+            json += asString(value_redis_608.toString())
           }
         } else {
-          json += asString(value_redis_599)
+          json += asString(value_redis_608)
         }
         
       } else {
@@ -12393,7 +12567,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous134 (input) {
+      function anonymous138 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12402,32 +12576,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_595 = obj["status"]
-      if (value_status_595 !== undefined) {
+      const value_status_604 = obj["status"]
+      if (value_status_604 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_595 !== 'string') {
-          if (value_status_595 === null) {
+        if (typeof value_status_604 !== 'string') {
+          if (value_status_604 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_595 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_595.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_595 instanceof RegExp) {
-            json += asString(value_status_595.source)
+          } else if (value_status_604 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_604.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_604 instanceof RegExp) {
+            json += asString(value_status_604.source)
           } else {
-            json += asString(value_status_595.toString())
+            json += asString(value_status_604.toString())
           }
         } else {
-          json += asString(value_status_595)
+          json += asString(value_status_604)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_596 = obj["dependencies"]
-      if (value_dependencies_596 !== undefined) {
+      const value_dependencies_605 = obj["dependencies"]
+      if (value_dependencies_605 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous135(value_dependencies_596)
+        json += anonymous139(value_dependencies_605)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -12438,7 +12612,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous136 (input) {
+      function anonymous140 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12447,8 +12621,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_602 = obj["status"]
-      if (value_status_602 !== undefined) {
+      const value_status_611 = obj["status"]
+      if (value_status_611 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -12668,7 +12842,7 @@ return {
     json += anonymous123(value)
     return json
   },
-  createCustomField_201: (value) => {
+  createCustomField_200: (value) => {
     let json = ''
     json += anonymous125(value)
     return json
@@ -12680,7 +12854,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous128(value)
+    json += anonymous132(value)
     return json
   },
   createView_201: (value) => {
@@ -12690,17 +12864,17 @@ return {
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous130(value)
+    json += anonymous134(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous134(value)
+    json += anonymous138(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous136(value)
+    json += anonymous140(value)
     return json
   },
 }
@@ -12812,9 +12986,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   undoOpportunityMerge: { 200: bodies.undoOpportunityMerge_200 },
   searchRecords: { 200: bodies.searchRecords_200 },
   listCustomFields: { 200: bodies.listCustomFields_200 },
-  createCustomField: { 201: bodies.createCustomField_201 },
-  getCustomField: { 200: bodies.createCustomField_201 },
-  updateCustomField: { 200: bodies.createCustomField_201 },
+  createCustomField: { 200: bodies.createCustomField_200, 201: bodies.createCustomField_200 },
+  getCustomField: { 200: bodies.createCustomField_200 },
+  updateCustomField: { 200: bodies.createCustomField_200 },
   getOrganizationSchema: { 200: bodies.getOrganizationSchema_200 },
   getOrganizationOpenapi: { 200: bodies.getOrganizationSchema_200 },
   listViews: { 200: bodies.listViews_200 },

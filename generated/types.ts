@@ -2032,7 +2032,7 @@ export interface paths {
         put?: never;
         /**
          * Create a custom field
-         * @description Adds a field to a kind of record. From then on `customFields` of such records takes fields that are defined and not archived only, with values of their types; before the first definition it takes any JSON object. What records hold already stays as it is.
+         * @description Adds a field to a kind of record. From then on `customFields` of such records takes fields that are defined and not archived only, with values of their types; before the first definition it takes any JSON object. What records hold already stays as it is; a dry run says what of it the definition would not take.
          *
          *     Requires the scope `customFields:manage`.
          */
@@ -2064,7 +2064,7 @@ export interface paths {
         head?: never;
         /**
          * Change a custom field
-         * @description Applies a merge patch (RFC 7396). A rule that becomes stricter holds for values that are written from then on; what records hold stays as it is. `archived` takes a field out of use and back.
+         * @description Applies a merge patch (RFC 7396). A rule that becomes stricter holds for values that are written from then on; what records hold stays as it is. A dry run says what of it the definition would not take. `archived` takes a field out of use and back.
          *
          *     Requires the scope `customFields:manage`.
          */
@@ -5177,6 +5177,27 @@ export interface components {
         };
         /** @description What a selection offers, in the order in which it is shown. An option cannot be taken out, only archived: records may hold its value. */
         CustomFieldOptions: components["schemas"]["CustomFieldOption"][];
+        /** @description What the live records hold that a definition would not take: of the newest 10,000, or of as many as there is time for. */
+        CustomFieldCheck: {
+            /**
+             * Format: int32
+             * @description How many records were looked at.
+             */
+            records: number;
+            /** @description Whether these were all of them. */
+            isComplete: boolean;
+            /** @description What is wrong with them, by the code that a write would be refused with. */
+            violations: {
+                code: string;
+                /**
+                 * Format: int32
+                 * @description How many records it is wrong with.
+                 */
+                records: number;
+                /** @description Some of these, among those that the caller may see. */
+                examples: components["schemas"]["Id"][];
+            }[];
+        };
         /** @description A field that the organization has added to a kind of record. */
         CustomField: {
             id: components["schemas"]["Id"];
@@ -5234,6 +5255,8 @@ export interface components {
              * @enum {string}
              */
             indexState: "none" | "building" | "ready" | "clearing";
+            /** @description Only in the answer to a dry run. */
+            check?: components["schemas"]["CustomFieldCheck"];
         };
         /** @description A page of custom fields. */
         CustomFieldList: {
@@ -10321,7 +10344,10 @@ export interface operations {
     };
     createCustomField: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
             header?: {
                 /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -10335,6 +10361,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description The custom field as it would be, and what existing records hold against it. Nothing has changed; the id is only for show. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomField"];
+                };
+            };
             /** @description The created custom field. */
             201: {
                 headers: {
@@ -10408,7 +10443,10 @@ export interface operations {
     };
     updateCustomField: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
             header?: {
                 /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
                 "If-Match"?: components["parameters"]["IfMatch"];
@@ -10426,7 +10464,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The changed custom field. */
+            /** @description The changed custom field. Of a dry run, the field as it would be but for its version, and what existing records hold against it. */
             200: {
                 headers: {
                     /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */

@@ -97,6 +97,25 @@ export const cases = {
     },
   },
   createCustomField: {
+    200: async (world) => {
+      const { owner } = world
+      await share(world, 'contractEnd')
+      const bad = { name: 'Three', customFields: { contractEnd: 'soon' } }
+      const { id } = (await owner.post(operations.createAccount.path, bad)).json<{ id: string }>()
+      const strict = { ...body, required: true, unique: true, filterable: true }
+      const reply = await unchanged(world, () => owner.post(`${path}?dryRun=true`, strict))
+      const { check, ...field } = reply.json<{ check: { violations: Row[] } }>()
+      expect(field).toMatchObject({ ...strict, version: 1, indexState: 'none' })
+      expect(reply.headers).not.toHaveProperty('location')
+      expect(check).toMatchObject({ records: 3, isComplete: true })
+      expect(check.violations).toEqual([
+        { code: 'format', records: 1, examples: [id] },
+        { code: 'duplicate_value', records: 2, examples: [expect.any(String), expect.any(String)] },
+      ])
+      await create(world, { key: 'taken' })
+      await refused(world, 'key_taken', () => owner.post(`${path}?dryRun=true`, { ...body, key: 'taken' }))
+      return reply
+    },
     201: async (world) => {
       const reply = await world.owner.post(path, body)
       const field = reply.json<Row>()
@@ -157,6 +176,13 @@ export const cases = {
       expect(await revisionOf(world)).not.toEqual([before])
       const same = await unchanged(world, () => world.owner.patch(url, patch))
       expect(same.json()).toEqual(reply.json())
+      const { id } = (await world.owner.post(operations.createAccount.path, { name: 'A' })).json<{ id: string }>()
+      const other = await create(world, { key: 'other' })
+      const strict = { label: 'Dry', required: true, filterable: true }
+      const dry = await unchanged(world, () => world.owner.patch(`${path}/${other.id}?dryRun=true`, strict))
+      const violations = [{ code: 'required', records: 1, examples: [id] }]
+      expect(dry.json()).toMatchObject({ ...strict, version: 1, check: { records: 1, isComplete: true, violations } })
+      expect(dry.headers.etag).toBe('"1"')
       return reply
     },
     404: missing(({ owner }, url, headers) => owner.patch(url, { label: 'Theirs' }, headers)),

@@ -5,9 +5,9 @@ import { createCustomField, updateCustomField } from './repository.js'
 
 export const handlers: CustomFieldsHandlers = {
   listCustomFields: ({ query }, { scope }) => list(scope, customFields, query),
-  createCustomField: ({ body }, { scope }) => createCustomField(scope, body),
+  createCustomField: ({ query, body }, { scope }) => createCustomField(scope, body, query.dryRun),
   getCustomField: ({ params, headers }, { scope }) =>
     get(scope, customFields, params.customFieldId, headers['if-none-match']),
-  updateCustomField: ({ params, headers, body }, { scope }) =>
-    updateCustomField(scope, params.customFieldId, body, headers['if-match']),
+  updateCustomField: ({ params, query, headers, body }, { scope }) =>
+    updateCustomField(scope, params.customFieldId, body, query.dryRun, headers['if-match']),
 }

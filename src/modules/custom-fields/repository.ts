@@ -18,6 +18,7 @@ import { mergePatch } from '../../records/merge-patch.js'
 import { columnsOf, recordTypeOf } from '../../records/record-type.js'
 import { levelOf, requireLevel, sameOrganization, scopeParameters, within } from '../../records/scope.js'
 import { KEY_SLOTS } from '../../records/table.js'
+import { checkRecords } from './check.js'
 import { assertSound } from './rules.js'
 
 const MAX_LIVE = 200
@@ -37,10 +38,9 @@ const holdObjectOf = statement(
     from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')}`,
 )
 
-const hold = statement<Row>(
-  'custom_fields.lock',
-  sql`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')} for no key update`,
-)
+const found = sql<Row>`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')}`
+const find = statement<Row>('custom_fields.find', found)
+const hold = statement<Row>('custom_fields.lock', sql<Row>`${found} for no key update`)
 
 /** Where the keys of a field's values are, and how far those of existing records are right. */
 type Index = { slot: number | null; indexedTo: string | null }
@@ -110,6 +110,14 @@ const tooMany = () =>
     detail: `a kind of record has at most ${MAX_LIVE} custom fields that are not archived`,
   })
 
+const keyTaken = (id: string) =>
+  problem(409, 'key_taken', {
+    errors: [
+      { pointer: '/key', code: 'key_taken', message: 'must be a key that no custom field of the object has or had' },
+    ],
+    conflicts: [{ object: 'custom_field', id, matchedOn: ['key'] }],
+  })
+
 const tooManyFilterable = () =>
   problem(409, 'too_many_filterable_fields', {
     detail: `a kind of record has at most ${KEY_SLOTS} filterable custom fields that are not archived`,
@@ -120,6 +128,15 @@ const giveUpSlot = statement(
   sql`update ${t} set slot = null, indexed_to = null, index_state = 'none', version = version + 1
     where ${and(sameOrganization(t), eq(t.object, parameter('object')), eq(t.slot, parameter('slot')))}`,
 )
+
+/** Whether the values of a field have, or are being given, keys. */
+const isKept = ({ indexState }: CustomField): boolean => indexState === 'building' || indexState === 'ready'
+
+/** A slot for the keys of a field. One that is being cleared will do as well as a free one: every key in it is written anew. */
+function slotFor({ slot }: Index, slots: Survey['slots']): number | undefined {
+  const used = new Set(slots.map((each) => each.slot))
+  return slot ?? ALL_SLOTS.find((each) => !used.has(each)) ?? slots.find(({ isFree }) => isFree)?.slot
+}
 
 const ALL_SLOTS = Array.from({ length: KEY_SLOTS }, (_, index) => index + 1)
 
@@ -137,14 +154,11 @@ async function arrangeKeys(
   slots: Survey['slots'],
 ): Promise<{ field: CustomField; index: Index } | undefined> {
   const { organizationId } = scope.principal
-  const isKept = field.indexState === 'building' || field.indexState === 'ready'
   const isWanted = field.filterable && !field.archived
-  if (isWanted === isKept) return { field, index }
-  const used = new Set(slots.map(({ slot }) => slot))
-  // One that is being cleared will do as well: every key in it is written anew.
-  const slot = index.slot ?? ALL_SLOTS.find((each) => !used.has(each)) ?? slots.find(({ isFree }) => isFree)?.slot
+  if (isWanted === isKept(field)) return { field, index }
+  const slot = slotFor(index, slots)
   if (slot === undefined) return undefined
-  if (index.slot === null && used.has(slot)) {
+  if (index.slot === null && slots.some((each) => each.slot === slot)) {
     await tx.run(giveUpSlot({ ...scopeParameters(scope), object: field.object, slot }))
   }
   const under: CustomField = { ...field, indexState: isWanted ? 'building' : 'clearing' }
@@ -205,7 +219,11 @@ async function undoneWhenShared<Result>(scope: Scope, work: (tx: Executor) => Pr
  * Adds a custom field. Every write that begins after the reply goes by it, in every process.
  * @throws InvalidRequest when the definition makes no sense
  */
-export async function createCustomField(scope: Scope, input: components['schemas']['CustomFieldCreate']) {
+export async function createCustomField(
+  scope: Scope,
+  input: components['schemas']['CustomFieldCreate'],
+  dryRun: boolean,
+) {
   requireLevel(scope, 'customFields:manage')
   const at = scope.clock().toISOString()
   const by = { type: 'user' as const, id: scope.principal.userId }
@@ -226,16 +244,17 @@ export async function createCustomField(scope: Scope, input: components['schemas
   }
   assertSound(field)
   const { object, key } = field
+  if (dryRun) {
+    const [found] = await scope.db.run(survey({ ...scopeParameters(scope), object, key }))
+    if (found?.taken) return keyTaken(found.taken)
+    if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
+    if (field.filterable && slotFor(NO_INDEX, found?.slots ?? []) === undefined) return tooManyFilterable()
+    return { status: 200 as const, body: { ...field, check: await checkRecords(scope, field) } }
+  }
   return undoneWhenShared(scope, async (tx) => {
     await tx.run(holdObject({ ...scopeParameters(scope), object }))
     const [found] = await tx.run(survey({ ...scopeParameters(scope), object, key }))
-    if (found?.taken) {
-      const message = 'must be a key that no custom field of the object has or had'
-      return problem(409, 'key_taken', {
-        errors: [{ pointer: '/key', code: 'key_taken', message }],
-        conflicts: [{ object: 'custom_field', id: found.taken, matchedOn: ['key'] }],
-      })
-    }
+    if (found?.taken) return keyTaken(found.taken)
     if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
     const keyed = await arrangeKeys(scope, tx, field, NO_INDEX, found?.slots ?? [])
     if (!keyed) return tooManyFilterable()
@@ -254,9 +273,11 @@ export async function updateCustomField(
   scope: Scope,
   id: string,
   patch: components['schemas']['CustomFieldUpdate'],
+  dryRun: boolean,
   ifMatch?: string,
 ) {
   requireLevel(scope, 'customFields:manage')
+  if (dryRun) return previewUpdate(scope, id, patch, ifMatch)
   return undoneWhenShared(scope, async (tx) => {
     const parameters = { ...scopeParameters(scope), id }
     const [, [row]] = await tx.all(holdObjectOf(parameters), hold(parameters))
@@ -281,4 +302,26 @@ export async function updateCustomField(
     }
     return { status: 200 as const, headers: { ETag: etagOf(after) }, body: after }
   })
+}
+
+/** Answers what an update would do, without doing it or holding up anybody. */
+async function previewUpdate(
+  scope: Scope,
+  id: string,
+  patch: components['schemas']['CustomFieldUpdate'],
+  ifMatch?: string,
+) {
+  const [row] = await scope.db.run(find({ ...scopeParameters(scope), id }))
+  if (!row) return problem(404, 'not_found')
+  const before = customFields.toResource(row)
+  if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
+  const after = mergePatch(before, patch)
+  assertSound(after, before)
+  const { object, key } = after
+  const [surveyed] = await scope.db.run(survey({ ...scopeParameters(scope), object, key }))
+  if (before.archived && !after.archived && (surveyed?.live ?? 0) >= MAX_LIVE) return tooMany()
+  const isNew = after.filterable && !after.archived && !isKept(before)
+  if (isNew && slotFor(indexOf(row), surveyed?.slots ?? []) === undefined) return tooManyFilterable()
+  const body = { ...after, check: await checkRecords(scope, after) }
+  return { status: 200 as const, headers: { ETag: etagOf(before) }, body }
 }

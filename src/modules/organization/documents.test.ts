@@ -13,21 +13,29 @@ const options = ['gold', 'silver'].map((value) => ({ value, label: value, archiv
 
 /** A field of each type, with each rule. */
 const fields = [
-  { key: 'tier', type: 'select', options, required: true, personalData: true, description: 'How good they are' },
+  {
+    key: 'tier',
+    type: 'select',
+    filterable: true,
+    options,
+    required: true,
+    personalData: true,
+    description: 'How good they are',
+  },
   { key: 'labels', type: 'multiSelect', options },
   { key: 'nickname', type: 'text', minLength: 2, maxLength: 20, required: true, defaultValue: 'None' },
-  { key: 'number', type: 'text', pattern: '[A-Z]{2}-\\d+' },
+  { key: 'number', type: 'text', filterable: true, pattern: '[A-Z]{2}-\\d+' },
   { key: 'notes', type: 'longText' },
   { key: 'score', type: 'number', minimum: 1.5, maximum: 99.5 },
-  { key: 'seats', type: 'integer', minimum: 1 },
-  { key: 'isPartner', type: 'boolean' },
-  { key: 'since', type: 'date' },
-  { key: 'seenAt', type: 'timestamp' },
-  { key: 'price', type: 'money', minimum: 0 },
-  { key: 'manager', type: 'user' },
+  { key: 'seats', type: 'integer', filterable: true, minimum: 1 },
+  { key: 'isPartner', type: 'boolean', filterable: true },
+  { key: 'since', type: 'date', filterable: true },
+  { key: 'seenAt', type: 'timestamp', filterable: true },
+  { key: 'price', type: 'money', filterable: true, minimum: 0 },
+  { key: 'manager', type: 'user', filterable: true },
   { key: 'partner', type: 'reference', referenceObject: 'contact' },
   { key: 'home', type: 'url' },
-  { key: 'billing', type: 'email' },
+  { key: 'billing', type: 'email', filterable: true },
   { key: 'hotline', type: 'phone' },
   // Names that mean something in a schema.
   { key: 'default', type: 'text' },
@@ -76,6 +84,24 @@ test('openapi-typescript makes strict types of it, in which the custom fields ha
     }
     export const changed: Schemas['OpportunityUpdate'] = { customFields: { isPartner: true, score: null } }
     export const converted: Schemas['LeadConversion'] = { account: { customFields: { tier: 'gold' } } }
+    export const asked: Schemas['ContactQuery'] = {
+      filter: { and: [
+        { field: 'customFields.tier', op: 'eq', value: 'gold' },
+        { field: 'account.customFields.seats', op: 'between', value: [1, 5] },
+        { field: 'customFields.price', op: 'in', value: [{ amount: '5', currency: 'EUR' }] },
+        { not: { field: 'customFields.billing', op: 'startsWith', value: 'ada@' } },
+      ] },
+      sort: ['-customFields.seats', 'name'],
+      limit: 50,
+    }
+    // @ts-expect-error No such option.
+    export const asksOption: Schemas['AccountFilter'] = { field: 'customFields.tier', op: 'eq', value: 'bronze' }
+    // @ts-expect-error No operator of the type.
+    export const asksOperator: Schemas['AccountFilter'] = { field: 'customFields.number', op: 'gt', value: '1' }
+    // @ts-expect-error The field is not filterable.
+    export const asksField: Schemas['AccountFilter'] = { field: 'customFields.home', op: 'eq', value: 'https://x' }
+    // @ts-expect-error Nothing is sorted by what is not filterable.
+    export const sorted: Schemas['AccountQuery'] = { sort: ['customFields.home'], limit: 50 }
     // @ts-expect-error No such option.
     export const option: Schemas['ContactCreate'] = { lastName: 'H', customFields: { tier: 'bronze' } }
     // @ts-expect-error The type is another one.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Scope } from '../../context.js'
 import { packageRoot } from '../../package-root.js'
 import { type CustomField, loadDefinitions } from '../../records/custom-fields/definitions.js'
+import { CUSTOM_OPERATORS } from '../../records/custom-fields/filter.js'
 import { type JsonSchema, schemaOf } from '../../records/custom-fields/schema.js'
 import { faultOf } from '../../records/custom-fields/value.js'
 
@@ -72,10 +73,101 @@ function withCustomFields(document: Contract, fields: Fields): Contract {
     }
   }
   if (!JSON.stringify(document).includes(`"${GENERIC}"`)) delete schemas.CustomFields
+  for (const schema of Object.values(schemas)) typeConditions(schema, fields)
+  typeOrders(document, fields)
   const examples = new Examples(schemas, typed, fields)
   examples.adapt(document.paths)
   examples.adapt(document.components)
   return document
+}
+
+/** The fields that a kind of record, by the name of its schema, can be filtered and sorted by; undefined where none was ever defined. */
+function readyOf(record: unknown, fields: Fields): readonly CustomField[] | undefined {
+  const [kind] = Object.entries(KINDS).find(([, name]) => name === record) ?? []
+  const own = fields.get(kind as Kind) ?? []
+  return own.length > 0 ? own.filter(({ indexState }) => indexState === 'ready') : undefined
+}
+
+/** Puts typed conditions on the fields that are ready in the place of the one for whatever there may be. */
+function typeConditions(filter: JsonSchema, fields: Fields): void {
+  const members = filter.oneOf as JsonSchema[] | undefined
+  if (!('x-filter-of' in filter) || !members) return
+  const relations = Object.entries((filter['x-filter-relations'] ?? {}) as Record<string, string>)
+  const reached: [way: string, ready: readonly CustomField[] | undefined][] = [
+    ['', readyOf(filter['x-filter-of'], fields)],
+    ...relations.map(([way, record]): [string, readonly CustomField[] | undefined] => [
+      `${way}.`,
+      readyOf(record, fields),
+    ]),
+  ]
+  // Nothing is said about an organization without custom fields.
+  if (reached.every(([, ready]) => ready === undefined)) return
+  const names = reached.flatMap(([way, ready = []]) =>
+    ready.map((field) => ({ field, name: `${way}customFields.${field.key}` })),
+  )
+  const isGeneric = ({ properties }: JsonSchema) =>
+    (properties as Record<string, JsonSchema> | undefined)?.field?.pattern !== undefined
+  filter.oneOf = [...members.filter((member) => !isGeneric(member)), ...conditionsOn(names)]
+}
+
+const SEVERAL: ReadonlySet<string> = new Set(['in', 'notIn'])
+
+type Form = { names: string[]; operators: readonly string[]; value: JsonSchema }
+
+/** The conditions on some fields: with one value, with several, with two, and with a truth value. Fields that are alike share them. */
+function conditionsOn(fields: readonly { field: CustomField; name: string }[]): JsonSchema[] {
+  const forms = new Map<string, Form>()
+  for (const { field, name } of fields) {
+    for (const [operators, value] of formsOf(field)) {
+      const key = JSON.stringify([operators, value])
+      const known = forms.get(key)
+      if (known) known.names.push(name)
+      else if (operators.length > 0) forms.set(key, { names: [name], operators, value })
+    }
+  }
+  return [...forms.values()].map(({ names, operators, value }) => ({
+    description: 'A condition on a custom field.',
+    type: 'object',
+    additionalProperties: false,
+    required: ['field', 'op', 'value'],
+    properties: { field: { type: 'string', enum: names }, op: { type: 'string', enum: operators }, value },
+  }))
+}
+
+function formsOf(field: CustomField): [operators: readonly string[], value: JsonSchema][] {
+  const all = CUSTOM_OPERATORS[field.type] ?? []
+  const value = comparedWith(field)
+  const list = (minItems: number, maxItems: number) => ({ type: 'array', minItems, maxItems, items: value })
+  return [
+    [all.filter((op) => !SEVERAL.has(op) && op !== 'between' && op !== 'isNull'), value],
+    [all.filter((op) => SEVERAL.has(op)), list(1, 200)],
+    [all.filter((op) => op === 'between'), list(2, 2)],
+    [all.filter((op) => op === 'isNull'), { type: 'boolean' }],
+  ]
+}
+
+/** What a condition compares a field with: texts with any text, also a beginning; all others with what the field can be. */
+function comparedWith(field: CustomField): JsonSchema {
+  if (['text', 'url', 'email', 'phone'].includes(field.type)) {
+    return { type: 'string', maxLength: 2048, pattern: '^[^\\x00]*$' }
+  }
+  const { title: _, description: __, 'x-personal-data': ___, ...schema } = schemaOf(field, 'read')
+  return schema
+}
+
+/** Names the fields that are ready in the orders of lists and queries. */
+function typeOrders(node: unknown, fields: Fields): void {
+  if (typeof node !== 'object' || node === null) return
+  const schema = node as JsonSchema
+  const ready = 'x-custom-fields-of' in schema ? readyOf(schema['x-custom-fields-of'], fields) : undefined
+  if (!ready) {
+    for (const value of Object.values(schema)) typeOrders(value, fields)
+    return
+  }
+  const [known = {}] = schema.anyOf as JsonSchema[]
+  const names = ready.flatMap(({ key }) => [`customFields.${key}`, `-customFields.${key}`])
+  delete schema.anyOf
+  Object.assign(schema, { type: 'string', enum: [...(known.enum as string[]), ...names] })
 }
 
 const propertiesOf = (fields: readonly CustomField[], form: (field: CustomField) => JsonSchema): JsonSchema =>

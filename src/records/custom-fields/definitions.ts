@@ -10,7 +10,8 @@ import { actor, columnsOf, defineReadable, sortBy } from '../record-type.js'
 import { sameOrganization, scopeParameters } from '../scope.js'
 import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from './table.js'
 
-export type CustomField = components['schemas']['CustomField']
+/** As it is kept; only the answer to a dry run says more. */
+export type CustomField = Omit<components['schemas']['CustomField'], 'check'>
 
 /** The custom fields of the organization. */
 export const customFields = defineReadable<CustomField>()({
