@@ -12,6 +12,7 @@ import { cases as opportunities } from '../src/modules/opportunities/cases.js'
 import { cases as search } from '../src/modules/search/cases.js'
 import { cases as customFields } from '../src/modules/custom-fields/cases.js'
 import { cases as views } from '../src/modules/views/cases.js'
+import { cases as segments } from '../src/modules/segments/cases.js'
 import { cases as pipelines } from '../src/modules/pipelines/cases.js'
 import { cases as health } from '../src/modules/health/cases.js'
 
@@ -32,6 +33,7 @@ const opportunitiesCases: Exactly<typeof opportunities, Cases<'opportunities'>> 
 const searchCases: Exactly<typeof search, Cases<'search'>> = search
 const customFieldsCases: Exactly<typeof customFields, Cases<'custom-fields'>> = customFields
 const viewsCases: Exactly<typeof views, Cases<'views'>> = views
+const segmentsCases: Exactly<typeof segments, Cases<'segments'>> = segments
 const pipelinesCases: Exactly<typeof pipelines, Cases<'pipelines'>> = pipelines
 const healthCases: Exactly<typeof health, Cases<'health'>> = health
 
@@ -48,6 +50,7 @@ export const cases = {
   search: searchCases,
   'custom-fields': customFieldsCases,
   views: viewsCases,
+  segments: segmentsCases,
   pipelines: pipelinesCases,
   health: healthCases,
 }

@@ -12,6 +12,7 @@ import { handlers as opportunities } from '../src/modules/opportunities/handlers
 import { handlers as search } from '../src/modules/search/handlers.js'
 import { handlers as customFields } from '../src/modules/custom-fields/handlers.js'
 import { handlers as views } from '../src/modules/views/handlers.js'
+import { handlers as segments } from '../src/modules/segments/handlers.js'
 import { handlers as pipelines } from '../src/modules/pipelines/handlers.js'
 import { handlers as health } from '../src/modules/health/handlers.js'
 
@@ -110,6 +111,8 @@ export interface AccountsHandlers {
   undoAccountMerge: Handler<'undoAccountMerge'>
   /** List the accounts of a view. `GET /api/v1/views/{viewId}/accounts` */
   listViewAccounts: Handler<'listViewAccounts'>
+  /** List the accounts in a segment. `GET /api/v1/segments/{segmentId}/accounts` */
+  listSegmentAccounts: Handler<'listSegmentAccounts'>
 }
 
 export interface ContactsHandlers {
@@ -155,6 +158,8 @@ export interface ContactsHandlers {
   undoContactMerge: Handler<'undoContactMerge'>
   /** List the contacts of a view. `GET /api/v1/views/{viewId}/contacts` */
   listViewContacts: Handler<'listViewContacts'>
+  /** List the contacts in a segment. `GET /api/v1/segments/{segmentId}/contacts` */
+  listSegmentContacts: Handler<'listSegmentContacts'>
 }
 
 export interface LeadsHandlers {
@@ -202,6 +207,8 @@ export interface LeadsHandlers {
   convertLead: Handler<'convertLead'>
   /** List the leads of a view. `GET /api/v1/views/{viewId}/leads` */
   listViewLeads: Handler<'listViewLeads'>
+  /** List the leads in a segment. `GET /api/v1/segments/{segmentId}/leads` */
+  listSegmentLeads: Handler<'listSegmentLeads'>
 }
 
 export interface OpportunitiesHandlers {
@@ -247,6 +254,8 @@ export interface OpportunitiesHandlers {
   undoOpportunityMerge: Handler<'undoOpportunityMerge'>
   /** List the opportunities of a view. `GET /api/v1/views/{viewId}/opportunities` */
   listViewOpportunities: Handler<'listViewOpportunities'>
+  /** List the opportunities in a segment. `GET /api/v1/segments/{segmentId}/opportunities` */
+  listSegmentOpportunities: Handler<'listSegmentOpportunities'>
 }
 
 export interface SearchHandlers {
@@ -278,6 +287,21 @@ export interface ViewsHandlers {
   deleteView: Handler<'deleteView'>
 }
 
+export interface SegmentsHandlers {
+  /** List segments. `GET /api/v1/segments` */
+  listSegments: Handler<'listSegments'>
+  /** Create a segment. `POST /api/v1/segments` */
+  createSegment: Handler<'createSegment'>
+  /** Get a segment. `GET /api/v1/segments/{segmentId}` */
+  getSegment: Handler<'getSegment'>
+  /** Change a segment. `PATCH /api/v1/segments/{segmentId}` */
+  updateSegment: Handler<'updateSegment'>
+  /** Delete a segment. `DELETE /api/v1/segments/{segmentId}` */
+  deleteSegment: Handler<'deleteSegment'>
+  /** Change the members of a static segment. `POST /api/v1/segments/{segmentId}/members` */
+  changeSegmentMembers: Handler<'changeSegmentMembers'>
+}
+
 export interface PipelinesHandlers {
   /** List pipelines. `GET /api/v1/pipelines` */
   listPipelines: Handler<'listPipelines'>
@@ -290,7 +314,7 @@ export interface HealthHandlers {
   getLiveness: Handler<'getLiveness'>
 }
 
-export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, SearchHandlers, CustomFieldsHandlers, ViewsHandlers, PipelinesHandlers, HealthHandlers {}
+export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, SearchHandlers, CustomFieldsHandlers, ViewsHandlers, SegmentsHandlers, PipelinesHandlers, HealthHandlers {}
 
 /** Refuses a module that lacks a handler, or has one that the contract does not declare. */
 type Exactly<Module extends Declared, Declared> =
@@ -307,6 +331,7 @@ const opportunitiesHandlers: Exactly<typeof opportunities, OpportunitiesHandlers
 const searchHandlers: Exactly<typeof search, SearchHandlers> = search
 const customFieldsHandlers: Exactly<typeof customFields, CustomFieldsHandlers> = customFields
 const viewsHandlers: Exactly<typeof views, ViewsHandlers> = views
+const segmentsHandlers: Exactly<typeof segments, SegmentsHandlers> = segments
 const pipelinesHandlers: Exactly<typeof pipelines, PipelinesHandlers> = pipelines
 const healthHandlers: Exactly<typeof health, HealthHandlers> = health
 
@@ -323,6 +348,7 @@ export const handlers: Handlers = {
   ...searchHandlers,
   ...customFieldsHandlers,
   ...viewsHandlers,
+  ...segmentsHandlers,
   ...pipelinesHandlers,
   ...healthHandlers,
 }

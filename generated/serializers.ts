@@ -12341,7 +12341,93 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous137 (obj) {
+    function anonymous135 (obj) {
+      // "SegmentList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'SegmentList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += JSON.stringify(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += JSON.stringify(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "SegmentList#"
+      function anonymous134 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_595 = obj["data"]
+      if (value_data_595 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous135(value_data_595)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_596 = obj["page"]
+      if (value_page_596 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_596)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "SegmentMembersResult#"
+      function anonymous136 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_added_600 = obj["added"]
+      if (value_added_600 !== undefined) {
+        json += "{\"added\":"
+        json += asInteger(value_added_600)
+      } else {
+        throw new Error('"added" is required!')
+      }
+      
+      const value_removed_601 = obj["removed"]
+      if (value_removed_601 !== undefined) {
+        json += ",\"removed\":"
+        json += asInteger(value_removed_601)
+      } else {
+        throw new Error('"removed" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous140 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -12378,7 +12464,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous136 (input) {
+      function anonymous139 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12387,70 +12473,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_597 = obj["id"]
-      if (value_id_597 !== undefined) {
+      const value_id_606 = obj["id"]
+      if (value_id_606 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_597 !== 'string') {
-          if (value_id_597 === null) {
+        if (typeof value_id_606 !== 'string') {
+          if (value_id_606 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_597 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_597.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_597 instanceof RegExp) {
-            json += asString(value_id_597.source)
+          } else if (value_id_606 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_606.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_606 instanceof RegExp) {
+            json += asString(value_id_606.source)
           } else {
-            json += asString(value_id_597.toString())
+            json += asString(value_id_606.toString())
           }
         } else {
-          json += asString(value_id_597)
+          json += asString(value_id_606)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_598 = obj["name"]
-      if (value_name_598 !== undefined) {
+      const value_name_607 = obj["name"]
+      if (value_name_607 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_598 !== 'string') {
-          if (value_name_598 === null) {
+        if (typeof value_name_607 !== 'string') {
+          if (value_name_607 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_598 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_598.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_598 instanceof RegExp) {
-            json += asString(value_name_598.source)
+          } else if (value_name_607 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_607.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_607 instanceof RegExp) {
+            json += asString(value_name_607.source)
           } else {
-            json += asString(value_name_598.toString())
+            json += asString(value_name_607.toString())
           }
         } else {
-          json += asString(value_name_598)
+          json += asString(value_name_607)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_599 = obj["isDefault"]
-      if (value_isDefault_599 !== undefined) {
+      const value_isDefault_608 = obj["isDefault"]
+      if (value_isDefault_608 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_599)
+        json += asBoolean(value_isDefault_608)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_600 = obj["position"]
-      if (value_position_600 !== undefined) {
+      const value_position_609 = obj["position"]
+      if (value_position_609 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_600)
+        json += asInteger(value_position_609)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_601 = obj["stages"]
-      if (value_stages_601 !== undefined) {
+      const value_stages_610 = obj["stages"]
+      if (value_stages_610 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous137(value_stages_601)
+        json += anonymous140(value_stages_610)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -12460,7 +12546,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous135 (obj) {
+    function anonymous138 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -12474,18 +12560,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous136(value)
+        json += anonymous139(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous136(value)
+          json += anonymous139(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous134 (input) {
+      function anonymous137 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12494,10 +12580,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_595 = obj["data"]
-      if (value_data_595 !== undefined) {
+      const value_data_604 = obj["data"]
+      if (value_data_604 !== undefined) {
         json += "{\"data\":"
-        json += anonymous135(value_data_595)
+        json += anonymous138(value_data_604)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12508,7 +12594,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous139 (input) {
+      function anonymous142 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12517,44 +12603,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_607 = obj["database"]
-      if (value_database_607 !== undefined) {
+      const value_database_616 = obj["database"]
+      if (value_database_616 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_607 !== 'string') {
-          if (value_database_607 === null) {
+        if (typeof value_database_616 !== 'string') {
+          if (value_database_616 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_607 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_607.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_607 instanceof RegExp) {
-            json += asString(value_database_607.source)
+          } else if (value_database_616 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_616.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_616 instanceof RegExp) {
+            json += asString(value_database_616.source)
           } else {
-            json += asString(value_database_607.toString())
+            json += asString(value_database_616.toString())
           }
         } else {
-          json += asString(value_database_607)
+          json += asString(value_database_616)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_608 = obj["redis"]
-      if (value_redis_608 !== undefined) {
+      const value_redis_617 = obj["redis"]
+      if (value_redis_617 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_608 !== 'string') {
-          if (value_redis_608 === null) {
+        if (typeof value_redis_617 !== 'string') {
+          if (value_redis_617 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_608 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_608.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_608 instanceof RegExp) {
-            json += asString(value_redis_608.source)
+          } else if (value_redis_617 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_617.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_617 instanceof RegExp) {
+            json += asString(value_redis_617.source)
           } else {
-            json += asString(value_redis_608.toString())
+            json += asString(value_redis_617.toString())
           }
         } else {
-          json += asString(value_redis_608)
+          json += asString(value_redis_617)
         }
         
       } else {
@@ -12567,7 +12653,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous138 (input) {
+      function anonymous141 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12576,32 +12662,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_604 = obj["status"]
-      if (value_status_604 !== undefined) {
+      const value_status_613 = obj["status"]
+      if (value_status_613 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_604 !== 'string') {
-          if (value_status_604 === null) {
+        if (typeof value_status_613 !== 'string') {
+          if (value_status_613 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_604 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_604.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_604 instanceof RegExp) {
-            json += asString(value_status_604.source)
+          } else if (value_status_613 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_613.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_613 instanceof RegExp) {
+            json += asString(value_status_613.source)
           } else {
-            json += asString(value_status_604.toString())
+            json += asString(value_status_613.toString())
           }
         } else {
-          json += asString(value_status_604)
+          json += asString(value_status_613)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_605 = obj["dependencies"]
-      if (value_dependencies_605 !== undefined) {
+      const value_dependencies_614 = obj["dependencies"]
+      if (value_dependencies_614 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous139(value_dependencies_605)
+        json += anonymous142(value_dependencies_614)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -12612,7 +12698,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous140 (input) {
+      function anonymous143 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12621,8 +12707,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_611 = obj["status"]
-      if (value_status_611 !== undefined) {
+      const value_status_620 = obj["status"]
+      if (value_status_620 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -12862,19 +12948,34 @@ return {
     json += JSON.stringify(value)
     return json
   },
-  listPipelines_200: (value) => {
+  listSegments_200: (value) => {
     let json = ''
     json += anonymous134(value)
     return json
   },
+  createSegment_201: (value) => {
+    let json = ''
+    json += JSON.stringify(value)
+    return json
+  },
+  changeSegmentMembers_200: (value) => {
+    let json = ''
+    json += anonymous136(value)
+    return json
+  },
+  listPipelines_200: (value) => {
+    let json = ''
+    json += anonymous137(value)
+    return json
+  },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous138(value)
+    json += anonymous141(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous140(value)
+    json += anonymous143(value)
     return json
   },
 }
@@ -13000,6 +13101,16 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listViewContacts: { 200: bodies.listContacts_200 },
   listViewLeads: { 200: bodies.listLeads_200 },
   listViewOpportunities: { 200: bodies.listOpportunities_200 },
+  listSegments: { 200: bodies.listSegments_200 },
+  createSegment: { 201: bodies.createSegment_201 },
+  getSegment: { 200: bodies.createSegment_201 },
+  updateSegment: { 200: bodies.createSegment_201 },
+  deleteSegment: {},
+  changeSegmentMembers: { 200: bodies.changeSegmentMembers_200 },
+  listSegmentAccounts: { 200: bodies.listAccounts_200 },
+  listSegmentContacts: { 200: bodies.listContacts_200 },
+  listSegmentLeads: { 200: bodies.listLeads_200 },
+  listSegmentOpportunities: { 200: bodies.listOpportunities_200 },
   listPipelines: { 200: bodies.listPipelines_200 },
   getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
   getLiveness: { 200: bodies.getLiveness_200 },

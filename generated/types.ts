@@ -2265,6 +2265,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List segments
+         * @description A page of the segments of the organization.
+         *
+         *     Requires the scope `segments:read`.
+         */
+        get: operations["listSegments"];
+        put?: never;
+        /**
+         * Create a segment
+         * @description Gives records a name together: those that match a filter, or those that are put into it. Everybody in the organization sees the segment, and of its records those that they may see themselves.
+         *
+         *     Requires the scope `segments:manage`.
+         */
+        post: operations["createSegment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/segments/{segmentId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a segment
+         * @description One segment.
+         *
+         *     Requires the scope `segments:read`.
+         */
+        get: operations["getSegment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a segment
+         * @description Deletes the segment for good; the records in it stay. Whoever may change it may delete it.
+         *
+         *     Requires the scope `segments:manage`.
+         */
+        delete: operations["deleteSegment"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a segment
+         * @description Applies a merge patch (RFC 7396), in which `object` says what is in the segment. Users change the segments that they own; with `segments:manage` at the level `all` every one.
+         *
+         *     Requires the scope `segments:manage`.
+         */
+        patch: operations["updateSegment"];
+        trace?: never;
+    };
+    "/segments/{segmentId}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the members of a static segment
+         * @description Puts records into a static segment and takes others out, all or nothing. Repeating it changes nothing. Takes the right to change the segment, and to see the records.
+         *
+         *     Requires the scope `segments:manage`.
+         */
+        post: operations["changeSegmentMembers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/segments/{segmentId}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the accounts in a segment
+         * @description A page of the accounts in a segment, the newest first, among those that the caller may see. Changing its filter ends its cursors.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listSegmentAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/segments/{segmentId}/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the contacts in a segment
+         * @description A page of the contacts in a segment, the newest first, among those that the caller may see. Changing its filter ends its cursors.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listSegmentContacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/segments/{segmentId}/leads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the leads in a segment
+         * @description A page of the leads in a segment, the newest first, among those that the caller may see. Changing its filter ends its cursors.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listSegmentLeads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/segments/{segmentId}/opportunities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the opportunities in a segment
+         * @description A page of the opportunities in a segment, the newest first, among those that the caller may see. Changing its filter ends its cursors.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listSegmentOpportunities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pipelines": {
         parameters: {
             query?: never;
@@ -5616,6 +5788,226 @@ export interface components {
         };
         /** @description A merge patch (RFC 7396) of a view. `object` says which kind of record it shows, and never changes. */
         ViewUpdate: components["schemas"]["AccountViewUpdate"] | components["schemas"]["ContactViewUpdate"] | components["schemas"]["LeadViewUpdate"] | components["schemas"]["OpportunityViewUpdate"];
+        /**
+         * @description `dynamic`: the records that match the filter at the time. `static`: those that were put into it.
+         * @enum {string}
+         */
+        SegmentKind: "static" | "dynamic";
+        /** @description A segment of accounts. */
+        AccountSegment: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            description: components["schemas"]["OptionalLongText"];
+            /** @description Which accounts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter: components["schemas"]["AccountFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of contacts. */
+        ContactSegment: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            description: components["schemas"]["OptionalLongText"];
+            /** @description Which contacts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter: components["schemas"]["ContactFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of leads. */
+        LeadSegment: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            description: components["schemas"]["OptionalLongText"];
+            /** @description Which leads are in a dynamic segment, or null for all of them; null in a static one. */
+            filter: components["schemas"]["LeadFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of opportunities. */
+        OpportunitySegment: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            /** @description The user who created it. */
+            ownerId: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Timestamp"];
+            createdBy: components["schemas"]["Actor"];
+            updatedAt: components["schemas"]["Timestamp"];
+            updatedBy: components["schemas"]["Actor"];
+            name: components["schemas"]["Name"];
+            description: components["schemas"]["OptionalLongText"];
+            /** @description Which opportunities are in a dynamic segment, or null for all of them; null in a static one. */
+            filter: components["schemas"]["OpportunityFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of one kind of record, which `object` names. */
+        Segment: components["schemas"]["AccountSegment"] | components["schemas"]["ContactSegment"] | components["schemas"]["LeadSegment"] | components["schemas"]["OpportunitySegment"];
+        /** @description A page of segments. */
+        SegmentList: {
+            data: components["schemas"]["Segment"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description A segment of accounts to create. */
+        AccountSegmentCreate: {
+            name: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which accounts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["AccountFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of contacts to create. */
+        ContactSegmentCreate: {
+            name: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which contacts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["ContactFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of leads to create. */
+        LeadSegmentCreate: {
+            name: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which leads are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["LeadFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of opportunities to create. */
+        OpportunitySegmentCreate: {
+            name: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which opportunities are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["OpportunityFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+            kind: components["schemas"]["SegmentKind"];
+        };
+        /** @description A segment of one kind of record, which `object` names. */
+        SegmentCreate: components["schemas"]["AccountSegmentCreate"] | components["schemas"]["ContactSegmentCreate"] | components["schemas"]["LeadSegmentCreate"] | components["schemas"]["OpportunitySegmentCreate"];
+        /** @description A merge patch (RFC 7396) of a segment of accounts; what is absent stays as it is, and a filter is replaced as a whole. */
+        AccountSegmentUpdate: {
+            name?: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which accounts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["AccountFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment; it must be that of the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "account";
+        };
+        /** @description A merge patch (RFC 7396) of a segment of contacts; what is absent stays as it is, and a filter is replaced as a whole. */
+        ContactSegmentUpdate: {
+            name?: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which contacts are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["ContactFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment; it must be that of the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "contact";
+        };
+        /** @description A merge patch (RFC 7396) of a segment of leads; what is absent stays as it is, and a filter is replaced as a whole. */
+        LeadSegmentUpdate: {
+            name?: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which leads are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["LeadFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment; it must be that of the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "lead";
+        };
+        /** @description A merge patch (RFC 7396) of a segment of opportunities; what is absent stays as it is, and a filter is replaced as a whole. */
+        OpportunitySegmentUpdate: {
+            name?: components["schemas"]["Name"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description Which opportunities are in a dynamic segment, or null for all of them; null in a static one. */
+            filter?: components["schemas"]["OpportunityFilter"] | null;
+            /**
+             * @description The kind of record that is in the segment; it must be that of the segment. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            object: "opportunity";
+        };
+        /** @description A merge patch (RFC 7396) of a segment. `object` says which kind of record is in it, and never changes; nor does `kind`. */
+        SegmentUpdate: components["schemas"]["AccountSegmentUpdate"] | components["schemas"]["ContactSegmentUpdate"] | components["schemas"]["LeadSegmentUpdate"] | components["schemas"]["OpportunitySegmentUpdate"];
+        /** @description Records to put into a static segment, and others to take out; up to 200 of each. */
+        SegmentMembersChange: {
+            /** @description The ids of records that the caller may see. */
+            add?: components["schemas"]["Id"][];
+            /** @description The ids of records that the caller may see, also of deleted ones. Those that are not in the segment are passed over. */
+            remove?: components["schemas"]["Id"][];
+        };
+        /** @description What became of the members of a segment. */
+        SegmentMembersResult: {
+            /**
+             * Format: int32
+             * @description How many records are in the segment that were not before.
+             */
+            added: number;
+            /**
+             * Format: int32
+             * @description How many records are no longer in the segment.
+             */
+            removed: number;
+        };
         /** @description A stage of a pipeline. */
         Stage: {
             id: components["schemas"]["Id"];
@@ -5925,6 +6317,20 @@ export interface components {
                 };
             };
         };
+        /** @description The filter of the segment does not hold any more: `errors` point into the segment, for example at the id of a record that the caller cannot see, or that is gone. */
+        SegmentNotApplicable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @constant */
+                    code?: "segment_not_applicable";
+                };
+            };
+        };
         /** @description The e-mail address and password do not belong together. Whether the address exists is not told. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
         InvalidCredentialsOrUnauthenticated: {
             headers: {
@@ -6093,6 +6499,34 @@ export interface components {
                 };
             };
         };
+        /** @description The caller owns as many segments as they may. Or: A request with this `Idempotency-Key` is still running. */
+        TooManySegmentsOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "too_many_segments" | "idempotency_key_in_use";
+                };
+            };
+        };
+        /** @description The segment is dynamic, so that only its filter says what is in it; or it would have more than 10,000 members. Or: A request with this `Idempotency-Key` is still running. */
+        SegmentMembersConflictOrIdempotencyKeyInUse: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    code?: "not_static" | "too_many_members" | "idempotency_key_in_use";
+                };
+            };
+        };
     };
     parameters: {
         /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -6163,6 +6597,8 @@ export interface components {
         CustomFieldId: components["schemas"]["Id"];
         /** @description The id of the view. */
         ViewId: components["schemas"]["Id"];
+        /** @description The id of the segment. */
+        SegmentId: components["schemas"]["Id"];
     };
     requestBodies: never;
     headers: {
@@ -10937,6 +11373,416 @@ export interface operations {
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["ViewNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listSegments: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description The order of the list; `-` turns it round. The id breaks ties. */
+                sort?: ("name" | "-name" | "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt")[];
+                /** @description Only segments of this kind of record. */
+                object?: components["schemas"]["RecordObject"];
+                /** @description Only static or only dynamic segments. */
+                kind?: components["schemas"]["SegmentKind"];
+                /** @description Only segments that this user created. */
+                ownerId?: components["schemas"]["Id"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of segments. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createSegment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentCreate"];
+            };
+        };
+        responses: {
+            /** @description The created segment. */
+            201: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    /** @description The URL of the created resource, relative to this host. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["TooManySegmentsOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getSegment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The segment. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            /** @description The segment has not changed. */
+            304: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteSegment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The segment was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    updateSegment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["SegmentUpdate"];
+                "application/json": components["schemas"]["SegmentUpdate"];
+            };
+        };
+        responses: {
+            /** @description The changed segment. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    changeSegmentMembers: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentMembersChange"];
+            };
+        };
+        responses: {
+            /** @description The members were changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentMembersResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["SegmentMembersConflictOrIdempotencyKeyInUse"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listSegmentAccounts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["AccountExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["SegmentNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listSegmentContacts: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["ContactExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["SegmentNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listSegmentLeads: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["LeadExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["SegmentNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listSegmentOpportunities: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Asks for `page.total`: how many records match, on all pages together. */
+                count?: components["parameters"]["Count"];
+                /** @description References to follow, so that the reply has what they lead to. */
+                expand?: components["parameters"]["OpportunityExpand"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the segment. */
+                segmentId: components["parameters"]["SegmentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of opportunities. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["SegmentNotApplicable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { componentFiles, oneViewText, renamedText, retold, rootFile } from './new-record/contract.js'
+import { ASSET_SCHEMAS, assetFiles } from './new-record/assets.js'
+import { componentFiles, oneAssetText, renamedText, retold, rootFile } from './new-record/contract.js'
 import { moduleFiles } from './new-record/module.js'
 import { namesOf } from './new-record/names.js'
 import { parseProperty } from './new-record/properties.js'
-import { viewFiles } from './new-record/views.js'
 
 const USAGE = 'Usage: npm run new:record -- <singular> <plural> <property>:<kind>[!] ...'
 const ROOT = 'openapi/openapi.yaml'
@@ -31,6 +31,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
       'accounts_{accountId}_purge',
       'recycle-bin_accounts',
       'views_{viewId}_accounts',
+      'segments_{segmentId}_accounts',
     ],
     ...['accounts_upsert', 'accounts_external_{system}_{externalId}'],
     ...['accounts_merge', 'merges_accounts', 'merges_accounts_{mergeId}', 'merges_accounts_{mergeId}_undo'],
@@ -56,9 +57,9 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content
   }
-  for (const kind of ['View', 'ViewCreate', 'ViewUpdate']) {
+  for (const kind of ASSET_SCHEMAS) {
     const source = await readFile(`openapi/components/schemas/Account${kind}.yaml`, 'utf8')
-    files[`openapi/components/schemas/${names.type}${kind}.yaml`] = oneViewText(source, names)
+    files[`openapi/components/schemas/${names.type}${kind}.yaml`] = oneAssetText(source, names)
   }
   const handlers = await readFile('src/modules/accounts/handlers.ts', 'utf8')
   const folder = `src/modules/${names.tag}`
@@ -69,7 +70,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   const taken = Object.keys(files).filter((path) => existsSync(path))
   if (taken.length > 0) throw new Error(`already there: ${taken.join(', ')}`)
   files[ROOT] = rootFile(root, names)
-  for (const [path, tell] of Object.entries(viewFiles(names, properties))) {
+  for (const [path, tell] of Object.entries(assetFiles(names, properties))) {
     files[path] = tell(await readFile(path, 'utf8'))
   }
   for (const [path, content] of Object.entries(files)) {

@@ -63,15 +63,18 @@ session = register()
 invitation = call("POST", "/invitations", {"email": new_email(), "role": "member"}, owner["accessToken"])
 employer = member = None
 
-# A view shows one kind of record.
+# A view shows one kind of record, and so does a segment.
+KINDS = {"Accounts": "account", "Contacts": "contact", "Leads": "lead", "Opportunities": "opportunity"}
 VIEWS = {
-    operation: call("POST", "/views", {"object": kind, "name": "Fuzz"}, owner["accessToken"])["id"]
-    for operation, kind in {
-        "listViewAccounts": "account",
-        "listViewContacts": "contact",
-        "listViewLeads": "lead",
-        "listViewOpportunities": "opportunity",
-    }.items()
+    f"listView{kinds}": call("POST", "/views", {"object": kind, "name": "Fuzz"}, owner["accessToken"])["id"]
+    for kinds, kind in KINDS.items()
+}
+SEGMENTS = {
+    operation: call("POST", "/segments", {"object": kind, "kind": how, "name": "Fuzz"}, owner["accessToken"])["id"]
+    for operation, kind, how in [
+        *((f"listSegment{kinds}", kind, "dynamic") for kinds, kind in KINDS.items()),
+        ("changeSegmentMembers", "account", "static"),
+    ]
 }
 
 # Only what is in the recycle bin can be purged.
@@ -198,6 +201,8 @@ def before_call(context, case, kwargs):
         case.path_parameters["invitationId"] = invitation["id"]
     if operation in VIEWS:
         case.path_parameters["viewId"] = VIEWS[operation]
+    if operation in SEGMENTS:
+        case.path_parameters["segmentId"] = SEGMENTS[operation]
     if operation in PURGES and case.meta.phase.name != "stateful":
         for name in case.path_parameters:
             case.path_parameters[name] = deleted(*PURGES[operation])
@@ -278,8 +283,9 @@ def tell_answered():
 # What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
 MEANING = {
     "ambiguous", "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions",
-    "max_depth", "max_items", "missing_reference", "missing_value", "not_new", "not_of_sharing", "not_unique", "number_range",
-    "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "unknown_name", "version_mismatch", "weak_password",
+    "max_depth", "max_items", "missing_reference", "missing_value", "not_new", "not_of_kind", "not_of_sharing", "not_unique",
+    "number_range", "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "unknown_name", "version_mismatch",
+    "weak_password",
 }
 # That the rules of a definition go with its type and with each other, and its default with them.
 MEANING_OF_DEFINITIONS = {

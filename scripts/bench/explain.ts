@@ -290,6 +290,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await sendViews(send, caller, plural, teamId)
     const other = await send(caller, 'POST', path, { ...body, domain: undefined, email: undefined })
     await sendMerge(send, caller, plural, [String(other.id), String(id)])
+    await sendSegments(send, caller, plural, String(id))
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
     }
@@ -297,6 +298,29 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
   for (const path of ['me', 'organization', 'pipelines', `users/${ownerId}`])
     await send(caller, 'GET', `${BASE}/${path}`)
   await send(caller, 'PATCH', `${BASE}/users/${ownerId}`, { title: unique })
+}
+
+/** Segments of one kind of record. */
+async function sendSegments(send: Send, caller: Caller, plural: string, member: string): Promise<void> {
+  const object = plural === 'opportunities' ? 'opportunity' : plural.slice(0, -1)
+  const path = `${BASE}/segments`
+  const segments = [
+    { kind: 'static' },
+    { kind: 'dynamic', filter: null },
+    ...(FILTERS[plural] ?? []).map((filter) => ({ kind: 'dynamic', filter })),
+  ]
+  for (const segment of segments) {
+    const { id } = await send(caller, 'POST', path, { object, name: 'Explained', ...segment })
+    if (segment.kind === 'static') {
+      await send(caller, 'POST', `${path}/${id}/members`, { add: [member] })
+      await send(caller, 'POST', `${path}/${id}/members`, { remove: [member] })
+    }
+    await send(caller, 'GET', `${path}/${id}`)
+    await send(caller, 'GET', `${path}/${id}/${plural}?count=estimate`)
+    await send(caller, 'PATCH', `${path}/${id}`, { object, name: 'Renamed' })
+    await send(caller, 'GET', `${path}?object=${object}&kind=${segment.kind}&ownerId=${caller.userId}`)
+    await send(caller, 'DELETE', `${path}/${id}`)
+  }
 }
 
 /** Saved views of one kind of record. */

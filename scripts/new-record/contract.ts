@@ -180,8 +180,8 @@ export function changeOf(properties: readonly Property[]): Json {
 export const renamedText = (source: string, names: Names): string =>
   renamed(names, textAbout(names, source.replace(' `domain`,', '').replace('domain|', '')))
 
-/** A schema of the views of accounts, told of those of the new record type. */
-export const oneViewText = (source: string, names: Names): string =>
+/** A schema of the views or segments of accounts, told of those of the new record type. */
+export const oneAssetText = (source: string, names: Names): string =>
   renamedText(source, names).replace(`enum: [${names.words}]`, `enum: [${names.object}]`)
 
 /** `an account` is `a product`. */
@@ -302,6 +302,16 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       '  expand:',
       `    $ref: ${type}Expand.yaml`,
     ),
+    [`schemas/${type}SegmentFields.yaml`]: file(
+      `description: Which ${manyWords} are in a dynamic segment.`,
+      'type: object',
+      'properties:',
+      '  filter:',
+      `    description: Which ${manyWords} are in a dynamic segment, or null for all of them; null in a static one.`,
+      '    oneOf:',
+      `      - $ref: ${type}Filter.yaml`,
+      "      - type: 'null'",
+    ),
     [`schemas/${type}ViewFields.yaml`]: file(
       `description: Which ${manyWords} a view shows, and in what order.`,
       'type: object',
@@ -376,6 +386,7 @@ export function rootFile(source: string, names: Names): string {
         `/merges/${tag}/{mergeId}${verb}:`,
         `  $ref: paths/merges_${tag}_{mergeId}${verb.replace('/', '_')}.yaml`,
       ]),
+      ...[`/segments/{segmentId}/${tag}:`, `  $ref: paths/segments_{segmentId}_${tag}.yaml`],
     ]
       .map((line) => `  ${line}\n`)
       .join(''),

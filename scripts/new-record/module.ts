@@ -132,6 +132,7 @@ export const cases = {
   query${types}: verbs.query,
   listView${types}: verbs.view,
   aggregate${types}: verbs.aggregate,
+  listSegment${types}: verbs.segment,
   create${type}: { ...verbs.create, 409: duplicate.create },
   batch${types}: batchCases(${singular}),
   upsert${type}: verbs.upsert,

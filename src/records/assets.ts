@@ -116,7 +116,8 @@ export async function changeAsset<Resource extends AssetMeta>(
   ifMatch: string | undefined,
   edit: (tx: Executor, before: Resource, level: Level) => Promise<Resource>,
 ) {
-  return withAsset(scope, asset, id, ifMatch, async (tx, before, level) => {
+  return withAsset(scope, asset, id, async (tx, before, level) => {
+    if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
     const after = await edit(tx, before, level)
     const changes = changesBetween(asset, before, after)
     if (Object.keys(changes).length > 0) {
@@ -165,7 +166,8 @@ export async function removeAsset<Resource extends AssetMeta>(
   id: string,
   ifMatch: string | undefined,
 ) {
-  return withAsset(scope, asset, id, ifMatch, async (tx, before) => {
+  return withAsset(scope, asset, id, async (tx, before) => {
+    if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
     const remove = asset.prepared('delete', () =>
       statement<Written>(
         `${asset.plural}.delete`,
@@ -185,11 +187,10 @@ export async function removeAsset<Resource extends AssetMeta>(
  * Does something to an asset that the caller may change, in a transaction that holds its row.
  * @throws Forbidden when the caller sees it, but may not change it
  */
-async function withAsset<Resource extends AssetMeta, Result>(
+export async function withAsset<Resource extends AssetMeta, Result>(
   scope: Scope,
   asset: Asset<Resource>,
   id: string,
-  ifMatch: string | undefined,
   work: (tx: Executor, before: Resource, level: Level) => Promise<Result>,
 ) {
   const level = requireLevel(scope, asset.manage)
@@ -207,7 +208,6 @@ async function withAsset<Resource extends AssetMeta, Result>(
     const before = asset.toResource(row)
     const isOwn = before.ownerId === scope.principal.userId
     if (!isOwn && !asset.mayManage(scope, level, before)) throw new Forbidden(`${asset.manage} does not reach this one`)
-    if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
     return work(tx, before, level)
   })
 }

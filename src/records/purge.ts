@@ -10,6 +10,7 @@ import { type AnyRecord, columnsOf, type RecordMeta, type RecordType } from './r
 import type { References } from './references.js'
 import { referrersTo } from './referrers.js'
 import { levelOf, reaches, sameOrganization, scopeParameters, within } from './scope.js'
+import { leaveSegments } from './segments/segments.js'
 import { crmEvents } from './table.js'
 import { eventParameters, lock, save, type Written, withEvent } from './write.js'
 
@@ -105,6 +106,8 @@ async function erase<Resource extends RecordMeta>(
   const [[written], [redacted]] = await tx.all(
     write({ ...parameters, ...eventParameters(scope, type, 'purged', tombstone, {}) }),
     redaction(parameters),
+    // After the row, which whoever puts it into a segment holds.
+    leaveSegments(parameters),
   )
   if (!written?.written) throw new Error(`${type.object} ${id} was not purged`)
   return redacted?.events ?? 0

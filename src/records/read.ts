@@ -171,6 +171,14 @@ type Page = {
   paths?: readonly string[] | undefined
 }
 
+/** How a page of what a view or a segment shows is asked for. */
+export type PageQuery = {
+  limit: number
+  cursor?: string
+  count?: 'exact' | 'estimate'
+  expand?: readonly string[]
+}
+
 /**
  * The one place where records are listed: the rows of the page, the count and the check of references in one flight, and behind them
  * that of the definitions of custom fields.

@@ -24,6 +24,9 @@ export const recordKinds = operationIds
 export const operationAt = (method: string, path: string): OperationId | undefined =>
   operationIds.find((id) => operations[id].method === method && operations[id].path === path)
 
+/** Bodies that name nothing, for operations whose examples name records. */
+const EMPTY: Partial<Record<OperationId, object>> = { changeSegmentMembers: {} }
+
 /** The request that the contract shows for an operation, sent by a caller. */
 export function requestOf(id: OperationId, token: string | undefined, variation: Variation = {}): InjectOptions {
   const operation: OperationFacts = operations[id]
@@ -31,7 +34,7 @@ export function requestOf(id: OperationId, token: string | undefined, variation:
   if (operation.bodyRequired && !example) throw new Error(`the contract shows no request for ${id}`)
   if (pathOf(id).split('{').length > 2)
     throw new Error(`${id} has a path that the access tests do not know how to fill`)
-  const body = 'body' in variation ? variation.body : example?.value
+  const body = 'body' in variation ? variation.body : (EMPTY[id] ?? example?.value)
   const query = { ...queryOf(id), ...variation.query }
   return {
     method: operation.method,
@@ -94,15 +97,23 @@ export async function newCustomField(caller: Caller, values: Record<string, unkn
   return (await must(caller.post(operations.createCustomField.path, { ...example, key, ...values }))).json()
 }
 
-/** A saved view as the contract shows one, of the kind of record that a tag names. */
-export async function newView(
+/** A saved view, as the contract shows one of the kind of record that a tag names. */
+export const newView = (caller: Caller, tag: string, values?: Record<string, unknown>): Promise<{ id: string }> =>
+  newOfKind(caller, 'createView', tag, values)
+
+/** A segment, as the contract shows one of the kind of record that a tag names, or of accounts without a filter. */
+export const newSegment = (caller: Caller, tag: string, values?: Record<string, unknown>): Promise<{ id: string }> =>
+  newOfKind(caller, 'createSegment', tag, values)
+
+async function newOfKind(
   caller: Caller,
+  id: 'createView' | 'createSegment',
   tag: string,
   values: Record<string, unknown> = {},
 ): Promise<{ id: string }> {
-  const examples = requestExamples('createView')
+  const examples = requestExamples(id)
   const { value } = examples.find(({ name }) => name === tag) ?? (examples[0] as { value: unknown })
-  return (await must(caller.post(operations.createView.path, { ...(value as object), ...values }))).json()
+  return (await must(caller.post(operations[id].path, { ...(value as object), ...values }))).json()
 }
 
 /**
@@ -130,11 +141,12 @@ export async function newTarget(
   if (pathOf(id) !== path) return undefined
   // Of deals, whose examples have no custom fields that this one would rule out.
   if (name === 'customFieldId') return (await newCustomField(owner, { object: 'opportunity' })).id
-  if (name === 'viewId') {
-    const view = await newView(owner, operations[id].tag)
-    const sql = 'update crm_views set owner_id = $2 where id = $1'
-    if (values.ownerId) await harness.sql.query(sql, [view.id, values.ownerId])
-    return view.id
+  if (name === 'viewId' || name === 'segmentId') {
+    const [make, table] = name === 'viewId' ? [newView, 'crm_views'] : [newSegment, 'crm_segments']
+    const made = await make(owner, operations[id].tag)
+    const sql = `update ${table} set owner_id = $2 where id = $1`
+    if (values.ownerId) await harness.sql.query(sql, [made.id, values.ownerId])
+    return made.id
   }
   if (name === 'mergeId') return (await newMerge(owner, collection.replace('/merges', ''), values)).id
   if (name === 'userId') {

@@ -59,9 +59,11 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     }
   }
   if (operations[id].path.endsWith('/{externalId}')) scene.pathId = '10042'
+  const made: string[] = []
   for (const step of stepsBefore(id)) {
     const reply = await perform(step)
-    if (reply.statusCode === 201 && operations[step].method === 'POST') scene.pathId = reply.json<{ id: string }>().id
+    if (reply.statusCode === 201 && operations[step].method === 'POST') made.push(reply.json<{ id: string }>().id)
+    scene.pathId = made.at(-1) ?? scene.pathId
   }
   const merging = mergingOf(id)
   if (merging) {
@@ -78,6 +80,8 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
   }
   // A batch names its records in its body.
   if (operations[id].path.endsWith('/batch')) scene.secrets = { id: scene.pathId }
+  // The members of a segment are a list of ids.
+  if (id === 'changeSegmentMembers') scene.secrets = { 0: made[0] ?? '' }
   if (id === 'acceptInvitation') {
     scene.secrets = { token: invitationToken(harness.resources.services, scene.organizationId, scene.pathId) }
   }
@@ -99,7 +103,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const { path } = operations[id]
   const at = (method: string, url: string) =>
     operationIds.find((other) => operations[other].method === method && operations[other].path === url)
-  const listed = /\/views\/\{viewId\}(\/\w+)$/.exec(path)?.[1]
+  const listed = /\/(?:view|segment)s\/\{\w+\}(\/\w+)$/.exec(path)?.[1]?.replace('/members', '/accounts')
   const steps = [
     listed && at('POST', operations.listViews.path.replace('/views', listed)),
     path === operations.searchRecords.path && 'createAccount',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { must, newCustomField, newMerge, newRecord, newView, recordKinds } from './access-world.js'
+import { must, newCustomField, newMerge, newRecord, newSegment, newView, recordKinds } from './access-world.js'
 import { contentsOf } from './case.js'
 import { type Caller, createHarness, type Harness } from './harness.js'
 
@@ -46,6 +46,9 @@ beforeAll(async () => {
     const loser = await newRecord(owner, '/api/v1/accounts')
     await newRecord(owner, '/api/v1/contacts', { accountId: loser.id })
     await must(owner.post('/api/v1/accounts/merge', { winnerId: merge.winnerId, loserIds: [loser.id] }))
+    const { id } = await newSegment(owner, 'segments')
+    const member = await newRecord(owner, '/api/v1/accounts')
+    await owner.post(`/api/v1/segments/${id}/members`, { add: [member.id] })
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })
   }

@@ -10,6 +10,7 @@ import {
   newCustomField,
   newMerge,
   newRecord,
+  newSegment,
   newTarget,
   newVariation,
   newView,
@@ -433,6 +434,10 @@ async function furnish(
   await must(owner.post(operations.createInvitation.path, { email: `${word}@example.org`, role: 'member' }))
   const view = await newView(owner, 'accounts', { name: word, sharing: 'organization' })
   await newView(owner, 'contacts', { name: word, sharing: 'team', teamId: team })
+  const segment = await newSegment(owner, 'accounts', { name: word })
+  const chosen = await newSegment(owner, 'segments', { name: word })
+  await must(owner.post(`${operations.listSegments.path}/${chosen.id}/members`, { add: [records.accounts?.id] }))
+  records.segments = (await must(owner.get(`${operations.listSegments.path}/${segment.id}`))).json()
   records.views = (await must(owner.get(`${operations.listViews.path}/${view.id}`))).json()
   const users = (await must(owner.get(operations.listUsers.path))).json<{ data: Record<string, unknown>[] }>().data
   const user = users.find(({ id }) => id === colleague.userId)
@@ -482,9 +487,9 @@ function exampleWith(id: OperationId, [list = '', , property = '']: readonly str
   const bodies = requestExamples(id).map(({ value }) => value as Record<string, unknown>)
   for (const body of bodies) {
     const items = body[list]
-    if (!Array.isArray(items)) continue
+    if (!Array.isArray(items) || property === '') continue
     const item = (items as Record<string, unknown>[]).find((each) => property in each)
     if (item) return { ...body, atomic: true, [list]: [item] }
   }
-  return bodies[0] ?? {}
+  return bodies.find((body) => list in body) ?? bodies[0] ?? {}
 }

@@ -12,6 +12,7 @@ import {
   type World,
 } from './case.js'
 import { queryCases } from './query-cases.js'
+import { segmentCases } from './segment-cases.js'
 import { viewCases } from './view-cases.js'
 
 /** What the cases must know of a kind of record. */
@@ -71,6 +72,7 @@ export function recordCases(facts: RecordFacts) {
 
     ...queryCases(facts),
     ...viewCases(facts),
+    ...segmentCases(facts),
 
     create: {
       201: async (world) => {

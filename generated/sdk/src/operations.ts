@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'payload_too_large' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_requests' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
+export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'not_static' | 'payload_too_large' | 'segment_not_applicable' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_members' | 'too_many_requests' | 'too_many_segments' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -615,6 +615,58 @@ export function listViewLeads(client: Client, options: Options<'listViewLeads'>)
 /** List the opportunities of a view. `GET /api/v1/views/{viewId}/opportunities` */
 export function listViewOpportunities(client: Client, options: Options<'listViewOpportunities'>): Promise<Result<'listViewOpportunities'>> {
   return call(client, { method: 'GET', path: '/api/v1/views/{viewId}/opportunities' }, options)
+}
+
+/** List segments. `GET /api/v1/segments` */
+export function listSegments(client: Client, options?: Options<'listSegments'>): Promise<Result<'listSegments'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments' }, options)
+}
+
+/** Create a segment. `POST /api/v1/segments` */
+export function createSegment(client: Client, options: Options<'createSegment'>): Promise<Result<'createSegment'>> {
+  return call(client, { method: 'POST', path: '/api/v1/segments', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** Get a segment. `GET /api/v1/segments/{segmentId}` */
+export function getSegment(client: Client, options: Options<'getSegment'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getSegment', Exclude<Result<'getSegment'>['status'], 304>>>
+export function getSegment(client: Client, options: Options<'getSegment'>): Promise<Result<'getSegment'>>
+export function getSegment(client: Client, options: Options<'getSegment'>): Promise<Result<'getSegment'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}' }, options)
+}
+
+/** Change a segment. `PATCH /api/v1/segments/{segmentId}` */
+export function updateSegment(client: Client, options: Options<'updateSegment'>): Promise<Result<'updateSegment'>> {
+  return call(client, { method: 'PATCH', path: '/api/v1/segments/{segmentId}', mediaType: 'application/merge-patch+json' }, options)
+}
+
+/** Delete a segment. `DELETE /api/v1/segments/{segmentId}` */
+export function deleteSegment(client: Client, options: Options<'deleteSegment'>): Promise<Result<'deleteSegment'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/segments/{segmentId}' }, options)
+}
+
+/** Change the members of a static segment. `POST /api/v1/segments/{segmentId}/members` */
+export function changeSegmentMembers(client: Client, options: Options<'changeSegmentMembers'>): Promise<Result<'changeSegmentMembers'>> {
+  return call(client, { method: 'POST', path: '/api/v1/segments/{segmentId}/members', mediaType: 'application/json', idempotent: true }, options)
+}
+
+/** List the accounts in a segment. `GET /api/v1/segments/{segmentId}/accounts` */
+export function listSegmentAccounts(client: Client, options: Options<'listSegmentAccounts'>): Promise<Result<'listSegmentAccounts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}/accounts' }, options)
+}
+
+/** List the contacts in a segment. `GET /api/v1/segments/{segmentId}/contacts` */
+export function listSegmentContacts(client: Client, options: Options<'listSegmentContacts'>): Promise<Result<'listSegmentContacts'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}/contacts' }, options)
+}
+
+/** List the leads in a segment. `GET /api/v1/segments/{segmentId}/leads` */
+export function listSegmentLeads(client: Client, options: Options<'listSegmentLeads'>): Promise<Result<'listSegmentLeads'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}/leads' }, options)
+}
+
+/** List the opportunities in a segment. `GET /api/v1/segments/{segmentId}/opportunities` */
+export function listSegmentOpportunities(client: Client, options: Options<'listSegmentOpportunities'>): Promise<Result<'listSegmentOpportunities'>> {
+  return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}/opportunities' }, options)
 }
 
 /** List pipelines. `GET /api/v1/pipelines` */

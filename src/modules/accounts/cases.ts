@@ -37,6 +37,7 @@ export const cases = {
   queryAccounts: verbs.query,
   listViewAccounts: verbs.view,
   aggregateAccounts: verbs.aggregate,
+  listSegmentAccounts: verbs.segment,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
   upsertAccount: verbs.upsert,

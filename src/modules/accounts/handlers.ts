@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfSegment } from '../../records/segments/segments.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -49,4 +50,5 @@ export const handlers: AccountsHandlers = {
     getMerge(scope, accounts, params.mergeId, headers['if-none-match']),
   undoAccountMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, accounts, params.mergeId, query.dryRun, headers['if-match']),
+  listSegmentAccounts: ({ params, query }, { scope }) => recordsOfSegment(scope, accounts, params.segmentId, query),
 }

@@ -22,6 +22,7 @@ export const cases = {
   queryContacts: verbs.query,
   listViewContacts: verbs.view,
   aggregateContacts: verbs.aggregate,
+  listSegmentContacts: verbs.segment,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
   upsertContact: verbs.upsert,

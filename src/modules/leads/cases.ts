@@ -39,6 +39,7 @@ export const cases = {
   queryLeads: verbs.query,
   listViewLeads: verbs.view,
   aggregateLeads: verbs.aggregate,
+  listSegmentLeads: verbs.segment,
   createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
   upsertLead: verbs.upsert,

@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfSegment } from '../../records/segments/segments.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -44,4 +45,5 @@ export const handlers: LeadsHandlers = {
   getLeadMerge: ({ params, headers }, { scope }) => getMerge(scope, leads, params.mergeId, headers['if-none-match']),
   undoLeadMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, leads, params.mergeId, query.dryRun, headers['if-match']),
+  listSegmentLeads: ({ params, query }, { scope }) => recordsOfSegment(scope, leads, params.segmentId, query),
 }

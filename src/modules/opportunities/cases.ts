@@ -33,6 +33,7 @@ export const cases = {
   queryOpportunities: verbs.query,
   listViewOpportunities: verbs.view,
   aggregateOpportunities: verbs.aggregate,
+  listSegmentOpportunities: verbs.segment,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   upsertOpportunity: verbs.upsert,

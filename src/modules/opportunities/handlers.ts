@@ -8,6 +8,7 @@ import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
 import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
+import { recordsOfSegment } from '../../records/segments/segments.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -53,4 +54,6 @@ export const handlers: OpportunitiesHandlers = {
     getMerge(scope, opportunities, params.mergeId, headers['if-none-match']),
   undoOpportunityMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, opportunities, params.mergeId, query.dryRun, headers['if-match']),
+  listSegmentOpportunities: ({ params, query }, { scope }) =>
+    recordsOfSegment(scope, opportunities, params.segmentId, query),
 }

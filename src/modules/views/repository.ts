@@ -3,11 +3,12 @@ import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import { Forbidden, InvalidRequest, problem } from '../../problem.js'
 import { changeAsset, createAsset } from '../../records/assets.js'
+import { assertFilter } from '../../records/kept-filter.js'
 import { mergePatch } from '../../records/merge-patch.js'
 import { recordTypeOf } from '../../records/record-type.js'
 import { missingReference } from '../../records/references.js'
 import { requireLevel } from '../../records/scope.js'
-import { assertColumns, assertFilter, type View, views } from '../../records/views/views.js'
+import { assertColumns, type View, views } from '../../records/views/views.js'
 
 /** A view of whatever kind of record, without what the server writes. */
 type Given = Pick<View, 'name' | 'object' | 'sharing' | 'teamId' | 'columns' | 'filter' | 'sort'>

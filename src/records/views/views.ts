@@ -3,14 +3,13 @@ import { PgJsonb } from 'drizzle-orm/pg-core'
 import { operations } from '../../../generated/operations.js'
 import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
-import type { Executor } from '../../db/database.js'
 import { parameter, statement } from '../../db/statement.js'
-import { type Fault, InvalidRequest, problem } from '../../problem.js'
+import { InvalidRequest, problem } from '../../problem.js'
 import { defineAsset } from '../assets.js'
-import { byAllDefinitions, DefinitionsInUse, InvalidCustomFields, OUTDATED } from '../custom-fields/definitions.js'
+import type { DefinitionsInUse } from '../custom-fields/definitions.js'
 import { column, type Row, reference } from '../fields.js'
-import { type Compiled, CUSTOM, compileFilter, type Filter, UnknownCondition } from '../filter.js'
-import { page } from '../read.js'
+import { compileKept, pageOfKept, unknownField } from '../kept-filter.js'
+import type { PageQuery } from '../read.js'
 import {
   type AnyRecord,
   columnsOf,
@@ -58,19 +57,6 @@ export const views = defineAsset<View>()({
   },
 })
 
-/** The filter, columns or order of a view do not hold any more, or not for the caller. */
-class NotApplicable extends Error {
-  override name = 'NotApplicable'
-  readonly faults: readonly Fault[]
-
-  constructor(faults: readonly Fault[]) {
-    super('the view cannot be applied')
-    this.faults = faults
-  }
-}
-
-type PageQuery = { limit: number; cursor?: string; count?: 'exact' | 'estimate'; expand?: readonly string[] }
-
 /**
  * A page of the records that a view shows, among those that the caller may read: whoever saved it lends no rights.
  * @throws InvalidRequest for a cursor of another list
@@ -79,24 +65,16 @@ export async function recordsOfView<Resource extends RecordMeta>(
   scope: Scope,
   type: RecordType<Resource, never>,
   viewId: string,
-  { limit, cursor, count, expand }: PageQuery,
+  query: PageQuery,
 ) {
   const view = await findView(scope, type, viewId)
   if (!view) return problem(404, 'not_found')
-  try {
-    return await byAllDefinitions(scope, scope.db, async (definitionsOf) => {
-      const definitions = new DefinitionsInUse(scope, definitionsOf)
-      const filter = applicable(scope, type, view, definitions)
-      return page(scope, type, {
-        ...{ name: 'view', filter, definitions, sort: view.sort, sortPointer: '/sort', limit },
-        ...{ cursor, cursorPointer: '/query/cursor', count, paths: expand },
-      })
-    })
-  } catch (error) {
-    if (error instanceof InvalidCustomFields) return problem(409, 'view_not_applicable', { errors: error.errors })
-    if (!(error instanceof NotApplicable)) throw error
-    return problem(409, 'view_not_applicable', { errors: [...error.faults] })
+  const { filter, sort } = view
+  const shown = {
+    ...{ name: 'view', sort },
+    compile: (definitions: DefinitionsInUse) => compileKept(scope, type, filter, definitions),
   }
+  return pageOfKept(scope, type, shown, query, (errors) => problem(409, 'view_not_applicable', { errors }))
 }
 
 async function findView(scope: Scope, { object }: { object: string }, id: string): Promise<View | undefined> {
@@ -110,56 +88,6 @@ async function findView(scope: Scope, { object }: { object: string }, id: string
   )
   const [row] = await scope.db.run(find({ ...scopeParameters(scope), id, object }))
   return row && views.toResource(row)
-}
-
-/** @throws NotApplicable */
-function applicable(
-  scope: Scope,
-  type: Readable<unknown>,
-  { filter, sort }: View,
-  definitions: DefinitionsInUse,
-): Compiled {
-  const names = sort.map((term) => term.replace('-', ''))
-  const unknown = names.findIndex((name) => !name.startsWith(CUSTOM) && !Object.hasOwn(type.sorts, name))
-  if (unknown >= 0) throw new NotApplicable([unknownField(`/sort/${unknown}`)])
-  const tree = (filter ?? undefined) as Filter | undefined
-  const compiled = translated(() => compileFilter(scope, type, tree, '/filter', definitions))
-  return { ...compiled, assertFound: (found) => translated(() => compiled.assertFound(found)) }
-}
-
-function translated<Result>(attempt: () => Result): Result {
-  try {
-    return attempt()
-  } catch (error) {
-    // By other definitions it might hold.
-    if (error instanceof InvalidCustomFields) throw error
-    if (error instanceof InvalidRequest) throw new NotApplicable(error.errors)
-    if (error instanceof UnknownCondition) throw new NotApplicable([unknownField('/filter')])
-    throw error
-  }
-}
-
-const unknownField = (pointer: string): Fault => ({
-  pointer,
-  code: 'unknown_field',
-  message: 'must be about fields of the record',
-})
-
-/**
- * Makes sure that a filter could be run by the caller: its size, its amounts, and what its references lead to.
- * @throws InvalidRequest
- */
-export async function assertFilter(scope: Scope, db: Executor, type: AnyRecord, filter: View['filter']): Promise<void> {
-  if (filter === null) return
-  await byAllDefinitions(scope, db, async (definitionsOf) => {
-    const definitions = new DefinitionsInUse(scope, definitionsOf)
-    const compiled = compileFilter(scope, type, filter as Filter, '/filter', definitions)
-    const verification = definitions.check()
-    if (verification && !definitions.areCurrent(await db.run(verification))) return OUTDATED
-    const [found] = compiled.check ? await db.run(compiled.check) : []
-    if (compiled.check) compiled.assertFound(found)
-    return undefined
-  })
 }
 
 /** @throws InvalidRequest for a column that is neither a property, nor part of one, nor one of a related record */
