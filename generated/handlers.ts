@@ -99,6 +99,12 @@ export interface AccountsHandlers {
   listAccountTimeline: Handler<'listAccountTimeline'>
   /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
   purgeAccount: Handler<'purgeAccount'>
+  /** List the followers of an account. `GET /api/v1/accounts/{accountId}/followers` */
+  listAccountFollowers: Handler<'listAccountFollowers'>
+  /** Follow an account. `PUT /api/v1/accounts/{accountId}/followers/me` */
+  followAccount: Handler<'followAccount'>
+  /** Stop following an account. `DELETE /api/v1/accounts/{accountId}/followers/me` */
+  unfollowAccount: Handler<'unfollowAccount'>
   /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
   listDeletedAccounts: Handler<'listDeletedAccounts'>
   /** Merge accounts. `POST /api/v1/accounts/merge` */
@@ -146,6 +152,12 @@ export interface ContactsHandlers {
   listContactTimeline: Handler<'listContactTimeline'>
   /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
   purgeContact: Handler<'purgeContact'>
+  /** List the followers of a contact. `GET /api/v1/contacts/{contactId}/followers` */
+  listContactFollowers: Handler<'listContactFollowers'>
+  /** Follow a contact. `PUT /api/v1/contacts/{contactId}/followers/me` */
+  followContact: Handler<'followContact'>
+  /** Stop following a contact. `DELETE /api/v1/contacts/{contactId}/followers/me` */
+  unfollowContact: Handler<'unfollowContact'>
   /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
   listDeletedContacts: Handler<'listDeletedContacts'>
   /** Merge contacts. `POST /api/v1/contacts/merge` */
@@ -193,6 +205,12 @@ export interface LeadsHandlers {
   listLeadTimeline: Handler<'listLeadTimeline'>
   /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
   purgeLead: Handler<'purgeLead'>
+  /** List the followers of a lead. `GET /api/v1/leads/{leadId}/followers` */
+  listLeadFollowers: Handler<'listLeadFollowers'>
+  /** Follow a lead. `PUT /api/v1/leads/{leadId}/followers/me` */
+  followLead: Handler<'followLead'>
+  /** Stop following a lead. `DELETE /api/v1/leads/{leadId}/followers/me` */
+  unfollowLead: Handler<'unfollowLead'>
   /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
   listDeletedLeads: Handler<'listDeletedLeads'>
   /** Merge leads. `POST /api/v1/leads/merge` */
@@ -242,6 +260,12 @@ export interface OpportunitiesHandlers {
   listOpportunityTimeline: Handler<'listOpportunityTimeline'>
   /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
   purgeOpportunity: Handler<'purgeOpportunity'>
+  /** List the followers of an opportunity. `GET /api/v1/opportunities/{opportunityId}/followers` */
+  listOpportunityFollowers: Handler<'listOpportunityFollowers'>
+  /** Follow an opportunity. `PUT /api/v1/opportunities/{opportunityId}/followers/me` */
+  followOpportunity: Handler<'followOpportunity'>
+  /** Stop following an opportunity. `DELETE /api/v1/opportunities/{opportunityId}/followers/me` */
+  unfollowOpportunity: Handler<'unfollowOpportunity'>
   /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
   listDeletedOpportunities: Handler<'listDeletedOpportunities'>
   /** Merge opportunities. `POST /api/v1/opportunities/merge` */

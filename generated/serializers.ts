@@ -4720,7 +4720,99 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous57 (obj) {
+      // "Follower#"
+      function anonymous57 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_userId_225 = obj["userId"]
+      if (value_userId_225 !== undefined) {
+        json += "{\"userId\":"
+        
+        if (typeof value_userId_225 !== 'string') {
+          if (value_userId_225 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_userId_225 instanceof Date) {
+            json += JSON_STR_QUOTE + value_userId_225.toISOString() + JSON_STR_QUOTE
+          } else if (value_userId_225 instanceof RegExp) {
+            json += asString(value_userId_225.source)
+          } else {
+            json += asString(value_userId_225.toString())
+          }
+        } else {
+          json += asString(value_userId_225)
+        }
+        
+      } else {
+        throw new Error('"userId" is required!')
+      }
+      
+      const value_followedAt_226 = obj["followedAt"]
+      if (value_followedAt_226 !== undefined) {
+        json += ",\"followedAt\":"
+        json += asDateTime(value_followedAt_226)
+      } else {
+        throw new Error('"followedAt" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous56 (obj) {
+      // "FollowerList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'FollowerList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous57(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous57(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "FollowerList#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_223 = obj["data"]
+      if (value_data_223 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous56(value_data_223)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous60 (obj) {
       // "Merge#/properties/loserIds"
       let json = ''
   
@@ -4773,7 +4865,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalActor#"
-      function anonymous58 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4782,60 +4874,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_236 = obj["type"]
-      if (value_type_236 !== undefined) {
+      const value_type_242 = obj["type"]
+      if (value_type_242 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_236 !== 'string') {
-          if (value_type_236 === null) {
+        if (typeof value_type_242 !== 'string') {
+          if (value_type_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_236 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_236.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_236 instanceof RegExp) {
-            json += asString(value_type_236.source)
+          } else if (value_type_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_242 instanceof RegExp) {
+            json += asString(value_type_242.source)
           } else {
-            json += asString(value_type_236.toString())
+            json += asString(value_type_242.toString())
           }
         } else {
-          json += asString(value_type_236)
+          json += asString(value_type_242)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_237 = obj["id"]
-      if (value_id_237 !== undefined) {
+      const value_id_243 = obj["id"]
+      if (value_id_243 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_237 === null) {
+          if (value_id_243 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_237 === "string" ||
-            value_id_237 === null ||
-            value_id_237 instanceof Date ||
-            value_id_237 instanceof RegExp ||
+            typeof value_id_243 === "string" ||
+            value_id_243 === null ||
+            value_id_243 instanceof Date ||
+            value_id_243 instanceof RegExp ||
             (
-              typeof value_id_237 === "object" &&
-              typeof value_id_237.toString === "function" &&
-              value_id_237.toString !== Object.prototype.toString
+              typeof value_id_243 === "object" &&
+              typeof value_id_243.toString === "function" &&
+              value_id_243.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_237 !== 'string') {
-          if (value_id_237 === null) {
+        if (typeof value_id_243 !== 'string') {
+          if (value_id_243 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_237 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_237.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_237 instanceof RegExp) {
-            json += asString(value_id_237.source)
+          } else if (value_id_243 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_243.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_243 instanceof RegExp) {
+            json += asString(value_id_243.source)
           } else {
-            json += asString(value_id_237.toString())
+            json += asString(value_id_243.toString())
           }
         } else {
-          json += asString(value_id_237)
+          json += asString(value_id_243)
         }
         
           }
@@ -4852,7 +4944,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Merge#"
-      function anonymous56 (input) {
+      function anonymous59 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4861,124 +4953,124 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_226 = obj["id"]
-      if (value_id_226 !== undefined) {
+      const value_id_232 = obj["id"]
+      if (value_id_232 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_226 !== 'string') {
-          if (value_id_226 === null) {
+        if (typeof value_id_232 !== 'string') {
+          if (value_id_232 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_226 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_226.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_226 instanceof RegExp) {
-            json += asString(value_id_226.source)
+          } else if (value_id_232 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_232.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_232 instanceof RegExp) {
+            json += asString(value_id_232.source)
           } else {
-            json += asString(value_id_226.toString())
+            json += asString(value_id_232.toString())
           }
         } else {
-          json += asString(value_id_226)
+          json += asString(value_id_232)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_227 = obj["version"]
-      if (value_version_227 !== undefined) {
+      const value_version_233 = obj["version"]
+      if (value_version_233 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_227)
+        json += asInteger(value_version_233)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_object_228 = obj["object"]
-      if (value_object_228 !== undefined) {
+      const value_object_234 = obj["object"]
+      if (value_object_234 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_228 !== 'string') {
-          if (value_object_228 === null) {
+        if (typeof value_object_234 !== 'string') {
+          if (value_object_234 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_228 instanceof RegExp) {
-            json += asString(value_object_228.source)
+          } else if (value_object_234 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_234.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_234 instanceof RegExp) {
+            json += asString(value_object_234.source)
           } else {
-            json += asString(value_object_228.toString())
+            json += asString(value_object_234.toString())
           }
         } else {
-          json += asString(value_object_228)
+          json += asString(value_object_234)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_winnerId_229 = obj["winnerId"]
-      if (value_winnerId_229 !== undefined) {
+      const value_winnerId_235 = obj["winnerId"]
+      if (value_winnerId_235 !== undefined) {
         json += ",\"winnerId\":"
         
-        if (typeof value_winnerId_229 !== 'string') {
-          if (value_winnerId_229 === null) {
+        if (typeof value_winnerId_235 !== 'string') {
+          if (value_winnerId_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_winnerId_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_winnerId_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_winnerId_229 instanceof RegExp) {
-            json += asString(value_winnerId_229.source)
+          } else if (value_winnerId_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_winnerId_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_winnerId_235 instanceof RegExp) {
+            json += asString(value_winnerId_235.source)
           } else {
-            json += asString(value_winnerId_229.toString())
+            json += asString(value_winnerId_235.toString())
           }
         } else {
-          json += asString(value_winnerId_229)
+          json += asString(value_winnerId_235)
         }
         
       } else {
         throw new Error('"winnerId" is required!')
       }
       
-      const value_loserIds_230 = obj["loserIds"]
-      if (value_loserIds_230 !== undefined) {
+      const value_loserIds_236 = obj["loserIds"]
+      if (value_loserIds_236 !== undefined) {
         json += ",\"loserIds\":"
-        json += anonymous57(value_loserIds_230)
+        json += anonymous60(value_loserIds_236)
       } else {
         throw new Error('"loserIds" is required!')
       }
       
-      const value_mergedAt_231 = obj["mergedAt"]
-      if (value_mergedAt_231 !== undefined) {
+      const value_mergedAt_237 = obj["mergedAt"]
+      if (value_mergedAt_237 !== undefined) {
         json += ",\"mergedAt\":"
-        json += asDateTime(value_mergedAt_231)
+        json += asDateTime(value_mergedAt_237)
       } else {
         throw new Error('"mergedAt" is required!')
       }
       
-      const value_mergedBy_232 = obj["mergedBy"]
-      if (value_mergedBy_232 !== undefined) {
+      const value_mergedBy_238 = obj["mergedBy"]
+      if (value_mergedBy_238 !== undefined) {
         json += ",\"mergedBy\":"
-        json += anonymous23(value_mergedBy_232)
+        json += anonymous23(value_mergedBy_238)
       } else {
         throw new Error('"mergedBy" is required!')
       }
       
-      const value_undoneAt_233 = obj["undoneAt"]
-      if (value_undoneAt_233 !== undefined) {
+      const value_undoneAt_239 = obj["undoneAt"]
+      if (value_undoneAt_239 !== undefined) {
         json += ",\"undoneAt\":"
         
-          if (value_undoneAt_233 === null) {
+          if (value_undoneAt_239 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_undoneAt_233 === "string" ||
-            value_undoneAt_233 === null ||
-            value_undoneAt_233 instanceof Date ||
-            value_undoneAt_233 instanceof RegExp ||
+            typeof value_undoneAt_239 === "string" ||
+            value_undoneAt_239 === null ||
+            value_undoneAt_239 instanceof Date ||
+            value_undoneAt_239 instanceof RegExp ||
             (
-              typeof value_undoneAt_233 === "object" &&
-              typeof value_undoneAt_233.toString === "function" &&
-              value_undoneAt_233.toString !== Object.prototype.toString
+              typeof value_undoneAt_239 === "object" &&
+              typeof value_undoneAt_239.toString === "function" &&
+              value_undoneAt_239.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_undoneAt_233)
+            json += asDateTime(value_undoneAt_239)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -4987,16 +5079,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"undoneAt" is required!')
       }
       
-      const value_undoneBy_234 = obj["undoneBy"]
-      if (value_undoneBy_234 !== undefined) {
+      const value_undoneBy_240 = obj["undoneBy"]
+      if (value_undoneBy_240 !== undefined) {
         json += ",\"undoneBy\":"
         
-          if (value_undoneBy_234 === null) {
+          if (value_undoneBy_240 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_undoneBy_234 === "object" && !Array.isArray(value_undoneBy_234)) || value_undoneBy_234 === null) {
-            json += anonymous58(value_undoneBy_234)
+          else if((typeof value_undoneBy_240 === "object" && !Array.isArray(value_undoneBy_240)) || value_undoneBy_240 === null) {
+            json += anonymous61(value_undoneBy_240)
           }
         
     else throw new TypeError("The value of 'OptionalActor#' does not match schema definition.")
@@ -5010,7 +5102,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous59 (obj) {
+    function anonymous62 (obj) {
       // "AccountMergeResult#/properties/losers"
       let json = ''
   
@@ -5047,7 +5139,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "MergeReferences#/items"
-      function anonymous61 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5056,54 +5148,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_242 = obj["object"]
-      if (value_object_242 !== undefined) {
+      const value_object_248 = obj["object"]
+      if (value_object_248 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_242 !== 'string') {
-          if (value_object_242 === null) {
+        if (typeof value_object_248 !== 'string') {
+          if (value_object_248 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_242 instanceof RegExp) {
-            json += asString(value_object_242.source)
+          } else if (value_object_248 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_248.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_248 instanceof RegExp) {
+            json += asString(value_object_248.source)
           } else {
-            json += asString(value_object_242.toString())
+            json += asString(value_object_248.toString())
           }
         } else {
-          json += asString(value_object_242)
+          json += asString(value_object_248)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_property_243 = obj["property"]
-      if (value_property_243 !== undefined) {
+      const value_property_249 = obj["property"]
+      if (value_property_249 !== undefined) {
         json += ",\"property\":"
         
-        if (typeof value_property_243 !== 'string') {
-          if (value_property_243 === null) {
+        if (typeof value_property_249 !== 'string') {
+          if (value_property_249 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_property_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_property_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_property_243 instanceof RegExp) {
-            json += asString(value_property_243.source)
+          } else if (value_property_249 instanceof Date) {
+            json += JSON_STR_QUOTE + value_property_249.toISOString() + JSON_STR_QUOTE
+          } else if (value_property_249 instanceof RegExp) {
+            json += asString(value_property_249.source)
           } else {
-            json += asString(value_property_243.toString())
+            json += asString(value_property_249.toString())
           }
         } else {
-          json += asString(value_property_243)
+          json += asString(value_property_249)
         }
         
       } else {
         throw new Error('"property" is required!')
       }
       
-      const value_count_244 = obj["count"]
-      if (value_count_244 !== undefined) {
+      const value_count_250 = obj["count"]
+      if (value_count_250 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_244)
+        json += asInteger(value_count_250)
       } else {
         throw new Error('"count" is required!')
       }
@@ -5113,7 +5205,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous60 (obj) {
+    function anonymous63 (obj) {
       // "MergeReferences#"
       let json = ''
   
@@ -5127,18 +5219,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous61(value)
+        json += anonymous64(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous61(value)
+          json += anonymous64(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountMergeResult#"
-      function anonymous55 (input) {
+      function anonymous58 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5147,48 +5239,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_223 = obj["dryRun"]
-      if (value_dryRun_223 !== undefined) {
+      const value_dryRun_229 = obj["dryRun"]
+      if (value_dryRun_229 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_223)
+        json += asBoolean(value_dryRun_229)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_224 = obj["merge"]
-      if (value_merge_224 !== undefined) {
+      const value_merge_230 = obj["merge"]
+      if (value_merge_230 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_224)
+        json += anonymous59(value_merge_230)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_238 = obj["winner"]
-      if (value_winner_238 !== undefined) {
+      const value_winner_244 = obj["winner"]
+      if (value_winner_244 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_238 === null) {
+      if (value_winner_244 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_238)
+    json += anonymous26(value_winner_244)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_239 = obj["losers"]
-      if (value_losers_239 !== undefined) {
+      const value_losers_245 = obj["losers"]
+      if (value_losers_245 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous59(value_losers_239)
+        json += anonymous62(value_losers_245)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_240 = obj["references"]
-      if (value_references_240 !== undefined) {
+      const value_references_246 = obj["references"]
+      if (value_references_246 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_240)
+        json += anonymous63(value_references_246)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5198,7 +5290,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous63 (obj) {
+    function anonymous66 (obj) {
       // "MergeList#/properties/data"
       let json = ''
   
@@ -5212,18 +5304,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous56(value)
+        json += anonymous59(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous56(value)
+          json += anonymous59(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "MergeList#"
-      function anonymous62 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5232,18 +5324,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_247 = obj["data"]
-      if (value_data_247 !== undefined) {
+      const value_data_253 = obj["data"]
+      if (value_data_253 !== undefined) {
         json += "{\"data\":"
-        json += anonymous63(value_data_247)
+        json += anonymous66(value_data_253)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_248 = obj["page"]
-      if (value_page_248 !== undefined) {
+      const value_page_254 = obj["page"]
+      if (value_page_254 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_248)
+        json += anonymous21(value_page_254)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5253,7 +5345,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous65 (obj) {
+    function anonymous68 (obj) {
       // "AccountUnmergeResult#/properties/losers"
       let json = ''
   
@@ -5289,7 +5381,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous66 (obj) {
+    function anonymous69 (obj) {
       // "AccountUnmergeResult#/properties/kept"
       let json = ''
   
@@ -5346,7 +5438,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "AccountUnmergeResult#"
-      function anonymous64 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5355,56 +5447,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_252 = obj["dryRun"]
-      if (value_dryRun_252 !== undefined) {
+      const value_dryRun_258 = obj["dryRun"]
+      if (value_dryRun_258 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_252)
+        json += asBoolean(value_dryRun_258)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_253 = obj["merge"]
-      if (value_merge_253 !== undefined) {
+      const value_merge_259 = obj["merge"]
+      if (value_merge_259 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_253)
+        json += anonymous59(value_merge_259)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_254 = obj["winner"]
-      if (value_winner_254 !== undefined) {
+      const value_winner_260 = obj["winner"]
+      if (value_winner_260 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_254 === null) {
+      if (value_winner_260 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_254)
+    json += anonymous26(value_winner_260)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_255 = obj["losers"]
-      if (value_losers_255 !== undefined) {
+      const value_losers_261 = obj["losers"]
+      if (value_losers_261 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous65(value_losers_255)
+        json += anonymous68(value_losers_261)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_256 = obj["kept"]
-      if (value_kept_256 !== undefined) {
+      const value_kept_262 = obj["kept"]
+      if (value_kept_262 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous66(value_kept_256)
+        json += anonymous69(value_kept_262)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_257 = obj["references"]
-      if (value_references_257 !== undefined) {
+      const value_references_263 = obj["references"]
+      if (value_references_263 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_257)
+        json += anonymous63(value_references_263)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5414,7 +5506,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous70 (obj) {
+    function anonymous73 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -5467,7 +5559,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous71 (input) {
+      function anonymous74 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5475,40 +5567,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_285 = false
+        let addComma_291 = false
 
-          const value_street1_286 = obj["street1"]
-          if (value_street1_286 !== undefined) {
-            json += addComma_285 ? ",\"street1\":" : ((addComma_285 = true), "{\"street1\":")
+          const value_street1_292 = obj["street1"]
+          if (value_street1_292 !== undefined) {
+            json += addComma_291 ? ",\"street1\":" : ((addComma_291 = true), "{\"street1\":")
             
-          if (value_street1_286 === null) {
+          if (value_street1_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_286 === "string" ||
-            value_street1_286 === null ||
-            value_street1_286 instanceof Date ||
-            value_street1_286 instanceof RegExp ||
+            typeof value_street1_292 === "string" ||
+            value_street1_292 === null ||
+            value_street1_292 instanceof Date ||
+            value_street1_292 instanceof RegExp ||
             (
-              typeof value_street1_286 === "object" &&
-              typeof value_street1_286.toString === "function" &&
-              value_street1_286.toString !== Object.prototype.toString
+              typeof value_street1_292 === "object" &&
+              typeof value_street1_292.toString === "function" &&
+              value_street1_292.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_286 !== 'string') {
-          if (value_street1_286 === null) {
+        if (typeof value_street1_292 !== 'string') {
+          if (value_street1_292 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_286 instanceof RegExp) {
-            json += asString(value_street1_286.source)
+          } else if (value_street1_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_292 instanceof RegExp) {
+            json += asString(value_street1_292.source)
           } else {
-            json += asString(value_street1_286.toString())
+            json += asString(value_street1_292.toString())
           }
         } else {
-          json += asString(value_street1_286)
+          json += asString(value_street1_292)
         }
         
           }
@@ -5517,38 +5609,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_287 = obj["street2"]
-          if (value_street2_287 !== undefined) {
-            json += addComma_285 ? ",\"street2\":" : ((addComma_285 = true), "{\"street2\":")
+          const value_street2_293 = obj["street2"]
+          if (value_street2_293 !== undefined) {
+            json += addComma_291 ? ",\"street2\":" : ((addComma_291 = true), "{\"street2\":")
             
-          if (value_street2_287 === null) {
+          if (value_street2_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_287 === "string" ||
-            value_street2_287 === null ||
-            value_street2_287 instanceof Date ||
-            value_street2_287 instanceof RegExp ||
+            typeof value_street2_293 === "string" ||
+            value_street2_293 === null ||
+            value_street2_293 instanceof Date ||
+            value_street2_293 instanceof RegExp ||
             (
-              typeof value_street2_287 === "object" &&
-              typeof value_street2_287.toString === "function" &&
-              value_street2_287.toString !== Object.prototype.toString
+              typeof value_street2_293 === "object" &&
+              typeof value_street2_293.toString === "function" &&
+              value_street2_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_287 !== 'string') {
-          if (value_street2_287 === null) {
+        if (typeof value_street2_293 !== 'string') {
+          if (value_street2_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_287 instanceof RegExp) {
-            json += asString(value_street2_287.source)
+          } else if (value_street2_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_293 instanceof RegExp) {
+            json += asString(value_street2_293.source)
           } else {
-            json += asString(value_street2_287.toString())
+            json += asString(value_street2_293.toString())
           }
         } else {
-          json += asString(value_street2_287)
+          json += asString(value_street2_293)
         }
         
           }
@@ -5557,38 +5649,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_288 = obj["city"]
-          if (value_city_288 !== undefined) {
-            json += addComma_285 ? ",\"city\":" : ((addComma_285 = true), "{\"city\":")
+          const value_city_294 = obj["city"]
+          if (value_city_294 !== undefined) {
+            json += addComma_291 ? ",\"city\":" : ((addComma_291 = true), "{\"city\":")
             
-          if (value_city_288 === null) {
+          if (value_city_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_288 === "string" ||
-            value_city_288 === null ||
-            value_city_288 instanceof Date ||
-            value_city_288 instanceof RegExp ||
+            typeof value_city_294 === "string" ||
+            value_city_294 === null ||
+            value_city_294 instanceof Date ||
+            value_city_294 instanceof RegExp ||
             (
-              typeof value_city_288 === "object" &&
-              typeof value_city_288.toString === "function" &&
-              value_city_288.toString !== Object.prototype.toString
+              typeof value_city_294 === "object" &&
+              typeof value_city_294.toString === "function" &&
+              value_city_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_288 !== 'string') {
-          if (value_city_288 === null) {
+        if (typeof value_city_294 !== 'string') {
+          if (value_city_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_288 instanceof RegExp) {
-            json += asString(value_city_288.source)
+          } else if (value_city_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_294 instanceof RegExp) {
+            json += asString(value_city_294.source)
           } else {
-            json += asString(value_city_288.toString())
+            json += asString(value_city_294.toString())
           }
         } else {
-          json += asString(value_city_288)
+          json += asString(value_city_294)
         }
         
           }
@@ -5597,38 +5689,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_289 = obj["region"]
-          if (value_region_289 !== undefined) {
-            json += addComma_285 ? ",\"region\":" : ((addComma_285 = true), "{\"region\":")
+          const value_region_295 = obj["region"]
+          if (value_region_295 !== undefined) {
+            json += addComma_291 ? ",\"region\":" : ((addComma_291 = true), "{\"region\":")
             
-          if (value_region_289 === null) {
+          if (value_region_295 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_289 === "string" ||
-            value_region_289 === null ||
-            value_region_289 instanceof Date ||
-            value_region_289 instanceof RegExp ||
+            typeof value_region_295 === "string" ||
+            value_region_295 === null ||
+            value_region_295 instanceof Date ||
+            value_region_295 instanceof RegExp ||
             (
-              typeof value_region_289 === "object" &&
-              typeof value_region_289.toString === "function" &&
-              value_region_289.toString !== Object.prototype.toString
+              typeof value_region_295 === "object" &&
+              typeof value_region_295.toString === "function" &&
+              value_region_295.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_289 !== 'string') {
-          if (value_region_289 === null) {
+        if (typeof value_region_295 !== 'string') {
+          if (value_region_295 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_289 instanceof RegExp) {
-            json += asString(value_region_289.source)
+          } else if (value_region_295 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_295.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_295 instanceof RegExp) {
+            json += asString(value_region_295.source)
           } else {
-            json += asString(value_region_289.toString())
+            json += asString(value_region_295.toString())
           }
         } else {
-          json += asString(value_region_289)
+          json += asString(value_region_295)
         }
         
           }
@@ -5637,38 +5729,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_290 = obj["postalCode"]
-          if (value_postalCode_290 !== undefined) {
-            json += addComma_285 ? ",\"postalCode\":" : ((addComma_285 = true), "{\"postalCode\":")
+          const value_postalCode_296 = obj["postalCode"]
+          if (value_postalCode_296 !== undefined) {
+            json += addComma_291 ? ",\"postalCode\":" : ((addComma_291 = true), "{\"postalCode\":")
             
-          if (value_postalCode_290 === null) {
+          if (value_postalCode_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_290 === "string" ||
-            value_postalCode_290 === null ||
-            value_postalCode_290 instanceof Date ||
-            value_postalCode_290 instanceof RegExp ||
+            typeof value_postalCode_296 === "string" ||
+            value_postalCode_296 === null ||
+            value_postalCode_296 instanceof Date ||
+            value_postalCode_296 instanceof RegExp ||
             (
-              typeof value_postalCode_290 === "object" &&
-              typeof value_postalCode_290.toString === "function" &&
-              value_postalCode_290.toString !== Object.prototype.toString
+              typeof value_postalCode_296 === "object" &&
+              typeof value_postalCode_296.toString === "function" &&
+              value_postalCode_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_290 !== 'string') {
-          if (value_postalCode_290 === null) {
+        if (typeof value_postalCode_296 !== 'string') {
+          if (value_postalCode_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_290 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_290.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_290 instanceof RegExp) {
-            json += asString(value_postalCode_290.source)
+          } else if (value_postalCode_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_296 instanceof RegExp) {
+            json += asString(value_postalCode_296.source)
           } else {
-            json += asString(value_postalCode_290.toString())
+            json += asString(value_postalCode_296.toString())
           }
         } else {
-          json += asString(value_postalCode_290)
+          json += asString(value_postalCode_296)
         }
         
           }
@@ -5677,38 +5769,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_291 = obj["countryCode"]
-          if (value_countryCode_291 !== undefined) {
-            json += addComma_285 ? ",\"countryCode\":" : ((addComma_285 = true), "{\"countryCode\":")
+          const value_countryCode_297 = obj["countryCode"]
+          if (value_countryCode_297 !== undefined) {
+            json += addComma_291 ? ",\"countryCode\":" : ((addComma_291 = true), "{\"countryCode\":")
             
-          if (value_countryCode_291 === null) {
+          if (value_countryCode_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_291 === "string" ||
-            value_countryCode_291 === null ||
-            value_countryCode_291 instanceof Date ||
-            value_countryCode_291 instanceof RegExp ||
+            typeof value_countryCode_297 === "string" ||
+            value_countryCode_297 === null ||
+            value_countryCode_297 instanceof Date ||
+            value_countryCode_297 instanceof RegExp ||
             (
-              typeof value_countryCode_291 === "object" &&
-              typeof value_countryCode_291.toString === "function" &&
-              value_countryCode_291.toString !== Object.prototype.toString
+              typeof value_countryCode_297 === "object" &&
+              typeof value_countryCode_297.toString === "function" &&
+              value_countryCode_297.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_291 !== 'string') {
-          if (value_countryCode_291 === null) {
+        if (typeof value_countryCode_297 !== 'string') {
+          if (value_countryCode_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_291 instanceof RegExp) {
-            json += asString(value_countryCode_291.source)
+          } else if (value_countryCode_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_297 instanceof RegExp) {
+            json += asString(value_countryCode_297.source)
           } else {
-            json += asString(value_countryCode_291.toString())
+            json += asString(value_countryCode_297.toString())
           }
         } else {
-          json += asString(value_countryCode_291)
+          json += asString(value_countryCode_297)
         }
         
           }
@@ -5716,7 +5808,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_285) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_291) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5724,7 +5816,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous72 (input) {
+      function anonymous75 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5732,44 +5824,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_304 = false
+        let addComma_310 = false
 
-          const value_owner_305 = obj["owner"]
-          if (value_owner_305 !== undefined) {
-            json += addComma_304 ? ",\"owner\":" : ((addComma_304 = true), "{\"owner\":")
+          const value_owner_311 = obj["owner"]
+          if (value_owner_311 !== undefined) {
+            json += addComma_310 ? ",\"owner\":" : ((addComma_310 = true), "{\"owner\":")
             
-      if (value_owner_305 === null) {
+      if (value_owner_311 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_305)
+    json += anonymous20(value_owner_311)
       }
     
           }
 
-          const value_account_306 = obj["account"]
-          if (value_account_306 !== undefined) {
-            json += addComma_304 ? ",\"account\":" : ((addComma_304 = true), "{\"account\":")
+          const value_account_312 = obj["account"]
+          if (value_account_312 !== undefined) {
+            json += addComma_310 ? ",\"account\":" : ((addComma_310 = true), "{\"account\":")
             
-      if (value_account_306 === null) {
+      if (value_account_312 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_306)
+    json += anonymous26(value_account_312)
       }
     
           }
 
-          const value_reportsTo_307 = obj["reportsTo"]
-          if (value_reportsTo_307 !== undefined) {
-            json += addComma_304 ? ",\"reportsTo\":" : ((addComma_304 = true), "{\"reportsTo\":")
+          const value_reportsTo_313 = obj["reportsTo"]
+          if (value_reportsTo_313 !== undefined) {
+            json += addComma_310 ? ",\"reportsTo\":" : ((addComma_310 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_307 === null) {
+      if (value_reportsTo_313 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_reportsTo_307)
+    json += anonymous72(value_reportsTo_313)
       }
     
           }
-if (!addComma_304) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_310) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5777,7 +5869,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous69 (input) {
+      function anonymous72 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5786,88 +5878,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_262 = obj["id"]
-      if (value_id_262 !== undefined) {
+      const value_id_268 = obj["id"]
+      if (value_id_268 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_262 !== 'string') {
-          if (value_id_262 === null) {
+        if (typeof value_id_268 !== 'string') {
+          if (value_id_268 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_262 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_262.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_262 instanceof RegExp) {
-            json += asString(value_id_262.source)
+          } else if (value_id_268 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_268.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_268 instanceof RegExp) {
+            json += asString(value_id_268.source)
           } else {
-            json += asString(value_id_262.toString())
+            json += asString(value_id_268.toString())
           }
         } else {
-          json += asString(value_id_262)
+          json += asString(value_id_268)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_263 = obj["version"]
-      if (value_version_263 !== undefined) {
+      const value_version_269 = obj["version"]
+      if (value_version_269 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_263)
+        json += asInteger(value_version_269)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_264 = obj["createdAt"]
-      if (value_createdAt_264 !== undefined) {
+      const value_createdAt_270 = obj["createdAt"]
+      if (value_createdAt_270 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_264)
+        json += asDateTime(value_createdAt_270)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_265 = obj["createdBy"]
-      if (value_createdBy_265 !== undefined) {
+      const value_createdBy_271 = obj["createdBy"]
+      if (value_createdBy_271 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_265)
+        json += anonymous23(value_createdBy_271)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_266 = obj["updatedAt"]
-      if (value_updatedAt_266 !== undefined) {
+      const value_updatedAt_272 = obj["updatedAt"]
+      if (value_updatedAt_272 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_266)
+        json += asDateTime(value_updatedAt_272)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_267 = obj["updatedBy"]
-      if (value_updatedBy_267 !== undefined) {
+      const value_updatedBy_273 = obj["updatedBy"]
+      if (value_updatedBy_273 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_267)
+        json += anonymous23(value_updatedBy_273)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_268 = obj["deletedAt"]
-      if (value_deletedAt_268 !== undefined) {
+      const value_deletedAt_274 = obj["deletedAt"]
+      if (value_deletedAt_274 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_268 === null) {
+          if (value_deletedAt_274 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_268 === "string" ||
-            value_deletedAt_268 === null ||
-            value_deletedAt_268 instanceof Date ||
-            value_deletedAt_268 instanceof RegExp ||
+            typeof value_deletedAt_274 === "string" ||
+            value_deletedAt_274 === null ||
+            value_deletedAt_274 instanceof Date ||
+            value_deletedAt_274 instanceof RegExp ||
             (
-              typeof value_deletedAt_268 === "object" &&
-              typeof value_deletedAt_268.toString === "function" &&
-              value_deletedAt_268.toString !== Object.prototype.toString
+              typeof value_deletedAt_274 === "object" &&
+              typeof value_deletedAt_274.toString === "function" &&
+              value_deletedAt_274.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_268)
+            json += asDateTime(value_deletedAt_274)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5876,60 +5968,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_269 = obj["ownerId"]
-      if (value_ownerId_269 !== undefined) {
+      const value_ownerId_275 = obj["ownerId"]
+      if (value_ownerId_275 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_269 !== 'string') {
-          if (value_ownerId_269 === null) {
+        if (typeof value_ownerId_275 !== 'string') {
+          if (value_ownerId_275 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_269 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_269.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_269 instanceof RegExp) {
-            json += asString(value_ownerId_269.source)
+          } else if (value_ownerId_275 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_275.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_275 instanceof RegExp) {
+            json += asString(value_ownerId_275.source)
           } else {
-            json += asString(value_ownerId_269.toString())
+            json += asString(value_ownerId_275.toString())
           }
         } else {
-          json += asString(value_ownerId_269)
+          json += asString(value_ownerId_275)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_270 = obj["teamId"]
-      if (value_teamId_270 !== undefined) {
+      const value_teamId_276 = obj["teamId"]
+      if (value_teamId_276 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_270 === null) {
+          if (value_teamId_276 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_270 === "string" ||
-            value_teamId_270 === null ||
-            value_teamId_270 instanceof Date ||
-            value_teamId_270 instanceof RegExp ||
+            typeof value_teamId_276 === "string" ||
+            value_teamId_276 === null ||
+            value_teamId_276 instanceof Date ||
+            value_teamId_276 instanceof RegExp ||
             (
-              typeof value_teamId_270 === "object" &&
-              typeof value_teamId_270.toString === "function" &&
-              value_teamId_270.toString !== Object.prototype.toString
+              typeof value_teamId_276 === "object" &&
+              typeof value_teamId_276.toString === "function" &&
+              value_teamId_276.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_270 !== 'string') {
-          if (value_teamId_270 === null) {
+        if (typeof value_teamId_276 !== 'string') {
+          if (value_teamId_276 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_270 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_270.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_270 instanceof RegExp) {
-            json += asString(value_teamId_270.source)
+          } else if (value_teamId_276 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_276.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_276 instanceof RegExp) {
+            json += asString(value_teamId_276.source)
           } else {
-            json += asString(value_teamId_270.toString())
+            json += asString(value_teamId_276.toString())
           }
         } else {
-          json += asString(value_teamId_270)
+          json += asString(value_teamId_276)
         }
         
           }
@@ -5940,54 +6032,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_271 = obj["tags"]
-      if (value_tags_271 !== undefined) {
+      const value_tags_277 = obj["tags"]
+      if (value_tags_277 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_271)
+        json += anonymous27(value_tags_277)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_272 = obj["customFields"]
-      if (value_customFields_272 !== undefined) {
+      const value_customFields_278 = obj["customFields"]
+      if (value_customFields_278 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_272)
+        json += JSON.stringify(value_customFields_278)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_273 = obj["firstName"]
-      if (value_firstName_273 !== undefined) {
+      const value_firstName_279 = obj["firstName"]
+      if (value_firstName_279 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_273 === null) {
+          if (value_firstName_279 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_273 === "string" ||
-            value_firstName_273 === null ||
-            value_firstName_273 instanceof Date ||
-            value_firstName_273 instanceof RegExp ||
+            typeof value_firstName_279 === "string" ||
+            value_firstName_279 === null ||
+            value_firstName_279 instanceof Date ||
+            value_firstName_279 instanceof RegExp ||
             (
-              typeof value_firstName_273 === "object" &&
-              typeof value_firstName_273.toString === "function" &&
-              value_firstName_273.toString !== Object.prototype.toString
+              typeof value_firstName_279 === "object" &&
+              typeof value_firstName_279.toString === "function" &&
+              value_firstName_279.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_273 !== 'string') {
-          if (value_firstName_273 === null) {
+        if (typeof value_firstName_279 !== 'string') {
+          if (value_firstName_279 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_273 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_273.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_273 instanceof RegExp) {
-            json += asString(value_firstName_273.source)
+          } else if (value_firstName_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_279 instanceof RegExp) {
+            json += asString(value_firstName_279.source)
           } else {
-            json += asString(value_firstName_273.toString())
+            json += asString(value_firstName_279.toString())
           }
         } else {
-          json += asString(value_firstName_273)
+          json += asString(value_firstName_279)
         }
         
           }
@@ -5998,60 +6090,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_274 = obj["lastName"]
-      if (value_lastName_274 !== undefined) {
+      const value_lastName_280 = obj["lastName"]
+      if (value_lastName_280 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_274 !== 'string') {
-          if (value_lastName_274 === null) {
+        if (typeof value_lastName_280 !== 'string') {
+          if (value_lastName_280 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_274 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_274.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_274 instanceof RegExp) {
-            json += asString(value_lastName_274.source)
+          } else if (value_lastName_280 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_280.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_280 instanceof RegExp) {
+            json += asString(value_lastName_280.source)
           } else {
-            json += asString(value_lastName_274.toString())
+            json += asString(value_lastName_280.toString())
           }
         } else {
-          json += asString(value_lastName_274)
+          json += asString(value_lastName_280)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_275 = obj["salutation"]
-      if (value_salutation_275 !== undefined) {
+      const value_salutation_281 = obj["salutation"]
+      if (value_salutation_281 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_275 === null) {
+          if (value_salutation_281 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_275 === "string" ||
-            value_salutation_275 === null ||
-            value_salutation_275 instanceof Date ||
-            value_salutation_275 instanceof RegExp ||
+            typeof value_salutation_281 === "string" ||
+            value_salutation_281 === null ||
+            value_salutation_281 instanceof Date ||
+            value_salutation_281 instanceof RegExp ||
             (
-              typeof value_salutation_275 === "object" &&
-              typeof value_salutation_275.toString === "function" &&
-              value_salutation_275.toString !== Object.prototype.toString
+              typeof value_salutation_281 === "object" &&
+              typeof value_salutation_281.toString === "function" &&
+              value_salutation_281.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_275 !== 'string') {
-          if (value_salutation_275 === null) {
+        if (typeof value_salutation_281 !== 'string') {
+          if (value_salutation_281 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_275 instanceof RegExp) {
-            json += asString(value_salutation_275.source)
+          } else if (value_salutation_281 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_281.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_281 instanceof RegExp) {
+            json += asString(value_salutation_281.source)
           } else {
-            json += asString(value_salutation_275.toString())
+            json += asString(value_salutation_281.toString())
           }
         } else {
-          json += asString(value_salutation_275)
+          json += asString(value_salutation_281)
         }
         
           }
@@ -6062,38 +6154,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_276 = obj["title"]
-      if (value_title_276 !== undefined) {
+      const value_title_282 = obj["title"]
+      if (value_title_282 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_276 === null) {
+          if (value_title_282 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_276 === "string" ||
-            value_title_276 === null ||
-            value_title_276 instanceof Date ||
-            value_title_276 instanceof RegExp ||
+            typeof value_title_282 === "string" ||
+            value_title_282 === null ||
+            value_title_282 instanceof Date ||
+            value_title_282 instanceof RegExp ||
             (
-              typeof value_title_276 === "object" &&
-              typeof value_title_276.toString === "function" &&
-              value_title_276.toString !== Object.prototype.toString
+              typeof value_title_282 === "object" &&
+              typeof value_title_282.toString === "function" &&
+              value_title_282.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_276 !== 'string') {
-          if (value_title_276 === null) {
+        if (typeof value_title_282 !== 'string') {
+          if (value_title_282 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_276 instanceof RegExp) {
-            json += asString(value_title_276.source)
+          } else if (value_title_282 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_282.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_282 instanceof RegExp) {
+            json += asString(value_title_282.source)
           } else {
-            json += asString(value_title_276.toString())
+            json += asString(value_title_282.toString())
           }
         } else {
-          json += asString(value_title_276)
+          json += asString(value_title_282)
         }
         
           }
@@ -6104,38 +6196,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_277 = obj["department"]
-      if (value_department_277 !== undefined) {
+      const value_department_283 = obj["department"]
+      if (value_department_283 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_277 === null) {
+          if (value_department_283 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_277 === "string" ||
-            value_department_277 === null ||
-            value_department_277 instanceof Date ||
-            value_department_277 instanceof RegExp ||
+            typeof value_department_283 === "string" ||
+            value_department_283 === null ||
+            value_department_283 instanceof Date ||
+            value_department_283 instanceof RegExp ||
             (
-              typeof value_department_277 === "object" &&
-              typeof value_department_277.toString === "function" &&
-              value_department_277.toString !== Object.prototype.toString
+              typeof value_department_283 === "object" &&
+              typeof value_department_283.toString === "function" &&
+              value_department_283.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_277 !== 'string') {
-          if (value_department_277 === null) {
+        if (typeof value_department_283 !== 'string') {
+          if (value_department_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_277 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_277.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_277 instanceof RegExp) {
-            json += asString(value_department_277.source)
+          } else if (value_department_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_283 instanceof RegExp) {
+            json += asString(value_department_283.source)
           } else {
-            json += asString(value_department_277.toString())
+            json += asString(value_department_283.toString())
           }
         } else {
-          json += asString(value_department_277)
+          json += asString(value_department_283)
         }
         
           }
@@ -6146,38 +6238,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_278 = obj["email"]
-      if (value_email_278 !== undefined) {
+      const value_email_284 = obj["email"]
+      if (value_email_284 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_278 === null) {
+          if (value_email_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_278 === "string" ||
-            value_email_278 === null ||
-            value_email_278 instanceof Date ||
-            value_email_278 instanceof RegExp ||
+            typeof value_email_284 === "string" ||
+            value_email_284 === null ||
+            value_email_284 instanceof Date ||
+            value_email_284 instanceof RegExp ||
             (
-              typeof value_email_278 === "object" &&
-              typeof value_email_278.toString === "function" &&
-              value_email_278.toString !== Object.prototype.toString
+              typeof value_email_284 === "object" &&
+              typeof value_email_284.toString === "function" &&
+              value_email_284.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_278 !== 'string') {
-          if (value_email_278 === null) {
+        if (typeof value_email_284 !== 'string') {
+          if (value_email_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_278 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_278.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_278 instanceof RegExp) {
-            json += asString(value_email_278.source)
+          } else if (value_email_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_284 instanceof RegExp) {
+            json += asString(value_email_284.source)
           } else {
-            json += asString(value_email_278.toString())
+            json += asString(value_email_284.toString())
           }
         } else {
-          json += asString(value_email_278)
+          json += asString(value_email_284)
         }
         
           }
@@ -6188,46 +6280,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_279 = obj["additionalEmails"]
-      if (value_additionalEmails_279 !== undefined) {
+      const value_additionalEmails_285 = obj["additionalEmails"]
+      if (value_additionalEmails_285 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous70(value_additionalEmails_279)
+        json += anonymous73(value_additionalEmails_285)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_280 = obj["phone"]
-      if (value_phone_280 !== undefined) {
+      const value_phone_286 = obj["phone"]
+      if (value_phone_286 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_280 === null) {
+          if (value_phone_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_280 === "string" ||
-            value_phone_280 === null ||
-            value_phone_280 instanceof Date ||
-            value_phone_280 instanceof RegExp ||
+            typeof value_phone_286 === "string" ||
+            value_phone_286 === null ||
+            value_phone_286 instanceof Date ||
+            value_phone_286 instanceof RegExp ||
             (
-              typeof value_phone_280 === "object" &&
-              typeof value_phone_280.toString === "function" &&
-              value_phone_280.toString !== Object.prototype.toString
+              typeof value_phone_286 === "object" &&
+              typeof value_phone_286.toString === "function" &&
+              value_phone_286.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_280 !== 'string') {
-          if (value_phone_280 === null) {
+        if (typeof value_phone_286 !== 'string') {
+          if (value_phone_286 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_280 instanceof RegExp) {
-            json += asString(value_phone_280.source)
+          } else if (value_phone_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_286 instanceof RegExp) {
+            json += asString(value_phone_286.source)
           } else {
-            json += asString(value_phone_280.toString())
+            json += asString(value_phone_286.toString())
           }
         } else {
-          json += asString(value_phone_280)
+          json += asString(value_phone_286)
         }
         
           }
@@ -6238,38 +6330,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_281 = obj["mobilePhone"]
-      if (value_mobilePhone_281 !== undefined) {
+      const value_mobilePhone_287 = obj["mobilePhone"]
+      if (value_mobilePhone_287 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_281 === null) {
+          if (value_mobilePhone_287 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_281 === "string" ||
-            value_mobilePhone_281 === null ||
-            value_mobilePhone_281 instanceof Date ||
-            value_mobilePhone_281 instanceof RegExp ||
+            typeof value_mobilePhone_287 === "string" ||
+            value_mobilePhone_287 === null ||
+            value_mobilePhone_287 instanceof Date ||
+            value_mobilePhone_287 instanceof RegExp ||
             (
-              typeof value_mobilePhone_281 === "object" &&
-              typeof value_mobilePhone_281.toString === "function" &&
-              value_mobilePhone_281.toString !== Object.prototype.toString
+              typeof value_mobilePhone_287 === "object" &&
+              typeof value_mobilePhone_287.toString === "function" &&
+              value_mobilePhone_287.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_281 !== 'string') {
-          if (value_mobilePhone_281 === null) {
+        if (typeof value_mobilePhone_287 !== 'string') {
+          if (value_mobilePhone_287 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_281 instanceof RegExp) {
-            json += asString(value_mobilePhone_281.source)
+          } else if (value_mobilePhone_287 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_287.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_287 instanceof RegExp) {
+            json += asString(value_mobilePhone_287.source)
           } else {
-            json += asString(value_mobilePhone_281.toString())
+            json += asString(value_mobilePhone_287.toString())
           }
         } else {
-          json += asString(value_mobilePhone_281)
+          json += asString(value_mobilePhone_287)
         }
         
           }
@@ -6280,38 +6372,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_282 = obj["accountId"]
-      if (value_accountId_282 !== undefined) {
+      const value_accountId_288 = obj["accountId"]
+      if (value_accountId_288 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_282 === null) {
+          if (value_accountId_288 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_282 === "string" ||
-            value_accountId_282 === null ||
-            value_accountId_282 instanceof Date ||
-            value_accountId_282 instanceof RegExp ||
+            typeof value_accountId_288 === "string" ||
+            value_accountId_288 === null ||
+            value_accountId_288 instanceof Date ||
+            value_accountId_288 instanceof RegExp ||
             (
-              typeof value_accountId_282 === "object" &&
-              typeof value_accountId_282.toString === "function" &&
-              value_accountId_282.toString !== Object.prototype.toString
+              typeof value_accountId_288 === "object" &&
+              typeof value_accountId_288.toString === "function" &&
+              value_accountId_288.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_282 !== 'string') {
-          if (value_accountId_282 === null) {
+        if (typeof value_accountId_288 !== 'string') {
+          if (value_accountId_288 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_282 instanceof RegExp) {
-            json += asString(value_accountId_282.source)
+          } else if (value_accountId_288 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_288.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_288 instanceof RegExp) {
+            json += asString(value_accountId_288.source)
           } else {
-            json += asString(value_accountId_282.toString())
+            json += asString(value_accountId_288.toString())
           }
         } else {
-          json += asString(value_accountId_282)
+          json += asString(value_accountId_288)
         }
         
           }
@@ -6322,38 +6414,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_283 = obj["reportsToId"]
-      if (value_reportsToId_283 !== undefined) {
+      const value_reportsToId_289 = obj["reportsToId"]
+      if (value_reportsToId_289 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_283 === null) {
+          if (value_reportsToId_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_283 === "string" ||
-            value_reportsToId_283 === null ||
-            value_reportsToId_283 instanceof Date ||
-            value_reportsToId_283 instanceof RegExp ||
+            typeof value_reportsToId_289 === "string" ||
+            value_reportsToId_289 === null ||
+            value_reportsToId_289 instanceof Date ||
+            value_reportsToId_289 instanceof RegExp ||
             (
-              typeof value_reportsToId_283 === "object" &&
-              typeof value_reportsToId_283.toString === "function" &&
-              value_reportsToId_283.toString !== Object.prototype.toString
+              typeof value_reportsToId_289 === "object" &&
+              typeof value_reportsToId_289.toString === "function" &&
+              value_reportsToId_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_283 !== 'string') {
-          if (value_reportsToId_283 === null) {
+        if (typeof value_reportsToId_289 !== 'string') {
+          if (value_reportsToId_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_283 instanceof RegExp) {
-            json += asString(value_reportsToId_283.source)
+          } else if (value_reportsToId_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_289 instanceof RegExp) {
+            json += asString(value_reportsToId_289.source)
           } else {
-            json += asString(value_reportsToId_283.toString())
+            json += asString(value_reportsToId_289.toString())
           }
         } else {
-          json += asString(value_reportsToId_283)
+          json += asString(value_reportsToId_289)
         }
         
           }
@@ -6364,16 +6456,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_284 = obj["mailingAddress"]
-      if (value_mailingAddress_284 !== undefined) {
+      const value_mailingAddress_290 = obj["mailingAddress"]
+      if (value_mailingAddress_290 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_284 === null) {
+          if (value_mailingAddress_290 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_284 === "object" && !Array.isArray(value_mailingAddress_284)) || value_mailingAddress_284 === null) {
-            json += anonymous71(value_mailingAddress_284)
+          else if((typeof value_mailingAddress_290 === "object" && !Array.isArray(value_mailingAddress_290)) || value_mailingAddress_290 === null) {
+            json += anonymous74(value_mailingAddress_290)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6382,26 +6474,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_292 = obj["birthdate"]
-      if (value_birthdate_292 !== undefined) {
+      const value_birthdate_298 = obj["birthdate"]
+      if (value_birthdate_298 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_292 === null) {
+          if (value_birthdate_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_292 === "string" ||
-            value_birthdate_292 === null ||
-            value_birthdate_292 instanceof Date ||
-            value_birthdate_292 instanceof RegExp ||
+            typeof value_birthdate_298 === "string" ||
+            value_birthdate_298 === null ||
+            value_birthdate_298 instanceof Date ||
+            value_birthdate_298 instanceof RegExp ||
             (
-              typeof value_birthdate_292 === "object" &&
-              typeof value_birthdate_292.toString === "function" &&
-              value_birthdate_292.toString !== Object.prototype.toString
+              typeof value_birthdate_298 === "object" &&
+              typeof value_birthdate_298.toString === "function" &&
+              value_birthdate_298.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_292)
+            json += asDate(value_birthdate_298)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6410,38 +6502,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_293 = obj["language"]
-      if (value_language_293 !== undefined) {
+      const value_language_299 = obj["language"]
+      if (value_language_299 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_293 === null) {
+          if (value_language_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_293 === "string" ||
-            value_language_293 === null ||
-            value_language_293 instanceof Date ||
-            value_language_293 instanceof RegExp ||
+            typeof value_language_299 === "string" ||
+            value_language_299 === null ||
+            value_language_299 instanceof Date ||
+            value_language_299 instanceof RegExp ||
             (
-              typeof value_language_293 === "object" &&
-              typeof value_language_293.toString === "function" &&
-              value_language_293.toString !== Object.prototype.toString
+              typeof value_language_299 === "object" &&
+              typeof value_language_299.toString === "function" &&
+              value_language_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_293 !== 'string') {
-          if (value_language_293 === null) {
+        if (typeof value_language_299 !== 'string') {
+          if (value_language_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_293 instanceof RegExp) {
-            json += asString(value_language_293.source)
+          } else if (value_language_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_299 instanceof RegExp) {
+            json += asString(value_language_299.source)
           } else {
-            json += asString(value_language_293.toString())
+            json += asString(value_language_299.toString())
           }
         } else {
-          json += asString(value_language_293)
+          json += asString(value_language_299)
         }
         
           }
@@ -6452,38 +6544,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_294 = obj["timeZone"]
-      if (value_timeZone_294 !== undefined) {
+      const value_timeZone_300 = obj["timeZone"]
+      if (value_timeZone_300 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_294 === null) {
+          if (value_timeZone_300 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_294 === "string" ||
-            value_timeZone_294 === null ||
-            value_timeZone_294 instanceof Date ||
-            value_timeZone_294 instanceof RegExp ||
+            typeof value_timeZone_300 === "string" ||
+            value_timeZone_300 === null ||
+            value_timeZone_300 instanceof Date ||
+            value_timeZone_300 instanceof RegExp ||
             (
-              typeof value_timeZone_294 === "object" &&
-              typeof value_timeZone_294.toString === "function" &&
-              value_timeZone_294.toString !== Object.prototype.toString
+              typeof value_timeZone_300 === "object" &&
+              typeof value_timeZone_300.toString === "function" &&
+              value_timeZone_300.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_294 !== 'string') {
-          if (value_timeZone_294 === null) {
+        if (typeof value_timeZone_300 !== 'string') {
+          if (value_timeZone_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_294 instanceof RegExp) {
-            json += asString(value_timeZone_294.source)
+          } else if (value_timeZone_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_300 instanceof RegExp) {
+            json += asString(value_timeZone_300.source)
           } else {
-            json += asString(value_timeZone_294.toString())
+            json += asString(value_timeZone_300.toString())
           }
         } else {
-          json += asString(value_timeZone_294)
+          json += asString(value_timeZone_300)
         }
         
           }
@@ -6494,38 +6586,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_295 = obj["linkedinUrl"]
-      if (value_linkedinUrl_295 !== undefined) {
+      const value_linkedinUrl_301 = obj["linkedinUrl"]
+      if (value_linkedinUrl_301 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_295 === null) {
+          if (value_linkedinUrl_301 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_295 === "string" ||
-            value_linkedinUrl_295 === null ||
-            value_linkedinUrl_295 instanceof Date ||
-            value_linkedinUrl_295 instanceof RegExp ||
+            typeof value_linkedinUrl_301 === "string" ||
+            value_linkedinUrl_301 === null ||
+            value_linkedinUrl_301 instanceof Date ||
+            value_linkedinUrl_301 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_295 === "object" &&
-              typeof value_linkedinUrl_295.toString === "function" &&
-              value_linkedinUrl_295.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_301 === "object" &&
+              typeof value_linkedinUrl_301.toString === "function" &&
+              value_linkedinUrl_301.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_295 !== 'string') {
-          if (value_linkedinUrl_295 === null) {
+        if (typeof value_linkedinUrl_301 !== 'string') {
+          if (value_linkedinUrl_301 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_295 instanceof RegExp) {
-            json += asString(value_linkedinUrl_295.source)
+          } else if (value_linkedinUrl_301 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_301.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_301 instanceof RegExp) {
+            json += asString(value_linkedinUrl_301.source)
           } else {
-            json += asString(value_linkedinUrl_295.toString())
+            json += asString(value_linkedinUrl_301.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_295)
+          json += asString(value_linkedinUrl_301)
         }
         
           }
@@ -6536,38 +6628,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_296 = obj["source"]
-      if (value_source_296 !== undefined) {
+      const value_source_302 = obj["source"]
+      if (value_source_302 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_296 === null) {
+          if (value_source_302 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_296 === "string" ||
-            value_source_296 === null ||
-            value_source_296 instanceof Date ||
-            value_source_296 instanceof RegExp ||
+            typeof value_source_302 === "string" ||
+            value_source_302 === null ||
+            value_source_302 instanceof Date ||
+            value_source_302 instanceof RegExp ||
             (
-              typeof value_source_296 === "object" &&
-              typeof value_source_296.toString === "function" &&
-              value_source_296.toString !== Object.prototype.toString
+              typeof value_source_302 === "object" &&
+              typeof value_source_302.toString === "function" &&
+              value_source_302.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_296 !== 'string') {
-          if (value_source_296 === null) {
+        if (typeof value_source_302 !== 'string') {
+          if (value_source_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_296 instanceof RegExp) {
-            json += asString(value_source_296.source)
+          } else if (value_source_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_302 instanceof RegExp) {
+            json += asString(value_source_302.source)
           } else {
-            json += asString(value_source_296.toString())
+            json += asString(value_source_302.toString())
           }
         } else {
-          json += asString(value_source_296)
+          json += asString(value_source_302)
         }
         
           }
@@ -6578,54 +6670,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_297 = obj["doNotCall"]
-      if (value_doNotCall_297 !== undefined) {
+      const value_doNotCall_303 = obj["doNotCall"]
+      if (value_doNotCall_303 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_297)
+        json += asBoolean(value_doNotCall_303)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_298 = obj["emailOptOut"]
-      if (value_emailOptOut_298 !== undefined) {
+      const value_emailOptOut_304 = obj["emailOptOut"]
+      if (value_emailOptOut_304 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_298)
+        json += asBoolean(value_emailOptOut_304)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_299 = obj["lifecycleStage"]
-      if (value_lifecycleStage_299 !== undefined) {
+      const value_lifecycleStage_305 = obj["lifecycleStage"]
+      if (value_lifecycleStage_305 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_299 === null) {
+          if (value_lifecycleStage_305 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_299 === "string" ||
-            value_lifecycleStage_299 === null ||
-            value_lifecycleStage_299 instanceof Date ||
-            value_lifecycleStage_299 instanceof RegExp ||
+            typeof value_lifecycleStage_305 === "string" ||
+            value_lifecycleStage_305 === null ||
+            value_lifecycleStage_305 instanceof Date ||
+            value_lifecycleStage_305 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_299 === "object" &&
-              typeof value_lifecycleStage_299.toString === "function" &&
-              value_lifecycleStage_299.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_305 === "object" &&
+              typeof value_lifecycleStage_305.toString === "function" &&
+              value_lifecycleStage_305.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_299 !== 'string') {
-          if (value_lifecycleStage_299 === null) {
+        if (typeof value_lifecycleStage_305 !== 'string') {
+          if (value_lifecycleStage_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_299 instanceof RegExp) {
-            json += asString(value_lifecycleStage_299.source)
+          } else if (value_lifecycleStage_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_305 instanceof RegExp) {
+            json += asString(value_lifecycleStage_305.source)
           } else {
-            json += asString(value_lifecycleStage_299.toString())
+            json += asString(value_lifecycleStage_305.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_299)
+          json += asString(value_lifecycleStage_305)
         }
         
           }
@@ -6636,38 +6728,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_300 = obj["description"]
-      if (value_description_300 !== undefined) {
+      const value_description_306 = obj["description"]
+      if (value_description_306 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_300 === null) {
+          if (value_description_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_300 === "string" ||
-            value_description_300 === null ||
-            value_description_300 instanceof Date ||
-            value_description_300 instanceof RegExp ||
+            typeof value_description_306 === "string" ||
+            value_description_306 === null ||
+            value_description_306 instanceof Date ||
+            value_description_306 instanceof RegExp ||
             (
-              typeof value_description_300 === "object" &&
-              typeof value_description_300.toString === "function" &&
-              value_description_300.toString !== Object.prototype.toString
+              typeof value_description_306 === "object" &&
+              typeof value_description_306.toString === "function" &&
+              value_description_306.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_300 !== 'string') {
-          if (value_description_300 === null) {
+        if (typeof value_description_306 !== 'string') {
+          if (value_description_306 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_300 instanceof RegExp) {
-            json += asString(value_description_300.source)
+          } else if (value_description_306 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_306.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_306 instanceof RegExp) {
+            json += asString(value_description_306.source)
           } else {
-            json += asString(value_description_300.toString())
+            json += asString(value_description_306.toString())
           }
         } else {
-          json += asString(value_description_300)
+          json += asString(value_description_306)
         }
         
           }
@@ -6678,38 +6770,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_301 = obj["name"]
-      if (value_name_301 !== undefined) {
+      const value_name_307 = obj["name"]
+      if (value_name_307 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_301 !== 'string') {
-          if (value_name_301 === null) {
+        if (typeof value_name_307 !== 'string') {
+          if (value_name_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_301 instanceof RegExp) {
-            json += asString(value_name_301.source)
+          } else if (value_name_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_307 instanceof RegExp) {
+            json += asString(value_name_307.source)
           } else {
-            json += asString(value_name_301.toString())
+            json += asString(value_name_307.toString())
           }
         } else {
-          json += asString(value_name_301)
+          json += asString(value_name_307)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_302 = obj["externalIds"]
-      if (value_externalIds_302 !== undefined) {
+      const value_externalIds_308 = obj["externalIds"]
+      if (value_externalIds_308 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_302)
+        json += anonymous31(value_externalIds_308)
       }
 
-      const value_expanded_303 = obj["expanded"]
-      if (value_expanded_303 !== undefined) {
+      const value_expanded_309 = obj["expanded"]
+      if (value_expanded_309 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous72(value_expanded_303)
+        json += anonymous75(value_expanded_309)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6717,7 +6809,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous68 (obj) {
+    function anonymous71 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -6735,7 +6827,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6745,7 +6837,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         }
@@ -6754,7 +6846,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous67 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6763,18 +6855,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_260 = obj["data"]
-      if (value_data_260 !== undefined) {
+      const value_data_266 = obj["data"]
+      if (value_data_266 !== undefined) {
         json += "{\"data\":"
-        json += anonymous68(value_data_260)
+        json += anonymous71(value_data_266)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_308 = obj["page"]
-      if (value_page_308 !== undefined) {
+      const value_page_314 = obj["page"]
+      if (value_page_314 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_308)
+        json += anonymous21(value_page_314)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6785,7 +6877,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous75 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6794,58 +6886,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_315 = obj["index"]
-      if (value_index_315 !== undefined) {
+      const value_index_321 = obj["index"]
+      if (value_index_321 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_315)
+        json += asInteger(value_index_321)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_316 = obj["status"]
-      if (value_status_316 !== undefined) {
+      const value_status_322 = obj["status"]
+      if (value_status_322 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_316)
+        json += asInteger(value_status_322)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_317 = obj["etag"]
-      if (value_etag_317 !== undefined) {
+      const value_etag_323 = obj["etag"]
+      if (value_etag_323 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_317 !== 'string') {
-          if (value_etag_317 === null) {
+        if (typeof value_etag_323 !== 'string') {
+          if (value_etag_323 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_317 instanceof RegExp) {
-            json += asString(value_etag_317.source)
+          } else if (value_etag_323 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_323.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_323 instanceof RegExp) {
+            json += asString(value_etag_323.source)
           } else {
-            json += asString(value_etag_317.toString())
+            json += asString(value_etag_323.toString())
           }
         } else {
-          json += asString(value_etag_317)
+          json += asString(value_etag_323)
         }
         
       }
 
-      const value_body_318 = obj["body"]
-      if (value_body_318 !== undefined) {
+      const value_body_324 = obj["body"]
+      if (value_body_324 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_318 === null) {
+      if (value_body_324 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_body_318)
+    json += anonymous72(value_body_324)
       }
     
       }
 
-      const value_problem_319 = obj["problem"]
-      if (value_problem_319 !== undefined) {
+      const value_problem_325 = obj["problem"]
+      if (value_problem_325 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_319)
+        json += anonymous1(value_problem_325)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6853,7 +6945,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous74 (obj) {
+    function anonymous77 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -6867,18 +6959,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous75(value)
+        json += anonymous78(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous75(value)
+          json += anonymous78(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous73 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6887,32 +6979,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_312 = obj["outcome"]
-      if (value_outcome_312 !== undefined) {
+      const value_outcome_318 = obj["outcome"]
+      if (value_outcome_318 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_312 !== 'string') {
-          if (value_outcome_312 === null) {
+        if (typeof value_outcome_318 !== 'string') {
+          if (value_outcome_318 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_312 instanceof RegExp) {
-            json += asString(value_outcome_312.source)
+          } else if (value_outcome_318 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_318.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_318 instanceof RegExp) {
+            json += asString(value_outcome_318.source)
           } else {
-            json += asString(value_outcome_312.toString())
+            json += asString(value_outcome_318.toString())
           }
         } else {
-          json += asString(value_outcome_312)
+          json += asString(value_outcome_318)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_313 = obj["results"]
-      if (value_results_313 !== undefined) {
+      const value_results_319 = obj["results"]
+      if (value_results_319 !== undefined) {
         json += ",\"results\":"
-        json += anonymous74(value_results_313)
+        json += anonymous77(value_results_319)
       } else {
         throw new Error('"results" is required!')
       }
@@ -6922,7 +7014,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous77 (obj) {
+    function anonymous80 (obj) {
       // "ContactMergeResult#/properties/losers"
       let json = ''
   
@@ -6940,7 +7032,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6950,7 +7042,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         }
@@ -6959,7 +7051,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactMergeResult#"
-      function anonymous76 (input) {
+      function anonymous79 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6968,48 +7060,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_322 = obj["dryRun"]
-      if (value_dryRun_322 !== undefined) {
+      const value_dryRun_328 = obj["dryRun"]
+      if (value_dryRun_328 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_322)
+        json += asBoolean(value_dryRun_328)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_323 = obj["merge"]
-      if (value_merge_323 !== undefined) {
+      const value_merge_329 = obj["merge"]
+      if (value_merge_329 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_323)
+        json += anonymous59(value_merge_329)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_324 = obj["winner"]
-      if (value_winner_324 !== undefined) {
+      const value_winner_330 = obj["winner"]
+      if (value_winner_330 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_324 === null) {
+      if (value_winner_330 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_winner_324)
+    json += anonymous72(value_winner_330)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_325 = obj["losers"]
-      if (value_losers_325 !== undefined) {
+      const value_losers_331 = obj["losers"]
+      if (value_losers_331 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous77(value_losers_325)
+        json += anonymous80(value_losers_331)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_326 = obj["references"]
-      if (value_references_326 !== undefined) {
+      const value_references_332 = obj["references"]
+      if (value_references_332 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_326)
+        json += anonymous63(value_references_332)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7019,7 +7111,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous79 (obj) {
+    function anonymous82 (obj) {
       // "ContactUnmergeResult#/properties/losers"
       let json = ''
   
@@ -7037,7 +7129,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7047,7 +7139,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     
         }
@@ -7055,7 +7147,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous80 (obj) {
+    function anonymous83 (obj) {
       // "ContactUnmergeResult#/properties/kept"
       let json = ''
   
@@ -7112,7 +7204,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactUnmergeResult#"
-      function anonymous78 (input) {
+      function anonymous81 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7121,56 +7213,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_329 = obj["dryRun"]
-      if (value_dryRun_329 !== undefined) {
+      const value_dryRun_335 = obj["dryRun"]
+      if (value_dryRun_335 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_329)
+        json += asBoolean(value_dryRun_335)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_330 = obj["merge"]
-      if (value_merge_330 !== undefined) {
+      const value_merge_336 = obj["merge"]
+      if (value_merge_336 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_330)
+        json += anonymous59(value_merge_336)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_331 = obj["winner"]
-      if (value_winner_331 !== undefined) {
+      const value_winner_337 = obj["winner"]
+      if (value_winner_337 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_331 === null) {
+      if (value_winner_337 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_winner_331)
+    json += anonymous72(value_winner_337)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_332 = obj["losers"]
-      if (value_losers_332 !== undefined) {
+      const value_losers_338 = obj["losers"]
+      if (value_losers_338 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous79(value_losers_332)
+        json += anonymous82(value_losers_338)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_333 = obj["kept"]
-      if (value_kept_333 !== undefined) {
+      const value_kept_339 = obj["kept"]
+      if (value_kept_339 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous80(value_kept_333)
+        json += anonymous83(value_kept_339)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_334 = obj["references"]
-      if (value_references_334 !== undefined) {
+      const value_references_340 = obj["references"]
+      if (value_references_340 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_334)
+        json += anonymous63(value_references_340)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7181,7 +7273,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous84 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7189,40 +7281,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_364 = false
+        let addComma_370 = false
 
-          const value_source_365 = obj["source"]
-          if (value_source_365 !== undefined) {
-            json += addComma_364 ? ",\"source\":" : ((addComma_364 = true), "{\"source\":")
+          const value_source_371 = obj["source"]
+          if (value_source_371 !== undefined) {
+            json += addComma_370 ? ",\"source\":" : ((addComma_370 = true), "{\"source\":")
             
-          if (value_source_365 === null) {
+          if (value_source_371 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_365 === "string" ||
-            value_source_365 === null ||
-            value_source_365 instanceof Date ||
-            value_source_365 instanceof RegExp ||
+            typeof value_source_371 === "string" ||
+            value_source_371 === null ||
+            value_source_371 instanceof Date ||
+            value_source_371 instanceof RegExp ||
             (
-              typeof value_source_365 === "object" &&
-              typeof value_source_365.toString === "function" &&
-              value_source_365.toString !== Object.prototype.toString
+              typeof value_source_371 === "object" &&
+              typeof value_source_371.toString === "function" &&
+              value_source_371.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_365 !== 'string') {
-          if (value_source_365 === null) {
+        if (typeof value_source_371 !== 'string') {
+          if (value_source_371 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_365 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_365.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_365 instanceof RegExp) {
-            json += asString(value_source_365.source)
+          } else if (value_source_371 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_371.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_371 instanceof RegExp) {
+            json += asString(value_source_371.source)
           } else {
-            json += asString(value_source_365.toString())
+            json += asString(value_source_371.toString())
           }
         } else {
-          json += asString(value_source_365)
+          json += asString(value_source_371)
         }
         
           }
@@ -7231,38 +7323,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_366 = obj["medium"]
-          if (value_medium_366 !== undefined) {
-            json += addComma_364 ? ",\"medium\":" : ((addComma_364 = true), "{\"medium\":")
+          const value_medium_372 = obj["medium"]
+          if (value_medium_372 !== undefined) {
+            json += addComma_370 ? ",\"medium\":" : ((addComma_370 = true), "{\"medium\":")
             
-          if (value_medium_366 === null) {
+          if (value_medium_372 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_366 === "string" ||
-            value_medium_366 === null ||
-            value_medium_366 instanceof Date ||
-            value_medium_366 instanceof RegExp ||
+            typeof value_medium_372 === "string" ||
+            value_medium_372 === null ||
+            value_medium_372 instanceof Date ||
+            value_medium_372 instanceof RegExp ||
             (
-              typeof value_medium_366 === "object" &&
-              typeof value_medium_366.toString === "function" &&
-              value_medium_366.toString !== Object.prototype.toString
+              typeof value_medium_372 === "object" &&
+              typeof value_medium_372.toString === "function" &&
+              value_medium_372.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_366 !== 'string') {
-          if (value_medium_366 === null) {
+        if (typeof value_medium_372 !== 'string') {
+          if (value_medium_372 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_366 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_366.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_366 instanceof RegExp) {
-            json += asString(value_medium_366.source)
+          } else if (value_medium_372 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_372.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_372 instanceof RegExp) {
+            json += asString(value_medium_372.source)
           } else {
-            json += asString(value_medium_366.toString())
+            json += asString(value_medium_372.toString())
           }
         } else {
-          json += asString(value_medium_366)
+          json += asString(value_medium_372)
         }
         
           }
@@ -7271,38 +7363,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_367 = obj["campaign"]
-          if (value_campaign_367 !== undefined) {
-            json += addComma_364 ? ",\"campaign\":" : ((addComma_364 = true), "{\"campaign\":")
+          const value_campaign_373 = obj["campaign"]
+          if (value_campaign_373 !== undefined) {
+            json += addComma_370 ? ",\"campaign\":" : ((addComma_370 = true), "{\"campaign\":")
             
-          if (value_campaign_367 === null) {
+          if (value_campaign_373 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_367 === "string" ||
-            value_campaign_367 === null ||
-            value_campaign_367 instanceof Date ||
-            value_campaign_367 instanceof RegExp ||
+            typeof value_campaign_373 === "string" ||
+            value_campaign_373 === null ||
+            value_campaign_373 instanceof Date ||
+            value_campaign_373 instanceof RegExp ||
             (
-              typeof value_campaign_367 === "object" &&
-              typeof value_campaign_367.toString === "function" &&
-              value_campaign_367.toString !== Object.prototype.toString
+              typeof value_campaign_373 === "object" &&
+              typeof value_campaign_373.toString === "function" &&
+              value_campaign_373.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_367 !== 'string') {
-          if (value_campaign_367 === null) {
+        if (typeof value_campaign_373 !== 'string') {
+          if (value_campaign_373 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_367 instanceof RegExp) {
-            json += asString(value_campaign_367.source)
+          } else if (value_campaign_373 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_373.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_373 instanceof RegExp) {
+            json += asString(value_campaign_373.source)
           } else {
-            json += asString(value_campaign_367.toString())
+            json += asString(value_campaign_373.toString())
           }
         } else {
-          json += asString(value_campaign_367)
+          json += asString(value_campaign_373)
         }
         
           }
@@ -7311,38 +7403,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_368 = obj["term"]
-          if (value_term_368 !== undefined) {
-            json += addComma_364 ? ",\"term\":" : ((addComma_364 = true), "{\"term\":")
+          const value_term_374 = obj["term"]
+          if (value_term_374 !== undefined) {
+            json += addComma_370 ? ",\"term\":" : ((addComma_370 = true), "{\"term\":")
             
-          if (value_term_368 === null) {
+          if (value_term_374 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_368 === "string" ||
-            value_term_368 === null ||
-            value_term_368 instanceof Date ||
-            value_term_368 instanceof RegExp ||
+            typeof value_term_374 === "string" ||
+            value_term_374 === null ||
+            value_term_374 instanceof Date ||
+            value_term_374 instanceof RegExp ||
             (
-              typeof value_term_368 === "object" &&
-              typeof value_term_368.toString === "function" &&
-              value_term_368.toString !== Object.prototype.toString
+              typeof value_term_374 === "object" &&
+              typeof value_term_374.toString === "function" &&
+              value_term_374.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_368 !== 'string') {
-          if (value_term_368 === null) {
+        if (typeof value_term_374 !== 'string') {
+          if (value_term_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_368 instanceof RegExp) {
-            json += asString(value_term_368.source)
+          } else if (value_term_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_374 instanceof RegExp) {
+            json += asString(value_term_374.source)
           } else {
-            json += asString(value_term_368.toString())
+            json += asString(value_term_374.toString())
           }
         } else {
-          json += asString(value_term_368)
+          json += asString(value_term_374)
         }
         
           }
@@ -7351,38 +7443,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_369 = obj["content"]
-          if (value_content_369 !== undefined) {
-            json += addComma_364 ? ",\"content\":" : ((addComma_364 = true), "{\"content\":")
+          const value_content_375 = obj["content"]
+          if (value_content_375 !== undefined) {
+            json += addComma_370 ? ",\"content\":" : ((addComma_370 = true), "{\"content\":")
             
-          if (value_content_369 === null) {
+          if (value_content_375 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_369 === "string" ||
-            value_content_369 === null ||
-            value_content_369 instanceof Date ||
-            value_content_369 instanceof RegExp ||
+            typeof value_content_375 === "string" ||
+            value_content_375 === null ||
+            value_content_375 instanceof Date ||
+            value_content_375 instanceof RegExp ||
             (
-              typeof value_content_369 === "object" &&
-              typeof value_content_369.toString === "function" &&
-              value_content_369.toString !== Object.prototype.toString
+              typeof value_content_375 === "object" &&
+              typeof value_content_375.toString === "function" &&
+              value_content_375.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_369 !== 'string') {
-          if (value_content_369 === null) {
+        if (typeof value_content_375 !== 'string') {
+          if (value_content_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_369 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_369.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_369 instanceof RegExp) {
-            json += asString(value_content_369.source)
+          } else if (value_content_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_375 instanceof RegExp) {
+            json += asString(value_content_375.source)
           } else {
-            json += asString(value_content_369.toString())
+            json += asString(value_content_375.toString())
           }
         } else {
-          json += asString(value_content_369)
+          json += asString(value_content_375)
         }
         
           }
@@ -7390,7 +7482,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_364) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_370) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7398,7 +7490,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous85 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7407,44 +7499,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_374 = obj["amount"]
-      if (value_amount_374 !== undefined) {
+      const value_amount_380 = obj["amount"]
+      if (value_amount_380 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_374 !== 'string') {
-          if (value_amount_374 === null) {
+        if (typeof value_amount_380 !== 'string') {
+          if (value_amount_380 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_374 instanceof RegExp) {
-            json += asString(value_amount_374.source)
+          } else if (value_amount_380 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_380.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_380 instanceof RegExp) {
+            json += asString(value_amount_380.source)
           } else {
-            json += asString(value_amount_374.toString())
+            json += asString(value_amount_380.toString())
           }
         } else {
-          json += asString(value_amount_374)
+          json += asString(value_amount_380)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_375 = obj["currency"]
-      if (value_currency_375 !== undefined) {
+      const value_currency_381 = obj["currency"]
+      if (value_currency_381 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_375 !== 'string') {
-          if (value_currency_375 === null) {
+        if (typeof value_currency_381 !== 'string') {
+          if (value_currency_381 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_375 instanceof RegExp) {
-            json += asString(value_currency_375.source)
+          } else if (value_currency_381 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_381.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_381 instanceof RegExp) {
+            json += asString(value_currency_381.source)
           } else {
-            json += asString(value_currency_375.toString())
+            json += asString(value_currency_381.toString())
           }
         } else {
-          json += asString(value_currency_375)
+          json += asString(value_currency_381)
         }
         
       } else {
@@ -7457,263 +7549,6 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous86 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_377 = false
-
-          const value_street1_378 = obj["street1"]
-          if (value_street1_378 !== undefined) {
-            json += addComma_377 ? ",\"street1\":" : ((addComma_377 = true), "{\"street1\":")
-            
-          if (value_street1_378 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street1_378 === "string" ||
-            value_street1_378 === null ||
-            value_street1_378 instanceof Date ||
-            value_street1_378 instanceof RegExp ||
-            (
-              typeof value_street1_378 === "object" &&
-              typeof value_street1_378.toString === "function" &&
-              value_street1_378.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street1_378 !== 'string') {
-          if (value_street1_378 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_378 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_378.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_378 instanceof RegExp) {
-            json += asString(value_street1_378.source)
-          } else {
-            json += asString(value_street1_378.toString())
-          }
-        } else {
-          json += asString(value_street1_378)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_street2_379 = obj["street2"]
-          if (value_street2_379 !== undefined) {
-            json += addComma_377 ? ",\"street2\":" : ((addComma_377 = true), "{\"street2\":")
-            
-          if (value_street2_379 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_street2_379 === "string" ||
-            value_street2_379 === null ||
-            value_street2_379 instanceof Date ||
-            value_street2_379 instanceof RegExp ||
-            (
-              typeof value_street2_379 === "object" &&
-              typeof value_street2_379.toString === "function" &&
-              value_street2_379.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_street2_379 !== 'string') {
-          if (value_street2_379 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_379 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_379.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_379 instanceof RegExp) {
-            json += asString(value_street2_379.source)
-          } else {
-            json += asString(value_street2_379.toString())
-          }
-        } else {
-          json += asString(value_street2_379)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_city_380 = obj["city"]
-          if (value_city_380 !== undefined) {
-            json += addComma_377 ? ",\"city\":" : ((addComma_377 = true), "{\"city\":")
-            
-          if (value_city_380 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_city_380 === "string" ||
-            value_city_380 === null ||
-            value_city_380 instanceof Date ||
-            value_city_380 instanceof RegExp ||
-            (
-              typeof value_city_380 === "object" &&
-              typeof value_city_380.toString === "function" &&
-              value_city_380.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_city_380 !== 'string') {
-          if (value_city_380 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_city_380 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_380.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_380 instanceof RegExp) {
-            json += asString(value_city_380.source)
-          } else {
-            json += asString(value_city_380.toString())
-          }
-        } else {
-          json += asString(value_city_380)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_region_381 = obj["region"]
-          if (value_region_381 !== undefined) {
-            json += addComma_377 ? ",\"region\":" : ((addComma_377 = true), "{\"region\":")
-            
-          if (value_region_381 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_region_381 === "string" ||
-            value_region_381 === null ||
-            value_region_381 instanceof Date ||
-            value_region_381 instanceof RegExp ||
-            (
-              typeof value_region_381 === "object" &&
-              typeof value_region_381.toString === "function" &&
-              value_region_381.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_region_381 !== 'string') {
-          if (value_region_381 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_region_381 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_381.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_381 instanceof RegExp) {
-            json += asString(value_region_381.source)
-          } else {
-            json += asString(value_region_381.toString())
-          }
-        } else {
-          json += asString(value_region_381)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_postalCode_382 = obj["postalCode"]
-          if (value_postalCode_382 !== undefined) {
-            json += addComma_377 ? ",\"postalCode\":" : ((addComma_377 = true), "{\"postalCode\":")
-            
-          if (value_postalCode_382 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_postalCode_382 === "string" ||
-            value_postalCode_382 === null ||
-            value_postalCode_382 instanceof Date ||
-            value_postalCode_382 instanceof RegExp ||
-            (
-              typeof value_postalCode_382 === "object" &&
-              typeof value_postalCode_382.toString === "function" &&
-              value_postalCode_382.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_postalCode_382 !== 'string') {
-          if (value_postalCode_382 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_382 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_382.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_382 instanceof RegExp) {
-            json += asString(value_postalCode_382.source)
-          } else {
-            json += asString(value_postalCode_382.toString())
-          }
-        } else {
-          json += asString(value_postalCode_382)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
-  
-          }
-
-          const value_countryCode_383 = obj["countryCode"]
-          if (value_countryCode_383 !== undefined) {
-            json += addComma_377 ? ",\"countryCode\":" : ((addComma_377 = true), "{\"countryCode\":")
-            
-          if (value_countryCode_383 === null) {
-            json += JSON_STR_NULL
-          }
-          
-          else if(
-            typeof value_countryCode_383 === "string" ||
-            value_countryCode_383 === null ||
-            value_countryCode_383 instanceof Date ||
-            value_countryCode_383 instanceof RegExp ||
-            (
-              typeof value_countryCode_383 === "object" &&
-              typeof value_countryCode_383.toString === "function" &&
-              value_countryCode_383.toString !== Object.prototype.toString
-            )
-          ) {
-            
-        if (typeof value_countryCode_383 !== 'string') {
-          if (value_countryCode_383 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_383 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_383.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_383 instanceof RegExp) {
-            json += asString(value_countryCode_383.source)
-          } else {
-            json += asString(value_countryCode_383.toString())
-          }
-        } else {
-          json += asString(value_countryCode_383)
-        }
-        
-          }
-        
-    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
-  
-          }
-if (!addComma_377) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "OptionalMoney#"
       function anonymous89 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -7722,45 +7557,302 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        
-      const value_amount_418 = obj["amount"]
-      if (value_amount_418 !== undefined) {
-        json += "{\"amount\":"
-        
-        if (typeof value_amount_418 !== 'string') {
-          if (value_amount_418 === null) {
+        let addComma_383 = false
+
+          const value_street1_384 = obj["street1"]
+          if (value_street1_384 !== undefined) {
+            json += addComma_383 ? ",\"street1\":" : ((addComma_383 = true), "{\"street1\":")
+            
+          if (value_street1_384 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_384 === "string" ||
+            value_street1_384 === null ||
+            value_street1_384 instanceof Date ||
+            value_street1_384 instanceof RegExp ||
+            (
+              typeof value_street1_384 === "object" &&
+              typeof value_street1_384.toString === "function" &&
+              value_street1_384.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_384 !== 'string') {
+          if (value_street1_384 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_418 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_418.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_418 instanceof RegExp) {
-            json += asString(value_amount_418.source)
+          } else if (value_street1_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_384 instanceof RegExp) {
+            json += asString(value_street1_384.source)
           } else {
-            json += asString(value_amount_418.toString())
+            json += asString(value_street1_384.toString())
           }
         } else {
-          json += asString(value_amount_418)
+          json += asString(value_street1_384)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_385 = obj["street2"]
+          if (value_street2_385 !== undefined) {
+            json += addComma_383 ? ",\"street2\":" : ((addComma_383 = true), "{\"street2\":")
+            
+          if (value_street2_385 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_385 === "string" ||
+            value_street2_385 === null ||
+            value_street2_385 instanceof Date ||
+            value_street2_385 instanceof RegExp ||
+            (
+              typeof value_street2_385 === "object" &&
+              typeof value_street2_385.toString === "function" &&
+              value_street2_385.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_385 !== 'string') {
+          if (value_street2_385 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_385 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_385.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_385 instanceof RegExp) {
+            json += asString(value_street2_385.source)
+          } else {
+            json += asString(value_street2_385.toString())
+          }
+        } else {
+          json += asString(value_street2_385)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_386 = obj["city"]
+          if (value_city_386 !== undefined) {
+            json += addComma_383 ? ",\"city\":" : ((addComma_383 = true), "{\"city\":")
+            
+          if (value_city_386 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_386 === "string" ||
+            value_city_386 === null ||
+            value_city_386 instanceof Date ||
+            value_city_386 instanceof RegExp ||
+            (
+              typeof value_city_386 === "object" &&
+              typeof value_city_386.toString === "function" &&
+              value_city_386.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_386 !== 'string') {
+          if (value_city_386 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_386 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_386.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_386 instanceof RegExp) {
+            json += asString(value_city_386.source)
+          } else {
+            json += asString(value_city_386.toString())
+          }
+        } else {
+          json += asString(value_city_386)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_387 = obj["region"]
+          if (value_region_387 !== undefined) {
+            json += addComma_383 ? ",\"region\":" : ((addComma_383 = true), "{\"region\":")
+            
+          if (value_region_387 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_387 === "string" ||
+            value_region_387 === null ||
+            value_region_387 instanceof Date ||
+            value_region_387 instanceof RegExp ||
+            (
+              typeof value_region_387 === "object" &&
+              typeof value_region_387.toString === "function" &&
+              value_region_387.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_387 !== 'string') {
+          if (value_region_387 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_387 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_387.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_387 instanceof RegExp) {
+            json += asString(value_region_387.source)
+          } else {
+            json += asString(value_region_387.toString())
+          }
+        } else {
+          json += asString(value_region_387)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_388 = obj["postalCode"]
+          if (value_postalCode_388 !== undefined) {
+            json += addComma_383 ? ",\"postalCode\":" : ((addComma_383 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_388 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_388 === "string" ||
+            value_postalCode_388 === null ||
+            value_postalCode_388 instanceof Date ||
+            value_postalCode_388 instanceof RegExp ||
+            (
+              typeof value_postalCode_388 === "object" &&
+              typeof value_postalCode_388.toString === "function" &&
+              value_postalCode_388.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_388 !== 'string') {
+          if (value_postalCode_388 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_388 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_388.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_388 instanceof RegExp) {
+            json += asString(value_postalCode_388.source)
+          } else {
+            json += asString(value_postalCode_388.toString())
+          }
+        } else {
+          json += asString(value_postalCode_388)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_389 = obj["countryCode"]
+          if (value_countryCode_389 !== undefined) {
+            json += addComma_383 ? ",\"countryCode\":" : ((addComma_383 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_389 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_389 === "string" ||
+            value_countryCode_389 === null ||
+            value_countryCode_389 instanceof Date ||
+            value_countryCode_389 instanceof RegExp ||
+            (
+              typeof value_countryCode_389 === "object" &&
+              typeof value_countryCode_389.toString === "function" &&
+              value_countryCode_389.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_389 !== 'string') {
+          if (value_countryCode_389 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_389 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_389.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_389 instanceof RegExp) {
+            json += asString(value_countryCode_389.source)
+          } else {
+            json += asString(value_countryCode_389.toString())
+          }
+        } else {
+          json += asString(value_countryCode_389)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_383) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalMoney#"
+      function anonymous92 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_424 = obj["amount"]
+      if (value_amount_424 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_424 !== 'string') {
+          if (value_amount_424 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_424 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_424.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_424 instanceof RegExp) {
+            json += asString(value_amount_424.source)
+          } else {
+            json += asString(value_amount_424.toString())
+          }
+        } else {
+          json += asString(value_amount_424)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_419 = obj["currency"]
-      if (value_currency_419 !== undefined) {
+      const value_currency_425 = obj["currency"]
+      if (value_currency_425 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_419 !== 'string') {
-          if (value_currency_419 === null) {
+        if (typeof value_currency_425 !== 'string') {
+          if (value_currency_425 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_419 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_419.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_419 instanceof RegExp) {
-            json += asString(value_currency_419.source)
+          } else if (value_currency_425 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_425.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_425 instanceof RegExp) {
+            json += asString(value_currency_425.source)
           } else {
-            json += asString(value_currency_419.toString())
+            json += asString(value_currency_425.toString())
           }
         } else {
-          json += asString(value_currency_419)
+          json += asString(value_currency_425)
         }
         
       } else {
@@ -7773,7 +7865,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous91 (input) {
+      function anonymous94 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7782,126 +7874,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_441 = obj["id"]
-      if (value_id_441 !== undefined) {
+      const value_id_447 = obj["id"]
+      if (value_id_447 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_441 !== 'string') {
-          if (value_id_441 === null) {
+        if (typeof value_id_447 !== 'string') {
+          if (value_id_447 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_441 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_441.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_441 instanceof RegExp) {
-            json += asString(value_id_441.source)
+          } else if (value_id_447 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_447.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_447 instanceof RegExp) {
+            json += asString(value_id_447.source)
           } else {
-            json += asString(value_id_441.toString())
+            json += asString(value_id_447.toString())
           }
         } else {
-          json += asString(value_id_441)
+          json += asString(value_id_447)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_442 = obj["key"]
-      if (value_key_442 !== undefined) {
+      const value_key_448 = obj["key"]
+      if (value_key_448 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_442 !== 'string') {
-          if (value_key_442 === null) {
+        if (typeof value_key_448 !== 'string') {
+          if (value_key_448 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_442 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_442.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_442 instanceof RegExp) {
-            json += asString(value_key_442.source)
+          } else if (value_key_448 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_448.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_448 instanceof RegExp) {
+            json += asString(value_key_448.source)
           } else {
-            json += asString(value_key_442.toString())
+            json += asString(value_key_448.toString())
           }
         } else {
-          json += asString(value_key_442)
+          json += asString(value_key_448)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_443 = obj["name"]
-      if (value_name_443 !== undefined) {
+      const value_name_449 = obj["name"]
+      if (value_name_449 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_443 !== 'string') {
-          if (value_name_443 === null) {
+        if (typeof value_name_449 !== 'string') {
+          if (value_name_449 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_443 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_443.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_443 instanceof RegExp) {
-            json += asString(value_name_443.source)
+          } else if (value_name_449 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_449.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_449 instanceof RegExp) {
+            json += asString(value_name_449.source)
           } else {
-            json += asString(value_name_443.toString())
+            json += asString(value_name_449.toString())
           }
         } else {
-          json += asString(value_name_443)
+          json += asString(value_name_449)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_444 = obj["position"]
-      if (value_position_444 !== undefined) {
+      const value_position_450 = obj["position"]
+      if (value_position_450 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_444)
+        json += asInteger(value_position_450)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_445 = obj["type"]
-      if (value_type_445 !== undefined) {
+      const value_type_451 = obj["type"]
+      if (value_type_451 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_445 !== 'string') {
-          if (value_type_445 === null) {
+        if (typeof value_type_451 !== 'string') {
+          if (value_type_451 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_445 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_445.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_445 instanceof RegExp) {
-            json += asString(value_type_445.source)
+          } else if (value_type_451 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_451.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_451 instanceof RegExp) {
+            json += asString(value_type_451.source)
           } else {
-            json += asString(value_type_445.toString())
+            json += asString(value_type_451.toString())
           }
         } else {
-          json += asString(value_type_445)
+          json += asString(value_type_451)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_446 = obj["probability"]
-      if (value_probability_446 !== undefined) {
+      const value_probability_452 = obj["probability"]
+      if (value_probability_452 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_446)
+        json += asInteger(value_probability_452)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_447 = obj["forecastCategory"]
-      if (value_forecastCategory_447 !== undefined) {
+      const value_forecastCategory_453 = obj["forecastCategory"]
+      if (value_forecastCategory_453 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_447 !== 'string') {
-          if (value_forecastCategory_447 === null) {
+        if (typeof value_forecastCategory_453 !== 'string') {
+          if (value_forecastCategory_453 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_447 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_447.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_447 instanceof RegExp) {
-            json += asString(value_forecastCategory_447.source)
+          } else if (value_forecastCategory_453 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_453.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_453 instanceof RegExp) {
+            json += asString(value_forecastCategory_453.source)
           } else {
-            json += asString(value_forecastCategory_447.toString())
+            json += asString(value_forecastCategory_453.toString())
           }
         } else {
-          json += asString(value_forecastCategory_447)
+          json += asString(value_forecastCategory_453)
         }
         
       } else {
@@ -7914,7 +8006,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous90 (input) {
+      function anonymous93 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7922,68 +8014,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_435 = false
+        let addComma_441 = false
 
-          const value_owner_436 = obj["owner"]
-          if (value_owner_436 !== undefined) {
-            json += addComma_435 ? ",\"owner\":" : ((addComma_435 = true), "{\"owner\":")
+          const value_owner_442 = obj["owner"]
+          if (value_owner_442 !== undefined) {
+            json += addComma_441 ? ",\"owner\":" : ((addComma_441 = true), "{\"owner\":")
             
-      if (value_owner_436 === null) {
+      if (value_owner_442 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_436)
+    json += anonymous20(value_owner_442)
       }
     
           }
 
-          const value_account_437 = obj["account"]
-          if (value_account_437 !== undefined) {
-            json += addComma_435 ? ",\"account\":" : ((addComma_435 = true), "{\"account\":")
+          const value_account_443 = obj["account"]
+          if (value_account_443 !== undefined) {
+            json += addComma_441 ? ",\"account\":" : ((addComma_441 = true), "{\"account\":")
             
-      if (value_account_437 === null) {
+      if (value_account_443 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_437)
+    json += anonymous26(value_account_443)
       }
     
           }
 
-          const value_primaryContact_438 = obj["primaryContact"]
-          if (value_primaryContact_438 !== undefined) {
-            json += addComma_435 ? ",\"primaryContact\":" : ((addComma_435 = true), "{\"primaryContact\":")
+          const value_primaryContact_444 = obj["primaryContact"]
+          if (value_primaryContact_444 !== undefined) {
+            json += addComma_441 ? ",\"primaryContact\":" : ((addComma_441 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_438 === null) {
+      if (value_primaryContact_444 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_primaryContact_438)
+    json += anonymous72(value_primaryContact_444)
       }
     
           }
 
-          const value_stage_439 = obj["stage"]
-          if (value_stage_439 !== undefined) {
-            json += addComma_435 ? ",\"stage\":" : ((addComma_435 = true), "{\"stage\":")
+          const value_stage_445 = obj["stage"]
+          if (value_stage_445 !== undefined) {
+            json += addComma_441 ? ",\"stage\":" : ((addComma_441 = true), "{\"stage\":")
             
-      if (value_stage_439 === null) {
+      if (value_stage_445 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_stage_439)
+    json += anonymous94(value_stage_445)
       }
     
           }
 
-          const value_originLead_448 = obj["originLead"]
-          if (value_originLead_448 !== undefined) {
-            json += addComma_435 ? ",\"originLead\":" : ((addComma_435 = true), "{\"originLead\":")
+          const value_originLead_454 = obj["originLead"]
+          if (value_originLead_454 !== undefined) {
+            json += addComma_441 ? ",\"originLead\":" : ((addComma_441 = true), "{\"originLead\":")
             
-      if (value_originLead_448 === null) {
+      if (value_originLead_454 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value_originLead_448)
+    json += anonymous86(value_originLead_454)
       }
     
           }
-if (!addComma_435) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_441) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7991,7 +8083,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous88 (input) {
+      function anonymous91 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8000,88 +8092,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_401 = obj["id"]
-      if (value_id_401 !== undefined) {
+      const value_id_407 = obj["id"]
+      if (value_id_407 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_401 !== 'string') {
-          if (value_id_401 === null) {
+        if (typeof value_id_407 !== 'string') {
+          if (value_id_407 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_401 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_401.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_401 instanceof RegExp) {
-            json += asString(value_id_401.source)
+          } else if (value_id_407 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_407.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_407 instanceof RegExp) {
+            json += asString(value_id_407.source)
           } else {
-            json += asString(value_id_401.toString())
+            json += asString(value_id_407.toString())
           }
         } else {
-          json += asString(value_id_401)
+          json += asString(value_id_407)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_402 = obj["version"]
-      if (value_version_402 !== undefined) {
+      const value_version_408 = obj["version"]
+      if (value_version_408 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_402)
+        json += asInteger(value_version_408)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_403 = obj["createdAt"]
-      if (value_createdAt_403 !== undefined) {
+      const value_createdAt_409 = obj["createdAt"]
+      if (value_createdAt_409 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_403)
+        json += asDateTime(value_createdAt_409)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_404 = obj["createdBy"]
-      if (value_createdBy_404 !== undefined) {
+      const value_createdBy_410 = obj["createdBy"]
+      if (value_createdBy_410 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_404)
+        json += anonymous23(value_createdBy_410)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_405 = obj["updatedAt"]
-      if (value_updatedAt_405 !== undefined) {
+      const value_updatedAt_411 = obj["updatedAt"]
+      if (value_updatedAt_411 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_405)
+        json += asDateTime(value_updatedAt_411)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_406 = obj["updatedBy"]
-      if (value_updatedBy_406 !== undefined) {
+      const value_updatedBy_412 = obj["updatedBy"]
+      if (value_updatedBy_412 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_406)
+        json += anonymous23(value_updatedBy_412)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_407 = obj["deletedAt"]
-      if (value_deletedAt_407 !== undefined) {
+      const value_deletedAt_413 = obj["deletedAt"]
+      if (value_deletedAt_413 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_407 === null) {
+          if (value_deletedAt_413 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_407 === "string" ||
-            value_deletedAt_407 === null ||
-            value_deletedAt_407 instanceof Date ||
-            value_deletedAt_407 instanceof RegExp ||
+            typeof value_deletedAt_413 === "string" ||
+            value_deletedAt_413 === null ||
+            value_deletedAt_413 instanceof Date ||
+            value_deletedAt_413 instanceof RegExp ||
             (
-              typeof value_deletedAt_407 === "object" &&
-              typeof value_deletedAt_407.toString === "function" &&
-              value_deletedAt_407.toString !== Object.prototype.toString
+              typeof value_deletedAt_413 === "object" &&
+              typeof value_deletedAt_413.toString === "function" &&
+              value_deletedAt_413.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_407)
+            json += asDateTime(value_deletedAt_413)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8090,60 +8182,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_408 = obj["ownerId"]
-      if (value_ownerId_408 !== undefined) {
+      const value_ownerId_414 = obj["ownerId"]
+      if (value_ownerId_414 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_408 !== 'string') {
-          if (value_ownerId_408 === null) {
+        if (typeof value_ownerId_414 !== 'string') {
+          if (value_ownerId_414 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_408 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_408.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_408 instanceof RegExp) {
-            json += asString(value_ownerId_408.source)
+          } else if (value_ownerId_414 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_414.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_414 instanceof RegExp) {
+            json += asString(value_ownerId_414.source)
           } else {
-            json += asString(value_ownerId_408.toString())
+            json += asString(value_ownerId_414.toString())
           }
         } else {
-          json += asString(value_ownerId_408)
+          json += asString(value_ownerId_414)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_409 = obj["teamId"]
-      if (value_teamId_409 !== undefined) {
+      const value_teamId_415 = obj["teamId"]
+      if (value_teamId_415 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_409 === null) {
+          if (value_teamId_415 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_409 === "string" ||
-            value_teamId_409 === null ||
-            value_teamId_409 instanceof Date ||
-            value_teamId_409 instanceof RegExp ||
+            typeof value_teamId_415 === "string" ||
+            value_teamId_415 === null ||
+            value_teamId_415 instanceof Date ||
+            value_teamId_415 instanceof RegExp ||
             (
-              typeof value_teamId_409 === "object" &&
-              typeof value_teamId_409.toString === "function" &&
-              value_teamId_409.toString !== Object.prototype.toString
+              typeof value_teamId_415 === "object" &&
+              typeof value_teamId_415.toString === "function" &&
+              value_teamId_415.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_409 !== 'string') {
-          if (value_teamId_409 === null) {
+        if (typeof value_teamId_415 !== 'string') {
+          if (value_teamId_415 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_409 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_409.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_409 instanceof RegExp) {
-            json += asString(value_teamId_409.source)
+          } else if (value_teamId_415 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_415.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_415 instanceof RegExp) {
+            json += asString(value_teamId_415.source)
           } else {
-            json += asString(value_teamId_409.toString())
+            json += asString(value_teamId_415.toString())
           }
         } else {
-          json += asString(value_teamId_409)
+          json += asString(value_teamId_415)
         }
         
           }
@@ -8154,76 +8246,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_410 = obj["tags"]
-      if (value_tags_410 !== undefined) {
+      const value_tags_416 = obj["tags"]
+      if (value_tags_416 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_410)
+        json += anonymous27(value_tags_416)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_411 = obj["customFields"]
-      if (value_customFields_411 !== undefined) {
+      const value_customFields_417 = obj["customFields"]
+      if (value_customFields_417 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_411)
+        json += JSON.stringify(value_customFields_417)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_412 = obj["name"]
-      if (value_name_412 !== undefined) {
+      const value_name_418 = obj["name"]
+      if (value_name_418 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_412 !== 'string') {
-          if (value_name_412 === null) {
+        if (typeof value_name_418 !== 'string') {
+          if (value_name_418 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_412 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_412.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_412 instanceof RegExp) {
-            json += asString(value_name_412.source)
+          } else if (value_name_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_418 instanceof RegExp) {
+            json += asString(value_name_418.source)
           } else {
-            json += asString(value_name_412.toString())
+            json += asString(value_name_418.toString())
           }
         } else {
-          json += asString(value_name_412)
+          json += asString(value_name_418)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_413 = obj["accountId"]
-      if (value_accountId_413 !== undefined) {
+      const value_accountId_419 = obj["accountId"]
+      if (value_accountId_419 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_413 === null) {
+          if (value_accountId_419 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_413 === "string" ||
-            value_accountId_413 === null ||
-            value_accountId_413 instanceof Date ||
-            value_accountId_413 instanceof RegExp ||
+            typeof value_accountId_419 === "string" ||
+            value_accountId_419 === null ||
+            value_accountId_419 instanceof Date ||
+            value_accountId_419 instanceof RegExp ||
             (
-              typeof value_accountId_413 === "object" &&
-              typeof value_accountId_413.toString === "function" &&
-              value_accountId_413.toString !== Object.prototype.toString
+              typeof value_accountId_419 === "object" &&
+              typeof value_accountId_419.toString === "function" &&
+              value_accountId_419.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_413 !== 'string') {
-          if (value_accountId_413 === null) {
+        if (typeof value_accountId_419 !== 'string') {
+          if (value_accountId_419 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_413 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_413.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_413 instanceof RegExp) {
-            json += asString(value_accountId_413.source)
+          } else if (value_accountId_419 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_419.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_419 instanceof RegExp) {
+            json += asString(value_accountId_419.source)
           } else {
-            json += asString(value_accountId_413.toString())
+            json += asString(value_accountId_419.toString())
           }
         } else {
-          json += asString(value_accountId_413)
+          json += asString(value_accountId_419)
         }
         
           }
@@ -8234,38 +8326,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_414 = obj["primaryContactId"]
-      if (value_primaryContactId_414 !== undefined) {
+      const value_primaryContactId_420 = obj["primaryContactId"]
+      if (value_primaryContactId_420 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_414 === null) {
+          if (value_primaryContactId_420 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_414 === "string" ||
-            value_primaryContactId_414 === null ||
-            value_primaryContactId_414 instanceof Date ||
-            value_primaryContactId_414 instanceof RegExp ||
+            typeof value_primaryContactId_420 === "string" ||
+            value_primaryContactId_420 === null ||
+            value_primaryContactId_420 instanceof Date ||
+            value_primaryContactId_420 instanceof RegExp ||
             (
-              typeof value_primaryContactId_414 === "object" &&
-              typeof value_primaryContactId_414.toString === "function" &&
-              value_primaryContactId_414.toString !== Object.prototype.toString
+              typeof value_primaryContactId_420 === "object" &&
+              typeof value_primaryContactId_420.toString === "function" &&
+              value_primaryContactId_420.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_414 !== 'string') {
-          if (value_primaryContactId_414 === null) {
+        if (typeof value_primaryContactId_420 !== 'string') {
+          if (value_primaryContactId_420 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_414 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_414.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_414 instanceof RegExp) {
-            json += asString(value_primaryContactId_414.source)
+          } else if (value_primaryContactId_420 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_420.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_420 instanceof RegExp) {
+            json += asString(value_primaryContactId_420.source)
           } else {
-            json += asString(value_primaryContactId_414.toString())
+            json += asString(value_primaryContactId_420.toString())
           }
         } else {
-          json += asString(value_primaryContactId_414)
+          json += asString(value_primaryContactId_420)
         }
         
           }
@@ -8276,38 +8368,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_415 = obj["stageId"]
-      if (value_stageId_415 !== undefined) {
+      const value_stageId_421 = obj["stageId"]
+      if (value_stageId_421 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_415 !== 'string') {
-          if (value_stageId_415 === null) {
+        if (typeof value_stageId_421 !== 'string') {
+          if (value_stageId_421 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_415 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_415.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_415 instanceof RegExp) {
-            json += asString(value_stageId_415.source)
+          } else if (value_stageId_421 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_421.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_421 instanceof RegExp) {
+            json += asString(value_stageId_421.source)
           } else {
-            json += asString(value_stageId_415.toString())
+            json += asString(value_stageId_421.toString())
           }
         } else {
-          json += asString(value_stageId_415)
+          json += asString(value_stageId_421)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_416 = obj["amount"]
-      if (value_amount_416 !== undefined) {
+      const value_amount_422 = obj["amount"]
+      if (value_amount_422 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_416 === null) {
+          if (value_amount_422 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_416 === "object" && !Array.isArray(value_amount_416)) || value_amount_416 === null) {
-            json += anonymous89(value_amount_416)
+          else if((typeof value_amount_422 === "object" && !Array.isArray(value_amount_422)) || value_amount_422 === null) {
+            json += anonymous92(value_amount_422)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8316,16 +8408,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_420 = obj["probability"]
-      if (value_probability_420 !== undefined) {
+      const value_probability_426 = obj["probability"]
+      if (value_probability_426 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_420 === null) {
+          if (value_probability_426 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_420) || value_probability_420 === null) {
-            json += asInteger(value_probability_420)
+          else if(Number.isInteger(value_probability_426) || value_probability_426 === null) {
+            json += asInteger(value_probability_426)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -8334,26 +8426,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_421 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_421 !== undefined) {
+      const value_expectedCloseDate_427 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_427 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_421 === null) {
+          if (value_expectedCloseDate_427 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_421 === "string" ||
-            value_expectedCloseDate_421 === null ||
-            value_expectedCloseDate_421 instanceof Date ||
-            value_expectedCloseDate_421 instanceof RegExp ||
+            typeof value_expectedCloseDate_427 === "string" ||
+            value_expectedCloseDate_427 === null ||
+            value_expectedCloseDate_427 instanceof Date ||
+            value_expectedCloseDate_427 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_421 === "object" &&
-              typeof value_expectedCloseDate_421.toString === "function" &&
-              value_expectedCloseDate_421.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_427 === "object" &&
+              typeof value_expectedCloseDate_427.toString === "function" &&
+              value_expectedCloseDate_427.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_421)
+            json += asDate(value_expectedCloseDate_427)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -8362,38 +8454,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_422 = obj["lostReason"]
-      if (value_lostReason_422 !== undefined) {
+      const value_lostReason_428 = obj["lostReason"]
+      if (value_lostReason_428 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_422 === null) {
+          if (value_lostReason_428 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_422 === "string" ||
-            value_lostReason_422 === null ||
-            value_lostReason_422 instanceof Date ||
-            value_lostReason_422 instanceof RegExp ||
+            typeof value_lostReason_428 === "string" ||
+            value_lostReason_428 === null ||
+            value_lostReason_428 instanceof Date ||
+            value_lostReason_428 instanceof RegExp ||
             (
-              typeof value_lostReason_422 === "object" &&
-              typeof value_lostReason_422.toString === "function" &&
-              value_lostReason_422.toString !== Object.prototype.toString
+              typeof value_lostReason_428 === "object" &&
+              typeof value_lostReason_428.toString === "function" &&
+              value_lostReason_428.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_422 !== 'string') {
-          if (value_lostReason_422 === null) {
+        if (typeof value_lostReason_428 !== 'string') {
+          if (value_lostReason_428 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_422 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_422.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_422 instanceof RegExp) {
-            json += asString(value_lostReason_422.source)
+          } else if (value_lostReason_428 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_428.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_428 instanceof RegExp) {
+            json += asString(value_lostReason_428.source)
           } else {
-            json += asString(value_lostReason_422.toString())
+            json += asString(value_lostReason_428.toString())
           }
         } else {
-          json += asString(value_lostReason_422)
+          json += asString(value_lostReason_428)
         }
         
           }
@@ -8404,38 +8496,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_423 = obj["type"]
-      if (value_type_423 !== undefined) {
+      const value_type_429 = obj["type"]
+      if (value_type_429 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_423 === null) {
+          if (value_type_429 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_423 === "string" ||
-            value_type_423 === null ||
-            value_type_423 instanceof Date ||
-            value_type_423 instanceof RegExp ||
+            typeof value_type_429 === "string" ||
+            value_type_429 === null ||
+            value_type_429 instanceof Date ||
+            value_type_429 instanceof RegExp ||
             (
-              typeof value_type_423 === "object" &&
-              typeof value_type_423.toString === "function" &&
-              value_type_423.toString !== Object.prototype.toString
+              typeof value_type_429 === "object" &&
+              typeof value_type_429.toString === "function" &&
+              value_type_429.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_423 !== 'string') {
-          if (value_type_423 === null) {
+        if (typeof value_type_429 !== 'string') {
+          if (value_type_429 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_423 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_423.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_423 instanceof RegExp) {
-            json += asString(value_type_423.source)
+          } else if (value_type_429 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_429.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_429 instanceof RegExp) {
+            json += asString(value_type_429.source)
           } else {
-            json += asString(value_type_423.toString())
+            json += asString(value_type_429.toString())
           }
         } else {
-          json += asString(value_type_423)
+          json += asString(value_type_429)
         }
         
           }
@@ -8446,38 +8538,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_424 = obj["source"]
-      if (value_source_424 !== undefined) {
+      const value_source_430 = obj["source"]
+      if (value_source_430 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_424 === null) {
+          if (value_source_430 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_424 === "string" ||
-            value_source_424 === null ||
-            value_source_424 instanceof Date ||
-            value_source_424 instanceof RegExp ||
+            typeof value_source_430 === "string" ||
+            value_source_430 === null ||
+            value_source_430 instanceof Date ||
+            value_source_430 instanceof RegExp ||
             (
-              typeof value_source_424 === "object" &&
-              typeof value_source_424.toString === "function" &&
-              value_source_424.toString !== Object.prototype.toString
+              typeof value_source_430 === "object" &&
+              typeof value_source_430.toString === "function" &&
+              value_source_430.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_424 !== 'string') {
-          if (value_source_424 === null) {
+        if (typeof value_source_430 !== 'string') {
+          if (value_source_430 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_424 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_424.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_424 instanceof RegExp) {
-            json += asString(value_source_424.source)
+          } else if (value_source_430 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_430.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_430 instanceof RegExp) {
+            json += asString(value_source_430.source)
           } else {
-            json += asString(value_source_424.toString())
+            json += asString(value_source_430.toString())
           }
         } else {
-          json += asString(value_source_424)
+          json += asString(value_source_430)
         }
         
           }
@@ -8488,38 +8580,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_425 = obj["nextStep"]
-      if (value_nextStep_425 !== undefined) {
+      const value_nextStep_431 = obj["nextStep"]
+      if (value_nextStep_431 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_425 === null) {
+          if (value_nextStep_431 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_425 === "string" ||
-            value_nextStep_425 === null ||
-            value_nextStep_425 instanceof Date ||
-            value_nextStep_425 instanceof RegExp ||
+            typeof value_nextStep_431 === "string" ||
+            value_nextStep_431 === null ||
+            value_nextStep_431 instanceof Date ||
+            value_nextStep_431 instanceof RegExp ||
             (
-              typeof value_nextStep_425 === "object" &&
-              typeof value_nextStep_425.toString === "function" &&
-              value_nextStep_425.toString !== Object.prototype.toString
+              typeof value_nextStep_431 === "object" &&
+              typeof value_nextStep_431.toString === "function" &&
+              value_nextStep_431.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_425 !== 'string') {
-          if (value_nextStep_425 === null) {
+        if (typeof value_nextStep_431 !== 'string') {
+          if (value_nextStep_431 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_425 instanceof RegExp) {
-            json += asString(value_nextStep_425.source)
+          } else if (value_nextStep_431 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_431.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_431 instanceof RegExp) {
+            json += asString(value_nextStep_431.source)
           } else {
-            json += asString(value_nextStep_425.toString())
+            json += asString(value_nextStep_431.toString())
           }
         } else {
-          json += asString(value_nextStep_425)
+          json += asString(value_nextStep_431)
         }
         
           }
@@ -8530,38 +8622,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_426 = obj["competitor"]
-      if (value_competitor_426 !== undefined) {
+      const value_competitor_432 = obj["competitor"]
+      if (value_competitor_432 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_426 === null) {
+          if (value_competitor_432 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_426 === "string" ||
-            value_competitor_426 === null ||
-            value_competitor_426 instanceof Date ||
-            value_competitor_426 instanceof RegExp ||
+            typeof value_competitor_432 === "string" ||
+            value_competitor_432 === null ||
+            value_competitor_432 instanceof Date ||
+            value_competitor_432 instanceof RegExp ||
             (
-              typeof value_competitor_426 === "object" &&
-              typeof value_competitor_426.toString === "function" &&
-              value_competitor_426.toString !== Object.prototype.toString
+              typeof value_competitor_432 === "object" &&
+              typeof value_competitor_432.toString === "function" &&
+              value_competitor_432.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_426 !== 'string') {
-          if (value_competitor_426 === null) {
+        if (typeof value_competitor_432 !== 'string') {
+          if (value_competitor_432 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_426 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_426.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_426 instanceof RegExp) {
-            json += asString(value_competitor_426.source)
+          } else if (value_competitor_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_432 instanceof RegExp) {
+            json += asString(value_competitor_432.source)
           } else {
-            json += asString(value_competitor_426.toString())
+            json += asString(value_competitor_432.toString())
           }
         } else {
-          json += asString(value_competitor_426)
+          json += asString(value_competitor_432)
         }
         
           }
@@ -8572,38 +8664,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_427 = obj["description"]
-      if (value_description_427 !== undefined) {
+      const value_description_433 = obj["description"]
+      if (value_description_433 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_427 === null) {
+          if (value_description_433 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_427 === "string" ||
-            value_description_427 === null ||
-            value_description_427 instanceof Date ||
-            value_description_427 instanceof RegExp ||
+            typeof value_description_433 === "string" ||
+            value_description_433 === null ||
+            value_description_433 instanceof Date ||
+            value_description_433 instanceof RegExp ||
             (
-              typeof value_description_427 === "object" &&
-              typeof value_description_427.toString === "function" &&
-              value_description_427.toString !== Object.prototype.toString
+              typeof value_description_433 === "object" &&
+              typeof value_description_433.toString === "function" &&
+              value_description_433.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_427 !== 'string') {
-          if (value_description_427 === null) {
+        if (typeof value_description_433 !== 'string') {
+          if (value_description_433 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_427 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_427.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_427 instanceof RegExp) {
-            json += asString(value_description_427.source)
+          } else if (value_description_433 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_433.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_433 instanceof RegExp) {
+            json += asString(value_description_433.source)
           } else {
-            json += asString(value_description_427.toString())
+            json += asString(value_description_433.toString())
           }
         } else {
-          json += asString(value_description_427)
+          json += asString(value_description_433)
         }
         
           }
@@ -8614,78 +8706,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_428 = obj["pipelineId"]
-      if (value_pipelineId_428 !== undefined) {
+      const value_pipelineId_434 = obj["pipelineId"]
+      if (value_pipelineId_434 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_428 !== 'string') {
-          if (value_pipelineId_428 === null) {
+        if (typeof value_pipelineId_434 !== 'string') {
+          if (value_pipelineId_434 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_428 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_428.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_428 instanceof RegExp) {
-            json += asString(value_pipelineId_428.source)
+          } else if (value_pipelineId_434 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_434.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_434 instanceof RegExp) {
+            json += asString(value_pipelineId_434.source)
           } else {
-            json += asString(value_pipelineId_428.toString())
+            json += asString(value_pipelineId_434.toString())
           }
         } else {
-          json += asString(value_pipelineId_428)
+          json += asString(value_pipelineId_434)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_429 = obj["status"]
-      if (value_status_429 !== undefined) {
+      const value_status_435 = obj["status"]
+      if (value_status_435 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_429 !== 'string') {
-          if (value_status_429 === null) {
+        if (typeof value_status_435 !== 'string') {
+          if (value_status_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_429 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_429.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_429 instanceof RegExp) {
-            json += asString(value_status_429.source)
+          } else if (value_status_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_435 instanceof RegExp) {
+            json += asString(value_status_435.source)
           } else {
-            json += asString(value_status_429.toString())
+            json += asString(value_status_435.toString())
           }
         } else {
-          json += asString(value_status_429)
+          json += asString(value_status_435)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_430 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_430 !== undefined) {
+      const value_stageEnteredAt_436 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_436 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_430)
+        json += asDateTime(value_stageEnteredAt_436)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_431 = obj["closedAt"]
-      if (value_closedAt_431 !== undefined) {
+      const value_closedAt_437 = obj["closedAt"]
+      if (value_closedAt_437 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_431 === null) {
+          if (value_closedAt_437 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_431 === "string" ||
-            value_closedAt_431 === null ||
-            value_closedAt_431 instanceof Date ||
-            value_closedAt_431 instanceof RegExp ||
+            typeof value_closedAt_437 === "string" ||
+            value_closedAt_437 === null ||
+            value_closedAt_437 instanceof Date ||
+            value_closedAt_437 instanceof RegExp ||
             (
-              typeof value_closedAt_431 === "object" &&
-              typeof value_closedAt_431.toString === "function" &&
-              value_closedAt_431.toString !== Object.prototype.toString
+              typeof value_closedAt_437 === "object" &&
+              typeof value_closedAt_437.toString === "function" &&
+              value_closedAt_437.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_431)
+            json += asDateTime(value_closedAt_437)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8694,38 +8786,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_432 = obj["originLeadId"]
-      if (value_originLeadId_432 !== undefined) {
+      const value_originLeadId_438 = obj["originLeadId"]
+      if (value_originLeadId_438 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_432 === null) {
+          if (value_originLeadId_438 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_432 === "string" ||
-            value_originLeadId_432 === null ||
-            value_originLeadId_432 instanceof Date ||
-            value_originLeadId_432 instanceof RegExp ||
+            typeof value_originLeadId_438 === "string" ||
+            value_originLeadId_438 === null ||
+            value_originLeadId_438 instanceof Date ||
+            value_originLeadId_438 instanceof RegExp ||
             (
-              typeof value_originLeadId_432 === "object" &&
-              typeof value_originLeadId_432.toString === "function" &&
-              value_originLeadId_432.toString !== Object.prototype.toString
+              typeof value_originLeadId_438 === "object" &&
+              typeof value_originLeadId_438.toString === "function" &&
+              value_originLeadId_438.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_432 !== 'string') {
-          if (value_originLeadId_432 === null) {
+        if (typeof value_originLeadId_438 !== 'string') {
+          if (value_originLeadId_438 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_432 instanceof RegExp) {
-            json += asString(value_originLeadId_432.source)
+          } else if (value_originLeadId_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_438 instanceof RegExp) {
+            json += asString(value_originLeadId_438.source)
           } else {
-            json += asString(value_originLeadId_432.toString())
+            json += asString(value_originLeadId_438.toString())
           }
         } else {
-          json += asString(value_originLeadId_432)
+          json += asString(value_originLeadId_438)
         }
         
           }
@@ -8736,16 +8828,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_433 = obj["externalIds"]
-      if (value_externalIds_433 !== undefined) {
+      const value_externalIds_439 = obj["externalIds"]
+      if (value_externalIds_439 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_433)
+        json += anonymous31(value_externalIds_439)
       }
 
-      const value_expanded_434 = obj["expanded"]
-      if (value_expanded_434 !== undefined) {
+      const value_expanded_440 = obj["expanded"]
+      if (value_expanded_440 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous90(value_expanded_434)
+        json += anonymous93(value_expanded_440)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8754,7 +8846,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous87 (input) {
+      function anonymous90 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8762,56 +8854,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_395 = false
+        let addComma_401 = false
 
-          const value_owner_396 = obj["owner"]
-          if (value_owner_396 !== undefined) {
-            json += addComma_395 ? ",\"owner\":" : ((addComma_395 = true), "{\"owner\":")
+          const value_owner_402 = obj["owner"]
+          if (value_owner_402 !== undefined) {
+            json += addComma_401 ? ",\"owner\":" : ((addComma_401 = true), "{\"owner\":")
             
-      if (value_owner_396 === null) {
+      if (value_owner_402 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_396)
+    json += anonymous20(value_owner_402)
       }
     
           }
 
-          const value_convertedAccount_397 = obj["convertedAccount"]
-          if (value_convertedAccount_397 !== undefined) {
-            json += addComma_395 ? ",\"convertedAccount\":" : ((addComma_395 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_403 = obj["convertedAccount"]
+          if (value_convertedAccount_403 !== undefined) {
+            json += addComma_401 ? ",\"convertedAccount\":" : ((addComma_401 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_397 === null) {
+      if (value_convertedAccount_403 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_397)
+    json += anonymous26(value_convertedAccount_403)
       }
     
           }
 
-          const value_convertedContact_398 = obj["convertedContact"]
-          if (value_convertedContact_398 !== undefined) {
-            json += addComma_395 ? ",\"convertedContact\":" : ((addComma_395 = true), "{\"convertedContact\":")
+          const value_convertedContact_404 = obj["convertedContact"]
+          if (value_convertedContact_404 !== undefined) {
+            json += addComma_401 ? ",\"convertedContact\":" : ((addComma_401 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_398 === null) {
+      if (value_convertedContact_404 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_convertedContact_398)
+    json += anonymous72(value_convertedContact_404)
       }
     
           }
 
-          const value_convertedOpportunity_399 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_399 !== undefined) {
-            json += addComma_395 ? ",\"convertedOpportunity\":" : ((addComma_395 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_405 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_405 !== undefined) {
+            json += addComma_401 ? ",\"convertedOpportunity\":" : ((addComma_401 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_399 === null) {
+      if (value_convertedOpportunity_405 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_convertedOpportunity_399)
+    json += anonymous91(value_convertedOpportunity_405)
       }
     
           }
-if (!addComma_395) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_401) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8819,7 +8911,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous83 (input) {
+      function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8828,88 +8920,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_339 = obj["id"]
-      if (value_id_339 !== undefined) {
+      const value_id_345 = obj["id"]
+      if (value_id_345 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_339 !== 'string') {
-          if (value_id_339 === null) {
+        if (typeof value_id_345 !== 'string') {
+          if (value_id_345 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_339 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_339.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_339 instanceof RegExp) {
-            json += asString(value_id_339.source)
+          } else if (value_id_345 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_345.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_345 instanceof RegExp) {
+            json += asString(value_id_345.source)
           } else {
-            json += asString(value_id_339.toString())
+            json += asString(value_id_345.toString())
           }
         } else {
-          json += asString(value_id_339)
+          json += asString(value_id_345)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_340 = obj["version"]
-      if (value_version_340 !== undefined) {
+      const value_version_346 = obj["version"]
+      if (value_version_346 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_340)
+        json += asInteger(value_version_346)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_341 = obj["createdAt"]
-      if (value_createdAt_341 !== undefined) {
+      const value_createdAt_347 = obj["createdAt"]
+      if (value_createdAt_347 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_341)
+        json += asDateTime(value_createdAt_347)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_342 = obj["createdBy"]
-      if (value_createdBy_342 !== undefined) {
+      const value_createdBy_348 = obj["createdBy"]
+      if (value_createdBy_348 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_342)
+        json += anonymous23(value_createdBy_348)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_343 = obj["updatedAt"]
-      if (value_updatedAt_343 !== undefined) {
+      const value_updatedAt_349 = obj["updatedAt"]
+      if (value_updatedAt_349 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_343)
+        json += asDateTime(value_updatedAt_349)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_344 = obj["updatedBy"]
-      if (value_updatedBy_344 !== undefined) {
+      const value_updatedBy_350 = obj["updatedBy"]
+      if (value_updatedBy_350 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_344)
+        json += anonymous23(value_updatedBy_350)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_345 = obj["deletedAt"]
-      if (value_deletedAt_345 !== undefined) {
+      const value_deletedAt_351 = obj["deletedAt"]
+      if (value_deletedAt_351 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_345 === null) {
+          if (value_deletedAt_351 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_345 === "string" ||
-            value_deletedAt_345 === null ||
-            value_deletedAt_345 instanceof Date ||
-            value_deletedAt_345 instanceof RegExp ||
+            typeof value_deletedAt_351 === "string" ||
+            value_deletedAt_351 === null ||
+            value_deletedAt_351 instanceof Date ||
+            value_deletedAt_351 instanceof RegExp ||
             (
-              typeof value_deletedAt_345 === "object" &&
-              typeof value_deletedAt_345.toString === "function" &&
-              value_deletedAt_345.toString !== Object.prototype.toString
+              typeof value_deletedAt_351 === "object" &&
+              typeof value_deletedAt_351.toString === "function" &&
+              value_deletedAt_351.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_345)
+            json += asDateTime(value_deletedAt_351)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8918,60 +9010,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_346 = obj["ownerId"]
-      if (value_ownerId_346 !== undefined) {
+      const value_ownerId_352 = obj["ownerId"]
+      if (value_ownerId_352 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_346 !== 'string') {
-          if (value_ownerId_346 === null) {
+        if (typeof value_ownerId_352 !== 'string') {
+          if (value_ownerId_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_346 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_346.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_346 instanceof RegExp) {
-            json += asString(value_ownerId_346.source)
+          } else if (value_ownerId_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_352 instanceof RegExp) {
+            json += asString(value_ownerId_352.source)
           } else {
-            json += asString(value_ownerId_346.toString())
+            json += asString(value_ownerId_352.toString())
           }
         } else {
-          json += asString(value_ownerId_346)
+          json += asString(value_ownerId_352)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_347 = obj["teamId"]
-      if (value_teamId_347 !== undefined) {
+      const value_teamId_353 = obj["teamId"]
+      if (value_teamId_353 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_347 === null) {
+          if (value_teamId_353 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_347 === "string" ||
-            value_teamId_347 === null ||
-            value_teamId_347 instanceof Date ||
-            value_teamId_347 instanceof RegExp ||
+            typeof value_teamId_353 === "string" ||
+            value_teamId_353 === null ||
+            value_teamId_353 instanceof Date ||
+            value_teamId_353 instanceof RegExp ||
             (
-              typeof value_teamId_347 === "object" &&
-              typeof value_teamId_347.toString === "function" &&
-              value_teamId_347.toString !== Object.prototype.toString
+              typeof value_teamId_353 === "object" &&
+              typeof value_teamId_353.toString === "function" &&
+              value_teamId_353.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_347 !== 'string') {
-          if (value_teamId_347 === null) {
+        if (typeof value_teamId_353 !== 'string') {
+          if (value_teamId_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_347 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_347.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_347 instanceof RegExp) {
-            json += asString(value_teamId_347.source)
+          } else if (value_teamId_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_353 instanceof RegExp) {
+            json += asString(value_teamId_353.source)
           } else {
-            json += asString(value_teamId_347.toString())
+            json += asString(value_teamId_353.toString())
           }
         } else {
-          json += asString(value_teamId_347)
+          json += asString(value_teamId_353)
         }
         
           }
@@ -8982,54 +9074,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_348 = obj["tags"]
-      if (value_tags_348 !== undefined) {
+      const value_tags_354 = obj["tags"]
+      if (value_tags_354 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_348)
+        json += anonymous27(value_tags_354)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_349 = obj["customFields"]
-      if (value_customFields_349 !== undefined) {
+      const value_customFields_355 = obj["customFields"]
+      if (value_customFields_355 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_349)
+        json += JSON.stringify(value_customFields_355)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_350 = obj["firstName"]
-      if (value_firstName_350 !== undefined) {
+      const value_firstName_356 = obj["firstName"]
+      if (value_firstName_356 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_350 === null) {
+          if (value_firstName_356 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_350 === "string" ||
-            value_firstName_350 === null ||
-            value_firstName_350 instanceof Date ||
-            value_firstName_350 instanceof RegExp ||
+            typeof value_firstName_356 === "string" ||
+            value_firstName_356 === null ||
+            value_firstName_356 instanceof Date ||
+            value_firstName_356 instanceof RegExp ||
             (
-              typeof value_firstName_350 === "object" &&
-              typeof value_firstName_350.toString === "function" &&
-              value_firstName_350.toString !== Object.prototype.toString
+              typeof value_firstName_356 === "object" &&
+              typeof value_firstName_356.toString === "function" &&
+              value_firstName_356.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_350 !== 'string') {
-          if (value_firstName_350 === null) {
+        if (typeof value_firstName_356 !== 'string') {
+          if (value_firstName_356 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_350 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_350.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_350 instanceof RegExp) {
-            json += asString(value_firstName_350.source)
+          } else if (value_firstName_356 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_356.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_356 instanceof RegExp) {
+            json += asString(value_firstName_356.source)
           } else {
-            json += asString(value_firstName_350.toString())
+            json += asString(value_firstName_356.toString())
           }
         } else {
-          json += asString(value_firstName_350)
+          json += asString(value_firstName_356)
         }
         
           }
@@ -9040,38 +9132,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_351 = obj["lastName"]
-      if (value_lastName_351 !== undefined) {
+      const value_lastName_357 = obj["lastName"]
+      if (value_lastName_357 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_351 === null) {
+          if (value_lastName_357 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_351 === "string" ||
-            value_lastName_351 === null ||
-            value_lastName_351 instanceof Date ||
-            value_lastName_351 instanceof RegExp ||
+            typeof value_lastName_357 === "string" ||
+            value_lastName_357 === null ||
+            value_lastName_357 instanceof Date ||
+            value_lastName_357 instanceof RegExp ||
             (
-              typeof value_lastName_351 === "object" &&
-              typeof value_lastName_351.toString === "function" &&
-              value_lastName_351.toString !== Object.prototype.toString
+              typeof value_lastName_357 === "object" &&
+              typeof value_lastName_357.toString === "function" &&
+              value_lastName_357.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_351 !== 'string') {
-          if (value_lastName_351 === null) {
+        if (typeof value_lastName_357 !== 'string') {
+          if (value_lastName_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_351 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_351.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_351 instanceof RegExp) {
-            json += asString(value_lastName_351.source)
+          } else if (value_lastName_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_357 instanceof RegExp) {
+            json += asString(value_lastName_357.source)
           } else {
-            json += asString(value_lastName_351.toString())
+            json += asString(value_lastName_357.toString())
           }
         } else {
-          json += asString(value_lastName_351)
+          json += asString(value_lastName_357)
         }
         
           }
@@ -9082,38 +9174,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_352 = obj["companyName"]
-      if (value_companyName_352 !== undefined) {
+      const value_companyName_358 = obj["companyName"]
+      if (value_companyName_358 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_352 === null) {
+          if (value_companyName_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_352 === "string" ||
-            value_companyName_352 === null ||
-            value_companyName_352 instanceof Date ||
-            value_companyName_352 instanceof RegExp ||
+            typeof value_companyName_358 === "string" ||
+            value_companyName_358 === null ||
+            value_companyName_358 instanceof Date ||
+            value_companyName_358 instanceof RegExp ||
             (
-              typeof value_companyName_352 === "object" &&
-              typeof value_companyName_352.toString === "function" &&
-              value_companyName_352.toString !== Object.prototype.toString
+              typeof value_companyName_358 === "object" &&
+              typeof value_companyName_358.toString === "function" &&
+              value_companyName_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_352 !== 'string') {
-          if (value_companyName_352 === null) {
+        if (typeof value_companyName_358 !== 'string') {
+          if (value_companyName_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_352 instanceof RegExp) {
-            json += asString(value_companyName_352.source)
+          } else if (value_companyName_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_358 instanceof RegExp) {
+            json += asString(value_companyName_358.source)
           } else {
-            json += asString(value_companyName_352.toString())
+            json += asString(value_companyName_358.toString())
           }
         } else {
-          json += asString(value_companyName_352)
+          json += asString(value_companyName_358)
         }
         
           }
@@ -9124,38 +9216,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_353 = obj["title"]
-      if (value_title_353 !== undefined) {
+      const value_title_359 = obj["title"]
+      if (value_title_359 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_353 === null) {
+          if (value_title_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_353 === "string" ||
-            value_title_353 === null ||
-            value_title_353 instanceof Date ||
-            value_title_353 instanceof RegExp ||
+            typeof value_title_359 === "string" ||
+            value_title_359 === null ||
+            value_title_359 instanceof Date ||
+            value_title_359 instanceof RegExp ||
             (
-              typeof value_title_353 === "object" &&
-              typeof value_title_353.toString === "function" &&
-              value_title_353.toString !== Object.prototype.toString
+              typeof value_title_359 === "object" &&
+              typeof value_title_359.toString === "function" &&
+              value_title_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_353 !== 'string') {
-          if (value_title_353 === null) {
+        if (typeof value_title_359 !== 'string') {
+          if (value_title_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_353 instanceof RegExp) {
-            json += asString(value_title_353.source)
+          } else if (value_title_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_359 instanceof RegExp) {
+            json += asString(value_title_359.source)
           } else {
-            json += asString(value_title_353.toString())
+            json += asString(value_title_359.toString())
           }
         } else {
-          json += asString(value_title_353)
+          json += asString(value_title_359)
         }
         
           }
@@ -9166,38 +9258,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_354 = obj["email"]
-      if (value_email_354 !== undefined) {
+      const value_email_360 = obj["email"]
+      if (value_email_360 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_354 === null) {
+          if (value_email_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_354 === "string" ||
-            value_email_354 === null ||
-            value_email_354 instanceof Date ||
-            value_email_354 instanceof RegExp ||
+            typeof value_email_360 === "string" ||
+            value_email_360 === null ||
+            value_email_360 instanceof Date ||
+            value_email_360 instanceof RegExp ||
             (
-              typeof value_email_354 === "object" &&
-              typeof value_email_354.toString === "function" &&
-              value_email_354.toString !== Object.prototype.toString
+              typeof value_email_360 === "object" &&
+              typeof value_email_360.toString === "function" &&
+              value_email_360.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_354 !== 'string') {
-          if (value_email_354 === null) {
+        if (typeof value_email_360 !== 'string') {
+          if (value_email_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_354 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_354.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_354 instanceof RegExp) {
-            json += asString(value_email_354.source)
+          } else if (value_email_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_360 instanceof RegExp) {
+            json += asString(value_email_360.source)
           } else {
-            json += asString(value_email_354.toString())
+            json += asString(value_email_360.toString())
           }
         } else {
-          json += asString(value_email_354)
+          json += asString(value_email_360)
         }
         
           }
@@ -9208,38 +9300,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_355 = obj["phone"]
-      if (value_phone_355 !== undefined) {
+      const value_phone_361 = obj["phone"]
+      if (value_phone_361 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_355 === null) {
+          if (value_phone_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_355 === "string" ||
-            value_phone_355 === null ||
-            value_phone_355 instanceof Date ||
-            value_phone_355 instanceof RegExp ||
+            typeof value_phone_361 === "string" ||
+            value_phone_361 === null ||
+            value_phone_361 instanceof Date ||
+            value_phone_361 instanceof RegExp ||
             (
-              typeof value_phone_355 === "object" &&
-              typeof value_phone_355.toString === "function" &&
-              value_phone_355.toString !== Object.prototype.toString
+              typeof value_phone_361 === "object" &&
+              typeof value_phone_361.toString === "function" &&
+              value_phone_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_355 !== 'string') {
-          if (value_phone_355 === null) {
+        if (typeof value_phone_361 !== 'string') {
+          if (value_phone_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_355 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_355.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_355 instanceof RegExp) {
-            json += asString(value_phone_355.source)
+          } else if (value_phone_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_361 instanceof RegExp) {
+            json += asString(value_phone_361.source)
           } else {
-            json += asString(value_phone_355.toString())
+            json += asString(value_phone_361.toString())
           }
         } else {
-          json += asString(value_phone_355)
+          json += asString(value_phone_361)
         }
         
           }
@@ -9250,38 +9342,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_356 = obj["mobilePhone"]
-      if (value_mobilePhone_356 !== undefined) {
+      const value_mobilePhone_362 = obj["mobilePhone"]
+      if (value_mobilePhone_362 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_356 === null) {
+          if (value_mobilePhone_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_356 === "string" ||
-            value_mobilePhone_356 === null ||
-            value_mobilePhone_356 instanceof Date ||
-            value_mobilePhone_356 instanceof RegExp ||
+            typeof value_mobilePhone_362 === "string" ||
+            value_mobilePhone_362 === null ||
+            value_mobilePhone_362 instanceof Date ||
+            value_mobilePhone_362 instanceof RegExp ||
             (
-              typeof value_mobilePhone_356 === "object" &&
-              typeof value_mobilePhone_356.toString === "function" &&
-              value_mobilePhone_356.toString !== Object.prototype.toString
+              typeof value_mobilePhone_362 === "object" &&
+              typeof value_mobilePhone_362.toString === "function" &&
+              value_mobilePhone_362.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_356 !== 'string') {
-          if (value_mobilePhone_356 === null) {
+        if (typeof value_mobilePhone_362 !== 'string') {
+          if (value_mobilePhone_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_356 instanceof RegExp) {
-            json += asString(value_mobilePhone_356.source)
+          } else if (value_mobilePhone_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_362 instanceof RegExp) {
+            json += asString(value_mobilePhone_362.source)
           } else {
-            json += asString(value_mobilePhone_356.toString())
+            json += asString(value_mobilePhone_362.toString())
           }
         } else {
-          json += asString(value_mobilePhone_356)
+          json += asString(value_mobilePhone_362)
         }
         
           }
@@ -9292,38 +9384,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_357 = obj["website"]
-      if (value_website_357 !== undefined) {
+      const value_website_363 = obj["website"]
+      if (value_website_363 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_357 === null) {
+          if (value_website_363 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_357 === "string" ||
-            value_website_357 === null ||
-            value_website_357 instanceof Date ||
-            value_website_357 instanceof RegExp ||
+            typeof value_website_363 === "string" ||
+            value_website_363 === null ||
+            value_website_363 instanceof Date ||
+            value_website_363 instanceof RegExp ||
             (
-              typeof value_website_357 === "object" &&
-              typeof value_website_357.toString === "function" &&
-              value_website_357.toString !== Object.prototype.toString
+              typeof value_website_363 === "object" &&
+              typeof value_website_363.toString === "function" &&
+              value_website_363.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_357 !== 'string') {
-          if (value_website_357 === null) {
+        if (typeof value_website_363 !== 'string') {
+          if (value_website_363 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_357 instanceof RegExp) {
-            json += asString(value_website_357.source)
+          } else if (value_website_363 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_363.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_363 instanceof RegExp) {
+            json += asString(value_website_363.source)
           } else {
-            json += asString(value_website_357.toString())
+            json += asString(value_website_363.toString())
           }
         } else {
-          json += asString(value_website_357)
+          json += asString(value_website_363)
         }
         
           }
@@ -9334,38 +9426,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_358 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_358 !== undefined) {
+      const value_unqualifiedReason_364 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_364 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_358 === null) {
+          if (value_unqualifiedReason_364 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_358 === "string" ||
-            value_unqualifiedReason_358 === null ||
-            value_unqualifiedReason_358 instanceof Date ||
-            value_unqualifiedReason_358 instanceof RegExp ||
+            typeof value_unqualifiedReason_364 === "string" ||
+            value_unqualifiedReason_364 === null ||
+            value_unqualifiedReason_364 instanceof Date ||
+            value_unqualifiedReason_364 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_358 === "object" &&
-              typeof value_unqualifiedReason_358.toString === "function" &&
-              value_unqualifiedReason_358.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_364 === "object" &&
+              typeof value_unqualifiedReason_364.toString === "function" &&
+              value_unqualifiedReason_364.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_358 !== 'string') {
-          if (value_unqualifiedReason_358 === null) {
+        if (typeof value_unqualifiedReason_364 !== 'string') {
+          if (value_unqualifiedReason_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_358 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_358.source)
+          } else if (value_unqualifiedReason_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_364 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_364.source)
           } else {
-            json += asString(value_unqualifiedReason_358.toString())
+            json += asString(value_unqualifiedReason_364.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_358)
+          json += asString(value_unqualifiedReason_364)
         }
         
           }
@@ -9376,38 +9468,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_359 = obj["rating"]
-      if (value_rating_359 !== undefined) {
+      const value_rating_365 = obj["rating"]
+      if (value_rating_365 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_359 === null) {
+          if (value_rating_365 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_359 === "string" ||
-            value_rating_359 === null ||
-            value_rating_359 instanceof Date ||
-            value_rating_359 instanceof RegExp ||
+            typeof value_rating_365 === "string" ||
+            value_rating_365 === null ||
+            value_rating_365 instanceof Date ||
+            value_rating_365 instanceof RegExp ||
             (
-              typeof value_rating_359 === "object" &&
-              typeof value_rating_359.toString === "function" &&
-              value_rating_359.toString !== Object.prototype.toString
+              typeof value_rating_365 === "object" &&
+              typeof value_rating_365.toString === "function" &&
+              value_rating_365.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_359 !== 'string') {
-          if (value_rating_359 === null) {
+        if (typeof value_rating_365 !== 'string') {
+          if (value_rating_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_359 instanceof RegExp) {
-            json += asString(value_rating_359.source)
+          } else if (value_rating_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_365 instanceof RegExp) {
+            json += asString(value_rating_365.source)
           } else {
-            json += asString(value_rating_359.toString())
+            json += asString(value_rating_365.toString())
           }
         } else {
-          json += asString(value_rating_359)
+          json += asString(value_rating_365)
         }
         
           }
@@ -9418,16 +9510,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_360 = obj["score"]
-      if (value_score_360 !== undefined) {
+      const value_score_366 = obj["score"]
+      if (value_score_366 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_360 === null) {
+          if (value_score_366 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_360) || value_score_360 === null) {
-            json += asInteger(value_score_360)
+          else if(Number.isInteger(value_score_366) || value_score_366 === null) {
+            json += asInteger(value_score_366)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -9436,38 +9528,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_361 = obj["source"]
-      if (value_source_361 !== undefined) {
+      const value_source_367 = obj["source"]
+      if (value_source_367 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_361 === null) {
+          if (value_source_367 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_361 === "string" ||
-            value_source_361 === null ||
-            value_source_361 instanceof Date ||
-            value_source_361 instanceof RegExp ||
+            typeof value_source_367 === "string" ||
+            value_source_367 === null ||
+            value_source_367 instanceof Date ||
+            value_source_367 instanceof RegExp ||
             (
-              typeof value_source_361 === "object" &&
-              typeof value_source_361.toString === "function" &&
-              value_source_361.toString !== Object.prototype.toString
+              typeof value_source_367 === "object" &&
+              typeof value_source_367.toString === "function" &&
+              value_source_367.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_361 !== 'string') {
-          if (value_source_361 === null) {
+        if (typeof value_source_367 !== 'string') {
+          if (value_source_367 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_361 instanceof RegExp) {
-            json += asString(value_source_361.source)
+          } else if (value_source_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_367 instanceof RegExp) {
+            json += asString(value_source_367.source)
           } else {
-            json += asString(value_source_361.toString())
+            json += asString(value_source_367.toString())
           }
         } else {
-          json += asString(value_source_361)
+          json += asString(value_source_367)
         }
         
           }
@@ -9478,38 +9570,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_362 = obj["sourceDetail"]
-      if (value_sourceDetail_362 !== undefined) {
+      const value_sourceDetail_368 = obj["sourceDetail"]
+      if (value_sourceDetail_368 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_362 === null) {
+          if (value_sourceDetail_368 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_362 === "string" ||
-            value_sourceDetail_362 === null ||
-            value_sourceDetail_362 instanceof Date ||
-            value_sourceDetail_362 instanceof RegExp ||
+            typeof value_sourceDetail_368 === "string" ||
+            value_sourceDetail_368 === null ||
+            value_sourceDetail_368 instanceof Date ||
+            value_sourceDetail_368 instanceof RegExp ||
             (
-              typeof value_sourceDetail_362 === "object" &&
-              typeof value_sourceDetail_362.toString === "function" &&
-              value_sourceDetail_362.toString !== Object.prototype.toString
+              typeof value_sourceDetail_368 === "object" &&
+              typeof value_sourceDetail_368.toString === "function" &&
+              value_sourceDetail_368.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_362 !== 'string') {
-          if (value_sourceDetail_362 === null) {
+        if (typeof value_sourceDetail_368 !== 'string') {
+          if (value_sourceDetail_368 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_362 instanceof RegExp) {
-            json += asString(value_sourceDetail_362.source)
+          } else if (value_sourceDetail_368 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_368.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_368 instanceof RegExp) {
+            json += asString(value_sourceDetail_368.source)
           } else {
-            json += asString(value_sourceDetail_362.toString())
+            json += asString(value_sourceDetail_368.toString())
           }
         } else {
-          json += asString(value_sourceDetail_362)
+          json += asString(value_sourceDetail_368)
         }
         
           }
@@ -9520,16 +9612,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_363 = obj["utm"]
-      if (value_utm_363 !== undefined) {
+      const value_utm_369 = obj["utm"]
+      if (value_utm_369 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_363 === null) {
+          if (value_utm_369 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_363 === "object" && !Array.isArray(value_utm_363)) || value_utm_363 === null) {
-            json += anonymous84(value_utm_363)
+          else if((typeof value_utm_369 === "object" && !Array.isArray(value_utm_369)) || value_utm_369 === null) {
+            json += anonymous87(value_utm_369)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -9538,38 +9630,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_370 = obj["industry"]
-      if (value_industry_370 !== undefined) {
+      const value_industry_376 = obj["industry"]
+      if (value_industry_376 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_370 === null) {
+          if (value_industry_376 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_370 === "string" ||
-            value_industry_370 === null ||
-            value_industry_370 instanceof Date ||
-            value_industry_370 instanceof RegExp ||
+            typeof value_industry_376 === "string" ||
+            value_industry_376 === null ||
+            value_industry_376 instanceof Date ||
+            value_industry_376 instanceof RegExp ||
             (
-              typeof value_industry_370 === "object" &&
-              typeof value_industry_370.toString === "function" &&
-              value_industry_370.toString !== Object.prototype.toString
+              typeof value_industry_376 === "object" &&
+              typeof value_industry_376.toString === "function" &&
+              value_industry_376.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_370 !== 'string') {
-          if (value_industry_370 === null) {
+        if (typeof value_industry_376 !== 'string') {
+          if (value_industry_376 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_370 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_370.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_370 instanceof RegExp) {
-            json += asString(value_industry_370.source)
+          } else if (value_industry_376 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_376.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_376 instanceof RegExp) {
+            json += asString(value_industry_376.source)
           } else {
-            json += asString(value_industry_370.toString())
+            json += asString(value_industry_376.toString())
           }
         } else {
-          json += asString(value_industry_370)
+          json += asString(value_industry_376)
         }
         
           }
@@ -9580,16 +9672,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_371 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_371 !== undefined) {
+      const value_numberOfEmployees_377 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_377 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_371 === null) {
+          if (value_numberOfEmployees_377 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_371) || value_numberOfEmployees_371 === null) {
-            json += asInteger(value_numberOfEmployees_371)
+          else if(Number.isInteger(value_numberOfEmployees_377) || value_numberOfEmployees_377 === null) {
+            json += asInteger(value_numberOfEmployees_377)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -9598,16 +9690,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_372 = obj["annualRevenue"]
-      if (value_annualRevenue_372 !== undefined) {
+      const value_annualRevenue_378 = obj["annualRevenue"]
+      if (value_annualRevenue_378 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_372 === null) {
+          if (value_annualRevenue_378 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_372 === "object" && !Array.isArray(value_annualRevenue_372)) || value_annualRevenue_372 === null) {
-            json += anonymous85(value_annualRevenue_372)
+          else if((typeof value_annualRevenue_378 === "object" && !Array.isArray(value_annualRevenue_378)) || value_annualRevenue_378 === null) {
+            json += anonymous88(value_annualRevenue_378)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -9616,16 +9708,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_376 = obj["address"]
-      if (value_address_376 !== undefined) {
+      const value_address_382 = obj["address"]
+      if (value_address_382 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_376 === null) {
+          if (value_address_382 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_376 === "object" && !Array.isArray(value_address_376)) || value_address_376 === null) {
-            json += anonymous86(value_address_376)
+          else if((typeof value_address_382 === "object" && !Array.isArray(value_address_382)) || value_address_382 === null) {
+            json += anonymous89(value_address_382)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -9634,38 +9726,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_384 = obj["description"]
-      if (value_description_384 !== undefined) {
+      const value_description_390 = obj["description"]
+      if (value_description_390 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_384 === null) {
+          if (value_description_390 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_384 === "string" ||
-            value_description_384 === null ||
-            value_description_384 instanceof Date ||
-            value_description_384 instanceof RegExp ||
+            typeof value_description_390 === "string" ||
+            value_description_390 === null ||
+            value_description_390 instanceof Date ||
+            value_description_390 instanceof RegExp ||
             (
-              typeof value_description_384 === "object" &&
-              typeof value_description_384.toString === "function" &&
-              value_description_384.toString !== Object.prototype.toString
+              typeof value_description_390 === "object" &&
+              typeof value_description_390.toString === "function" &&
+              value_description_390.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_384 !== 'string') {
-          if (value_description_384 === null) {
+        if (typeof value_description_390 !== 'string') {
+          if (value_description_390 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_384 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_384.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_384 instanceof RegExp) {
-            json += asString(value_description_384.source)
+          } else if (value_description_390 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_390.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_390 instanceof RegExp) {
+            json += asString(value_description_390.source)
           } else {
-            json += asString(value_description_384.toString())
+            json += asString(value_description_390.toString())
           }
         } else {
-          json += asString(value_description_384)
+          json += asString(value_description_390)
         }
         
           }
@@ -9676,86 +9768,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_385 = obj["doNotCall"]
-      if (value_doNotCall_385 !== undefined) {
+      const value_doNotCall_391 = obj["doNotCall"]
+      if (value_doNotCall_391 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_385)
+        json += asBoolean(value_doNotCall_391)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_386 = obj["emailOptOut"]
-      if (value_emailOptOut_386 !== undefined) {
+      const value_emailOptOut_392 = obj["emailOptOut"]
+      if (value_emailOptOut_392 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_386)
+        json += asBoolean(value_emailOptOut_392)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_387 = obj["name"]
-      if (value_name_387 !== undefined) {
+      const value_name_393 = obj["name"]
+      if (value_name_393 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_387 !== 'string') {
-          if (value_name_387 === null) {
+        if (typeof value_name_393 !== 'string') {
+          if (value_name_393 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_387 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_387.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_387 instanceof RegExp) {
-            json += asString(value_name_387.source)
+          } else if (value_name_393 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_393.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_393 instanceof RegExp) {
+            json += asString(value_name_393.source)
           } else {
-            json += asString(value_name_387.toString())
+            json += asString(value_name_393.toString())
           }
         } else {
-          json += asString(value_name_387)
+          json += asString(value_name_393)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_388 = obj["status"]
-      if (value_status_388 !== undefined) {
+      const value_status_394 = obj["status"]
+      if (value_status_394 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_388 !== 'string') {
-          if (value_status_388 === null) {
+        if (typeof value_status_394 !== 'string') {
+          if (value_status_394 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_388 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_388.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_388 instanceof RegExp) {
-            json += asString(value_status_388.source)
+          } else if (value_status_394 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_394.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_394 instanceof RegExp) {
+            json += asString(value_status_394.source)
           } else {
-            json += asString(value_status_388.toString())
+            json += asString(value_status_394.toString())
           }
         } else {
-          json += asString(value_status_388)
+          json += asString(value_status_394)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_389 = obj["convertedAt"]
-      if (value_convertedAt_389 !== undefined) {
+      const value_convertedAt_395 = obj["convertedAt"]
+      if (value_convertedAt_395 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_389 === null) {
+          if (value_convertedAt_395 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_389 === "string" ||
-            value_convertedAt_389 === null ||
-            value_convertedAt_389 instanceof Date ||
-            value_convertedAt_389 instanceof RegExp ||
+            typeof value_convertedAt_395 === "string" ||
+            value_convertedAt_395 === null ||
+            value_convertedAt_395 instanceof Date ||
+            value_convertedAt_395 instanceof RegExp ||
             (
-              typeof value_convertedAt_389 === "object" &&
-              typeof value_convertedAt_389.toString === "function" &&
-              value_convertedAt_389.toString !== Object.prototype.toString
+              typeof value_convertedAt_395 === "object" &&
+              typeof value_convertedAt_395.toString === "function" &&
+              value_convertedAt_395.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_389)
+            json += asDateTime(value_convertedAt_395)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9764,38 +9856,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_390 = obj["convertedAccountId"]
-      if (value_convertedAccountId_390 !== undefined) {
+      const value_convertedAccountId_396 = obj["convertedAccountId"]
+      if (value_convertedAccountId_396 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_390 === null) {
+          if (value_convertedAccountId_396 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_390 === "string" ||
-            value_convertedAccountId_390 === null ||
-            value_convertedAccountId_390 instanceof Date ||
-            value_convertedAccountId_390 instanceof RegExp ||
+            typeof value_convertedAccountId_396 === "string" ||
+            value_convertedAccountId_396 === null ||
+            value_convertedAccountId_396 instanceof Date ||
+            value_convertedAccountId_396 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_390 === "object" &&
-              typeof value_convertedAccountId_390.toString === "function" &&
-              value_convertedAccountId_390.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_396 === "object" &&
+              typeof value_convertedAccountId_396.toString === "function" &&
+              value_convertedAccountId_396.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_390 !== 'string') {
-          if (value_convertedAccountId_390 === null) {
+        if (typeof value_convertedAccountId_396 !== 'string') {
+          if (value_convertedAccountId_396 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_390 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_390.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_390 instanceof RegExp) {
-            json += asString(value_convertedAccountId_390.source)
+          } else if (value_convertedAccountId_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_396 instanceof RegExp) {
+            json += asString(value_convertedAccountId_396.source)
           } else {
-            json += asString(value_convertedAccountId_390.toString())
+            json += asString(value_convertedAccountId_396.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_390)
+          json += asString(value_convertedAccountId_396)
         }
         
           }
@@ -9806,38 +9898,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_391 = obj["convertedContactId"]
-      if (value_convertedContactId_391 !== undefined) {
+      const value_convertedContactId_397 = obj["convertedContactId"]
+      if (value_convertedContactId_397 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_391 === null) {
+          if (value_convertedContactId_397 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_391 === "string" ||
-            value_convertedContactId_391 === null ||
-            value_convertedContactId_391 instanceof Date ||
-            value_convertedContactId_391 instanceof RegExp ||
+            typeof value_convertedContactId_397 === "string" ||
+            value_convertedContactId_397 === null ||
+            value_convertedContactId_397 instanceof Date ||
+            value_convertedContactId_397 instanceof RegExp ||
             (
-              typeof value_convertedContactId_391 === "object" &&
-              typeof value_convertedContactId_391.toString === "function" &&
-              value_convertedContactId_391.toString !== Object.prototype.toString
+              typeof value_convertedContactId_397 === "object" &&
+              typeof value_convertedContactId_397.toString === "function" &&
+              value_convertedContactId_397.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_391 !== 'string') {
-          if (value_convertedContactId_391 === null) {
+        if (typeof value_convertedContactId_397 !== 'string') {
+          if (value_convertedContactId_397 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_391 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_391.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_391 instanceof RegExp) {
-            json += asString(value_convertedContactId_391.source)
+          } else if (value_convertedContactId_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_397 instanceof RegExp) {
+            json += asString(value_convertedContactId_397.source)
           } else {
-            json += asString(value_convertedContactId_391.toString())
+            json += asString(value_convertedContactId_397.toString())
           }
         } else {
-          json += asString(value_convertedContactId_391)
+          json += asString(value_convertedContactId_397)
         }
         
           }
@@ -9848,38 +9940,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_392 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_392 !== undefined) {
+      const value_convertedOpportunityId_398 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_398 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_392 === null) {
+          if (value_convertedOpportunityId_398 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_392 === "string" ||
-            value_convertedOpportunityId_392 === null ||
-            value_convertedOpportunityId_392 instanceof Date ||
-            value_convertedOpportunityId_392 instanceof RegExp ||
+            typeof value_convertedOpportunityId_398 === "string" ||
+            value_convertedOpportunityId_398 === null ||
+            value_convertedOpportunityId_398 instanceof Date ||
+            value_convertedOpportunityId_398 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_392 === "object" &&
-              typeof value_convertedOpportunityId_392.toString === "function" &&
-              value_convertedOpportunityId_392.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_398 === "object" &&
+              typeof value_convertedOpportunityId_398.toString === "function" &&
+              value_convertedOpportunityId_398.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_392 !== 'string') {
-          if (value_convertedOpportunityId_392 === null) {
+        if (typeof value_convertedOpportunityId_398 !== 'string') {
+          if (value_convertedOpportunityId_398 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_392 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_392.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_392 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_392.source)
+          } else if (value_convertedOpportunityId_398 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_398.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_398 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_398.source)
           } else {
-            json += asString(value_convertedOpportunityId_392.toString())
+            json += asString(value_convertedOpportunityId_398.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_392)
+          json += asString(value_convertedOpportunityId_398)
         }
         
           }
@@ -9890,16 +9982,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_393 = obj["externalIds"]
-      if (value_externalIds_393 !== undefined) {
+      const value_externalIds_399 = obj["externalIds"]
+      if (value_externalIds_399 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_393)
+        json += anonymous31(value_externalIds_399)
       }
 
-      const value_expanded_394 = obj["expanded"]
-      if (value_expanded_394 !== undefined) {
+      const value_expanded_400 = obj["expanded"]
+      if (value_expanded_400 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous87(value_expanded_394)
+        json += anonymous90(value_expanded_400)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9907,7 +9999,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous82 (obj) {
+    function anonymous85 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -9925,7 +10017,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -9935,7 +10027,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         }
@@ -9944,7 +10036,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous81 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9953,18 +10045,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_337 = obj["data"]
-      if (value_data_337 !== undefined) {
+      const value_data_343 = obj["data"]
+      if (value_data_343 !== undefined) {
         json += "{\"data\":"
-        json += anonymous82(value_data_337)
+        json += anonymous85(value_data_343)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_449 = obj["page"]
-      if (value_page_449 !== undefined) {
+      const value_page_455 = obj["page"]
+      if (value_page_455 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_449)
+        json += anonymous21(value_page_455)
       } else {
         throw new Error('"page" is required!')
       }
@@ -9975,7 +10067,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous94 (input) {
+      function anonymous97 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9984,58 +10076,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_456 = obj["index"]
-      if (value_index_456 !== undefined) {
+      const value_index_462 = obj["index"]
+      if (value_index_462 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_456)
+        json += asInteger(value_index_462)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_457 = obj["status"]
-      if (value_status_457 !== undefined) {
+      const value_status_463 = obj["status"]
+      if (value_status_463 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_457)
+        json += asInteger(value_status_463)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_458 = obj["etag"]
-      if (value_etag_458 !== undefined) {
+      const value_etag_464 = obj["etag"]
+      if (value_etag_464 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_458 !== 'string') {
-          if (value_etag_458 === null) {
+        if (typeof value_etag_464 !== 'string') {
+          if (value_etag_464 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_458 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_458.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_458 instanceof RegExp) {
-            json += asString(value_etag_458.source)
+          } else if (value_etag_464 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_464.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_464 instanceof RegExp) {
+            json += asString(value_etag_464.source)
           } else {
-            json += asString(value_etag_458.toString())
+            json += asString(value_etag_464.toString())
           }
         } else {
-          json += asString(value_etag_458)
+          json += asString(value_etag_464)
         }
         
       }
 
-      const value_body_459 = obj["body"]
-      if (value_body_459 !== undefined) {
+      const value_body_465 = obj["body"]
+      if (value_body_465 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_459 === null) {
+      if (value_body_465 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value_body_459)
+    json += anonymous86(value_body_465)
       }
     
       }
 
-      const value_problem_460 = obj["problem"]
-      if (value_problem_460 !== undefined) {
+      const value_problem_466 = obj["problem"]
+      if (value_problem_466 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_460)
+        json += anonymous1(value_problem_466)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10043,7 +10135,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous93 (obj) {
+    function anonymous96 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -10057,18 +10149,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous94(value)
+        json += anonymous97(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous94(value)
+          json += anonymous97(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous92 (input) {
+      function anonymous95 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10077,32 +10169,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_453 = obj["outcome"]
-      if (value_outcome_453 !== undefined) {
+      const value_outcome_459 = obj["outcome"]
+      if (value_outcome_459 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_453 !== 'string') {
-          if (value_outcome_453 === null) {
+        if (typeof value_outcome_459 !== 'string') {
+          if (value_outcome_459 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_453 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_453.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_453 instanceof RegExp) {
-            json += asString(value_outcome_453.source)
+          } else if (value_outcome_459 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_459.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_459 instanceof RegExp) {
+            json += asString(value_outcome_459.source)
           } else {
-            json += asString(value_outcome_453.toString())
+            json += asString(value_outcome_459.toString())
           }
         } else {
-          json += asString(value_outcome_453)
+          json += asString(value_outcome_459)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_454 = obj["results"]
-      if (value_results_454 !== undefined) {
+      const value_results_460 = obj["results"]
+      if (value_results_460 !== undefined) {
         json += ",\"results\":"
-        json += anonymous93(value_results_454)
+        json += anonymous96(value_results_460)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10112,7 +10204,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous96 (obj) {
+    function anonymous99 (obj) {
       // "LeadMergeResult#/properties/losers"
       let json = ''
   
@@ -10130,7 +10222,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10140,7 +10232,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         }
@@ -10149,7 +10241,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadMergeResult#"
-      function anonymous95 (input) {
+      function anonymous98 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10158,48 +10250,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_463 = obj["dryRun"]
-      if (value_dryRun_463 !== undefined) {
+      const value_dryRun_469 = obj["dryRun"]
+      if (value_dryRun_469 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_463)
+        json += asBoolean(value_dryRun_469)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_464 = obj["merge"]
-      if (value_merge_464 !== undefined) {
+      const value_merge_470 = obj["merge"]
+      if (value_merge_470 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_464)
+        json += anonymous59(value_merge_470)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_465 = obj["winner"]
-      if (value_winner_465 !== undefined) {
+      const value_winner_471 = obj["winner"]
+      if (value_winner_471 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_465 === null) {
+      if (value_winner_471 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value_winner_465)
+    json += anonymous86(value_winner_471)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_466 = obj["losers"]
-      if (value_losers_466 !== undefined) {
+      const value_losers_472 = obj["losers"]
+      if (value_losers_472 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous96(value_losers_466)
+        json += anonymous99(value_losers_472)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_467 = obj["references"]
-      if (value_references_467 !== undefined) {
+      const value_references_473 = obj["references"]
+      if (value_references_473 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_467)
+        json += anonymous63(value_references_473)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10209,7 +10301,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous98 (obj) {
+    function anonymous101 (obj) {
       // "LeadUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10227,7 +10319,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10237,7 +10329,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     
         }
@@ -10245,7 +10337,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous99 (obj) {
+    function anonymous102 (obj) {
       // "LeadUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10302,7 +10394,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadUnmergeResult#"
-      function anonymous97 (input) {
+      function anonymous100 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10311,56 +10403,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_470 = obj["dryRun"]
-      if (value_dryRun_470 !== undefined) {
+      const value_dryRun_476 = obj["dryRun"]
+      if (value_dryRun_476 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_470)
+        json += asBoolean(value_dryRun_476)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_471 = obj["merge"]
-      if (value_merge_471 !== undefined) {
+      const value_merge_477 = obj["merge"]
+      if (value_merge_477 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_471)
+        json += anonymous59(value_merge_477)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_472 = obj["winner"]
-      if (value_winner_472 !== undefined) {
+      const value_winner_478 = obj["winner"]
+      if (value_winner_478 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_472 === null) {
+      if (value_winner_478 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value_winner_472)
+    json += anonymous86(value_winner_478)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_473 = obj["losers"]
-      if (value_losers_473 !== undefined) {
+      const value_losers_479 = obj["losers"]
+      if (value_losers_479 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous98(value_losers_473)
+        json += anonymous101(value_losers_479)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_474 = obj["kept"]
-      if (value_kept_474 !== undefined) {
+      const value_kept_480 = obj["kept"]
+      if (value_kept_480 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous99(value_kept_474)
+        json += anonymous102(value_kept_480)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_475 = obj["references"]
-      if (value_references_475 !== undefined) {
+      const value_references_481 = obj["references"]
+      if (value_references_481 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_475)
+        json += anonymous63(value_references_481)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10371,7 +10463,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous101 (input) {
+      function anonymous104 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10380,36 +10472,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_482 = obj["outcome"]
-      if (value_outcome_482 !== undefined) {
+      const value_outcome_488 = obj["outcome"]
+      if (value_outcome_488 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_482 !== 'string') {
-          if (value_outcome_482 === null) {
+        if (typeof value_outcome_488 !== 'string') {
+          if (value_outcome_488 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_482 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_482.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_482 instanceof RegExp) {
-            json += asString(value_outcome_482.source)
+          } else if (value_outcome_488 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_488.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_488 instanceof RegExp) {
+            json += asString(value_outcome_488.source)
           } else {
-            json += asString(value_outcome_482.toString())
+            json += asString(value_outcome_488.toString())
           }
         } else {
-          json += asString(value_outcome_482)
+          json += asString(value_outcome_488)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_483 = obj["record"]
-      if (value_record_483 !== undefined) {
+      const value_record_489 = obj["record"]
+      if (value_record_489 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_483 === null) {
+      if (value_record_489 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_483)
+    json += anonymous26(value_record_489)
       }
     
       } else {
@@ -10422,7 +10514,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous102 (input) {
+      function anonymous105 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10431,36 +10523,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_486 = obj["outcome"]
-      if (value_outcome_486 !== undefined) {
+      const value_outcome_492 = obj["outcome"]
+      if (value_outcome_492 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_486 !== 'string') {
-          if (value_outcome_486 === null) {
+        if (typeof value_outcome_492 !== 'string') {
+          if (value_outcome_492 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_486 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_486.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_486 instanceof RegExp) {
-            json += asString(value_outcome_486.source)
+          } else if (value_outcome_492 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_492.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_492 instanceof RegExp) {
+            json += asString(value_outcome_492.source)
           } else {
-            json += asString(value_outcome_486.toString())
+            json += asString(value_outcome_492.toString())
           }
         } else {
-          json += asString(value_outcome_486)
+          json += asString(value_outcome_492)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_487 = obj["record"]
-      if (value_record_487 !== undefined) {
+      const value_record_493 = obj["record"]
+      if (value_record_493 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_487 === null) {
+      if (value_record_493 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value_record_487)
+    json += anonymous72(value_record_493)
       }
     
       } else {
@@ -10473,7 +10565,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous103 (input) {
+      function anonymous106 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10482,36 +10574,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_490 = obj["outcome"]
-      if (value_outcome_490 !== undefined) {
+      const value_outcome_496 = obj["outcome"]
+      if (value_outcome_496 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_490 !== 'string') {
-          if (value_outcome_490 === null) {
+        if (typeof value_outcome_496 !== 'string') {
+          if (value_outcome_496 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_490 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_490.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_490 instanceof RegExp) {
-            json += asString(value_outcome_490.source)
+          } else if (value_outcome_496 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_496.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_496 instanceof RegExp) {
+            json += asString(value_outcome_496.source)
           } else {
-            json += asString(value_outcome_490.toString())
+            json += asString(value_outcome_496.toString())
           }
         } else {
-          json += asString(value_outcome_490)
+          json += asString(value_outcome_496)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_491 = obj["record"]
-      if (value_record_491 !== undefined) {
+      const value_record_497 = obj["record"]
+      if (value_record_497 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_491 === null) {
+      if (value_record_497 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_record_491)
+    json += anonymous91(value_record_497)
       }
     
       } else {
@@ -10524,7 +10616,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous100 (input) {
+      function anonymous103 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10533,54 +10625,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_478 = obj["dryRun"]
-      if (value_dryRun_478 !== undefined) {
+      const value_dryRun_484 = obj["dryRun"]
+      if (value_dryRun_484 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_478)
+        json += asBoolean(value_dryRun_484)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_479 = obj["lead"]
-      if (value_lead_479 !== undefined) {
+      const value_lead_485 = obj["lead"]
+      if (value_lead_485 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_479 === null) {
+      if (value_lead_485 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value_lead_479)
+    json += anonymous86(value_lead_485)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_480 = obj["account"]
-      if (value_account_480 !== undefined) {
+      const value_account_486 = obj["account"]
+      if (value_account_486 !== undefined) {
         json += ",\"account\":"
-        json += anonymous101(value_account_480)
+        json += anonymous104(value_account_486)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_484 = obj["contact"]
-      if (value_contact_484 !== undefined) {
+      const value_contact_490 = obj["contact"]
+      if (value_contact_490 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous102(value_contact_484)
+        json += anonymous105(value_contact_490)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_488 = obj["opportunity"]
-      if (value_opportunity_488 !== undefined) {
+      const value_opportunity_494 = obj["opportunity"]
+      if (value_opportunity_494 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_488 === null) {
+          if (value_opportunity_494 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_488 === "object" && !Array.isArray(value_opportunity_488)) || value_opportunity_488 === null) {
-            json += anonymous103(value_opportunity_488)
+          else if((typeof value_opportunity_494 === "object" && !Array.isArray(value_opportunity_494)) || value_opportunity_494 === null) {
+            json += anonymous106(value_opportunity_494)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -10594,7 +10686,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous105 (obj) {
+    function anonymous108 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -10612,7 +10704,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10622,7 +10714,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         }
@@ -10631,7 +10723,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous104 (input) {
+      function anonymous107 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10640,18 +10732,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_494 = obj["data"]
-      if (value_data_494 !== undefined) {
+      const value_data_500 = obj["data"]
+      if (value_data_500 !== undefined) {
         json += "{\"data\":"
-        json += anonymous105(value_data_494)
+        json += anonymous108(value_data_500)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_495 = obj["page"]
-      if (value_page_495 !== undefined) {
+      const value_page_501 = obj["page"]
+      if (value_page_501 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_495)
+        json += anonymous21(value_page_501)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10662,7 +10754,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous108 (input) {
+      function anonymous111 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10671,58 +10763,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_502 = obj["index"]
-      if (value_index_502 !== undefined) {
+      const value_index_508 = obj["index"]
+      if (value_index_508 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_502)
+        json += asInteger(value_index_508)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_503 = obj["status"]
-      if (value_status_503 !== undefined) {
+      const value_status_509 = obj["status"]
+      if (value_status_509 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_503)
+        json += asInteger(value_status_509)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_504 = obj["etag"]
-      if (value_etag_504 !== undefined) {
+      const value_etag_510 = obj["etag"]
+      if (value_etag_510 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_504 !== 'string') {
-          if (value_etag_504 === null) {
+        if (typeof value_etag_510 !== 'string') {
+          if (value_etag_510 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_504 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_504.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_504 instanceof RegExp) {
-            json += asString(value_etag_504.source)
+          } else if (value_etag_510 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_510.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_510 instanceof RegExp) {
+            json += asString(value_etag_510.source)
           } else {
-            json += asString(value_etag_504.toString())
+            json += asString(value_etag_510.toString())
           }
         } else {
-          json += asString(value_etag_504)
+          json += asString(value_etag_510)
         }
         
       }
 
-      const value_body_505 = obj["body"]
-      if (value_body_505 !== undefined) {
+      const value_body_511 = obj["body"]
+      if (value_body_511 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_505 === null) {
+      if (value_body_511 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_body_505)
+    json += anonymous91(value_body_511)
       }
     
       }
 
-      const value_problem_506 = obj["problem"]
-      if (value_problem_506 !== undefined) {
+      const value_problem_512 = obj["problem"]
+      if (value_problem_512 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_506)
+        json += anonymous1(value_problem_512)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10730,7 +10822,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous107 (obj) {
+    function anonymous110 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -10744,18 +10836,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous108(value)
+        json += anonymous111(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous108(value)
+          json += anonymous111(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous106 (input) {
+      function anonymous109 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10764,32 +10856,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_499 = obj["outcome"]
-      if (value_outcome_499 !== undefined) {
+      const value_outcome_505 = obj["outcome"]
+      if (value_outcome_505 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_499 !== 'string') {
-          if (value_outcome_499 === null) {
+        if (typeof value_outcome_505 !== 'string') {
+          if (value_outcome_505 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_499 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_499.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_499 instanceof RegExp) {
-            json += asString(value_outcome_499.source)
+          } else if (value_outcome_505 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_505.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_505 instanceof RegExp) {
+            json += asString(value_outcome_505.source)
           } else {
-            json += asString(value_outcome_499.toString())
+            json += asString(value_outcome_505.toString())
           }
         } else {
-          json += asString(value_outcome_499)
+          json += asString(value_outcome_505)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_500 = obj["results"]
-      if (value_results_500 !== undefined) {
+      const value_results_506 = obj["results"]
+      if (value_results_506 !== undefined) {
         json += ",\"results\":"
-        json += anonymous107(value_results_500)
+        json += anonymous110(value_results_506)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10799,7 +10891,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous110 (obj) {
+    function anonymous113 (obj) {
       // "OpportunityMergeResult#/properties/losers"
       let json = ''
   
@@ -10817,7 +10909,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10827,7 +10919,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         }
@@ -10836,7 +10928,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityMergeResult#"
-      function anonymous109 (input) {
+      function anonymous112 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10845,48 +10937,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_509 = obj["dryRun"]
-      if (value_dryRun_509 !== undefined) {
+      const value_dryRun_515 = obj["dryRun"]
+      if (value_dryRun_515 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_509)
+        json += asBoolean(value_dryRun_515)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_510 = obj["merge"]
-      if (value_merge_510 !== undefined) {
+      const value_merge_516 = obj["merge"]
+      if (value_merge_516 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_510)
+        json += anonymous59(value_merge_516)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_511 = obj["winner"]
-      if (value_winner_511 !== undefined) {
+      const value_winner_517 = obj["winner"]
+      if (value_winner_517 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_511 === null) {
+      if (value_winner_517 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_winner_511)
+    json += anonymous91(value_winner_517)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_512 = obj["losers"]
-      if (value_losers_512 !== undefined) {
+      const value_losers_518 = obj["losers"]
+      if (value_losers_518 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous110(value_losers_512)
+        json += anonymous113(value_losers_518)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_513 = obj["references"]
-      if (value_references_513 !== undefined) {
+      const value_references_519 = obj["references"]
+      if (value_references_519 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_513)
+        json += anonymous63(value_references_519)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10896,7 +10988,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous112 (obj) {
+    function anonymous115 (obj) {
       // "OpportunityUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10914,7 +11006,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10924,7 +11016,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     
         }
@@ -10932,7 +11024,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous113 (obj) {
+    function anonymous116 (obj) {
       // "OpportunityUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10989,7 +11081,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityUnmergeResult#"
-      function anonymous111 (input) {
+      function anonymous114 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10998,56 +11090,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_516 = obj["dryRun"]
-      if (value_dryRun_516 !== undefined) {
+      const value_dryRun_522 = obj["dryRun"]
+      if (value_dryRun_522 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_516)
+        json += asBoolean(value_dryRun_522)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_517 = obj["merge"]
-      if (value_merge_517 !== undefined) {
+      const value_merge_523 = obj["merge"]
+      if (value_merge_523 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous56(value_merge_517)
+        json += anonymous59(value_merge_523)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_518 = obj["winner"]
-      if (value_winner_518 !== undefined) {
+      const value_winner_524 = obj["winner"]
+      if (value_winner_524 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_518 === null) {
+      if (value_winner_524 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value_winner_518)
+    json += anonymous91(value_winner_524)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_519 = obj["losers"]
-      if (value_losers_519 !== undefined) {
+      const value_losers_525 = obj["losers"]
+      if (value_losers_525 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous112(value_losers_519)
+        json += anonymous115(value_losers_525)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_520 = obj["kept"]
-      if (value_kept_520 !== undefined) {
+      const value_kept_526 = obj["kept"]
+      if (value_kept_526 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous113(value_kept_520)
+        json += anonymous116(value_kept_526)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_521 = obj["references"]
-      if (value_references_521 !== undefined) {
+      const value_references_527 = obj["references"]
+      if (value_references_527 !== undefined) {
         json += ",\"references\":"
-        json += anonymous60(value_references_521)
+        json += anonymous63(value_references_527)
       } else {
         throw new Error('"references" is required!')
       }
@@ -11057,7 +11149,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous120 (obj) {
+    function anonymous123 (obj) {
       // "SearchHighlight#/properties/ranges/items"
       let json = ''
   
@@ -11109,7 +11201,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous119 (obj) {
+    function anonymous122 (obj) {
       // "SearchHighlight#/properties/ranges"
       let json = ''
   
@@ -11123,18 +11215,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous120(value)
+        json += anonymous123(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous120(value)
+          json += anonymous123(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchHighlight#"
-      function anonymous118 (input) {
+      function anonymous121 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11143,54 +11235,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_field_532 = obj["field"]
-      if (value_field_532 !== undefined) {
+      const value_field_538 = obj["field"]
+      if (value_field_538 !== undefined) {
         json += "{\"field\":"
         
-        if (typeof value_field_532 !== 'string') {
-          if (value_field_532 === null) {
+        if (typeof value_field_538 !== 'string') {
+          if (value_field_538 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_field_532 instanceof Date) {
-            json += JSON_STR_QUOTE + value_field_532.toISOString() + JSON_STR_QUOTE
-          } else if (value_field_532 instanceof RegExp) {
-            json += asString(value_field_532.source)
+          } else if (value_field_538 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_538.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_538 instanceof RegExp) {
+            json += asString(value_field_538.source)
           } else {
-            json += asString(value_field_532.toString())
+            json += asString(value_field_538.toString())
           }
         } else {
-          json += asString(value_field_532)
+          json += asString(value_field_538)
         }
         
       } else {
         throw new Error('"field" is required!')
       }
       
-      const value_text_533 = obj["text"]
-      if (value_text_533 !== undefined) {
+      const value_text_539 = obj["text"]
+      if (value_text_539 !== undefined) {
         json += ",\"text\":"
         
-        if (typeof value_text_533 !== 'string') {
-          if (value_text_533 === null) {
+        if (typeof value_text_539 !== 'string') {
+          if (value_text_539 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_text_533 instanceof Date) {
-            json += JSON_STR_QUOTE + value_text_533.toISOString() + JSON_STR_QUOTE
-          } else if (value_text_533 instanceof RegExp) {
-            json += asString(value_text_533.source)
+          } else if (value_text_539 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_539.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_539 instanceof RegExp) {
+            json += asString(value_text_539.source)
           } else {
-            json += asString(value_text_533.toString())
+            json += asString(value_text_539.toString())
           }
         } else {
-          json += asString(value_text_533)
+          json += asString(value_text_539)
         }
         
       } else {
         throw new Error('"text" is required!')
       }
       
-      const value_ranges_534 = obj["ranges"]
-      if (value_ranges_534 !== undefined) {
+      const value_ranges_540 = obj["ranges"]
+      if (value_ranges_540 !== undefined) {
         json += ",\"ranges\":"
-        json += anonymous119(value_ranges_534)
+        json += anonymous122(value_ranges_540)
       } else {
         throw new Error('"ranges" is required!')
       }
@@ -11200,7 +11292,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous117 (obj) {
+    function anonymous120 (obj) {
       // "SearchHit#/properties/highlights"
       let json = ''
   
@@ -11214,18 +11306,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous118(value)
+        json += anonymous121(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous118(value)
+          json += anonymous121(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchSummary#/properties/fields"
-      function anonymous122 (input) {
+      function anonymous125 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11233,7 +11325,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_542 = false
+        let addComma_548 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -11244,7 +11336,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_542 ? JSON_STR_COMMA : ((addComma_542 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_548 ? JSON_STR_COMMA : ((addComma_548 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
         if (typeof value !== 'string') {
@@ -11263,7 +11355,7 @@ return json + JSON_STR_END_OBJECT
         
       
     }
-  if (!addComma_542) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_548) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -11271,7 +11363,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchSummary#"
-      function anonymous121 (input) {
+      function anonymous124 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11280,60 +11372,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_ownerId_537 = obj["ownerId"]
-      if (value_ownerId_537 !== undefined) {
+      const value_ownerId_543 = obj["ownerId"]
+      if (value_ownerId_543 !== undefined) {
         json += "{\"ownerId\":"
         
-        if (typeof value_ownerId_537 !== 'string') {
-          if (value_ownerId_537 === null) {
+        if (typeof value_ownerId_543 !== 'string') {
+          if (value_ownerId_543 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_537 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_537.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_537 instanceof RegExp) {
-            json += asString(value_ownerId_537.source)
+          } else if (value_ownerId_543 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_543.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_543 instanceof RegExp) {
+            json += asString(value_ownerId_543.source)
           } else {
-            json += asString(value_ownerId_537.toString())
+            json += asString(value_ownerId_543.toString())
           }
         } else {
-          json += asString(value_ownerId_537)
+          json += asString(value_ownerId_543)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_538 = obj["teamId"]
-      if (value_teamId_538 !== undefined) {
+      const value_teamId_544 = obj["teamId"]
+      if (value_teamId_544 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_538 === null) {
+          if (value_teamId_544 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_538 === "string" ||
-            value_teamId_538 === null ||
-            value_teamId_538 instanceof Date ||
-            value_teamId_538 instanceof RegExp ||
+            typeof value_teamId_544 === "string" ||
+            value_teamId_544 === null ||
+            value_teamId_544 instanceof Date ||
+            value_teamId_544 instanceof RegExp ||
             (
-              typeof value_teamId_538 === "object" &&
-              typeof value_teamId_538.toString === "function" &&
-              value_teamId_538.toString !== Object.prototype.toString
+              typeof value_teamId_544 === "object" &&
+              typeof value_teamId_544.toString === "function" &&
+              value_teamId_544.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_538 !== 'string') {
-          if (value_teamId_538 === null) {
+        if (typeof value_teamId_544 !== 'string') {
+          if (value_teamId_544 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_538 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_538.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_538 instanceof RegExp) {
-            json += asString(value_teamId_538.source)
+          } else if (value_teamId_544 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_544.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_544 instanceof RegExp) {
+            json += asString(value_teamId_544.source)
           } else {
-            json += asString(value_teamId_538.toString())
+            json += asString(value_teamId_544.toString())
           }
         } else {
-          json += asString(value_teamId_538)
+          json += asString(value_teamId_544)
         }
         
           }
@@ -11344,26 +11436,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_createdAt_539 = obj["createdAt"]
-      if (value_createdAt_539 !== undefined) {
+      const value_createdAt_545 = obj["createdAt"]
+      if (value_createdAt_545 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_539)
+        json += asDateTime(value_createdAt_545)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_updatedAt_540 = obj["updatedAt"]
-      if (value_updatedAt_540 !== undefined) {
+      const value_updatedAt_546 = obj["updatedAt"]
+      if (value_updatedAt_546 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_540)
+        json += asDateTime(value_updatedAt_546)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_fields_541 = obj["fields"]
-      if (value_fields_541 !== undefined) {
+      const value_fields_547 = obj["fields"]
+      if (value_fields_547 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous122(value_fields_541)
+        json += anonymous125(value_fields_547)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -11374,7 +11466,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchHit#"
-      function anonymous116 (input) {
+      function anonymous119 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11383,92 +11475,92 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_526 = obj["object"]
-      if (value_object_526 !== undefined) {
+      const value_object_532 = obj["object"]
+      if (value_object_532 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_526 !== 'string') {
-          if (value_object_526 === null) {
+        if (typeof value_object_532 !== 'string') {
+          if (value_object_532 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_526 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_526.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_526 instanceof RegExp) {
-            json += asString(value_object_526.source)
+          } else if (value_object_532 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_532.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_532 instanceof RegExp) {
+            json += asString(value_object_532.source)
           } else {
-            json += asString(value_object_526.toString())
+            json += asString(value_object_532.toString())
           }
         } else {
-          json += asString(value_object_526)
+          json += asString(value_object_532)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_527 = obj["id"]
-      if (value_id_527 !== undefined) {
+      const value_id_533 = obj["id"]
+      if (value_id_533 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_527 !== 'string') {
-          if (value_id_527 === null) {
+        if (typeof value_id_533 !== 'string') {
+          if (value_id_533 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_527 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_527.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_527 instanceof RegExp) {
-            json += asString(value_id_527.source)
+          } else if (value_id_533 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_533.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_533 instanceof RegExp) {
+            json += asString(value_id_533.source)
           } else {
-            json += asString(value_id_527.toString())
+            json += asString(value_id_533.toString())
           }
         } else {
-          json += asString(value_id_527)
+          json += asString(value_id_533)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_title_528 = obj["title"]
-      if (value_title_528 !== undefined) {
+      const value_title_534 = obj["title"]
+      if (value_title_534 !== undefined) {
         json += ",\"title\":"
         
-        if (typeof value_title_528 !== 'string') {
-          if (value_title_528 === null) {
+        if (typeof value_title_534 !== 'string') {
+          if (value_title_534 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_528 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_528.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_528 instanceof RegExp) {
-            json += asString(value_title_528.source)
+          } else if (value_title_534 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_534.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_534 instanceof RegExp) {
+            json += asString(value_title_534.source)
           } else {
-            json += asString(value_title_528.toString())
+            json += asString(value_title_534.toString())
           }
         } else {
-          json += asString(value_title_528)
+          json += asString(value_title_534)
         }
         
       } else {
         throw new Error('"title" is required!')
       }
       
-      const value_score_529 = obj["score"]
-      if (value_score_529 !== undefined) {
+      const value_score_535 = obj["score"]
+      if (value_score_535 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_529)
+        json += asNumber(value_score_535)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_highlights_530 = obj["highlights"]
-      if (value_highlights_530 !== undefined) {
+      const value_highlights_536 = obj["highlights"]
+      if (value_highlights_536 !== undefined) {
         json += ",\"highlights\":"
-        json += anonymous117(value_highlights_530)
+        json += anonymous120(value_highlights_536)
       } else {
         throw new Error('"highlights" is required!')
       }
       
-      const value_summary_535 = obj["summary"]
-      if (value_summary_535 !== undefined) {
+      const value_summary_541 = obj["summary"]
+      if (value_summary_541 !== undefined) {
         json += ",\"summary\":"
-        json += anonymous121(value_summary_535)
+        json += anonymous124(value_summary_541)
       } else {
         throw new Error('"summary" is required!')
       }
@@ -11478,7 +11570,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous115 (obj) {
+    function anonymous118 (obj) {
       // "SearchResult#/properties/data"
       let json = ''
   
@@ -11492,18 +11584,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous116(value)
+        json += anonymous119(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous116(value)
+          json += anonymous119(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchResult#"
-      function anonymous114 (input) {
+      function anonymous117 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11512,10 +11604,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_524 = obj["data"]
-      if (value_data_524 !== undefined) {
+      const value_data_530 = obj["data"]
+      if (value_data_530 !== undefined) {
         json += "{\"data\":"
-        json += anonymous115(value_data_524)
+        json += anonymous118(value_data_530)
       } else {
         throw new Error('"data" is required!')
       }
@@ -11526,7 +11618,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous127 (input) {
+      function anonymous130 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11535,54 +11627,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_564 = obj["value"]
-      if (value_value_564 !== undefined) {
+      const value_value_570 = obj["value"]
+      if (value_value_570 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_564 !== 'string') {
-          if (value_value_564 === null) {
+        if (typeof value_value_570 !== 'string') {
+          if (value_value_570 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_564 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_564.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_564 instanceof RegExp) {
-            json += asString(value_value_564.source)
+          } else if (value_value_570 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_570.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_570 instanceof RegExp) {
+            json += asString(value_value_570.source)
           } else {
-            json += asString(value_value_564.toString())
+            json += asString(value_value_570.toString())
           }
         } else {
-          json += asString(value_value_564)
+          json += asString(value_value_570)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_565 = obj["label"]
-      if (value_label_565 !== undefined) {
+      const value_label_571 = obj["label"]
+      if (value_label_571 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_565 !== 'string') {
-          if (value_label_565 === null) {
+        if (typeof value_label_571 !== 'string') {
+          if (value_label_571 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_565 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_565.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_565 instanceof RegExp) {
-            json += asString(value_label_565.source)
+          } else if (value_label_571 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_571.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_571 instanceof RegExp) {
+            json += asString(value_label_571.source)
           } else {
-            json += asString(value_label_565.toString())
+            json += asString(value_label_571.toString())
           }
         } else {
-          json += asString(value_label_565)
+          json += asString(value_label_571)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_566 = obj["archived"]
-      if (value_archived_566 !== undefined) {
+      const value_archived_572 = obj["archived"]
+      if (value_archived_572 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_566)
+        json += asBoolean(value_archived_572)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -11592,7 +11684,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous126 (obj) {
+    function anonymous129 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -11606,17 +11698,17 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous127(value)
+        json += anonymous130(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous127(value)
+          json += anonymous130(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous131 (obj) {
+    function anonymous134 (obj) {
       // "CustomFieldCheck#/properties/violations/items/properties/examples"
       let json = ''
   
@@ -11669,7 +11761,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "CustomFieldCheck#/properties/violations/items"
-      function anonymous130 (input) {
+      function anonymous133 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11678,40 +11770,40 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_code_582 = obj["code"]
-      if (value_code_582 !== undefined) {
+      const value_code_588 = obj["code"]
+      if (value_code_588 !== undefined) {
         json += "{\"code\":"
         
-        if (typeof value_code_582 !== 'string') {
-          if (value_code_582 === null) {
+        if (typeof value_code_588 !== 'string') {
+          if (value_code_588 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_code_582 instanceof Date) {
-            json += JSON_STR_QUOTE + value_code_582.toISOString() + JSON_STR_QUOTE
-          } else if (value_code_582 instanceof RegExp) {
-            json += asString(value_code_582.source)
+          } else if (value_code_588 instanceof Date) {
+            json += JSON_STR_QUOTE + value_code_588.toISOString() + JSON_STR_QUOTE
+          } else if (value_code_588 instanceof RegExp) {
+            json += asString(value_code_588.source)
           } else {
-            json += asString(value_code_582.toString())
+            json += asString(value_code_588.toString())
           }
         } else {
-          json += asString(value_code_582)
+          json += asString(value_code_588)
         }
         
       } else {
         throw new Error('"code" is required!')
       }
       
-      const value_records_583 = obj["records"]
-      if (value_records_583 !== undefined) {
+      const value_records_589 = obj["records"]
+      if (value_records_589 !== undefined) {
         json += ",\"records\":"
-        json += asInteger(value_records_583)
+        json += asInteger(value_records_589)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_examples_584 = obj["examples"]
-      if (value_examples_584 !== undefined) {
+      const value_examples_590 = obj["examples"]
+      if (value_examples_590 !== undefined) {
         json += ",\"examples\":"
-        json += anonymous131(value_examples_584)
+        json += anonymous134(value_examples_590)
       } else {
         throw new Error('"examples" is required!')
       }
@@ -11721,7 +11813,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous129 (obj) {
+    function anonymous132 (obj) {
       // "CustomFieldCheck#/properties/violations"
       let json = ''
   
@@ -11735,18 +11827,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous130(value)
+        json += anonymous133(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous130(value)
+          json += anonymous133(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldCheck#"
-      function anonymous128 (input) {
+      function anonymous131 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11755,26 +11847,26 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_records_578 = obj["records"]
-      if (value_records_578 !== undefined) {
+      const value_records_584 = obj["records"]
+      if (value_records_584 !== undefined) {
         json += "{\"records\":"
-        json += asInteger(value_records_578)
+        json += asInteger(value_records_584)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_isComplete_579 = obj["isComplete"]
-      if (value_isComplete_579 !== undefined) {
+      const value_isComplete_585 = obj["isComplete"]
+      if (value_isComplete_585 !== undefined) {
         json += ",\"isComplete\":"
-        json += asBoolean(value_isComplete_579)
+        json += asBoolean(value_isComplete_585)
       } else {
         throw new Error('"isComplete" is required!')
       }
       
-      const value_violations_580 = obj["violations"]
-      if (value_violations_580 !== undefined) {
+      const value_violations_586 = obj["violations"]
+      if (value_violations_586 !== undefined) {
         json += ",\"violations\":"
-        json += anonymous129(value_violations_580)
+        json += anonymous132(value_violations_586)
       } else {
         throw new Error('"violations" is required!')
       }
@@ -11785,7 +11877,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomField#"
-      function anonymous125 (input) {
+      function anonymous128 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11794,166 +11886,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_547 = obj["id"]
-      if (value_id_547 !== undefined) {
+      const value_id_553 = obj["id"]
+      if (value_id_553 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_547 !== 'string') {
-          if (value_id_547 === null) {
+        if (typeof value_id_553 !== 'string') {
+          if (value_id_553 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_547 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_547.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_547 instanceof RegExp) {
-            json += asString(value_id_547.source)
+          } else if (value_id_553 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_553.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_553 instanceof RegExp) {
+            json += asString(value_id_553.source)
           } else {
-            json += asString(value_id_547.toString())
+            json += asString(value_id_553.toString())
           }
         } else {
-          json += asString(value_id_547)
+          json += asString(value_id_553)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_548 = obj["version"]
-      if (value_version_548 !== undefined) {
+      const value_version_554 = obj["version"]
+      if (value_version_554 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_548)
+        json += asInteger(value_version_554)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_549 = obj["createdAt"]
-      if (value_createdAt_549 !== undefined) {
+      const value_createdAt_555 = obj["createdAt"]
+      if (value_createdAt_555 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_549)
+        json += asDateTime(value_createdAt_555)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_550 = obj["createdBy"]
-      if (value_createdBy_550 !== undefined) {
+      const value_createdBy_556 = obj["createdBy"]
+      if (value_createdBy_556 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_550)
+        json += anonymous23(value_createdBy_556)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_551 = obj["updatedAt"]
-      if (value_updatedAt_551 !== undefined) {
+      const value_updatedAt_557 = obj["updatedAt"]
+      if (value_updatedAt_557 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_551)
+        json += asDateTime(value_updatedAt_557)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_552 = obj["updatedBy"]
-      if (value_updatedBy_552 !== undefined) {
+      const value_updatedBy_558 = obj["updatedBy"]
+      if (value_updatedBy_558 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_552)
+        json += anonymous23(value_updatedBy_558)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_553 = obj["object"]
-      if (value_object_553 !== undefined) {
+      const value_object_559 = obj["object"]
+      if (value_object_559 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_553 !== 'string') {
-          if (value_object_553 === null) {
+        if (typeof value_object_559 !== 'string') {
+          if (value_object_559 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_553 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_553.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_553 instanceof RegExp) {
-            json += asString(value_object_553.source)
+          } else if (value_object_559 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_559.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_559 instanceof RegExp) {
+            json += asString(value_object_559.source)
           } else {
-            json += asString(value_object_553.toString())
+            json += asString(value_object_559.toString())
           }
         } else {
-          json += asString(value_object_553)
+          json += asString(value_object_559)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_554 = obj["key"]
-      if (value_key_554 !== undefined) {
+      const value_key_560 = obj["key"]
+      if (value_key_560 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_554 !== 'string') {
-          if (value_key_554 === null) {
+        if (typeof value_key_560 !== 'string') {
+          if (value_key_560 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_554 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_554.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_554 instanceof RegExp) {
-            json += asString(value_key_554.source)
+          } else if (value_key_560 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_560.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_560 instanceof RegExp) {
+            json += asString(value_key_560.source)
           } else {
-            json += asString(value_key_554.toString())
+            json += asString(value_key_560.toString())
           }
         } else {
-          json += asString(value_key_554)
+          json += asString(value_key_560)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_555 = obj["type"]
-      if (value_type_555 !== undefined) {
+      const value_type_561 = obj["type"]
+      if (value_type_561 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_555 !== 'string') {
-          if (value_type_555 === null) {
+        if (typeof value_type_561 !== 'string') {
+          if (value_type_561 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_555 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_555.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_555 instanceof RegExp) {
-            json += asString(value_type_555.source)
+          } else if (value_type_561 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_561.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_561 instanceof RegExp) {
+            json += asString(value_type_561.source)
           } else {
-            json += asString(value_type_555.toString())
+            json += asString(value_type_561.toString())
           }
         } else {
-          json += asString(value_type_555)
+          json += asString(value_type_561)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_556 = obj["referenceObject"]
-      if (value_referenceObject_556 !== undefined) {
+      const value_referenceObject_562 = obj["referenceObject"]
+      if (value_referenceObject_562 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_556 === null) {
+          if (value_referenceObject_562 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_556 === "string" ||
-            value_referenceObject_556 === null ||
-            value_referenceObject_556 instanceof Date ||
-            value_referenceObject_556 instanceof RegExp ||
+            typeof value_referenceObject_562 === "string" ||
+            value_referenceObject_562 === null ||
+            value_referenceObject_562 instanceof Date ||
+            value_referenceObject_562 instanceof RegExp ||
             (
-              typeof value_referenceObject_556 === "object" &&
-              typeof value_referenceObject_556.toString === "function" &&
-              value_referenceObject_556.toString !== Object.prototype.toString
+              typeof value_referenceObject_562 === "object" &&
+              typeof value_referenceObject_562.toString === "function" &&
+              value_referenceObject_562.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_556 !== 'string') {
-          if (value_referenceObject_556 === null) {
+        if (typeof value_referenceObject_562 !== 'string') {
+          if (value_referenceObject_562 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_556 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_556.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_556 instanceof RegExp) {
-            json += asString(value_referenceObject_556.source)
+          } else if (value_referenceObject_562 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_562.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_562 instanceof RegExp) {
+            json += asString(value_referenceObject_562.source)
           } else {
-            json += asString(value_referenceObject_556.toString())
+            json += asString(value_referenceObject_562.toString())
           }
         } else {
-          json += asString(value_referenceObject_556)
+          json += asString(value_referenceObject_562)
         }
         
           }
@@ -11964,60 +12056,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_557 = obj["label"]
-      if (value_label_557 !== undefined) {
+      const value_label_563 = obj["label"]
+      if (value_label_563 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_557 !== 'string') {
-          if (value_label_557 === null) {
+        if (typeof value_label_563 !== 'string') {
+          if (value_label_563 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_557 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_557.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_557 instanceof RegExp) {
-            json += asString(value_label_557.source)
+          } else if (value_label_563 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_563.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_563 instanceof RegExp) {
+            json += asString(value_label_563.source)
           } else {
-            json += asString(value_label_557.toString())
+            json += asString(value_label_563.toString())
           }
         } else {
-          json += asString(value_label_557)
+          json += asString(value_label_563)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_558 = obj["description"]
-      if (value_description_558 !== undefined) {
+      const value_description_564 = obj["description"]
+      if (value_description_564 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_558 === null) {
+          if (value_description_564 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_558 === "string" ||
-            value_description_558 === null ||
-            value_description_558 instanceof Date ||
-            value_description_558 instanceof RegExp ||
+            typeof value_description_564 === "string" ||
+            value_description_564 === null ||
+            value_description_564 instanceof Date ||
+            value_description_564 instanceof RegExp ||
             (
-              typeof value_description_558 === "object" &&
-              typeof value_description_558.toString === "function" &&
-              value_description_558.toString !== Object.prototype.toString
+              typeof value_description_564 === "object" &&
+              typeof value_description_564.toString === "function" &&
+              value_description_564.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_558 !== 'string') {
-          if (value_description_558 === null) {
+        if (typeof value_description_564 !== 'string') {
+          if (value_description_564 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_558 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_558.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_558 instanceof RegExp) {
-            json += asString(value_description_558.source)
+          } else if (value_description_564 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_564.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_564 instanceof RegExp) {
+            json += asString(value_description_564.source)
           } else {
-            json += asString(value_description_558.toString())
+            json += asString(value_description_564.toString())
           }
         } else {
-          json += asString(value_description_558)
+          json += asString(value_description_564)
         }
         
           }
@@ -12028,70 +12120,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_559 = obj["required"]
-      if (value_required_559 !== undefined) {
+      const value_required_565 = obj["required"]
+      if (value_required_565 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_559)
+        json += asBoolean(value_required_565)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_560 = obj["unique"]
-      if (value_unique_560 !== undefined) {
+      const value_unique_566 = obj["unique"]
+      if (value_unique_566 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_560)
+        json += asBoolean(value_unique_566)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_561 = obj["defaultValue"]
-      if (value_defaultValue_561 !== undefined) {
+      const value_defaultValue_567 = obj["defaultValue"]
+      if (value_defaultValue_567 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_561)
+        json += JSON.stringify(value_defaultValue_567)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_562 = obj["options"]
-      if (value_options_562 !== undefined) {
+      const value_options_568 = obj["options"]
+      if (value_options_568 !== undefined) {
         json += ",\"options\":"
-        json += anonymous126(value_options_562)
+        json += anonymous129(value_options_568)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_567 = obj["pattern"]
-      if (value_pattern_567 !== undefined) {
+      const value_pattern_573 = obj["pattern"]
+      if (value_pattern_573 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_567 === null) {
+          if (value_pattern_573 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_567 === "string" ||
-            value_pattern_567 === null ||
-            value_pattern_567 instanceof Date ||
-            value_pattern_567 instanceof RegExp ||
+            typeof value_pattern_573 === "string" ||
+            value_pattern_573 === null ||
+            value_pattern_573 instanceof Date ||
+            value_pattern_573 instanceof RegExp ||
             (
-              typeof value_pattern_567 === "object" &&
-              typeof value_pattern_567.toString === "function" &&
-              value_pattern_567.toString !== Object.prototype.toString
+              typeof value_pattern_573 === "object" &&
+              typeof value_pattern_573.toString === "function" &&
+              value_pattern_573.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_567 !== 'string') {
-          if (value_pattern_567 === null) {
+        if (typeof value_pattern_573 !== 'string') {
+          if (value_pattern_573 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_567 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_567.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_567 instanceof RegExp) {
-            json += asString(value_pattern_567.source)
+          } else if (value_pattern_573 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_573.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_573 instanceof RegExp) {
+            json += asString(value_pattern_573.source)
           } else {
-            json += asString(value_pattern_567.toString())
+            json += asString(value_pattern_573.toString())
           }
         } else {
-          json += asString(value_pattern_567)
+          json += asString(value_pattern_573)
         }
         
           }
@@ -12102,16 +12194,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_568 = obj["minimum"]
-      if (value_minimum_568 !== undefined) {
+      const value_minimum_574 = obj["minimum"]
+      if (value_minimum_574 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_568 === null) {
+          if (value_minimum_574 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_568 === "number" || value_minimum_568 === null) {
-            json += asNumber(value_minimum_568)
+          else if(typeof value_minimum_574 === "number" || value_minimum_574 === null) {
+            json += asNumber(value_minimum_574)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -12120,16 +12212,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_569 = obj["maximum"]
-      if (value_maximum_569 !== undefined) {
+      const value_maximum_575 = obj["maximum"]
+      if (value_maximum_575 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_569 === null) {
+          if (value_maximum_575 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_569 === "number" || value_maximum_569 === null) {
-            json += asNumber(value_maximum_569)
+          else if(typeof value_maximum_575 === "number" || value_maximum_575 === null) {
+            json += asNumber(value_maximum_575)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -12138,16 +12230,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_570 = obj["minLength"]
-      if (value_minLength_570 !== undefined) {
+      const value_minLength_576 = obj["minLength"]
+      if (value_minLength_576 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_570 === null) {
+          if (value_minLength_576 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_570) || value_minLength_570 === null) {
-            json += asInteger(value_minLength_570)
+          else if(Number.isInteger(value_minLength_576) || value_minLength_576 === null) {
+            json += asInteger(value_minLength_576)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -12156,16 +12248,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_571 = obj["maxLength"]
-      if (value_maxLength_571 !== undefined) {
+      const value_maxLength_577 = obj["maxLength"]
+      if (value_maxLength_577 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_571 === null) {
+          if (value_maxLength_577 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_571) || value_maxLength_571 === null) {
-            json += asInteger(value_maxLength_571)
+          else if(Number.isInteger(value_maxLength_577) || value_maxLength_577 === null) {
+            json += asInteger(value_maxLength_577)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -12174,56 +12266,56 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_572 = obj["filterable"]
-      if (value_filterable_572 !== undefined) {
+      const value_filterable_578 = obj["filterable"]
+      if (value_filterable_578 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_572)
+        json += asBoolean(value_filterable_578)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_573 = obj["personalData"]
-      if (value_personalData_573 !== undefined) {
+      const value_personalData_579 = obj["personalData"]
+      if (value_personalData_579 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_573)
+        json += asBoolean(value_personalData_579)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_574 = obj["archived"]
-      if (value_archived_574 !== undefined) {
+      const value_archived_580 = obj["archived"]
+      if (value_archived_580 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_574)
+        json += asBoolean(value_archived_580)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_575 = obj["indexState"]
-      if (value_indexState_575 !== undefined) {
+      const value_indexState_581 = obj["indexState"]
+      if (value_indexState_581 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_575 !== 'string') {
-          if (value_indexState_575 === null) {
+        if (typeof value_indexState_581 !== 'string') {
+          if (value_indexState_581 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_575 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_575.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_575 instanceof RegExp) {
-            json += asString(value_indexState_575.source)
+          } else if (value_indexState_581 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_581.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_581 instanceof RegExp) {
+            json += asString(value_indexState_581.source)
           } else {
-            json += asString(value_indexState_575.toString())
+            json += asString(value_indexState_581.toString())
           }
         } else {
-          json += asString(value_indexState_575)
+          json += asString(value_indexState_581)
         }
         
       } else {
         throw new Error('"indexState" is required!')
       }
       
-      const value_check_576 = obj["check"]
-      if (value_check_576 !== undefined) {
+      const value_check_582 = obj["check"]
+      if (value_check_582 !== undefined) {
         json += ",\"check\":"
-        json += anonymous128(value_check_576)
+        json += anonymous131(value_check_582)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -12231,7 +12323,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous124 (obj) {
+    function anonymous127 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -12245,18 +12337,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous125(value)
+        json += anonymous128(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous125(value)
+          json += anonymous128(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous123 (input) {
+      function anonymous126 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12265,18 +12357,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_545 = obj["data"]
-      if (value_data_545 !== undefined) {
+      const value_data_551 = obj["data"]
+      if (value_data_551 !== undefined) {
         json += "{\"data\":"
-        json += anonymous124(value_data_545)
+        json += anonymous127(value_data_551)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_585 = obj["page"]
-      if (value_page_585 !== undefined) {
+      const value_page_591 = obj["page"]
+      if (value_page_591 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_585)
+        json += anonymous21(value_page_591)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12286,7 +12378,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous133 (obj) {
+    function anonymous136 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -12311,7 +12403,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous132 (input) {
+      function anonymous135 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12320,18 +12412,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_590 = obj["data"]
-      if (value_data_590 !== undefined) {
+      const value_data_596 = obj["data"]
+      if (value_data_596 !== undefined) {
         json += "{\"data\":"
-        json += anonymous133(value_data_590)
+        json += anonymous136(value_data_596)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_591 = obj["page"]
-      if (value_page_591 !== undefined) {
+      const value_page_597 = obj["page"]
+      if (value_page_597 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_591)
+        json += anonymous21(value_page_597)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12341,7 +12433,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous135 (obj) {
+    function anonymous138 (obj) {
       // "SegmentList#/properties/data"
       let json = ''
   
@@ -12366,7 +12458,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "SegmentList#"
-      function anonymous134 (input) {
+      function anonymous137 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12375,18 +12467,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_595 = obj["data"]
-      if (value_data_595 !== undefined) {
+      const value_data_601 = obj["data"]
+      if (value_data_601 !== undefined) {
         json += "{\"data\":"
-        json += anonymous135(value_data_595)
+        json += anonymous138(value_data_601)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_596 = obj["page"]
-      if (value_page_596 !== undefined) {
+      const value_page_602 = obj["page"]
+      if (value_page_602 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_596)
+        json += anonymous21(value_page_602)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12397,7 +12489,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SegmentMembersResult#"
-      function anonymous136 (input) {
+      function anonymous139 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12406,18 +12498,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_added_600 = obj["added"]
-      if (value_added_600 !== undefined) {
+      const value_added_606 = obj["added"]
+      if (value_added_606 !== undefined) {
         json += "{\"added\":"
-        json += asInteger(value_added_600)
+        json += asInteger(value_added_606)
       } else {
         throw new Error('"added" is required!')
       }
       
-      const value_removed_601 = obj["removed"]
-      if (value_removed_601 !== undefined) {
+      const value_removed_607 = obj["removed"]
+      if (value_removed_607 !== undefined) {
         json += ",\"removed\":"
-        json += asInteger(value_removed_601)
+        json += asInteger(value_removed_607)
       } else {
         throw new Error('"removed" is required!')
       }
@@ -12427,7 +12519,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous140 (obj) {
+    function anonymous143 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -12445,7 +12537,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous94(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -12455,7 +12547,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous94(value)
       }
     
         }
@@ -12464,7 +12556,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous139 (input) {
+      function anonymous142 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12473,70 +12565,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_606 = obj["id"]
-      if (value_id_606 !== undefined) {
+      const value_id_612 = obj["id"]
+      if (value_id_612 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_606 !== 'string') {
-          if (value_id_606 === null) {
+        if (typeof value_id_612 !== 'string') {
+          if (value_id_612 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_606 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_606.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_606 instanceof RegExp) {
-            json += asString(value_id_606.source)
+          } else if (value_id_612 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_612.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_612 instanceof RegExp) {
+            json += asString(value_id_612.source)
           } else {
-            json += asString(value_id_606.toString())
+            json += asString(value_id_612.toString())
           }
         } else {
-          json += asString(value_id_606)
+          json += asString(value_id_612)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_607 = obj["name"]
-      if (value_name_607 !== undefined) {
+      const value_name_613 = obj["name"]
+      if (value_name_613 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_607 !== 'string') {
-          if (value_name_607 === null) {
+        if (typeof value_name_613 !== 'string') {
+          if (value_name_613 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_607 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_607.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_607 instanceof RegExp) {
-            json += asString(value_name_607.source)
+          } else if (value_name_613 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_613.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_613 instanceof RegExp) {
+            json += asString(value_name_613.source)
           } else {
-            json += asString(value_name_607.toString())
+            json += asString(value_name_613.toString())
           }
         } else {
-          json += asString(value_name_607)
+          json += asString(value_name_613)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_608 = obj["isDefault"]
-      if (value_isDefault_608 !== undefined) {
+      const value_isDefault_614 = obj["isDefault"]
+      if (value_isDefault_614 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_608)
+        json += asBoolean(value_isDefault_614)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_609 = obj["position"]
-      if (value_position_609 !== undefined) {
+      const value_position_615 = obj["position"]
+      if (value_position_615 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_609)
+        json += asInteger(value_position_615)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_610 = obj["stages"]
-      if (value_stages_610 !== undefined) {
+      const value_stages_616 = obj["stages"]
+      if (value_stages_616 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous140(value_stages_610)
+        json += anonymous143(value_stages_616)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -12546,7 +12638,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous138 (obj) {
+    function anonymous141 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -12560,18 +12652,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous139(value)
+        json += anonymous142(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous139(value)
+          json += anonymous142(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous137 (input) {
+      function anonymous140 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12580,10 +12672,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_604 = obj["data"]
-      if (value_data_604 !== undefined) {
+      const value_data_610 = obj["data"]
+      if (value_data_610 !== undefined) {
         json += "{\"data\":"
-        json += anonymous138(value_data_604)
+        json += anonymous141(value_data_610)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12594,7 +12686,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous142 (input) {
+      function anonymous145 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12603,44 +12695,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_616 = obj["database"]
-      if (value_database_616 !== undefined) {
+      const value_database_622 = obj["database"]
+      if (value_database_622 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_616 !== 'string') {
-          if (value_database_616 === null) {
+        if (typeof value_database_622 !== 'string') {
+          if (value_database_622 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_616 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_616.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_616 instanceof RegExp) {
-            json += asString(value_database_616.source)
+          } else if (value_database_622 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_622.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_622 instanceof RegExp) {
+            json += asString(value_database_622.source)
           } else {
-            json += asString(value_database_616.toString())
+            json += asString(value_database_622.toString())
           }
         } else {
-          json += asString(value_database_616)
+          json += asString(value_database_622)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_617 = obj["redis"]
-      if (value_redis_617 !== undefined) {
+      const value_redis_623 = obj["redis"]
+      if (value_redis_623 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_617 !== 'string') {
-          if (value_redis_617 === null) {
+        if (typeof value_redis_623 !== 'string') {
+          if (value_redis_623 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_617 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_617.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_617 instanceof RegExp) {
-            json += asString(value_redis_617.source)
+          } else if (value_redis_623 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_623.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_623 instanceof RegExp) {
+            json += asString(value_redis_623.source)
           } else {
-            json += asString(value_redis_617.toString())
+            json += asString(value_redis_623.toString())
           }
         } else {
-          json += asString(value_redis_617)
+          json += asString(value_redis_623)
         }
         
       } else {
@@ -12653,7 +12745,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous141 (input) {
+      function anonymous144 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12662,32 +12754,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_613 = obj["status"]
-      if (value_status_613 !== undefined) {
+      const value_status_619 = obj["status"]
+      if (value_status_619 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_613 !== 'string') {
-          if (value_status_613 === null) {
+        if (typeof value_status_619 !== 'string') {
+          if (value_status_619 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_613 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_613.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_613 instanceof RegExp) {
-            json += asString(value_status_613.source)
+          } else if (value_status_619 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_619.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_619 instanceof RegExp) {
+            json += asString(value_status_619.source)
           } else {
-            json += asString(value_status_613.toString())
+            json += asString(value_status_619.toString())
           }
         } else {
-          json += asString(value_status_613)
+          json += asString(value_status_619)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_614 = obj["dependencies"]
-      if (value_dependencies_614 !== undefined) {
+      const value_dependencies_620 = obj["dependencies"]
+      if (value_dependencies_620 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous142(value_dependencies_614)
+        json += anonymous145(value_dependencies_620)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -12698,7 +12790,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous143 (input) {
+      function anonymous146 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12707,8 +12799,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_620 = obj["status"]
-      if (value_status_620 !== undefined) {
+      const value_status_626 = obj["status"]
+      if (value_status_626 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -12806,29 +12898,34 @@ return {
     json += anonymous51(value)
     return json
   },
-  mergeAccounts_200: (value) => {
+  listAccountFollowers_200: (value) => {
     let json = ''
     json += anonymous55(value)
     return json
   },
+  mergeAccounts_200: (value) => {
+    let json = ''
+    json += anonymous58(value)
+    return json
+  },
   listAccountMerges_200: (value) => {
     let json = ''
-    json += anonymous62(value)
+    json += anonymous65(value)
     return json
   },
   getAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous56(value)
+    json += anonymous59(value)
     return json
   },
   undoAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous64(value)
+    json += anonymous67(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous67(value)
+    json += anonymous70(value)
     return json
   },
   createContact_201: (value) => {
@@ -12836,28 +12933,28 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous69(value)
+    json += anonymous72(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous76(value)
     return json
   },
   mergeContacts_200: (value) => {
     let json = ''
-    json += anonymous76(value)
+    json += anonymous79(value)
     return json
   },
   undoContactMerge_200: (value) => {
     let json = ''
-    json += anonymous78(value)
+    json += anonymous81(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous81(value)
+    json += anonymous84(value)
     return json
   },
   createLead_201: (value) => {
@@ -12865,33 +12962,33 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous83(value)
+    json += anonymous86(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous92(value)
+    json += anonymous95(value)
     return json
   },
   mergeLeads_200: (value) => {
     let json = ''
-    json += anonymous95(value)
+    json += anonymous98(value)
     return json
   },
   undoLeadMerge_200: (value) => {
     let json = ''
-    json += anonymous97(value)
+    json += anonymous100(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous100(value)
+    json += anonymous103(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous104(value)
+    json += anonymous107(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -12899,38 +12996,38 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous88(value)
+    json += anonymous91(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous106(value)
+    json += anonymous109(value)
     return json
   },
   mergeOpportunities_200: (value) => {
     let json = ''
-    json += anonymous109(value)
+    json += anonymous112(value)
     return json
   },
   undoOpportunityMerge_200: (value) => {
     let json = ''
-    json += anonymous111(value)
+    json += anonymous114(value)
     return json
   },
   searchRecords_200: (value) => {
     let json = ''
-    json += anonymous114(value)
+    json += anonymous117(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous123(value)
+    json += anonymous126(value)
     return json
   },
   createCustomField_200: (value) => {
     let json = ''
-    json += anonymous125(value)
+    json += anonymous128(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -12940,7 +13037,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous132(value)
+    json += anonymous135(value)
     return json
   },
   createView_201: (value) => {
@@ -12950,7 +13047,7 @@ return {
   },
   listSegments_200: (value) => {
     let json = ''
-    json += anonymous134(value)
+    json += anonymous137(value)
     return json
   },
   createSegment_201: (value) => {
@@ -12960,22 +13057,22 @@ return {
   },
   changeSegmentMembers_200: (value) => {
     let json = ''
-    json += anonymous136(value)
+    json += anonymous139(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous137(value)
+    json += anonymous140(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous141(value)
+    json += anonymous144(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous143(value)
+    json += anonymous146(value)
     return json
   },
 }
@@ -13019,6 +13116,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listAccountHistory: { 200: bodies.listAccountHistory_200 },
   listAccountTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeAccount: { 200: bodies.purgeAccount_200 },
+  listAccountFollowers: { 200: bodies.listAccountFollowers_200 },
+  followAccount: {},
+  unfollowAccount: {},
   listDeletedAccounts: { 200: bodies.listAccounts_200 },
   mergeAccounts: { 200: bodies.mergeAccounts_200 },
   listAccountMerges: { 200: bodies.listAccountMerges_200 },
@@ -13039,6 +13139,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listContactHistory: { 200: bodies.listAccountHistory_200 },
   listContactTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeContact: { 200: bodies.purgeAccount_200 },
+  listContactFollowers: { 200: bodies.listAccountFollowers_200 },
+  followContact: {},
+  unfollowContact: {},
   listDeletedContacts: { 200: bodies.listContacts_200 },
   mergeContacts: { 200: bodies.mergeContacts_200 },
   listContactMerges: { 200: bodies.listAccountMerges_200 },
@@ -13059,6 +13162,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listLeadHistory: { 200: bodies.listAccountHistory_200 },
   listLeadTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeLead: { 200: bodies.purgeAccount_200 },
+  listLeadFollowers: { 200: bodies.listAccountFollowers_200 },
+  followLead: {},
+  unfollowLead: {},
   listDeletedLeads: { 200: bodies.listLeads_200 },
   mergeLeads: { 200: bodies.mergeLeads_200 },
   listLeadMerges: { 200: bodies.listAccountMerges_200 },
@@ -13080,6 +13186,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
   listOpportunityTimeline: { 200: bodies.listAccountTimeline_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
+  listOpportunityFollowers: { 200: bodies.listAccountFollowers_200 },
+  followOpportunity: {},
+  unfollowOpportunity: {},
   listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
   mergeOpportunities: { 200: bodies.mergeOpportunities_200 },
   listOpportunityMerges: { 200: bodies.listAccountMerges_200 },

@@ -29,6 +29,8 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
       'accounts_{accountId}_history',
       'accounts_{accountId}_timeline',
       'accounts_{accountId}_purge',
+      'accounts_{accountId}_followers',
+      'accounts_{accountId}_followers_me',
       'recycle-bin_accounts',
       'views_{viewId}_accounts',
       'segments_{segmentId}_accounts',

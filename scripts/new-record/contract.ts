@@ -91,6 +91,7 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   if ('loserIds' in value) return mergeExample(value, names, properties)
   if ('winner' in value) return mergeResultExample(value, names, properties)
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
+  if ('followedAt' in value) return value
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('event' in value) {
     const title = titleOf(properties)
@@ -375,9 +376,9 @@ export function rootFile(source: string, names: Names): string {
       ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
-      ...['restore', 'history', 'timeline', 'purge'].flatMap((verb) => [
+      ...['restore', 'history', 'timeline', 'purge', 'followers', 'followers/me'].flatMap((verb) => [
         `${path}/${verb}:`,
-        `  $ref: ${file}_${verb}.yaml`,
+        `  $ref: ${file}_${verb.replace('/', '_')}.yaml`,
       ]),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
       ...[`/views/{viewId}/${tag}:`, `  $ref: paths/views_{viewId}_${tag}.yaml`],

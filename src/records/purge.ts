@@ -6,6 +6,7 @@ import { parameter, statement } from '../db/statement.js'
 import { type Conflict, problem } from '../problem.js'
 import { ifMatchHolds } from './conditional.js'
 import type { Row } from './fields.js'
+import { loseFollowers } from './followers.js'
 import { type AnyRecord, columnsOf, type RecordMeta, type RecordType } from './record-type.js'
 import type { References } from './references.js'
 import { referrersTo } from './referrers.js'
@@ -106,8 +107,9 @@ async function erase<Resource extends RecordMeta>(
   const [[written], [redacted]] = await tx.all(
     write({ ...parameters, ...eventParameters(scope, type, 'purged', tombstone, {}) }),
     redaction(parameters),
-    // After the row, which whoever puts it into a segment holds.
+    // After the row, which whoever puts it into a segment or comes to follow it holds.
     leaveSegments(parameters),
+    loseFollowers(parameters),
   )
   if (!written?.written) throw new Error(`${type.object} ${id} was not purged`)
   return redacted?.events ?? 0

@@ -171,6 +171,28 @@ export const crmExternalIds = pgTable(
   ],
 )
 
+/** Who follows which record. A purge takes its followers with it. */
+export const crmFollowers = pgTable(
+  'crm_followers',
+  {
+    organizationId: organizationId(),
+    recordId: uuid('record_id').notNull(),
+    userId: uuid('user_id').notNull(),
+    object: text('object').notNull(),
+    followedAt: instant('followed_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organizationId, t.recordId, t.userId] }),
+    index('crm_followers_user_idx').on(t.organizationId, t.userId, t.object, t.followedAt, t.recordId),
+    foreignKey({
+      name: 'crm_followers_user_fk',
+      columns: [t.organizationId, t.userId],
+      foreignColumns: [crmMemberships.organizationId, crmMemberships.userId],
+    }),
+    tenantPolicy('crm_followers'),
+  ],
+)
+
 /**
  * Every change of a record: audit log, field history, change feed and outbox in one. Only ever appended to, but that the values in
  * the events of a purged record are taken out (`app.guard_events`).

@@ -114,6 +114,7 @@ function stepsBefore(id: OperationId): OperationId[] {
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&
       operationIds.find((other) => isDeletionIn(path.replace('/recycle-bin', ''), other)),
+    path.endsWith('/followers') && at('PUT', `${path}/me`),
     path.endsWith('/reactivate') && at('POST', path.replace('/reactivate', '/deactivate')),
     path.endsWith('/{externalId}') && at('PUT', path),
   ]

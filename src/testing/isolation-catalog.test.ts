@@ -49,6 +49,7 @@ beforeAll(async () => {
     const { id } = await newSegment(owner, 'segments')
     const member = await newRecord(owner, '/api/v1/accounts')
     await owner.post(`/api/v1/segments/${id}/members`, { add: [member.id] })
+    await owner.send('PUT', `/api/v1/accounts/${member.id}/followers/me`)
     await owner.post('/api/v1/invitations', { email: 'grace@example.com', role: 'member' })
     await owner.post('/api/v1/accounts', { name: 'Retried' }, { 'idempotency-key': randomUUID() })
   }

@@ -11,6 +11,7 @@ import {
   unchanged,
   type World,
 } from './case.js'
+import { followerCases } from './follower-cases.js'
 import { queryCases } from './query-cases.js'
 import { segmentCases } from './segment-cases.js'
 import { viewCases } from './view-cases.js'
@@ -72,6 +73,7 @@ export function recordCases(facts: RecordFacts) {
 
     ...queryCases(facts),
     ...viewCases(facts),
+    ...followerCases(facts),
     ...segmentCases(facts),
 
     create: {

@@ -4,7 +4,7 @@ import { call, type Options, type Result } from './call.js'
 import type { Client } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'not_static' | 'payload_too_large' | 'segment_not_applicable' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_members' | 'too_many_requests' | 'too_many_segments' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
+export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'not_static' | 'payload_too_large' | 'segment_not_applicable' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_followers' | 'too_many_members' | 'too_many_requests' | 'too_many_segments' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -179,6 +179,21 @@ export function purgeAccount(client: Client, options: Options<'purgeAccount'>): 
   return call(client, { method: 'POST', path: '/api/v1/accounts/{accountId}/purge', idempotent: true }, options)
 }
 
+/** List the followers of an account. `GET /api/v1/accounts/{accountId}/followers` */
+export function listAccountFollowers(client: Client, options: Options<'listAccountFollowers'>): Promise<Result<'listAccountFollowers'>> {
+  return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/followers' }, options)
+}
+
+/** Follow an account. `PUT /api/v1/accounts/{accountId}/followers/me` */
+export function followAccount(client: Client, options: Options<'followAccount'>): Promise<Result<'followAccount'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/accounts/{accountId}/followers/me' }, options)
+}
+
+/** Stop following an account. `DELETE /api/v1/accounts/{accountId}/followers/me` */
+export function unfollowAccount(client: Client, options: Options<'unfollowAccount'>): Promise<Result<'unfollowAccount'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/accounts/{accountId}/followers/me' }, options)
+}
+
 /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
 export function listDeletedAccounts(client: Client, options?: Options<'listDeletedAccounts'>): Promise<Result<'listDeletedAccounts'>> {
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/accounts' }, options)
@@ -285,6 +300,21 @@ export function purgeContact(client: Client, options: Options<'purgeContact'>): 
   return call(client, { method: 'POST', path: '/api/v1/contacts/{contactId}/purge', idempotent: true }, options)
 }
 
+/** List the followers of a contact. `GET /api/v1/contacts/{contactId}/followers` */
+export function listContactFollowers(client: Client, options: Options<'listContactFollowers'>): Promise<Result<'listContactFollowers'>> {
+  return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/followers' }, options)
+}
+
+/** Follow a contact. `PUT /api/v1/contacts/{contactId}/followers/me` */
+export function followContact(client: Client, options: Options<'followContact'>): Promise<Result<'followContact'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/contacts/{contactId}/followers/me' }, options)
+}
+
+/** Stop following a contact. `DELETE /api/v1/contacts/{contactId}/followers/me` */
+export function unfollowContact(client: Client, options: Options<'unfollowContact'>): Promise<Result<'unfollowContact'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/contacts/{contactId}/followers/me' }, options)
+}
+
 /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
 export function listDeletedContacts(client: Client, options?: Options<'listDeletedContacts'>): Promise<Result<'listDeletedContacts'>> {
   return call(client, { method: 'GET', path: '/api/v1/recycle-bin/contacts' }, options)
@@ -389,6 +419,21 @@ export function listLeadTimeline(client: Client, options: Options<'listLeadTimel
 /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
 export function purgeLead(client: Client, options: Options<'purgeLead'>): Promise<Result<'purgeLead'>> {
   return call(client, { method: 'POST', path: '/api/v1/leads/{leadId}/purge', idempotent: true }, options)
+}
+
+/** List the followers of a lead. `GET /api/v1/leads/{leadId}/followers` */
+export function listLeadFollowers(client: Client, options: Options<'listLeadFollowers'>): Promise<Result<'listLeadFollowers'>> {
+  return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/followers' }, options)
+}
+
+/** Follow a lead. `PUT /api/v1/leads/{leadId}/followers/me` */
+export function followLead(client: Client, options: Options<'followLead'>): Promise<Result<'followLead'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/leads/{leadId}/followers/me' }, options)
+}
+
+/** Stop following a lead. `DELETE /api/v1/leads/{leadId}/followers/me` */
+export function unfollowLead(client: Client, options: Options<'unfollowLead'>): Promise<Result<'unfollowLead'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/leads/{leadId}/followers/me' }, options)
 }
 
 /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
@@ -500,6 +545,21 @@ export function listOpportunityTimeline(client: Client, options: Options<'listOp
 /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
 export function purgeOpportunity(client: Client, options: Options<'purgeOpportunity'>): Promise<Result<'purgeOpportunity'>> {
   return call(client, { method: 'POST', path: '/api/v1/opportunities/{opportunityId}/purge', idempotent: true }, options)
+}
+
+/** List the followers of an opportunity. `GET /api/v1/opportunities/{opportunityId}/followers` */
+export function listOpportunityFollowers(client: Client, options: Options<'listOpportunityFollowers'>): Promise<Result<'listOpportunityFollowers'>> {
+  return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/followers' }, options)
+}
+
+/** Follow an opportunity. `PUT /api/v1/opportunities/{opportunityId}/followers/me` */
+export function followOpportunity(client: Client, options: Options<'followOpportunity'>): Promise<Result<'followOpportunity'>> {
+  return call(client, { method: 'PUT', path: '/api/v1/opportunities/{opportunityId}/followers/me' }, options)
+}
+
+/** Stop following an opportunity. `DELETE /api/v1/opportunities/{opportunityId}/followers/me` */
+export function unfollowOpportunity(client: Client, options: Options<'unfollowOpportunity'>): Promise<Result<'unfollowOpportunity'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/opportunities/{opportunityId}/followers/me' }, options)
 }
 
 /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */

@@ -2,6 +2,7 @@ import type { AccountsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
+import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
 import { merge } from '../../records/merge/merge.js'
 import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
@@ -51,4 +52,7 @@ export const handlers: AccountsHandlers = {
   undoAccountMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, accounts, params.mergeId, query.dryRun, headers['if-match']),
   listSegmentAccounts: ({ params, query }, { scope }) => recordsOfSegment(scope, accounts, params.segmentId, query),
+  listAccountFollowers: ({ params }, { scope }) => listFollowers(scope, accounts, params.accountId),
+  followAccount: ({ params }, { scope }) => follow(scope, accounts, params.accountId),
+  unfollowAccount: ({ params }, { scope }) => unfollow(scope, accounts, params.accountId),
 }

@@ -2,6 +2,7 @@ import type { ContactsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
+import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
 import { merge } from '../../records/merge/merge.js'
 import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
@@ -51,4 +52,7 @@ export const handlers: ContactsHandlers = {
   undoContactMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, contacts, params.mergeId, query.dryRun, headers['if-match']),
   listSegmentContacts: ({ params, query }, { scope }) => recordsOfSegment(scope, contacts, params.segmentId, query),
+  listContactFollowers: ({ params }, { scope }) => listFollowers(scope, contacts, params.contactId),
+  followContact: ({ params }, { scope }) => follow(scope, contacts, params.contactId),
+  unfollowContact: ({ params }, { scope }) => unfollow(scope, contacts, params.contactId),
 }

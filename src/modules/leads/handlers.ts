@@ -2,6 +2,7 @@ import type { LeadsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
+import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
 import { merge } from '../../records/merge/merge.js'
 import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
@@ -46,4 +47,7 @@ export const handlers: LeadsHandlers = {
   undoLeadMerge: ({ params, query, headers }, { scope }) =>
     unmerge(scope, leads, params.mergeId, query.dryRun, headers['if-match']),
   listSegmentLeads: ({ params, query }, { scope }) => recordsOfSegment(scope, leads, params.segmentId, query),
+  listLeadFollowers: ({ params }, { scope }) => listFollowers(scope, leads, params.leadId),
+  followLead: ({ params }, { scope }) => follow(scope, leads, params.leadId),
+  unfollowLead: ({ params }, { scope }) => unfollow(scope, leads, params.leadId),
 }

@@ -2,6 +2,7 @@ import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
 import { getByExternalId } from '../../records/external-ids.js'
+import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
 import { merge } from '../../records/merge/merge.js'
 import { getMerge, listMerges, orWinner } from '../../records/merge/merges.js'
@@ -56,4 +57,7 @@ export const handlers: OpportunitiesHandlers = {
     unmerge(scope, opportunities, params.mergeId, query.dryRun, headers['if-match']),
   listSegmentOpportunities: ({ params, query }, { scope }) =>
     recordsOfSegment(scope, opportunities, params.segmentId, query),
+  listOpportunityFollowers: ({ params }, { scope }) => listFollowers(scope, opportunities, params.opportunityId),
+  followOpportunity: ({ params }, { scope }) => follow(scope, opportunities, params.opportunityId),
+  unfollowOpportunity: ({ params }, { scope }) => unfollow(scope, opportunities, params.opportunityId),
 }
