@@ -54,6 +54,10 @@ export const queryOf = (id: OperationId): Record<string, string> =>
     }),
   )
 
+/** Whether an operation can be tried without an effect. */
+export const hasDryRun = (id: OperationId): boolean =>
+  (operationOf(id).parameters ?? []).some((node) => resolve(node).name === 'dryRun')
+
 /** A URL with more in its query. */
 export const withQuery = (url: string, query: Record<string, string>): string => {
   const text = new URLSearchParams(query).toString()
