@@ -198,17 +198,21 @@ ${rows.join('\n')}
 ${reasons.map((reason, index) => `\n${index + 1}. ${reason}`).join('')}
 `
   })
+  const within = (role: (typeof ROLES)[number]): string => {
+    const costs = answered.flatMap((each) => PLACES.flatMap((place) => each.costs[`${role}, ${place}`] ?? []))
+    return `${costs.filter((cost) => !isOver(cost)).length} of ${costs.length}`
+  }
   const text = `<!-- Written by \`npm run bench -- --explain\`. -->
 # Pages of 50
 
 What a page of 50 records costs PostgreSQL: the pages of 8 KB that all statements of the request touch, the claim (session and
-membership) and the check of references included, measured as the role of the application under row-level security. Asked
-through the application by the owner of the biggest organization, who sees all of it, and by a member, who sees what is theirs or their
-team's; as the first page, and from a cursor ${DEPTH.toLocaleString('en')} records behind it (500,000 in orders of everything), or a
-hundred from the end. A page reads 51 records, so about 60 is the
-least where they lie apart. In brackets: records, where the page is not full. No figure: everything is on the first page.
+membership) and the check of references included, measured as the role of the application under row-level security. Asked through the
+application by the owner of the biggest organization, who sees all of it, and by a member, who sees what is theirs or their team's; as
+the first page, and from a cursor ${DEPTH.toLocaleString('en')} records behind it (500,000 in orders of everything), or a hundred from the end.
+A page reads 51 records, so about 60 is the least where they lie apart. In brackets: records, where the page is not full. No figure:
+everything is on the first page.
 
-${all.length} pages, of which ${all.filter((cost) => !isOver(cost)).length} within ${LIMIT}; sequential scans of tenant tables: **${all.filter((cost) => cost.scans.length > 0).length}**.
+Within ${LIMIT}: ${within('owner')} pages of the owner, ${within('member')} of the member. Sequential scans of tenant tables: **${all.filter((cost) => cost.scans.length > 0).length}**.
 
 ${sections.join('\n')}`
   if (file) await writeFile(file, text)

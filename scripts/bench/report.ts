@@ -217,9 +217,15 @@ function limitOf({ limits }: Results, scenario: Scenario): Pick<Limit, 'postgres
 }
 
 function limitRatios(results: Results, scenario: Scenario): Spread {
-  const limit = (round: number) => results.limits.find((each) => each.scenario === scenario && each.round === round)
   const ours = of(results, scenario, 'zenith')
-  return spread(ours.map((each) => each.postgresCpu / (limit(each.round)?.postgresCpu ?? Number.NaN)))
+  return spread(
+    results.limits
+      .filter((limit) => limit.scenario === scenario)
+      .map(
+        ({ round, postgresCpu }) =>
+          (ours.find((each) => each.round === round)?.postgresCpu ?? Number.NaN) / postgresCpu,
+      ),
+  )
 }
 
 function depthRatio(results: Results): Spread {
