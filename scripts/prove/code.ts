@@ -140,7 +140,7 @@ export const codeMutations: readonly Mutation[] = [
   tsc(
     'a case is for a status that is not declared',
     cases('contacts'),
-    replace(cases('contacts'), 'getContact: verbs.get', 'getContact: { ...verbs.get, 410: verbs.get[404] }'),
+    replace(cases('contacts'), '...verbs.get, ...verbs.moved }', '...verbs.get, ...verbs.moved, 410: verbs.get[404] }'),
   ),
 
   // Tables

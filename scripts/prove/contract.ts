@@ -160,10 +160,7 @@ get:
     'a path parameter is renamed everywhere',
     handlers('accounts'),
     replace(parameter('AccountId'), 'name: accountId', 'name: id'),
-    replace(ROOT, '/accounts/{accountId}:', '/accounts/{id}:'),
-    replace(ROOT, '/accounts/{accountId}/restore:', '/accounts/{id}/restore:'),
-    replace(ROOT, '/accounts/{accountId}/history:', '/accounts/{id}/history:'),
-    replace(ROOT, '/accounts/{accountId}/purge:', '/accounts/{id}/purge:'),
+    replace(ROOT, /\/accounts\/\{accountId\}(?=[/:])/g, '/accounts/{id}'),
   ),
   codegen(
     'a path parameter is optional',
@@ -482,7 +479,7 @@ get:
   ),
   tsc(
     'what a conversion tells changes its type',
-    'src/modules/leads/convert.ts',
+    handlers('leads'),
     replace(schema('LeadConversionResult'), 'dryRun:\n    type: boolean', 'dryRun:\n    type: string'),
   ),
   codegen(
