@@ -85,6 +85,8 @@ export interface AccountsHandlers {
   queryAccounts: Handler<'queryAccounts'>
   /** Aggregate accounts. `POST /api/v1/accounts/aggregate` */
   aggregateAccounts: Handler<'aggregateAccounts'>
+  /** Find possible duplicates of an account to create. `POST /api/v1/accounts/duplicates` */
+  findAccountDuplicates: Handler<'findAccountDuplicates'>
   /** Get an account. `GET /api/v1/accounts/{accountId}` */
   getAccount: Handler<'getAccount'>
   /** Change an account. `PATCH /api/v1/accounts/{accountId}` */
@@ -97,6 +99,8 @@ export interface AccountsHandlers {
   listAccountHistory: Handler<'listAccountHistory'>
   /** List the timeline of an account. `GET /api/v1/accounts/{accountId}/timeline` */
   listAccountTimeline: Handler<'listAccountTimeline'>
+  /** List the possible duplicates of an account. `GET /api/v1/accounts/{accountId}/duplicates` */
+  listAccountDuplicates: Handler<'listAccountDuplicates'>
   /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
   purgeAccount: Handler<'purgeAccount'>
   /** List the followers of an account. `GET /api/v1/accounts/{accountId}/followers` */
@@ -138,6 +142,8 @@ export interface ContactsHandlers {
   queryContacts: Handler<'queryContacts'>
   /** Aggregate contacts. `POST /api/v1/contacts/aggregate` */
   aggregateContacts: Handler<'aggregateContacts'>
+  /** Find possible duplicates of a contact to create. `POST /api/v1/contacts/duplicates` */
+  findContactDuplicates: Handler<'findContactDuplicates'>
   /** Get a contact. `GET /api/v1/contacts/{contactId}` */
   getContact: Handler<'getContact'>
   /** Change a contact. `PATCH /api/v1/contacts/{contactId}` */
@@ -150,6 +156,8 @@ export interface ContactsHandlers {
   listContactHistory: Handler<'listContactHistory'>
   /** List the timeline of a contact. `GET /api/v1/contacts/{contactId}/timeline` */
   listContactTimeline: Handler<'listContactTimeline'>
+  /** List the possible duplicates of a contact. `GET /api/v1/contacts/{contactId}/duplicates` */
+  listContactDuplicates: Handler<'listContactDuplicates'>
   /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
   purgeContact: Handler<'purgeContact'>
   /** List the followers of a contact. `GET /api/v1/contacts/{contactId}/followers` */
@@ -191,6 +199,8 @@ export interface LeadsHandlers {
   queryLeads: Handler<'queryLeads'>
   /** Aggregate leads. `POST /api/v1/leads/aggregate` */
   aggregateLeads: Handler<'aggregateLeads'>
+  /** Find possible duplicates of a lead to create. `POST /api/v1/leads/duplicates` */
+  findLeadDuplicates: Handler<'findLeadDuplicates'>
   /** Get a lead. `GET /api/v1/leads/{leadId}` */
   getLead: Handler<'getLead'>
   /** Change a lead. `PATCH /api/v1/leads/{leadId}` */
@@ -203,6 +213,8 @@ export interface LeadsHandlers {
   listLeadHistory: Handler<'listLeadHistory'>
   /** List the timeline of a lead. `GET /api/v1/leads/{leadId}/timeline` */
   listLeadTimeline: Handler<'listLeadTimeline'>
+  /** List the possible duplicates of a lead. `GET /api/v1/leads/{leadId}/duplicates` */
+  listLeadDuplicates: Handler<'listLeadDuplicates'>
   /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
   purgeLead: Handler<'purgeLead'>
   /** List the followers of a lead. `GET /api/v1/leads/{leadId}/followers` */
@@ -246,6 +258,8 @@ export interface OpportunitiesHandlers {
   queryOpportunities: Handler<'queryOpportunities'>
   /** Aggregate opportunities. `POST /api/v1/opportunities/aggregate` */
   aggregateOpportunities: Handler<'aggregateOpportunities'>
+  /** Find possible duplicates of an opportunity to create. `POST /api/v1/opportunities/duplicates` */
+  findOpportunityDuplicates: Handler<'findOpportunityDuplicates'>
   /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
   getOpportunity: Handler<'getOpportunity'>
   /** Change an opportunity. `PATCH /api/v1/opportunities/{opportunityId}` */
@@ -258,6 +272,8 @@ export interface OpportunitiesHandlers {
   listOpportunityHistory: Handler<'listOpportunityHistory'>
   /** List the timeline of an opportunity. `GET /api/v1/opportunities/{opportunityId}/timeline` */
   listOpportunityTimeline: Handler<'listOpportunityTimeline'>
+  /** List the possible duplicates of an opportunity. `GET /api/v1/opportunities/{opportunityId}/duplicates` */
+  listOpportunityDuplicates: Handler<'listOpportunityDuplicates'>
   /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */
   purgeOpportunity: Handler<'purgeOpportunity'>
   /** List the followers of an opportunity. `GET /api/v1/opportunities/{opportunityId}/followers` */

@@ -4073,7 +4073,63 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "Change#"
+    function anonymous48 (obj) {
+      // "DuplicateReason#/properties/fields"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'DuplicateReason#/properties/fields' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+      if (typeof arrayLength === 'number' && arrayLength >= 128 && Number.isInteger(arrayLength) && arrayLength <= 0xffffffff) {
+        return asPlainStringArray(obj, arrayLength)
+      }
+      
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "DuplicateReason#"
       function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4083,60 +4139,66 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_from_200 = obj["from"]
-      if (value_from_200 !== undefined) {
-        json += "{\"from\":"
-        json += JSON.stringify(value_from_200)
-      } else {
-        throw new Error('"from" is required!')
-      }
-      
-      const value_to_201 = obj["to"]
-      if (value_to_201 !== undefined) {
-        json += ",\"to\":"
-        json += JSON.stringify(value_to_201)
-      } else {
-        throw new Error('"to" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "RecordEvent#/properties/changes"
-      function anonymous46 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_198 = false
-
-    for (const key of Object.keys(obj)) {
-      if (
+      const value_rule_192 = obj["rule"]
+      if (value_rule_192 !== undefined) {
+        json += "{\"rule\":"
         
-        obj[key] === undefined ||
-        typeof obj[key] === 'function' ||
-        typeof obj[key] === 'symbol'
-      ) continue
-      const value = obj[key]
-  
-        json += addComma_198 ? JSON_STR_COMMA : ((addComma_198 = true), JSON_STR_BEGIN_OBJECT)
-        json += asString(key) + JSON_STR_COLONS
-        json += anonymous47(value)
+        if (typeof value_rule_192 !== 'string') {
+          if (value_rule_192 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_rule_192 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rule_192.toISOString() + JSON_STR_QUOTE
+          } else if (value_rule_192 instanceof RegExp) {
+            json += asString(value_rule_192.source)
+          } else {
+            json += asString(value_rule_192.toString())
+          }
+        } else {
+          json += asString(value_rule_192)
+        }
+        
+      } else {
+        throw new Error('"rule" is required!')
+      }
       
-    }
-  if (!addComma_198) json += JSON_STR_BEGIN_OBJECT
-
+      const value_fields_193 = obj["fields"]
+      if (value_fields_193 !== undefined) {
+        json += ",\"fields\":"
+        json += anonymous48(value_fields_193)
+      } else {
+        throw new Error('"fields" is required!')
+      }
+      
 return json + JSON_STR_END_OBJECT
 
       }
     
 
-      // "RecordEvent#"
+    function anonymous46 (obj) {
+      // "DuplicateReasons#"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'DuplicateReasons#' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous47(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous47(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountDuplicates#/properties/data/items"
       function anonymous45 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4146,168 +4208,34 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_188 = obj["id"]
-      if (value_id_188 !== undefined) {
-        json += "{\"id\":"
+      const value_record_188 = obj["record"]
+      if (value_record_188 !== undefined) {
+        json += "{\"record\":"
         
-        if (typeof value_id_188 !== 'string') {
-          if (value_id_188 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_188 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_188.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_188 instanceof RegExp) {
-            json += asString(value_id_188.source)
-          } else {
-            json += asString(value_id_188.toString())
-          }
-        } else {
-          json += asString(value_id_188)
-        }
-        
+      if (value_record_188 === null) {
+        json += JSON_STR_NULL
       } else {
-        throw new Error('"id" is required!')
+    json += anonymous26(value_record_188)
+      }
+    
+      } else {
+        throw new Error('"record" is required!')
       }
       
-      const value_type_189 = obj["type"]
-      if (value_type_189 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_189 !== 'string') {
-          if (value_type_189 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_189 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_189.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_189 instanceof RegExp) {
-            json += asString(value_type_189.source)
-          } else {
-            json += asString(value_type_189.toString())
-          }
-        } else {
-          json += asString(value_type_189)
-        }
-        
+      const value_score_189 = obj["score"]
+      if (value_score_189 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_189)
       } else {
-        throw new Error('"type" is required!')
+        throw new Error('"score" is required!')
       }
       
-      const value_object_190 = obj["object"]
-      if (value_object_190 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_190 !== 'string') {
-          if (value_object_190 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_190 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_190.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_190 instanceof RegExp) {
-            json += asString(value_object_190.source)
-          } else {
-            json += asString(value_object_190.toString())
-          }
-        } else {
-          json += asString(value_object_190)
-        }
-        
+      const value_reasons_190 = obj["reasons"]
+      if (value_reasons_190 !== undefined) {
+        json += ",\"reasons\":"
+        json += anonymous46(value_reasons_190)
       } else {
-        throw new Error('"object" is required!')
-      }
-      
-      const value_recordId_191 = obj["recordId"]
-      if (value_recordId_191 !== undefined) {
-        json += ",\"recordId\":"
-        
-        if (typeof value_recordId_191 !== 'string') {
-          if (value_recordId_191 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_191 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_191.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_191 instanceof RegExp) {
-            json += asString(value_recordId_191.source)
-          } else {
-            json += asString(value_recordId_191.toString())
-          }
-        } else {
-          json += asString(value_recordId_191)
-        }
-        
-      } else {
-        throw new Error('"recordId" is required!')
-      }
-      
-      const value_version_192 = obj["version"]
-      if (value_version_192 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_192)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_occurredAt_193 = obj["occurredAt"]
-      if (value_occurredAt_193 !== undefined) {
-        json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_193)
-      } else {
-        throw new Error('"occurredAt" is required!')
-      }
-      
-      const value_actor_194 = obj["actor"]
-      if (value_actor_194 !== undefined) {
-        json += ",\"actor\":"
-        json += anonymous23(value_actor_194)
-      } else {
-        throw new Error('"actor" is required!')
-      }
-      
-      const value_cause_195 = obj["cause"]
-      if (value_cause_195 !== undefined) {
-        json += ",\"cause\":"
-        
-        if (typeof value_cause_195 !== 'string') {
-          if (value_cause_195 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_195 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_195.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_195 instanceof RegExp) {
-            json += asString(value_cause_195.source)
-          } else {
-            json += asString(value_cause_195.toString())
-          }
-        } else {
-          json += asString(value_cause_195)
-        }
-        
-      } else {
-        throw new Error('"cause" is required!')
-      }
-      
-      const value_requestId_196 = obj["requestId"]
-      if (value_requestId_196 !== undefined) {
-        json += ",\"requestId\":"
-        
-        if (typeof value_requestId_196 !== 'string') {
-          if (value_requestId_196 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_196 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_196.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_196 instanceof RegExp) {
-            json += asString(value_requestId_196.source)
-          } else {
-            json += asString(value_requestId_196.toString())
-          }
-        } else {
-          json += asString(value_requestId_196)
-        }
-        
-      } else {
-        throw new Error('"requestId" is required!')
-      }
-      
-      const value_changes_197 = obj["changes"]
-      if (value_changes_197 !== undefined) {
-        json += ",\"changes\":"
-        json += anonymous46(value_changes_197)
-      } else {
-        throw new Error('"changes" is required!')
+        throw new Error('"reasons" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -4316,12 +4244,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous44 (obj) {
-      // "RecordEventList#/properties/data"
+      // "AccountDuplicates#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'AccountDuplicates#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -4339,7 +4267,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "RecordEventList#"
+      // "AccountDuplicates#"
       function anonymous43 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4357,10 +4285,299 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_202 = obj["page"]
-      if (value_page_202 !== undefined) {
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Change#"
+      function anonymous53 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_from_210 = obj["from"]
+      if (value_from_210 !== undefined) {
+        json += "{\"from\":"
+        json += JSON.stringify(value_from_210)
+      } else {
+        throw new Error('"from" is required!')
+      }
+      
+      const value_to_211 = obj["to"]
+      if (value_to_211 !== undefined) {
+        json += ",\"to\":"
+        json += JSON.stringify(value_to_211)
+      } else {
+        throw new Error('"to" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#/properties/changes"
+      function anonymous52 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_208 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_208 ? JSON_STR_COMMA : ((addComma_208 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        json += anonymous53(value)
+      
+    }
+  if (!addComma_208) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#"
+      function anonymous51 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_198 = obj["id"]
+      if (value_id_198 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_198 !== 'string') {
+          if (value_id_198 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_198 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_198.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_198 instanceof RegExp) {
+            json += asString(value_id_198.source)
+          } else {
+            json += asString(value_id_198.toString())
+          }
+        } else {
+          json += asString(value_id_198)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_type_199 = obj["type"]
+      if (value_type_199 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_199 !== 'string') {
+          if (value_type_199 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_199 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_199.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_199 instanceof RegExp) {
+            json += asString(value_type_199.source)
+          } else {
+            json += asString(value_type_199.toString())
+          }
+        } else {
+          json += asString(value_type_199)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_object_200 = obj["object"]
+      if (value_object_200 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_200 !== 'string') {
+          if (value_object_200 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_200 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_200.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_200 instanceof RegExp) {
+            json += asString(value_object_200.source)
+          } else {
+            json += asString(value_object_200.toString())
+          }
+        } else {
+          json += asString(value_object_200)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_recordId_201 = obj["recordId"]
+      if (value_recordId_201 !== undefined) {
+        json += ",\"recordId\":"
+        
+        if (typeof value_recordId_201 !== 'string') {
+          if (value_recordId_201 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_recordId_201 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_201.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_201 instanceof RegExp) {
+            json += asString(value_recordId_201.source)
+          } else {
+            json += asString(value_recordId_201.toString())
+          }
+        } else {
+          json += asString(value_recordId_201)
+        }
+        
+      } else {
+        throw new Error('"recordId" is required!')
+      }
+      
+      const value_version_202 = obj["version"]
+      if (value_version_202 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_202)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_occurredAt_203 = obj["occurredAt"]
+      if (value_occurredAt_203 !== undefined) {
+        json += ",\"occurredAt\":"
+        json += asDateTime(value_occurredAt_203)
+      } else {
+        throw new Error('"occurredAt" is required!')
+      }
+      
+      const value_actor_204 = obj["actor"]
+      if (value_actor_204 !== undefined) {
+        json += ",\"actor\":"
+        json += anonymous23(value_actor_204)
+      } else {
+        throw new Error('"actor" is required!')
+      }
+      
+      const value_cause_205 = obj["cause"]
+      if (value_cause_205 !== undefined) {
+        json += ",\"cause\":"
+        
+        if (typeof value_cause_205 !== 'string') {
+          if (value_cause_205 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_cause_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_205 instanceof RegExp) {
+            json += asString(value_cause_205.source)
+          } else {
+            json += asString(value_cause_205.toString())
+          }
+        } else {
+          json += asString(value_cause_205)
+        }
+        
+      } else {
+        throw new Error('"cause" is required!')
+      }
+      
+      const value_requestId_206 = obj["requestId"]
+      if (value_requestId_206 !== undefined) {
+        json += ",\"requestId\":"
+        
+        if (typeof value_requestId_206 !== 'string') {
+          if (value_requestId_206 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_requestId_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_206 instanceof RegExp) {
+            json += asString(value_requestId_206.source)
+          } else {
+            json += asString(value_requestId_206.toString())
+          }
+        } else {
+          json += asString(value_requestId_206)
+        }
+        
+      } else {
+        throw new Error('"requestId" is required!')
+      }
+      
+      const value_changes_207 = obj["changes"]
+      if (value_changes_207 !== undefined) {
+        json += ",\"changes\":"
+        json += anonymous52(value_changes_207)
+      } else {
+        throw new Error('"changes" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous50 (obj) {
+      // "RecordEventList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous51(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous51(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "RecordEventList#"
+      function anonymous49 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_196 = obj["data"]
+      if (value_data_196 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous50(value_data_196)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_212 = obj["page"]
+      if (value_page_212 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_202)
+        json += anonymous21(value_page_212)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4371,7 +4588,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "TimelineEntry#"
-      function anonymous50 (input) {
+      function anonymous56 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4380,46 +4597,46 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_event_207 = obj["event"]
-      if (value_event_207 !== undefined) {
+      const value_event_217 = obj["event"]
+      if (value_event_217 !== undefined) {
         json += "{\"event\":"
-        json += anonymous45(value_event_207)
+        json += anonymous51(value_event_217)
       } else {
         throw new Error('"event" is required!')
       }
       
-      const value_title_208 = obj["title"]
-      if (value_title_208 !== undefined) {
+      const value_title_218 = obj["title"]
+      if (value_title_218 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_208 === null) {
+          if (value_title_218 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_208 === "string" ||
-            value_title_208 === null ||
-            value_title_208 instanceof Date ||
-            value_title_208 instanceof RegExp ||
+            typeof value_title_218 === "string" ||
+            value_title_218 === null ||
+            value_title_218 instanceof Date ||
+            value_title_218 instanceof RegExp ||
             (
-              typeof value_title_208 === "object" &&
-              typeof value_title_208.toString === "function" &&
-              value_title_208.toString !== Object.prototype.toString
+              typeof value_title_218 === "object" &&
+              typeof value_title_218.toString === "function" &&
+              value_title_218.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_208 !== 'string') {
-          if (value_title_208 === null) {
+        if (typeof value_title_218 !== 'string') {
+          if (value_title_218 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_208 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_208.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_208 instanceof RegExp) {
-            json += asString(value_title_208.source)
+          } else if (value_title_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_218 instanceof RegExp) {
+            json += asString(value_title_218.source)
           } else {
-            json += asString(value_title_208.toString())
+            json += asString(value_title_218.toString())
           }
         } else {
-          json += asString(value_title_208)
+          json += asString(value_title_218)
         }
         
           }
@@ -4435,7 +4652,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous49 (obj) {
+    function anonymous55 (obj) {
       // "TimelineEntryList#/properties/data"
       let json = ''
   
@@ -4449,18 +4666,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous50(value)
+        json += anonymous56(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous50(value)
+          json += anonymous56(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "TimelineEntryList#"
-      function anonymous48 (input) {
+      function anonymous54 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4469,18 +4686,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_205 = obj["data"]
-      if (value_data_205 !== undefined) {
+      const value_data_215 = obj["data"]
+      if (value_data_215 !== undefined) {
         json += "{\"data\":"
-        json += anonymous49(value_data_205)
+        json += anonymous55(value_data_215)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_209 = obj["page"]
-      if (value_page_209 !== undefined) {
+      const value_page_219 = obj["page"]
+      if (value_page_219 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_209)
+        json += anonymous21(value_page_219)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4490,7 +4707,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous54 (obj) {
+    function anonymous60 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -4547,7 +4764,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous53 (input) {
+      function anonymous59 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4556,54 +4773,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_218 = obj["object"]
-      if (value_object_218 !== undefined) {
+      const value_object_228 = obj["object"]
+      if (value_object_228 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_218 !== 'string') {
-          if (value_object_218 === null) {
+        if (typeof value_object_228 !== 'string') {
+          if (value_object_228 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_218 instanceof RegExp) {
-            json += asString(value_object_218.source)
+          } else if (value_object_228 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_228.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_228 instanceof RegExp) {
+            json += asString(value_object_228.source)
           } else {
-            json += asString(value_object_218.toString())
+            json += asString(value_object_228.toString())
           }
         } else {
-          json += asString(value_object_218)
+          json += asString(value_object_228)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_219 = obj["id"]
-      if (value_id_219 !== undefined) {
+      const value_id_229 = obj["id"]
+      if (value_id_229 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_219 !== 'string') {
-          if (value_id_219 === null) {
+        if (typeof value_id_229 !== 'string') {
+          if (value_id_229 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_219 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_219.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_219 instanceof RegExp) {
-            json += asString(value_id_219.source)
+          } else if (value_id_229 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_229.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_229 instanceof RegExp) {
+            json += asString(value_id_229.source)
           } else {
-            json += asString(value_id_219.toString())
+            json += asString(value_id_229.toString())
           }
         } else {
-          json += asString(value_id_219)
+          json += asString(value_id_229)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_220 = obj["matchedOn"]
-      if (value_matchedOn_220 !== undefined) {
+      const value_matchedOn_230 = obj["matchedOn"]
+      if (value_matchedOn_230 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous54(value_matchedOn_220)
+        json += anonymous60(value_matchedOn_230)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4613,7 +4830,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous52 (obj) {
+    function anonymous58 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4627,18 +4844,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous53(value)
+        json += anonymous59(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous53(value)
+          json += anonymous59(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous51 (input) {
+      function anonymous57 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4647,70 +4864,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_212 = obj["dryRun"]
-      if (value_dryRun_212 !== undefined) {
+      const value_dryRun_222 = obj["dryRun"]
+      if (value_dryRun_222 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_212)
+        json += asBoolean(value_dryRun_222)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_213 = obj["object"]
-      if (value_object_213 !== undefined) {
+      const value_object_223 = obj["object"]
+      if (value_object_223 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_213 !== 'string') {
-          if (value_object_213 === null) {
+        if (typeof value_object_223 !== 'string') {
+          if (value_object_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_213 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_213.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_213 instanceof RegExp) {
-            json += asString(value_object_213.source)
+          } else if (value_object_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_223 instanceof RegExp) {
+            json += asString(value_object_223.source)
           } else {
-            json += asString(value_object_213.toString())
+            json += asString(value_object_223.toString())
           }
         } else {
-          json += asString(value_object_213)
+          json += asString(value_object_223)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_214 = obj["id"]
-      if (value_id_214 !== undefined) {
+      const value_id_224 = obj["id"]
+      if (value_id_224 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_214 !== 'string') {
-          if (value_id_214 === null) {
+        if (typeof value_id_224 !== 'string') {
+          if (value_id_224 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_214 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_214.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_214 instanceof RegExp) {
-            json += asString(value_id_214.source)
+          } else if (value_id_224 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_224.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_224 instanceof RegExp) {
+            json += asString(value_id_224.source)
           } else {
-            json += asString(value_id_214.toString())
+            json += asString(value_id_224.toString())
           }
         } else {
-          json += asString(value_id_214)
+          json += asString(value_id_224)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_215 = obj["events"]
-      if (value_events_215 !== undefined) {
+      const value_events_225 = obj["events"]
+      if (value_events_225 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_215)
+        json += asInteger(value_events_225)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_216 = obj["cleared"]
-      if (value_cleared_216 !== undefined) {
+      const value_cleared_226 = obj["cleared"]
+      if (value_cleared_226 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous52(value_cleared_216)
+        json += anonymous58(value_cleared_226)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4721,7 +4938,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Follower#"
-      function anonymous57 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4730,32 +4947,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_userId_225 = obj["userId"]
-      if (value_userId_225 !== undefined) {
+      const value_userId_235 = obj["userId"]
+      if (value_userId_235 !== undefined) {
         json += "{\"userId\":"
         
-        if (typeof value_userId_225 !== 'string') {
-          if (value_userId_225 === null) {
+        if (typeof value_userId_235 !== 'string') {
+          if (value_userId_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_userId_225 instanceof Date) {
-            json += JSON_STR_QUOTE + value_userId_225.toISOString() + JSON_STR_QUOTE
-          } else if (value_userId_225 instanceof RegExp) {
-            json += asString(value_userId_225.source)
+          } else if (value_userId_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_userId_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_userId_235 instanceof RegExp) {
+            json += asString(value_userId_235.source)
           } else {
-            json += asString(value_userId_225.toString())
+            json += asString(value_userId_235.toString())
           }
         } else {
-          json += asString(value_userId_225)
+          json += asString(value_userId_235)
         }
         
       } else {
         throw new Error('"userId" is required!')
       }
       
-      const value_followedAt_226 = obj["followedAt"]
-      if (value_followedAt_226 !== undefined) {
+      const value_followedAt_236 = obj["followedAt"]
+      if (value_followedAt_236 !== undefined) {
         json += ",\"followedAt\":"
-        json += asDateTime(value_followedAt_226)
+        json += asDateTime(value_followedAt_236)
       } else {
         throw new Error('"followedAt" is required!')
       }
@@ -4765,7 +4982,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous56 (obj) {
+    function anonymous62 (obj) {
       // "FollowerList#/properties/data"
       let json = ''
   
@@ -4779,18 +4996,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous57(value)
+        json += anonymous63(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous57(value)
+          json += anonymous63(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "FollowerList#"
-      function anonymous55 (input) {
+      function anonymous61 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4799,10 +5016,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_223 = obj["data"]
-      if (value_data_223 !== undefined) {
+      const value_data_233 = obj["data"]
+      if (value_data_233 !== undefined) {
         json += "{\"data\":"
-        json += anonymous56(value_data_223)
+        json += anonymous62(value_data_233)
       } else {
         throw new Error('"data" is required!')
       }
@@ -4812,7 +5029,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous60 (obj) {
+    function anonymous66 (obj) {
       // "Merge#/properties/loserIds"
       let json = ''
   
@@ -4865,7 +5082,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalActor#"
-      function anonymous61 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4874,60 +5091,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_242 = obj["type"]
-      if (value_type_242 !== undefined) {
+      const value_type_252 = obj["type"]
+      if (value_type_252 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_242 !== 'string') {
-          if (value_type_242 === null) {
+        if (typeof value_type_252 !== 'string') {
+          if (value_type_252 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_242 instanceof RegExp) {
-            json += asString(value_type_242.source)
+          } else if (value_type_252 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_252.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_252 instanceof RegExp) {
+            json += asString(value_type_252.source)
           } else {
-            json += asString(value_type_242.toString())
+            json += asString(value_type_252.toString())
           }
         } else {
-          json += asString(value_type_242)
+          json += asString(value_type_252)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_243 = obj["id"]
-      if (value_id_243 !== undefined) {
+      const value_id_253 = obj["id"]
+      if (value_id_253 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_243 === null) {
+          if (value_id_253 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_243 === "string" ||
-            value_id_243 === null ||
-            value_id_243 instanceof Date ||
-            value_id_243 instanceof RegExp ||
+            typeof value_id_253 === "string" ||
+            value_id_253 === null ||
+            value_id_253 instanceof Date ||
+            value_id_253 instanceof RegExp ||
             (
-              typeof value_id_243 === "object" &&
-              typeof value_id_243.toString === "function" &&
-              value_id_243.toString !== Object.prototype.toString
+              typeof value_id_253 === "object" &&
+              typeof value_id_253.toString === "function" &&
+              value_id_253.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_243 !== 'string') {
-          if (value_id_243 === null) {
+        if (typeof value_id_253 !== 'string') {
+          if (value_id_253 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_243 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_243.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_243 instanceof RegExp) {
-            json += asString(value_id_243.source)
+          } else if (value_id_253 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_253.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_253 instanceof RegExp) {
+            json += asString(value_id_253.source)
           } else {
-            json += asString(value_id_243.toString())
+            json += asString(value_id_253.toString())
           }
         } else {
-          json += asString(value_id_243)
+          json += asString(value_id_253)
         }
         
           }
@@ -4944,7 +5161,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Merge#"
-      function anonymous59 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4953,124 +5170,124 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_232 = obj["id"]
-      if (value_id_232 !== undefined) {
+      const value_id_242 = obj["id"]
+      if (value_id_242 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_232 !== 'string') {
-          if (value_id_232 === null) {
+        if (typeof value_id_242 !== 'string') {
+          if (value_id_242 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_232 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_232.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_232 instanceof RegExp) {
-            json += asString(value_id_232.source)
+          } else if (value_id_242 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_242.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_242 instanceof RegExp) {
+            json += asString(value_id_242.source)
           } else {
-            json += asString(value_id_232.toString())
+            json += asString(value_id_242.toString())
           }
         } else {
-          json += asString(value_id_232)
+          json += asString(value_id_242)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_233 = obj["version"]
-      if (value_version_233 !== undefined) {
+      const value_version_243 = obj["version"]
+      if (value_version_243 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_233)
+        json += asInteger(value_version_243)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_object_234 = obj["object"]
-      if (value_object_234 !== undefined) {
+      const value_object_244 = obj["object"]
+      if (value_object_244 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_234 !== 'string') {
-          if (value_object_234 === null) {
+        if (typeof value_object_244 !== 'string') {
+          if (value_object_244 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_234 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_234.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_234 instanceof RegExp) {
-            json += asString(value_object_234.source)
+          } else if (value_object_244 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_244.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_244 instanceof RegExp) {
+            json += asString(value_object_244.source)
           } else {
-            json += asString(value_object_234.toString())
+            json += asString(value_object_244.toString())
           }
         } else {
-          json += asString(value_object_234)
+          json += asString(value_object_244)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_winnerId_235 = obj["winnerId"]
-      if (value_winnerId_235 !== undefined) {
+      const value_winnerId_245 = obj["winnerId"]
+      if (value_winnerId_245 !== undefined) {
         json += ",\"winnerId\":"
         
-        if (typeof value_winnerId_235 !== 'string') {
-          if (value_winnerId_235 === null) {
+        if (typeof value_winnerId_245 !== 'string') {
+          if (value_winnerId_245 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_winnerId_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_winnerId_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_winnerId_235 instanceof RegExp) {
-            json += asString(value_winnerId_235.source)
+          } else if (value_winnerId_245 instanceof Date) {
+            json += JSON_STR_QUOTE + value_winnerId_245.toISOString() + JSON_STR_QUOTE
+          } else if (value_winnerId_245 instanceof RegExp) {
+            json += asString(value_winnerId_245.source)
           } else {
-            json += asString(value_winnerId_235.toString())
+            json += asString(value_winnerId_245.toString())
           }
         } else {
-          json += asString(value_winnerId_235)
+          json += asString(value_winnerId_245)
         }
         
       } else {
         throw new Error('"winnerId" is required!')
       }
       
-      const value_loserIds_236 = obj["loserIds"]
-      if (value_loserIds_236 !== undefined) {
+      const value_loserIds_246 = obj["loserIds"]
+      if (value_loserIds_246 !== undefined) {
         json += ",\"loserIds\":"
-        json += anonymous60(value_loserIds_236)
+        json += anonymous66(value_loserIds_246)
       } else {
         throw new Error('"loserIds" is required!')
       }
       
-      const value_mergedAt_237 = obj["mergedAt"]
-      if (value_mergedAt_237 !== undefined) {
+      const value_mergedAt_247 = obj["mergedAt"]
+      if (value_mergedAt_247 !== undefined) {
         json += ",\"mergedAt\":"
-        json += asDateTime(value_mergedAt_237)
+        json += asDateTime(value_mergedAt_247)
       } else {
         throw new Error('"mergedAt" is required!')
       }
       
-      const value_mergedBy_238 = obj["mergedBy"]
-      if (value_mergedBy_238 !== undefined) {
+      const value_mergedBy_248 = obj["mergedBy"]
+      if (value_mergedBy_248 !== undefined) {
         json += ",\"mergedBy\":"
-        json += anonymous23(value_mergedBy_238)
+        json += anonymous23(value_mergedBy_248)
       } else {
         throw new Error('"mergedBy" is required!')
       }
       
-      const value_undoneAt_239 = obj["undoneAt"]
-      if (value_undoneAt_239 !== undefined) {
+      const value_undoneAt_249 = obj["undoneAt"]
+      if (value_undoneAt_249 !== undefined) {
         json += ",\"undoneAt\":"
         
-          if (value_undoneAt_239 === null) {
+          if (value_undoneAt_249 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_undoneAt_239 === "string" ||
-            value_undoneAt_239 === null ||
-            value_undoneAt_239 instanceof Date ||
-            value_undoneAt_239 instanceof RegExp ||
+            typeof value_undoneAt_249 === "string" ||
+            value_undoneAt_249 === null ||
+            value_undoneAt_249 instanceof Date ||
+            value_undoneAt_249 instanceof RegExp ||
             (
-              typeof value_undoneAt_239 === "object" &&
-              typeof value_undoneAt_239.toString === "function" &&
-              value_undoneAt_239.toString !== Object.prototype.toString
+              typeof value_undoneAt_249 === "object" &&
+              typeof value_undoneAt_249.toString === "function" &&
+              value_undoneAt_249.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_undoneAt_239)
+            json += asDateTime(value_undoneAt_249)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5079,16 +5296,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"undoneAt" is required!')
       }
       
-      const value_undoneBy_240 = obj["undoneBy"]
-      if (value_undoneBy_240 !== undefined) {
+      const value_undoneBy_250 = obj["undoneBy"]
+      if (value_undoneBy_250 !== undefined) {
         json += ",\"undoneBy\":"
         
-          if (value_undoneBy_240 === null) {
+          if (value_undoneBy_250 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_undoneBy_240 === "object" && !Array.isArray(value_undoneBy_240)) || value_undoneBy_240 === null) {
-            json += anonymous61(value_undoneBy_240)
+          else if((typeof value_undoneBy_250 === "object" && !Array.isArray(value_undoneBy_250)) || value_undoneBy_250 === null) {
+            json += anonymous67(value_undoneBy_250)
           }
         
     else throw new TypeError("The value of 'OptionalActor#' does not match schema definition.")
@@ -5102,7 +5319,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous62 (obj) {
+    function anonymous68 (obj) {
       // "AccountMergeResult#/properties/losers"
       let json = ''
   
@@ -5139,7 +5356,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "MergeReferences#/items"
-      function anonymous64 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5148,54 +5365,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_248 = obj["object"]
-      if (value_object_248 !== undefined) {
+      const value_object_258 = obj["object"]
+      if (value_object_258 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_248 !== 'string') {
-          if (value_object_248 === null) {
+        if (typeof value_object_258 !== 'string') {
+          if (value_object_258 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_248 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_248.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_248 instanceof RegExp) {
-            json += asString(value_object_248.source)
+          } else if (value_object_258 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_258.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_258 instanceof RegExp) {
+            json += asString(value_object_258.source)
           } else {
-            json += asString(value_object_248.toString())
+            json += asString(value_object_258.toString())
           }
         } else {
-          json += asString(value_object_248)
+          json += asString(value_object_258)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_property_249 = obj["property"]
-      if (value_property_249 !== undefined) {
+      const value_property_259 = obj["property"]
+      if (value_property_259 !== undefined) {
         json += ",\"property\":"
         
-        if (typeof value_property_249 !== 'string') {
-          if (value_property_249 === null) {
+        if (typeof value_property_259 !== 'string') {
+          if (value_property_259 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_property_249 instanceof Date) {
-            json += JSON_STR_QUOTE + value_property_249.toISOString() + JSON_STR_QUOTE
-          } else if (value_property_249 instanceof RegExp) {
-            json += asString(value_property_249.source)
+          } else if (value_property_259 instanceof Date) {
+            json += JSON_STR_QUOTE + value_property_259.toISOString() + JSON_STR_QUOTE
+          } else if (value_property_259 instanceof RegExp) {
+            json += asString(value_property_259.source)
           } else {
-            json += asString(value_property_249.toString())
+            json += asString(value_property_259.toString())
           }
         } else {
-          json += asString(value_property_249)
+          json += asString(value_property_259)
         }
         
       } else {
         throw new Error('"property" is required!')
       }
       
-      const value_count_250 = obj["count"]
-      if (value_count_250 !== undefined) {
+      const value_count_260 = obj["count"]
+      if (value_count_260 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_250)
+        json += asInteger(value_count_260)
       } else {
         throw new Error('"count" is required!')
       }
@@ -5205,7 +5422,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous63 (obj) {
+    function anonymous69 (obj) {
       // "MergeReferences#"
       let json = ''
   
@@ -5219,18 +5436,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous64(value)
+        json += anonymous70(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous64(value)
+          json += anonymous70(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountMergeResult#"
-      function anonymous58 (input) {
+      function anonymous64 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5239,48 +5456,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_229 = obj["dryRun"]
-      if (value_dryRun_229 !== undefined) {
+      const value_dryRun_239 = obj["dryRun"]
+      if (value_dryRun_239 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_229)
+        json += asBoolean(value_dryRun_239)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_230 = obj["merge"]
-      if (value_merge_230 !== undefined) {
+      const value_merge_240 = obj["merge"]
+      if (value_merge_240 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_230)
+        json += anonymous65(value_merge_240)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_244 = obj["winner"]
-      if (value_winner_244 !== undefined) {
+      const value_winner_254 = obj["winner"]
+      if (value_winner_254 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_244 === null) {
+      if (value_winner_254 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_244)
+    json += anonymous26(value_winner_254)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_245 = obj["losers"]
-      if (value_losers_245 !== undefined) {
+      const value_losers_255 = obj["losers"]
+      if (value_losers_255 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous62(value_losers_245)
+        json += anonymous68(value_losers_255)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_246 = obj["references"]
-      if (value_references_246 !== undefined) {
+      const value_references_256 = obj["references"]
+      if (value_references_256 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_246)
+        json += anonymous69(value_references_256)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5290,7 +5507,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous66 (obj) {
+    function anonymous72 (obj) {
       // "MergeList#/properties/data"
       let json = ''
   
@@ -5304,18 +5521,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous59(value)
+        json += anonymous65(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous59(value)
+          json += anonymous65(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "MergeList#"
-      function anonymous65 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5324,18 +5541,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_253 = obj["data"]
-      if (value_data_253 !== undefined) {
+      const value_data_263 = obj["data"]
+      if (value_data_263 !== undefined) {
         json += "{\"data\":"
-        json += anonymous66(value_data_253)
+        json += anonymous72(value_data_263)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_254 = obj["page"]
-      if (value_page_254 !== undefined) {
+      const value_page_264 = obj["page"]
+      if (value_page_264 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_254)
+        json += anonymous21(value_page_264)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5345,7 +5562,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous68 (obj) {
+    function anonymous74 (obj) {
       // "AccountUnmergeResult#/properties/losers"
       let json = ''
   
@@ -5381,7 +5598,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous69 (obj) {
+    function anonymous75 (obj) {
       // "AccountUnmergeResult#/properties/kept"
       let json = ''
   
@@ -5438,7 +5655,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "AccountUnmergeResult#"
-      function anonymous67 (input) {
+      function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5447,56 +5664,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_258 = obj["dryRun"]
-      if (value_dryRun_258 !== undefined) {
+      const value_dryRun_268 = obj["dryRun"]
+      if (value_dryRun_268 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_258)
+        json += asBoolean(value_dryRun_268)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_259 = obj["merge"]
-      if (value_merge_259 !== undefined) {
+      const value_merge_269 = obj["merge"]
+      if (value_merge_269 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_259)
+        json += anonymous65(value_merge_269)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_260 = obj["winner"]
-      if (value_winner_260 !== undefined) {
+      const value_winner_270 = obj["winner"]
+      if (value_winner_270 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_260 === null) {
+      if (value_winner_270 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_260)
+    json += anonymous26(value_winner_270)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_261 = obj["losers"]
-      if (value_losers_261 !== undefined) {
+      const value_losers_271 = obj["losers"]
+      if (value_losers_271 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous68(value_losers_261)
+        json += anonymous74(value_losers_271)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_262 = obj["kept"]
-      if (value_kept_262 !== undefined) {
+      const value_kept_272 = obj["kept"]
+      if (value_kept_272 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous69(value_kept_262)
+        json += anonymous75(value_kept_272)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_263 = obj["references"]
-      if (value_references_263 !== undefined) {
+      const value_references_273 = obj["references"]
+      if (value_references_273 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_263)
+        json += anonymous69(value_references_273)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5506,7 +5723,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous73 (obj) {
+    function anonymous79 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -5559,7 +5776,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous74 (input) {
+      function anonymous80 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5567,40 +5784,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_291 = false
+        let addComma_301 = false
 
-          const value_street1_292 = obj["street1"]
-          if (value_street1_292 !== undefined) {
-            json += addComma_291 ? ",\"street1\":" : ((addComma_291 = true), "{\"street1\":")
+          const value_street1_302 = obj["street1"]
+          if (value_street1_302 !== undefined) {
+            json += addComma_301 ? ",\"street1\":" : ((addComma_301 = true), "{\"street1\":")
             
-          if (value_street1_292 === null) {
+          if (value_street1_302 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_292 === "string" ||
-            value_street1_292 === null ||
-            value_street1_292 instanceof Date ||
-            value_street1_292 instanceof RegExp ||
+            typeof value_street1_302 === "string" ||
+            value_street1_302 === null ||
+            value_street1_302 instanceof Date ||
+            value_street1_302 instanceof RegExp ||
             (
-              typeof value_street1_292 === "object" &&
-              typeof value_street1_292.toString === "function" &&
-              value_street1_292.toString !== Object.prototype.toString
+              typeof value_street1_302 === "object" &&
+              typeof value_street1_302.toString === "function" &&
+              value_street1_302.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_292 !== 'string') {
-          if (value_street1_292 === null) {
+        if (typeof value_street1_302 !== 'string') {
+          if (value_street1_302 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_292 instanceof RegExp) {
-            json += asString(value_street1_292.source)
+          } else if (value_street1_302 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_302.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_302 instanceof RegExp) {
+            json += asString(value_street1_302.source)
           } else {
-            json += asString(value_street1_292.toString())
+            json += asString(value_street1_302.toString())
           }
         } else {
-          json += asString(value_street1_292)
+          json += asString(value_street1_302)
         }
         
           }
@@ -5609,38 +5826,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_293 = obj["street2"]
-          if (value_street2_293 !== undefined) {
-            json += addComma_291 ? ",\"street2\":" : ((addComma_291 = true), "{\"street2\":")
+          const value_street2_303 = obj["street2"]
+          if (value_street2_303 !== undefined) {
+            json += addComma_301 ? ",\"street2\":" : ((addComma_301 = true), "{\"street2\":")
             
-          if (value_street2_293 === null) {
+          if (value_street2_303 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_293 === "string" ||
-            value_street2_293 === null ||
-            value_street2_293 instanceof Date ||
-            value_street2_293 instanceof RegExp ||
+            typeof value_street2_303 === "string" ||
+            value_street2_303 === null ||
+            value_street2_303 instanceof Date ||
+            value_street2_303 instanceof RegExp ||
             (
-              typeof value_street2_293 === "object" &&
-              typeof value_street2_293.toString === "function" &&
-              value_street2_293.toString !== Object.prototype.toString
+              typeof value_street2_303 === "object" &&
+              typeof value_street2_303.toString === "function" &&
+              value_street2_303.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_293 !== 'string') {
-          if (value_street2_293 === null) {
+        if (typeof value_street2_303 !== 'string') {
+          if (value_street2_303 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_293 instanceof RegExp) {
-            json += asString(value_street2_293.source)
+          } else if (value_street2_303 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_303.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_303 instanceof RegExp) {
+            json += asString(value_street2_303.source)
           } else {
-            json += asString(value_street2_293.toString())
+            json += asString(value_street2_303.toString())
           }
         } else {
-          json += asString(value_street2_293)
+          json += asString(value_street2_303)
         }
         
           }
@@ -5649,38 +5866,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_294 = obj["city"]
-          if (value_city_294 !== undefined) {
-            json += addComma_291 ? ",\"city\":" : ((addComma_291 = true), "{\"city\":")
+          const value_city_304 = obj["city"]
+          if (value_city_304 !== undefined) {
+            json += addComma_301 ? ",\"city\":" : ((addComma_301 = true), "{\"city\":")
             
-          if (value_city_294 === null) {
+          if (value_city_304 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_294 === "string" ||
-            value_city_294 === null ||
-            value_city_294 instanceof Date ||
-            value_city_294 instanceof RegExp ||
+            typeof value_city_304 === "string" ||
+            value_city_304 === null ||
+            value_city_304 instanceof Date ||
+            value_city_304 instanceof RegExp ||
             (
-              typeof value_city_294 === "object" &&
-              typeof value_city_294.toString === "function" &&
-              value_city_294.toString !== Object.prototype.toString
+              typeof value_city_304 === "object" &&
+              typeof value_city_304.toString === "function" &&
+              value_city_304.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_294 !== 'string') {
-          if (value_city_294 === null) {
+        if (typeof value_city_304 !== 'string') {
+          if (value_city_304 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_294 instanceof RegExp) {
-            json += asString(value_city_294.source)
+          } else if (value_city_304 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_304.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_304 instanceof RegExp) {
+            json += asString(value_city_304.source)
           } else {
-            json += asString(value_city_294.toString())
+            json += asString(value_city_304.toString())
           }
         } else {
-          json += asString(value_city_294)
+          json += asString(value_city_304)
         }
         
           }
@@ -5689,38 +5906,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_295 = obj["region"]
-          if (value_region_295 !== undefined) {
-            json += addComma_291 ? ",\"region\":" : ((addComma_291 = true), "{\"region\":")
+          const value_region_305 = obj["region"]
+          if (value_region_305 !== undefined) {
+            json += addComma_301 ? ",\"region\":" : ((addComma_301 = true), "{\"region\":")
             
-          if (value_region_295 === null) {
+          if (value_region_305 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_295 === "string" ||
-            value_region_295 === null ||
-            value_region_295 instanceof Date ||
-            value_region_295 instanceof RegExp ||
+            typeof value_region_305 === "string" ||
+            value_region_305 === null ||
+            value_region_305 instanceof Date ||
+            value_region_305 instanceof RegExp ||
             (
-              typeof value_region_295 === "object" &&
-              typeof value_region_295.toString === "function" &&
-              value_region_295.toString !== Object.prototype.toString
+              typeof value_region_305 === "object" &&
+              typeof value_region_305.toString === "function" &&
+              value_region_305.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_295 !== 'string') {
-          if (value_region_295 === null) {
+        if (typeof value_region_305 !== 'string') {
+          if (value_region_305 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_295 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_295.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_295 instanceof RegExp) {
-            json += asString(value_region_295.source)
+          } else if (value_region_305 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_305.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_305 instanceof RegExp) {
+            json += asString(value_region_305.source)
           } else {
-            json += asString(value_region_295.toString())
+            json += asString(value_region_305.toString())
           }
         } else {
-          json += asString(value_region_295)
+          json += asString(value_region_305)
         }
         
           }
@@ -5729,38 +5946,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_296 = obj["postalCode"]
-          if (value_postalCode_296 !== undefined) {
-            json += addComma_291 ? ",\"postalCode\":" : ((addComma_291 = true), "{\"postalCode\":")
+          const value_postalCode_306 = obj["postalCode"]
+          if (value_postalCode_306 !== undefined) {
+            json += addComma_301 ? ",\"postalCode\":" : ((addComma_301 = true), "{\"postalCode\":")
             
-          if (value_postalCode_296 === null) {
+          if (value_postalCode_306 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_296 === "string" ||
-            value_postalCode_296 === null ||
-            value_postalCode_296 instanceof Date ||
-            value_postalCode_296 instanceof RegExp ||
+            typeof value_postalCode_306 === "string" ||
+            value_postalCode_306 === null ||
+            value_postalCode_306 instanceof Date ||
+            value_postalCode_306 instanceof RegExp ||
             (
-              typeof value_postalCode_296 === "object" &&
-              typeof value_postalCode_296.toString === "function" &&
-              value_postalCode_296.toString !== Object.prototype.toString
+              typeof value_postalCode_306 === "object" &&
+              typeof value_postalCode_306.toString === "function" &&
+              value_postalCode_306.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_296 !== 'string') {
-          if (value_postalCode_296 === null) {
+        if (typeof value_postalCode_306 !== 'string') {
+          if (value_postalCode_306 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_296 instanceof RegExp) {
-            json += asString(value_postalCode_296.source)
+          } else if (value_postalCode_306 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_306.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_306 instanceof RegExp) {
+            json += asString(value_postalCode_306.source)
           } else {
-            json += asString(value_postalCode_296.toString())
+            json += asString(value_postalCode_306.toString())
           }
         } else {
-          json += asString(value_postalCode_296)
+          json += asString(value_postalCode_306)
         }
         
           }
@@ -5769,38 +5986,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_297 = obj["countryCode"]
-          if (value_countryCode_297 !== undefined) {
-            json += addComma_291 ? ",\"countryCode\":" : ((addComma_291 = true), "{\"countryCode\":")
+          const value_countryCode_307 = obj["countryCode"]
+          if (value_countryCode_307 !== undefined) {
+            json += addComma_301 ? ",\"countryCode\":" : ((addComma_301 = true), "{\"countryCode\":")
             
-          if (value_countryCode_297 === null) {
+          if (value_countryCode_307 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_297 === "string" ||
-            value_countryCode_297 === null ||
-            value_countryCode_297 instanceof Date ||
-            value_countryCode_297 instanceof RegExp ||
+            typeof value_countryCode_307 === "string" ||
+            value_countryCode_307 === null ||
+            value_countryCode_307 instanceof Date ||
+            value_countryCode_307 instanceof RegExp ||
             (
-              typeof value_countryCode_297 === "object" &&
-              typeof value_countryCode_297.toString === "function" &&
-              value_countryCode_297.toString !== Object.prototype.toString
+              typeof value_countryCode_307 === "object" &&
+              typeof value_countryCode_307.toString === "function" &&
+              value_countryCode_307.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_297 !== 'string') {
-          if (value_countryCode_297 === null) {
+        if (typeof value_countryCode_307 !== 'string') {
+          if (value_countryCode_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_297 instanceof RegExp) {
-            json += asString(value_countryCode_297.source)
+          } else if (value_countryCode_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_307 instanceof RegExp) {
+            json += asString(value_countryCode_307.source)
           } else {
-            json += asString(value_countryCode_297.toString())
+            json += asString(value_countryCode_307.toString())
           }
         } else {
-          json += asString(value_countryCode_297)
+          json += asString(value_countryCode_307)
         }
         
           }
@@ -5808,7 +6025,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_291) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_301) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5816,7 +6033,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous75 (input) {
+      function anonymous81 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5824,44 +6041,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_310 = false
+        let addComma_320 = false
 
-          const value_owner_311 = obj["owner"]
-          if (value_owner_311 !== undefined) {
-            json += addComma_310 ? ",\"owner\":" : ((addComma_310 = true), "{\"owner\":")
+          const value_owner_321 = obj["owner"]
+          if (value_owner_321 !== undefined) {
+            json += addComma_320 ? ",\"owner\":" : ((addComma_320 = true), "{\"owner\":")
             
-      if (value_owner_311 === null) {
+      if (value_owner_321 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_311)
+    json += anonymous20(value_owner_321)
       }
     
           }
 
-          const value_account_312 = obj["account"]
-          if (value_account_312 !== undefined) {
-            json += addComma_310 ? ",\"account\":" : ((addComma_310 = true), "{\"account\":")
+          const value_account_322 = obj["account"]
+          if (value_account_322 !== undefined) {
+            json += addComma_320 ? ",\"account\":" : ((addComma_320 = true), "{\"account\":")
             
-      if (value_account_312 === null) {
+      if (value_account_322 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_312)
+    json += anonymous26(value_account_322)
       }
     
           }
 
-          const value_reportsTo_313 = obj["reportsTo"]
-          if (value_reportsTo_313 !== undefined) {
-            json += addComma_310 ? ",\"reportsTo\":" : ((addComma_310 = true), "{\"reportsTo\":")
+          const value_reportsTo_323 = obj["reportsTo"]
+          if (value_reportsTo_323 !== undefined) {
+            json += addComma_320 ? ",\"reportsTo\":" : ((addComma_320 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_313 === null) {
+      if (value_reportsTo_323 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_reportsTo_313)
+    json += anonymous78(value_reportsTo_323)
       }
     
           }
-if (!addComma_310) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_320) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -5869,7 +6086,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous72 (input) {
+      function anonymous78 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5878,88 +6095,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_268 = obj["id"]
-      if (value_id_268 !== undefined) {
+      const value_id_278 = obj["id"]
+      if (value_id_278 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_268 !== 'string') {
-          if (value_id_268 === null) {
+        if (typeof value_id_278 !== 'string') {
+          if (value_id_278 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_268 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_268.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_268 instanceof RegExp) {
-            json += asString(value_id_268.source)
+          } else if (value_id_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_278 instanceof RegExp) {
+            json += asString(value_id_278.source)
           } else {
-            json += asString(value_id_268.toString())
+            json += asString(value_id_278.toString())
           }
         } else {
-          json += asString(value_id_268)
+          json += asString(value_id_278)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_269 = obj["version"]
-      if (value_version_269 !== undefined) {
+      const value_version_279 = obj["version"]
+      if (value_version_279 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_269)
+        json += asInteger(value_version_279)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_270 = obj["createdAt"]
-      if (value_createdAt_270 !== undefined) {
+      const value_createdAt_280 = obj["createdAt"]
+      if (value_createdAt_280 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_270)
+        json += asDateTime(value_createdAt_280)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_271 = obj["createdBy"]
-      if (value_createdBy_271 !== undefined) {
+      const value_createdBy_281 = obj["createdBy"]
+      if (value_createdBy_281 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_271)
+        json += anonymous23(value_createdBy_281)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_272 = obj["updatedAt"]
-      if (value_updatedAt_272 !== undefined) {
+      const value_updatedAt_282 = obj["updatedAt"]
+      if (value_updatedAt_282 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_272)
+        json += asDateTime(value_updatedAt_282)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_273 = obj["updatedBy"]
-      if (value_updatedBy_273 !== undefined) {
+      const value_updatedBy_283 = obj["updatedBy"]
+      if (value_updatedBy_283 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_273)
+        json += anonymous23(value_updatedBy_283)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_274 = obj["deletedAt"]
-      if (value_deletedAt_274 !== undefined) {
+      const value_deletedAt_284 = obj["deletedAt"]
+      if (value_deletedAt_284 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_274 === null) {
+          if (value_deletedAt_284 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_274 === "string" ||
-            value_deletedAt_274 === null ||
-            value_deletedAt_274 instanceof Date ||
-            value_deletedAt_274 instanceof RegExp ||
+            typeof value_deletedAt_284 === "string" ||
+            value_deletedAt_284 === null ||
+            value_deletedAt_284 instanceof Date ||
+            value_deletedAt_284 instanceof RegExp ||
             (
-              typeof value_deletedAt_274 === "object" &&
-              typeof value_deletedAt_274.toString === "function" &&
-              value_deletedAt_274.toString !== Object.prototype.toString
+              typeof value_deletedAt_284 === "object" &&
+              typeof value_deletedAt_284.toString === "function" &&
+              value_deletedAt_284.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_274)
+            json += asDateTime(value_deletedAt_284)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5968,60 +6185,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_275 = obj["ownerId"]
-      if (value_ownerId_275 !== undefined) {
+      const value_ownerId_285 = obj["ownerId"]
+      if (value_ownerId_285 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_275 !== 'string') {
-          if (value_ownerId_275 === null) {
+        if (typeof value_ownerId_285 !== 'string') {
+          if (value_ownerId_285 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_275 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_275.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_275 instanceof RegExp) {
-            json += asString(value_ownerId_275.source)
+          } else if (value_ownerId_285 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_285.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_285 instanceof RegExp) {
+            json += asString(value_ownerId_285.source)
           } else {
-            json += asString(value_ownerId_275.toString())
+            json += asString(value_ownerId_285.toString())
           }
         } else {
-          json += asString(value_ownerId_275)
+          json += asString(value_ownerId_285)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_276 = obj["teamId"]
-      if (value_teamId_276 !== undefined) {
+      const value_teamId_286 = obj["teamId"]
+      if (value_teamId_286 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_276 === null) {
+          if (value_teamId_286 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_276 === "string" ||
-            value_teamId_276 === null ||
-            value_teamId_276 instanceof Date ||
-            value_teamId_276 instanceof RegExp ||
+            typeof value_teamId_286 === "string" ||
+            value_teamId_286 === null ||
+            value_teamId_286 instanceof Date ||
+            value_teamId_286 instanceof RegExp ||
             (
-              typeof value_teamId_276 === "object" &&
-              typeof value_teamId_276.toString === "function" &&
-              value_teamId_276.toString !== Object.prototype.toString
+              typeof value_teamId_286 === "object" &&
+              typeof value_teamId_286.toString === "function" &&
+              value_teamId_286.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_276 !== 'string') {
-          if (value_teamId_276 === null) {
+        if (typeof value_teamId_286 !== 'string') {
+          if (value_teamId_286 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_276 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_276.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_276 instanceof RegExp) {
-            json += asString(value_teamId_276.source)
+          } else if (value_teamId_286 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_286.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_286 instanceof RegExp) {
+            json += asString(value_teamId_286.source)
           } else {
-            json += asString(value_teamId_276.toString())
+            json += asString(value_teamId_286.toString())
           }
         } else {
-          json += asString(value_teamId_276)
+          json += asString(value_teamId_286)
         }
         
           }
@@ -6032,54 +6249,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_277 = obj["tags"]
-      if (value_tags_277 !== undefined) {
+      const value_tags_287 = obj["tags"]
+      if (value_tags_287 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_277)
+        json += anonymous27(value_tags_287)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_278 = obj["customFields"]
-      if (value_customFields_278 !== undefined) {
+      const value_customFields_288 = obj["customFields"]
+      if (value_customFields_288 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_278)
+        json += JSON.stringify(value_customFields_288)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_279 = obj["firstName"]
-      if (value_firstName_279 !== undefined) {
+      const value_firstName_289 = obj["firstName"]
+      if (value_firstName_289 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_279 === null) {
+          if (value_firstName_289 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_279 === "string" ||
-            value_firstName_279 === null ||
-            value_firstName_279 instanceof Date ||
-            value_firstName_279 instanceof RegExp ||
+            typeof value_firstName_289 === "string" ||
+            value_firstName_289 === null ||
+            value_firstName_289 instanceof Date ||
+            value_firstName_289 instanceof RegExp ||
             (
-              typeof value_firstName_279 === "object" &&
-              typeof value_firstName_279.toString === "function" &&
-              value_firstName_279.toString !== Object.prototype.toString
+              typeof value_firstName_289 === "object" &&
+              typeof value_firstName_289.toString === "function" &&
+              value_firstName_289.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_279 !== 'string') {
-          if (value_firstName_279 === null) {
+        if (typeof value_firstName_289 !== 'string') {
+          if (value_firstName_289 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_279 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_279.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_279 instanceof RegExp) {
-            json += asString(value_firstName_279.source)
+          } else if (value_firstName_289 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_289.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_289 instanceof RegExp) {
+            json += asString(value_firstName_289.source)
           } else {
-            json += asString(value_firstName_279.toString())
+            json += asString(value_firstName_289.toString())
           }
         } else {
-          json += asString(value_firstName_279)
+          json += asString(value_firstName_289)
         }
         
           }
@@ -6090,60 +6307,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_280 = obj["lastName"]
-      if (value_lastName_280 !== undefined) {
+      const value_lastName_290 = obj["lastName"]
+      if (value_lastName_290 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_280 !== 'string') {
-          if (value_lastName_280 === null) {
+        if (typeof value_lastName_290 !== 'string') {
+          if (value_lastName_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_280 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_280.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_280 instanceof RegExp) {
-            json += asString(value_lastName_280.source)
+          } else if (value_lastName_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_290 instanceof RegExp) {
+            json += asString(value_lastName_290.source)
           } else {
-            json += asString(value_lastName_280.toString())
+            json += asString(value_lastName_290.toString())
           }
         } else {
-          json += asString(value_lastName_280)
+          json += asString(value_lastName_290)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_281 = obj["salutation"]
-      if (value_salutation_281 !== undefined) {
+      const value_salutation_291 = obj["salutation"]
+      if (value_salutation_291 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_281 === null) {
+          if (value_salutation_291 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_281 === "string" ||
-            value_salutation_281 === null ||
-            value_salutation_281 instanceof Date ||
-            value_salutation_281 instanceof RegExp ||
+            typeof value_salutation_291 === "string" ||
+            value_salutation_291 === null ||
+            value_salutation_291 instanceof Date ||
+            value_salutation_291 instanceof RegExp ||
             (
-              typeof value_salutation_281 === "object" &&
-              typeof value_salutation_281.toString === "function" &&
-              value_salutation_281.toString !== Object.prototype.toString
+              typeof value_salutation_291 === "object" &&
+              typeof value_salutation_291.toString === "function" &&
+              value_salutation_291.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_281 !== 'string') {
-          if (value_salutation_281 === null) {
+        if (typeof value_salutation_291 !== 'string') {
+          if (value_salutation_291 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_281 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_281.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_281 instanceof RegExp) {
-            json += asString(value_salutation_281.source)
+          } else if (value_salutation_291 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_291.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_291 instanceof RegExp) {
+            json += asString(value_salutation_291.source)
           } else {
-            json += asString(value_salutation_281.toString())
+            json += asString(value_salutation_291.toString())
           }
         } else {
-          json += asString(value_salutation_281)
+          json += asString(value_salutation_291)
         }
         
           }
@@ -6154,38 +6371,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_282 = obj["title"]
-      if (value_title_282 !== undefined) {
+      const value_title_292 = obj["title"]
+      if (value_title_292 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_282 === null) {
+          if (value_title_292 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_282 === "string" ||
-            value_title_282 === null ||
-            value_title_282 instanceof Date ||
-            value_title_282 instanceof RegExp ||
+            typeof value_title_292 === "string" ||
+            value_title_292 === null ||
+            value_title_292 instanceof Date ||
+            value_title_292 instanceof RegExp ||
             (
-              typeof value_title_282 === "object" &&
-              typeof value_title_282.toString === "function" &&
-              value_title_282.toString !== Object.prototype.toString
+              typeof value_title_292 === "object" &&
+              typeof value_title_292.toString === "function" &&
+              value_title_292.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_282 !== 'string') {
-          if (value_title_282 === null) {
+        if (typeof value_title_292 !== 'string') {
+          if (value_title_292 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_282 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_282.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_282 instanceof RegExp) {
-            json += asString(value_title_282.source)
+          } else if (value_title_292 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_292.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_292 instanceof RegExp) {
+            json += asString(value_title_292.source)
           } else {
-            json += asString(value_title_282.toString())
+            json += asString(value_title_292.toString())
           }
         } else {
-          json += asString(value_title_282)
+          json += asString(value_title_292)
         }
         
           }
@@ -6196,38 +6413,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_283 = obj["department"]
-      if (value_department_283 !== undefined) {
+      const value_department_293 = obj["department"]
+      if (value_department_293 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_283 === null) {
+          if (value_department_293 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_283 === "string" ||
-            value_department_283 === null ||
-            value_department_283 instanceof Date ||
-            value_department_283 instanceof RegExp ||
+            typeof value_department_293 === "string" ||
+            value_department_293 === null ||
+            value_department_293 instanceof Date ||
+            value_department_293 instanceof RegExp ||
             (
-              typeof value_department_283 === "object" &&
-              typeof value_department_283.toString === "function" &&
-              value_department_283.toString !== Object.prototype.toString
+              typeof value_department_293 === "object" &&
+              typeof value_department_293.toString === "function" &&
+              value_department_293.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_283 !== 'string') {
-          if (value_department_283 === null) {
+        if (typeof value_department_293 !== 'string') {
+          if (value_department_293 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_283 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_283.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_283 instanceof RegExp) {
-            json += asString(value_department_283.source)
+          } else if (value_department_293 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_293.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_293 instanceof RegExp) {
+            json += asString(value_department_293.source)
           } else {
-            json += asString(value_department_283.toString())
+            json += asString(value_department_293.toString())
           }
         } else {
-          json += asString(value_department_283)
+          json += asString(value_department_293)
         }
         
           }
@@ -6238,38 +6455,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_284 = obj["email"]
-      if (value_email_284 !== undefined) {
+      const value_email_294 = obj["email"]
+      if (value_email_294 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_284 === null) {
+          if (value_email_294 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_284 === "string" ||
-            value_email_284 === null ||
-            value_email_284 instanceof Date ||
-            value_email_284 instanceof RegExp ||
+            typeof value_email_294 === "string" ||
+            value_email_294 === null ||
+            value_email_294 instanceof Date ||
+            value_email_294 instanceof RegExp ||
             (
-              typeof value_email_284 === "object" &&
-              typeof value_email_284.toString === "function" &&
-              value_email_284.toString !== Object.prototype.toString
+              typeof value_email_294 === "object" &&
+              typeof value_email_294.toString === "function" &&
+              value_email_294.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_284 !== 'string') {
-          if (value_email_284 === null) {
+        if (typeof value_email_294 !== 'string') {
+          if (value_email_294 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_284 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_284.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_284 instanceof RegExp) {
-            json += asString(value_email_284.source)
+          } else if (value_email_294 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_294.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_294 instanceof RegExp) {
+            json += asString(value_email_294.source)
           } else {
-            json += asString(value_email_284.toString())
+            json += asString(value_email_294.toString())
           }
         } else {
-          json += asString(value_email_284)
+          json += asString(value_email_294)
         }
         
           }
@@ -6280,46 +6497,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_285 = obj["additionalEmails"]
-      if (value_additionalEmails_285 !== undefined) {
+      const value_additionalEmails_295 = obj["additionalEmails"]
+      if (value_additionalEmails_295 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous73(value_additionalEmails_285)
+        json += anonymous79(value_additionalEmails_295)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_286 = obj["phone"]
-      if (value_phone_286 !== undefined) {
+      const value_phone_296 = obj["phone"]
+      if (value_phone_296 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_286 === null) {
+          if (value_phone_296 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_286 === "string" ||
-            value_phone_286 === null ||
-            value_phone_286 instanceof Date ||
-            value_phone_286 instanceof RegExp ||
+            typeof value_phone_296 === "string" ||
+            value_phone_296 === null ||
+            value_phone_296 instanceof Date ||
+            value_phone_296 instanceof RegExp ||
             (
-              typeof value_phone_286 === "object" &&
-              typeof value_phone_286.toString === "function" &&
-              value_phone_286.toString !== Object.prototype.toString
+              typeof value_phone_296 === "object" &&
+              typeof value_phone_296.toString === "function" &&
+              value_phone_296.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_286 !== 'string') {
-          if (value_phone_286 === null) {
+        if (typeof value_phone_296 !== 'string') {
+          if (value_phone_296 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_286 instanceof RegExp) {
-            json += asString(value_phone_286.source)
+          } else if (value_phone_296 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_296.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_296 instanceof RegExp) {
+            json += asString(value_phone_296.source)
           } else {
-            json += asString(value_phone_286.toString())
+            json += asString(value_phone_296.toString())
           }
         } else {
-          json += asString(value_phone_286)
+          json += asString(value_phone_296)
         }
         
           }
@@ -6330,38 +6547,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_287 = obj["mobilePhone"]
-      if (value_mobilePhone_287 !== undefined) {
+      const value_mobilePhone_297 = obj["mobilePhone"]
+      if (value_mobilePhone_297 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_287 === null) {
+          if (value_mobilePhone_297 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_287 === "string" ||
-            value_mobilePhone_287 === null ||
-            value_mobilePhone_287 instanceof Date ||
-            value_mobilePhone_287 instanceof RegExp ||
+            typeof value_mobilePhone_297 === "string" ||
+            value_mobilePhone_297 === null ||
+            value_mobilePhone_297 instanceof Date ||
+            value_mobilePhone_297 instanceof RegExp ||
             (
-              typeof value_mobilePhone_287 === "object" &&
-              typeof value_mobilePhone_287.toString === "function" &&
-              value_mobilePhone_287.toString !== Object.prototype.toString
+              typeof value_mobilePhone_297 === "object" &&
+              typeof value_mobilePhone_297.toString === "function" &&
+              value_mobilePhone_297.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_287 !== 'string') {
-          if (value_mobilePhone_287 === null) {
+        if (typeof value_mobilePhone_297 !== 'string') {
+          if (value_mobilePhone_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_287 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_287.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_287 instanceof RegExp) {
-            json += asString(value_mobilePhone_287.source)
+          } else if (value_mobilePhone_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_297 instanceof RegExp) {
+            json += asString(value_mobilePhone_297.source)
           } else {
-            json += asString(value_mobilePhone_287.toString())
+            json += asString(value_mobilePhone_297.toString())
           }
         } else {
-          json += asString(value_mobilePhone_287)
+          json += asString(value_mobilePhone_297)
         }
         
           }
@@ -6372,38 +6589,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_288 = obj["accountId"]
-      if (value_accountId_288 !== undefined) {
+      const value_accountId_298 = obj["accountId"]
+      if (value_accountId_298 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_288 === null) {
+          if (value_accountId_298 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_288 === "string" ||
-            value_accountId_288 === null ||
-            value_accountId_288 instanceof Date ||
-            value_accountId_288 instanceof RegExp ||
+            typeof value_accountId_298 === "string" ||
+            value_accountId_298 === null ||
+            value_accountId_298 instanceof Date ||
+            value_accountId_298 instanceof RegExp ||
             (
-              typeof value_accountId_288 === "object" &&
-              typeof value_accountId_288.toString === "function" &&
-              value_accountId_288.toString !== Object.prototype.toString
+              typeof value_accountId_298 === "object" &&
+              typeof value_accountId_298.toString === "function" &&
+              value_accountId_298.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_288 !== 'string') {
-          if (value_accountId_288 === null) {
+        if (typeof value_accountId_298 !== 'string') {
+          if (value_accountId_298 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_288 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_288.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_288 instanceof RegExp) {
-            json += asString(value_accountId_288.source)
+          } else if (value_accountId_298 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_298.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_298 instanceof RegExp) {
+            json += asString(value_accountId_298.source)
           } else {
-            json += asString(value_accountId_288.toString())
+            json += asString(value_accountId_298.toString())
           }
         } else {
-          json += asString(value_accountId_288)
+          json += asString(value_accountId_298)
         }
         
           }
@@ -6414,38 +6631,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_289 = obj["reportsToId"]
-      if (value_reportsToId_289 !== undefined) {
+      const value_reportsToId_299 = obj["reportsToId"]
+      if (value_reportsToId_299 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_289 === null) {
+          if (value_reportsToId_299 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_289 === "string" ||
-            value_reportsToId_289 === null ||
-            value_reportsToId_289 instanceof Date ||
-            value_reportsToId_289 instanceof RegExp ||
+            typeof value_reportsToId_299 === "string" ||
+            value_reportsToId_299 === null ||
+            value_reportsToId_299 instanceof Date ||
+            value_reportsToId_299 instanceof RegExp ||
             (
-              typeof value_reportsToId_289 === "object" &&
-              typeof value_reportsToId_289.toString === "function" &&
-              value_reportsToId_289.toString !== Object.prototype.toString
+              typeof value_reportsToId_299 === "object" &&
+              typeof value_reportsToId_299.toString === "function" &&
+              value_reportsToId_299.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_289 !== 'string') {
-          if (value_reportsToId_289 === null) {
+        if (typeof value_reportsToId_299 !== 'string') {
+          if (value_reportsToId_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_289 instanceof RegExp) {
-            json += asString(value_reportsToId_289.source)
+          } else if (value_reportsToId_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_299 instanceof RegExp) {
+            json += asString(value_reportsToId_299.source)
           } else {
-            json += asString(value_reportsToId_289.toString())
+            json += asString(value_reportsToId_299.toString())
           }
         } else {
-          json += asString(value_reportsToId_289)
+          json += asString(value_reportsToId_299)
         }
         
           }
@@ -6456,16 +6673,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_290 = obj["mailingAddress"]
-      if (value_mailingAddress_290 !== undefined) {
+      const value_mailingAddress_300 = obj["mailingAddress"]
+      if (value_mailingAddress_300 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_290 === null) {
+          if (value_mailingAddress_300 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_290 === "object" && !Array.isArray(value_mailingAddress_290)) || value_mailingAddress_290 === null) {
-            json += anonymous74(value_mailingAddress_290)
+          else if((typeof value_mailingAddress_300 === "object" && !Array.isArray(value_mailingAddress_300)) || value_mailingAddress_300 === null) {
+            json += anonymous80(value_mailingAddress_300)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6474,26 +6691,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_298 = obj["birthdate"]
-      if (value_birthdate_298 !== undefined) {
+      const value_birthdate_308 = obj["birthdate"]
+      if (value_birthdate_308 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_298 === null) {
+          if (value_birthdate_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_298 === "string" ||
-            value_birthdate_298 === null ||
-            value_birthdate_298 instanceof Date ||
-            value_birthdate_298 instanceof RegExp ||
+            typeof value_birthdate_308 === "string" ||
+            value_birthdate_308 === null ||
+            value_birthdate_308 instanceof Date ||
+            value_birthdate_308 instanceof RegExp ||
             (
-              typeof value_birthdate_298 === "object" &&
-              typeof value_birthdate_298.toString === "function" &&
-              value_birthdate_298.toString !== Object.prototype.toString
+              typeof value_birthdate_308 === "object" &&
+              typeof value_birthdate_308.toString === "function" &&
+              value_birthdate_308.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_298)
+            json += asDate(value_birthdate_308)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6502,38 +6719,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_299 = obj["language"]
-      if (value_language_299 !== undefined) {
+      const value_language_309 = obj["language"]
+      if (value_language_309 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_299 === null) {
+          if (value_language_309 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_299 === "string" ||
-            value_language_299 === null ||
-            value_language_299 instanceof Date ||
-            value_language_299 instanceof RegExp ||
+            typeof value_language_309 === "string" ||
+            value_language_309 === null ||
+            value_language_309 instanceof Date ||
+            value_language_309 instanceof RegExp ||
             (
-              typeof value_language_299 === "object" &&
-              typeof value_language_299.toString === "function" &&
-              value_language_299.toString !== Object.prototype.toString
+              typeof value_language_309 === "object" &&
+              typeof value_language_309.toString === "function" &&
+              value_language_309.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_299 !== 'string') {
-          if (value_language_299 === null) {
+        if (typeof value_language_309 !== 'string') {
+          if (value_language_309 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_299 instanceof RegExp) {
-            json += asString(value_language_299.source)
+          } else if (value_language_309 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_309.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_309 instanceof RegExp) {
+            json += asString(value_language_309.source)
           } else {
-            json += asString(value_language_299.toString())
+            json += asString(value_language_309.toString())
           }
         } else {
-          json += asString(value_language_299)
+          json += asString(value_language_309)
         }
         
           }
@@ -6544,38 +6761,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_300 = obj["timeZone"]
-      if (value_timeZone_300 !== undefined) {
+      const value_timeZone_310 = obj["timeZone"]
+      if (value_timeZone_310 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_300 === null) {
+          if (value_timeZone_310 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_300 === "string" ||
-            value_timeZone_300 === null ||
-            value_timeZone_300 instanceof Date ||
-            value_timeZone_300 instanceof RegExp ||
+            typeof value_timeZone_310 === "string" ||
+            value_timeZone_310 === null ||
+            value_timeZone_310 instanceof Date ||
+            value_timeZone_310 instanceof RegExp ||
             (
-              typeof value_timeZone_300 === "object" &&
-              typeof value_timeZone_300.toString === "function" &&
-              value_timeZone_300.toString !== Object.prototype.toString
+              typeof value_timeZone_310 === "object" &&
+              typeof value_timeZone_310.toString === "function" &&
+              value_timeZone_310.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_300 !== 'string') {
-          if (value_timeZone_300 === null) {
+        if (typeof value_timeZone_310 !== 'string') {
+          if (value_timeZone_310 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_300 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_300.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_300 instanceof RegExp) {
-            json += asString(value_timeZone_300.source)
+          } else if (value_timeZone_310 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_310.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_310 instanceof RegExp) {
+            json += asString(value_timeZone_310.source)
           } else {
-            json += asString(value_timeZone_300.toString())
+            json += asString(value_timeZone_310.toString())
           }
         } else {
-          json += asString(value_timeZone_300)
+          json += asString(value_timeZone_310)
         }
         
           }
@@ -6586,38 +6803,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_301 = obj["linkedinUrl"]
-      if (value_linkedinUrl_301 !== undefined) {
+      const value_linkedinUrl_311 = obj["linkedinUrl"]
+      if (value_linkedinUrl_311 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_301 === null) {
+          if (value_linkedinUrl_311 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_301 === "string" ||
-            value_linkedinUrl_301 === null ||
-            value_linkedinUrl_301 instanceof Date ||
-            value_linkedinUrl_301 instanceof RegExp ||
+            typeof value_linkedinUrl_311 === "string" ||
+            value_linkedinUrl_311 === null ||
+            value_linkedinUrl_311 instanceof Date ||
+            value_linkedinUrl_311 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_301 === "object" &&
-              typeof value_linkedinUrl_301.toString === "function" &&
-              value_linkedinUrl_301.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_311 === "object" &&
+              typeof value_linkedinUrl_311.toString === "function" &&
+              value_linkedinUrl_311.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_301 !== 'string') {
-          if (value_linkedinUrl_301 === null) {
+        if (typeof value_linkedinUrl_311 !== 'string') {
+          if (value_linkedinUrl_311 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_301 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_301.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_301 instanceof RegExp) {
-            json += asString(value_linkedinUrl_301.source)
+          } else if (value_linkedinUrl_311 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_311.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_311 instanceof RegExp) {
+            json += asString(value_linkedinUrl_311.source)
           } else {
-            json += asString(value_linkedinUrl_301.toString())
+            json += asString(value_linkedinUrl_311.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_301)
+          json += asString(value_linkedinUrl_311)
         }
         
           }
@@ -6628,38 +6845,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_302 = obj["source"]
-      if (value_source_302 !== undefined) {
+      const value_source_312 = obj["source"]
+      if (value_source_312 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_302 === null) {
+          if (value_source_312 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_302 === "string" ||
-            value_source_302 === null ||
-            value_source_302 instanceof Date ||
-            value_source_302 instanceof RegExp ||
+            typeof value_source_312 === "string" ||
+            value_source_312 === null ||
+            value_source_312 instanceof Date ||
+            value_source_312 instanceof RegExp ||
             (
-              typeof value_source_302 === "object" &&
-              typeof value_source_302.toString === "function" &&
-              value_source_302.toString !== Object.prototype.toString
+              typeof value_source_312 === "object" &&
+              typeof value_source_312.toString === "function" &&
+              value_source_312.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_302 !== 'string') {
-          if (value_source_302 === null) {
+        if (typeof value_source_312 !== 'string') {
+          if (value_source_312 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_302 instanceof RegExp) {
-            json += asString(value_source_302.source)
+          } else if (value_source_312 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_312.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_312 instanceof RegExp) {
+            json += asString(value_source_312.source)
           } else {
-            json += asString(value_source_302.toString())
+            json += asString(value_source_312.toString())
           }
         } else {
-          json += asString(value_source_302)
+          json += asString(value_source_312)
         }
         
           }
@@ -6670,54 +6887,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_303 = obj["doNotCall"]
-      if (value_doNotCall_303 !== undefined) {
+      const value_doNotCall_313 = obj["doNotCall"]
+      if (value_doNotCall_313 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_303)
+        json += asBoolean(value_doNotCall_313)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_304 = obj["emailOptOut"]
-      if (value_emailOptOut_304 !== undefined) {
+      const value_emailOptOut_314 = obj["emailOptOut"]
+      if (value_emailOptOut_314 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_304)
+        json += asBoolean(value_emailOptOut_314)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_305 = obj["lifecycleStage"]
-      if (value_lifecycleStage_305 !== undefined) {
+      const value_lifecycleStage_315 = obj["lifecycleStage"]
+      if (value_lifecycleStage_315 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_305 === null) {
+          if (value_lifecycleStage_315 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_305 === "string" ||
-            value_lifecycleStage_305 === null ||
-            value_lifecycleStage_305 instanceof Date ||
-            value_lifecycleStage_305 instanceof RegExp ||
+            typeof value_lifecycleStage_315 === "string" ||
+            value_lifecycleStage_315 === null ||
+            value_lifecycleStage_315 instanceof Date ||
+            value_lifecycleStage_315 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_305 === "object" &&
-              typeof value_lifecycleStage_305.toString === "function" &&
-              value_lifecycleStage_305.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_315 === "object" &&
+              typeof value_lifecycleStage_315.toString === "function" &&
+              value_lifecycleStage_315.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_305 !== 'string') {
-          if (value_lifecycleStage_305 === null) {
+        if (typeof value_lifecycleStage_315 !== 'string') {
+          if (value_lifecycleStage_315 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_305 instanceof RegExp) {
-            json += asString(value_lifecycleStage_305.source)
+          } else if (value_lifecycleStage_315 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_315.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_315 instanceof RegExp) {
+            json += asString(value_lifecycleStage_315.source)
           } else {
-            json += asString(value_lifecycleStage_305.toString())
+            json += asString(value_lifecycleStage_315.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_305)
+          json += asString(value_lifecycleStage_315)
         }
         
           }
@@ -6728,38 +6945,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_306 = obj["description"]
-      if (value_description_306 !== undefined) {
+      const value_description_316 = obj["description"]
+      if (value_description_316 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_306 === null) {
+          if (value_description_316 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_306 === "string" ||
-            value_description_306 === null ||
-            value_description_306 instanceof Date ||
-            value_description_306 instanceof RegExp ||
+            typeof value_description_316 === "string" ||
+            value_description_316 === null ||
+            value_description_316 instanceof Date ||
+            value_description_316 instanceof RegExp ||
             (
-              typeof value_description_306 === "object" &&
-              typeof value_description_306.toString === "function" &&
-              value_description_306.toString !== Object.prototype.toString
+              typeof value_description_316 === "object" &&
+              typeof value_description_316.toString === "function" &&
+              value_description_316.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_306 !== 'string') {
-          if (value_description_306 === null) {
+        if (typeof value_description_316 !== 'string') {
+          if (value_description_316 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_306 instanceof RegExp) {
-            json += asString(value_description_306.source)
+          } else if (value_description_316 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_316.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_316 instanceof RegExp) {
+            json += asString(value_description_316.source)
           } else {
-            json += asString(value_description_306.toString())
+            json += asString(value_description_316.toString())
           }
         } else {
-          json += asString(value_description_306)
+          json += asString(value_description_316)
         }
         
           }
@@ -6770,38 +6987,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_307 = obj["name"]
-      if (value_name_307 !== undefined) {
+      const value_name_317 = obj["name"]
+      if (value_name_317 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_307 !== 'string') {
-          if (value_name_307 === null) {
+        if (typeof value_name_317 !== 'string') {
+          if (value_name_317 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_307 instanceof RegExp) {
-            json += asString(value_name_307.source)
+          } else if (value_name_317 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_317 instanceof RegExp) {
+            json += asString(value_name_317.source)
           } else {
-            json += asString(value_name_307.toString())
+            json += asString(value_name_317.toString())
           }
         } else {
-          json += asString(value_name_307)
+          json += asString(value_name_317)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_308 = obj["externalIds"]
-      if (value_externalIds_308 !== undefined) {
+      const value_externalIds_318 = obj["externalIds"]
+      if (value_externalIds_318 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_308)
+        json += anonymous31(value_externalIds_318)
       }
 
-      const value_expanded_309 = obj["expanded"]
-      if (value_expanded_309 !== undefined) {
+      const value_expanded_319 = obj["expanded"]
+      if (value_expanded_319 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous75(value_expanded_309)
+        json += anonymous81(value_expanded_319)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6809,7 +7026,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous71 (obj) {
+    function anonymous77 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -6827,7 +7044,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -6837,7 +7054,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         }
@@ -6846,7 +7063,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous70 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6855,18 +7072,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_266 = obj["data"]
-      if (value_data_266 !== undefined) {
+      const value_data_276 = obj["data"]
+      if (value_data_276 !== undefined) {
         json += "{\"data\":"
-        json += anonymous71(value_data_266)
+        json += anonymous77(value_data_276)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_314 = obj["page"]
-      if (value_page_314 !== undefined) {
+      const value_page_324 = obj["page"]
+      if (value_page_324 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_314)
+        json += anonymous21(value_page_324)
       } else {
         throw new Error('"page" is required!')
       }
@@ -6877,7 +7094,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous78 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6886,58 +7103,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_321 = obj["index"]
-      if (value_index_321 !== undefined) {
+      const value_index_331 = obj["index"]
+      if (value_index_331 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_321)
+        json += asInteger(value_index_331)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_322 = obj["status"]
-      if (value_status_322 !== undefined) {
+      const value_status_332 = obj["status"]
+      if (value_status_332 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_322)
+        json += asInteger(value_status_332)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_323 = obj["etag"]
-      if (value_etag_323 !== undefined) {
+      const value_etag_333 = obj["etag"]
+      if (value_etag_333 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_323 !== 'string') {
-          if (value_etag_323 === null) {
+        if (typeof value_etag_333 !== 'string') {
+          if (value_etag_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_323 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_323.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_323 instanceof RegExp) {
-            json += asString(value_etag_323.source)
+          } else if (value_etag_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_333 instanceof RegExp) {
+            json += asString(value_etag_333.source)
           } else {
-            json += asString(value_etag_323.toString())
+            json += asString(value_etag_333.toString())
           }
         } else {
-          json += asString(value_etag_323)
+          json += asString(value_etag_333)
         }
         
       }
 
-      const value_body_324 = obj["body"]
-      if (value_body_324 !== undefined) {
+      const value_body_334 = obj["body"]
+      if (value_body_334 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_324 === null) {
+      if (value_body_334 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_body_324)
+    json += anonymous78(value_body_334)
       }
     
       }
 
-      const value_problem_325 = obj["problem"]
-      if (value_problem_325 !== undefined) {
+      const value_problem_335 = obj["problem"]
+      if (value_problem_335 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_325)
+        json += anonymous1(value_problem_335)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -6945,7 +7162,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous77 (obj) {
+    function anonymous83 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -6959,18 +7176,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous78(value)
+        json += anonymous84(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous78(value)
+          json += anonymous84(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous76 (input) {
+      function anonymous82 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6979,32 +7196,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_318 = obj["outcome"]
-      if (value_outcome_318 !== undefined) {
+      const value_outcome_328 = obj["outcome"]
+      if (value_outcome_328 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_318 !== 'string') {
-          if (value_outcome_318 === null) {
+        if (typeof value_outcome_328 !== 'string') {
+          if (value_outcome_328 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_318 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_318.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_318 instanceof RegExp) {
-            json += asString(value_outcome_318.source)
+          } else if (value_outcome_328 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_328.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_328 instanceof RegExp) {
+            json += asString(value_outcome_328.source)
           } else {
-            json += asString(value_outcome_318.toString())
+            json += asString(value_outcome_328.toString())
           }
         } else {
-          json += asString(value_outcome_318)
+          json += asString(value_outcome_328)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_319 = obj["results"]
-      if (value_results_319 !== undefined) {
+      const value_results_329 = obj["results"]
+      if (value_results_329 !== undefined) {
         json += ",\"results\":"
-        json += anonymous77(value_results_319)
+        json += anonymous83(value_results_329)
       } else {
         throw new Error('"results" is required!')
       }
@@ -7014,7 +7231,99 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous80 (obj) {
+      // "ContactDuplicates#/properties/data/items"
+      function anonymous87 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_record_340 = obj["record"]
+      if (value_record_340 !== undefined) {
+        json += "{\"record\":"
+        
+      if (value_record_340 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous78(value_record_340)
+      }
+    
+      } else {
+        throw new Error('"record" is required!')
+      }
+      
+      const value_score_341 = obj["score"]
+      if (value_score_341 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_341)
+      } else {
+        throw new Error('"score" is required!')
+      }
+      
+      const value_reasons_342 = obj["reasons"]
+      if (value_reasons_342 !== undefined) {
+        json += ",\"reasons\":"
+        json += anonymous46(value_reasons_342)
+      } else {
+        throw new Error('"reasons" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous86 (obj) {
+      // "ContactDuplicates#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'ContactDuplicates#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous87(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous87(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "ContactDuplicates#"
+      function anonymous85 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_338 = obj["data"]
+      if (value_data_338 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous86(value_data_338)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous89 (obj) {
       // "ContactMergeResult#/properties/losers"
       let json = ''
   
@@ -7032,7 +7341,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7042,7 +7351,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         }
@@ -7051,7 +7360,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactMergeResult#"
-      function anonymous79 (input) {
+      function anonymous88 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7060,48 +7369,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_328 = obj["dryRun"]
-      if (value_dryRun_328 !== undefined) {
+      const value_dryRun_345 = obj["dryRun"]
+      if (value_dryRun_345 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_328)
+        json += asBoolean(value_dryRun_345)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_329 = obj["merge"]
-      if (value_merge_329 !== undefined) {
+      const value_merge_346 = obj["merge"]
+      if (value_merge_346 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_329)
+        json += anonymous65(value_merge_346)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_330 = obj["winner"]
-      if (value_winner_330 !== undefined) {
+      const value_winner_347 = obj["winner"]
+      if (value_winner_347 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_330 === null) {
+      if (value_winner_347 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_winner_330)
+    json += anonymous78(value_winner_347)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_331 = obj["losers"]
-      if (value_losers_331 !== undefined) {
+      const value_losers_348 = obj["losers"]
+      if (value_losers_348 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous80(value_losers_331)
+        json += anonymous89(value_losers_348)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_332 = obj["references"]
-      if (value_references_332 !== undefined) {
+      const value_references_349 = obj["references"]
+      if (value_references_349 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_332)
+        json += anonymous69(value_references_349)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7111,7 +7420,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous82 (obj) {
+    function anonymous91 (obj) {
       // "ContactUnmergeResult#/properties/losers"
       let json = ''
   
@@ -7129,7 +7438,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7139,7 +7448,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     
         }
@@ -7147,7 +7456,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous83 (obj) {
+    function anonymous92 (obj) {
       // "ContactUnmergeResult#/properties/kept"
       let json = ''
   
@@ -7204,7 +7513,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactUnmergeResult#"
-      function anonymous81 (input) {
+      function anonymous90 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7213,56 +7522,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_335 = obj["dryRun"]
-      if (value_dryRun_335 !== undefined) {
+      const value_dryRun_352 = obj["dryRun"]
+      if (value_dryRun_352 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_335)
+        json += asBoolean(value_dryRun_352)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_336 = obj["merge"]
-      if (value_merge_336 !== undefined) {
+      const value_merge_353 = obj["merge"]
+      if (value_merge_353 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_336)
+        json += anonymous65(value_merge_353)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_337 = obj["winner"]
-      if (value_winner_337 !== undefined) {
+      const value_winner_354 = obj["winner"]
+      if (value_winner_354 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_337 === null) {
+      if (value_winner_354 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_winner_337)
+    json += anonymous78(value_winner_354)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_338 = obj["losers"]
-      if (value_losers_338 !== undefined) {
+      const value_losers_355 = obj["losers"]
+      if (value_losers_355 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous82(value_losers_338)
+        json += anonymous91(value_losers_355)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_339 = obj["kept"]
-      if (value_kept_339 !== undefined) {
+      const value_kept_356 = obj["kept"]
+      if (value_kept_356 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous83(value_kept_339)
+        json += anonymous92(value_kept_356)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_340 = obj["references"]
-      if (value_references_340 !== undefined) {
+      const value_references_357 = obj["references"]
+      if (value_references_357 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_340)
+        json += anonymous69(value_references_357)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7273,7 +7582,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous87 (input) {
+      function anonymous96 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7281,40 +7590,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_370 = false
+        let addComma_387 = false
 
-          const value_source_371 = obj["source"]
-          if (value_source_371 !== undefined) {
-            json += addComma_370 ? ",\"source\":" : ((addComma_370 = true), "{\"source\":")
+          const value_source_388 = obj["source"]
+          if (value_source_388 !== undefined) {
+            json += addComma_387 ? ",\"source\":" : ((addComma_387 = true), "{\"source\":")
             
-          if (value_source_371 === null) {
+          if (value_source_388 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_371 === "string" ||
-            value_source_371 === null ||
-            value_source_371 instanceof Date ||
-            value_source_371 instanceof RegExp ||
+            typeof value_source_388 === "string" ||
+            value_source_388 === null ||
+            value_source_388 instanceof Date ||
+            value_source_388 instanceof RegExp ||
             (
-              typeof value_source_371 === "object" &&
-              typeof value_source_371.toString === "function" &&
-              value_source_371.toString !== Object.prototype.toString
+              typeof value_source_388 === "object" &&
+              typeof value_source_388.toString === "function" &&
+              value_source_388.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_371 !== 'string') {
-          if (value_source_371 === null) {
+        if (typeof value_source_388 !== 'string') {
+          if (value_source_388 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_371 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_371.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_371 instanceof RegExp) {
-            json += asString(value_source_371.source)
+          } else if (value_source_388 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_388.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_388 instanceof RegExp) {
+            json += asString(value_source_388.source)
           } else {
-            json += asString(value_source_371.toString())
+            json += asString(value_source_388.toString())
           }
         } else {
-          json += asString(value_source_371)
+          json += asString(value_source_388)
         }
         
           }
@@ -7323,38 +7632,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_372 = obj["medium"]
-          if (value_medium_372 !== undefined) {
-            json += addComma_370 ? ",\"medium\":" : ((addComma_370 = true), "{\"medium\":")
+          const value_medium_389 = obj["medium"]
+          if (value_medium_389 !== undefined) {
+            json += addComma_387 ? ",\"medium\":" : ((addComma_387 = true), "{\"medium\":")
             
-          if (value_medium_372 === null) {
+          if (value_medium_389 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_372 === "string" ||
-            value_medium_372 === null ||
-            value_medium_372 instanceof Date ||
-            value_medium_372 instanceof RegExp ||
+            typeof value_medium_389 === "string" ||
+            value_medium_389 === null ||
+            value_medium_389 instanceof Date ||
+            value_medium_389 instanceof RegExp ||
             (
-              typeof value_medium_372 === "object" &&
-              typeof value_medium_372.toString === "function" &&
-              value_medium_372.toString !== Object.prototype.toString
+              typeof value_medium_389 === "object" &&
+              typeof value_medium_389.toString === "function" &&
+              value_medium_389.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_372 !== 'string') {
-          if (value_medium_372 === null) {
+        if (typeof value_medium_389 !== 'string') {
+          if (value_medium_389 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_372 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_372.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_372 instanceof RegExp) {
-            json += asString(value_medium_372.source)
+          } else if (value_medium_389 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_389.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_389 instanceof RegExp) {
+            json += asString(value_medium_389.source)
           } else {
-            json += asString(value_medium_372.toString())
+            json += asString(value_medium_389.toString())
           }
         } else {
-          json += asString(value_medium_372)
+          json += asString(value_medium_389)
         }
         
           }
@@ -7363,38 +7672,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_373 = obj["campaign"]
-          if (value_campaign_373 !== undefined) {
-            json += addComma_370 ? ",\"campaign\":" : ((addComma_370 = true), "{\"campaign\":")
+          const value_campaign_390 = obj["campaign"]
+          if (value_campaign_390 !== undefined) {
+            json += addComma_387 ? ",\"campaign\":" : ((addComma_387 = true), "{\"campaign\":")
             
-          if (value_campaign_373 === null) {
+          if (value_campaign_390 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_373 === "string" ||
-            value_campaign_373 === null ||
-            value_campaign_373 instanceof Date ||
-            value_campaign_373 instanceof RegExp ||
+            typeof value_campaign_390 === "string" ||
+            value_campaign_390 === null ||
+            value_campaign_390 instanceof Date ||
+            value_campaign_390 instanceof RegExp ||
             (
-              typeof value_campaign_373 === "object" &&
-              typeof value_campaign_373.toString === "function" &&
-              value_campaign_373.toString !== Object.prototype.toString
+              typeof value_campaign_390 === "object" &&
+              typeof value_campaign_390.toString === "function" &&
+              value_campaign_390.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_373 !== 'string') {
-          if (value_campaign_373 === null) {
+        if (typeof value_campaign_390 !== 'string') {
+          if (value_campaign_390 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_373 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_373.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_373 instanceof RegExp) {
-            json += asString(value_campaign_373.source)
+          } else if (value_campaign_390 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_390.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_390 instanceof RegExp) {
+            json += asString(value_campaign_390.source)
           } else {
-            json += asString(value_campaign_373.toString())
+            json += asString(value_campaign_390.toString())
           }
         } else {
-          json += asString(value_campaign_373)
+          json += asString(value_campaign_390)
         }
         
           }
@@ -7403,38 +7712,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_374 = obj["term"]
-          if (value_term_374 !== undefined) {
-            json += addComma_370 ? ",\"term\":" : ((addComma_370 = true), "{\"term\":")
+          const value_term_391 = obj["term"]
+          if (value_term_391 !== undefined) {
+            json += addComma_387 ? ",\"term\":" : ((addComma_387 = true), "{\"term\":")
             
-          if (value_term_374 === null) {
+          if (value_term_391 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_374 === "string" ||
-            value_term_374 === null ||
-            value_term_374 instanceof Date ||
-            value_term_374 instanceof RegExp ||
+            typeof value_term_391 === "string" ||
+            value_term_391 === null ||
+            value_term_391 instanceof Date ||
+            value_term_391 instanceof RegExp ||
             (
-              typeof value_term_374 === "object" &&
-              typeof value_term_374.toString === "function" &&
-              value_term_374.toString !== Object.prototype.toString
+              typeof value_term_391 === "object" &&
+              typeof value_term_391.toString === "function" &&
+              value_term_391.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_374 !== 'string') {
-          if (value_term_374 === null) {
+        if (typeof value_term_391 !== 'string') {
+          if (value_term_391 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_374 instanceof RegExp) {
-            json += asString(value_term_374.source)
+          } else if (value_term_391 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_391.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_391 instanceof RegExp) {
+            json += asString(value_term_391.source)
           } else {
-            json += asString(value_term_374.toString())
+            json += asString(value_term_391.toString())
           }
         } else {
-          json += asString(value_term_374)
+          json += asString(value_term_391)
         }
         
           }
@@ -7443,38 +7752,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_375 = obj["content"]
-          if (value_content_375 !== undefined) {
-            json += addComma_370 ? ",\"content\":" : ((addComma_370 = true), "{\"content\":")
+          const value_content_392 = obj["content"]
+          if (value_content_392 !== undefined) {
+            json += addComma_387 ? ",\"content\":" : ((addComma_387 = true), "{\"content\":")
             
-          if (value_content_375 === null) {
+          if (value_content_392 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_375 === "string" ||
-            value_content_375 === null ||
-            value_content_375 instanceof Date ||
-            value_content_375 instanceof RegExp ||
+            typeof value_content_392 === "string" ||
+            value_content_392 === null ||
+            value_content_392 instanceof Date ||
+            value_content_392 instanceof RegExp ||
             (
-              typeof value_content_375 === "object" &&
-              typeof value_content_375.toString === "function" &&
-              value_content_375.toString !== Object.prototype.toString
+              typeof value_content_392 === "object" &&
+              typeof value_content_392.toString === "function" &&
+              value_content_392.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_375 !== 'string') {
-          if (value_content_375 === null) {
+        if (typeof value_content_392 !== 'string') {
+          if (value_content_392 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_375 instanceof RegExp) {
-            json += asString(value_content_375.source)
+          } else if (value_content_392 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_392.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_392 instanceof RegExp) {
+            json += asString(value_content_392.source)
           } else {
-            json += asString(value_content_375.toString())
+            json += asString(value_content_392.toString())
           }
         } else {
-          json += asString(value_content_375)
+          json += asString(value_content_392)
         }
         
           }
@@ -7482,7 +7791,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_370) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_387) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7490,7 +7799,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous88 (input) {
+      function anonymous97 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7499,44 +7808,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_380 = obj["amount"]
-      if (value_amount_380 !== undefined) {
+      const value_amount_397 = obj["amount"]
+      if (value_amount_397 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_380 !== 'string') {
-          if (value_amount_380 === null) {
+        if (typeof value_amount_397 !== 'string') {
+          if (value_amount_397 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_380 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_380.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_380 instanceof RegExp) {
-            json += asString(value_amount_380.source)
+          } else if (value_amount_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_397 instanceof RegExp) {
+            json += asString(value_amount_397.source)
           } else {
-            json += asString(value_amount_380.toString())
+            json += asString(value_amount_397.toString())
           }
         } else {
-          json += asString(value_amount_380)
+          json += asString(value_amount_397)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_381 = obj["currency"]
-      if (value_currency_381 !== undefined) {
+      const value_currency_398 = obj["currency"]
+      if (value_currency_398 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_381 !== 'string') {
-          if (value_currency_381 === null) {
+        if (typeof value_currency_398 !== 'string') {
+          if (value_currency_398 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_381 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_381.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_381 instanceof RegExp) {
-            json += asString(value_currency_381.source)
+          } else if (value_currency_398 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_398.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_398 instanceof RegExp) {
+            json += asString(value_currency_398.source)
           } else {
-            json += asString(value_currency_381.toString())
+            json += asString(value_currency_398.toString())
           }
         } else {
-          json += asString(value_currency_381)
+          json += asString(value_currency_398)
         }
         
       } else {
@@ -7549,7 +7858,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous89 (input) {
+      function anonymous98 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7557,40 +7866,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_383 = false
+        let addComma_400 = false
 
-          const value_street1_384 = obj["street1"]
-          if (value_street1_384 !== undefined) {
-            json += addComma_383 ? ",\"street1\":" : ((addComma_383 = true), "{\"street1\":")
+          const value_street1_401 = obj["street1"]
+          if (value_street1_401 !== undefined) {
+            json += addComma_400 ? ",\"street1\":" : ((addComma_400 = true), "{\"street1\":")
             
-          if (value_street1_384 === null) {
+          if (value_street1_401 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_384 === "string" ||
-            value_street1_384 === null ||
-            value_street1_384 instanceof Date ||
-            value_street1_384 instanceof RegExp ||
+            typeof value_street1_401 === "string" ||
+            value_street1_401 === null ||
+            value_street1_401 instanceof Date ||
+            value_street1_401 instanceof RegExp ||
             (
-              typeof value_street1_384 === "object" &&
-              typeof value_street1_384.toString === "function" &&
-              value_street1_384.toString !== Object.prototype.toString
+              typeof value_street1_401 === "object" &&
+              typeof value_street1_401.toString === "function" &&
+              value_street1_401.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_384 !== 'string') {
-          if (value_street1_384 === null) {
+        if (typeof value_street1_401 !== 'string') {
+          if (value_street1_401 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_384 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_384.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_384 instanceof RegExp) {
-            json += asString(value_street1_384.source)
+          } else if (value_street1_401 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_401.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_401 instanceof RegExp) {
+            json += asString(value_street1_401.source)
           } else {
-            json += asString(value_street1_384.toString())
+            json += asString(value_street1_401.toString())
           }
         } else {
-          json += asString(value_street1_384)
+          json += asString(value_street1_401)
         }
         
           }
@@ -7599,38 +7908,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_385 = obj["street2"]
-          if (value_street2_385 !== undefined) {
-            json += addComma_383 ? ",\"street2\":" : ((addComma_383 = true), "{\"street2\":")
+          const value_street2_402 = obj["street2"]
+          if (value_street2_402 !== undefined) {
+            json += addComma_400 ? ",\"street2\":" : ((addComma_400 = true), "{\"street2\":")
             
-          if (value_street2_385 === null) {
+          if (value_street2_402 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_385 === "string" ||
-            value_street2_385 === null ||
-            value_street2_385 instanceof Date ||
-            value_street2_385 instanceof RegExp ||
+            typeof value_street2_402 === "string" ||
+            value_street2_402 === null ||
+            value_street2_402 instanceof Date ||
+            value_street2_402 instanceof RegExp ||
             (
-              typeof value_street2_385 === "object" &&
-              typeof value_street2_385.toString === "function" &&
-              value_street2_385.toString !== Object.prototype.toString
+              typeof value_street2_402 === "object" &&
+              typeof value_street2_402.toString === "function" &&
+              value_street2_402.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_385 !== 'string') {
-          if (value_street2_385 === null) {
+        if (typeof value_street2_402 !== 'string') {
+          if (value_street2_402 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_385 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_385.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_385 instanceof RegExp) {
-            json += asString(value_street2_385.source)
+          } else if (value_street2_402 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_402.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_402 instanceof RegExp) {
+            json += asString(value_street2_402.source)
           } else {
-            json += asString(value_street2_385.toString())
+            json += asString(value_street2_402.toString())
           }
         } else {
-          json += asString(value_street2_385)
+          json += asString(value_street2_402)
         }
         
           }
@@ -7639,38 +7948,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_386 = obj["city"]
-          if (value_city_386 !== undefined) {
-            json += addComma_383 ? ",\"city\":" : ((addComma_383 = true), "{\"city\":")
+          const value_city_403 = obj["city"]
+          if (value_city_403 !== undefined) {
+            json += addComma_400 ? ",\"city\":" : ((addComma_400 = true), "{\"city\":")
             
-          if (value_city_386 === null) {
+          if (value_city_403 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_386 === "string" ||
-            value_city_386 === null ||
-            value_city_386 instanceof Date ||
-            value_city_386 instanceof RegExp ||
+            typeof value_city_403 === "string" ||
+            value_city_403 === null ||
+            value_city_403 instanceof Date ||
+            value_city_403 instanceof RegExp ||
             (
-              typeof value_city_386 === "object" &&
-              typeof value_city_386.toString === "function" &&
-              value_city_386.toString !== Object.prototype.toString
+              typeof value_city_403 === "object" &&
+              typeof value_city_403.toString === "function" &&
+              value_city_403.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_386 !== 'string') {
-          if (value_city_386 === null) {
+        if (typeof value_city_403 !== 'string') {
+          if (value_city_403 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_386 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_386.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_386 instanceof RegExp) {
-            json += asString(value_city_386.source)
+          } else if (value_city_403 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_403.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_403 instanceof RegExp) {
+            json += asString(value_city_403.source)
           } else {
-            json += asString(value_city_386.toString())
+            json += asString(value_city_403.toString())
           }
         } else {
-          json += asString(value_city_386)
+          json += asString(value_city_403)
         }
         
           }
@@ -7679,38 +7988,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_387 = obj["region"]
-          if (value_region_387 !== undefined) {
-            json += addComma_383 ? ",\"region\":" : ((addComma_383 = true), "{\"region\":")
+          const value_region_404 = obj["region"]
+          if (value_region_404 !== undefined) {
+            json += addComma_400 ? ",\"region\":" : ((addComma_400 = true), "{\"region\":")
             
-          if (value_region_387 === null) {
+          if (value_region_404 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_387 === "string" ||
-            value_region_387 === null ||
-            value_region_387 instanceof Date ||
-            value_region_387 instanceof RegExp ||
+            typeof value_region_404 === "string" ||
+            value_region_404 === null ||
+            value_region_404 instanceof Date ||
+            value_region_404 instanceof RegExp ||
             (
-              typeof value_region_387 === "object" &&
-              typeof value_region_387.toString === "function" &&
-              value_region_387.toString !== Object.prototype.toString
+              typeof value_region_404 === "object" &&
+              typeof value_region_404.toString === "function" &&
+              value_region_404.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_387 !== 'string') {
-          if (value_region_387 === null) {
+        if (typeof value_region_404 !== 'string') {
+          if (value_region_404 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_387 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_387.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_387 instanceof RegExp) {
-            json += asString(value_region_387.source)
+          } else if (value_region_404 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_404.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_404 instanceof RegExp) {
+            json += asString(value_region_404.source)
           } else {
-            json += asString(value_region_387.toString())
+            json += asString(value_region_404.toString())
           }
         } else {
-          json += asString(value_region_387)
+          json += asString(value_region_404)
         }
         
           }
@@ -7719,38 +8028,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_388 = obj["postalCode"]
-          if (value_postalCode_388 !== undefined) {
-            json += addComma_383 ? ",\"postalCode\":" : ((addComma_383 = true), "{\"postalCode\":")
+          const value_postalCode_405 = obj["postalCode"]
+          if (value_postalCode_405 !== undefined) {
+            json += addComma_400 ? ",\"postalCode\":" : ((addComma_400 = true), "{\"postalCode\":")
             
-          if (value_postalCode_388 === null) {
+          if (value_postalCode_405 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_388 === "string" ||
-            value_postalCode_388 === null ||
-            value_postalCode_388 instanceof Date ||
-            value_postalCode_388 instanceof RegExp ||
+            typeof value_postalCode_405 === "string" ||
+            value_postalCode_405 === null ||
+            value_postalCode_405 instanceof Date ||
+            value_postalCode_405 instanceof RegExp ||
             (
-              typeof value_postalCode_388 === "object" &&
-              typeof value_postalCode_388.toString === "function" &&
-              value_postalCode_388.toString !== Object.prototype.toString
+              typeof value_postalCode_405 === "object" &&
+              typeof value_postalCode_405.toString === "function" &&
+              value_postalCode_405.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_388 !== 'string') {
-          if (value_postalCode_388 === null) {
+        if (typeof value_postalCode_405 !== 'string') {
+          if (value_postalCode_405 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_388 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_388.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_388 instanceof RegExp) {
-            json += asString(value_postalCode_388.source)
+          } else if (value_postalCode_405 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_405.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_405 instanceof RegExp) {
+            json += asString(value_postalCode_405.source)
           } else {
-            json += asString(value_postalCode_388.toString())
+            json += asString(value_postalCode_405.toString())
           }
         } else {
-          json += asString(value_postalCode_388)
+          json += asString(value_postalCode_405)
         }
         
           }
@@ -7759,38 +8068,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_389 = obj["countryCode"]
-          if (value_countryCode_389 !== undefined) {
-            json += addComma_383 ? ",\"countryCode\":" : ((addComma_383 = true), "{\"countryCode\":")
+          const value_countryCode_406 = obj["countryCode"]
+          if (value_countryCode_406 !== undefined) {
+            json += addComma_400 ? ",\"countryCode\":" : ((addComma_400 = true), "{\"countryCode\":")
             
-          if (value_countryCode_389 === null) {
+          if (value_countryCode_406 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_389 === "string" ||
-            value_countryCode_389 === null ||
-            value_countryCode_389 instanceof Date ||
-            value_countryCode_389 instanceof RegExp ||
+            typeof value_countryCode_406 === "string" ||
+            value_countryCode_406 === null ||
+            value_countryCode_406 instanceof Date ||
+            value_countryCode_406 instanceof RegExp ||
             (
-              typeof value_countryCode_389 === "object" &&
-              typeof value_countryCode_389.toString === "function" &&
-              value_countryCode_389.toString !== Object.prototype.toString
+              typeof value_countryCode_406 === "object" &&
+              typeof value_countryCode_406.toString === "function" &&
+              value_countryCode_406.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_389 !== 'string') {
-          if (value_countryCode_389 === null) {
+        if (typeof value_countryCode_406 !== 'string') {
+          if (value_countryCode_406 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_389 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_389.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_389 instanceof RegExp) {
-            json += asString(value_countryCode_389.source)
+          } else if (value_countryCode_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_406 instanceof RegExp) {
+            json += asString(value_countryCode_406.source)
           } else {
-            json += asString(value_countryCode_389.toString())
+            json += asString(value_countryCode_406.toString())
           }
         } else {
-          json += asString(value_countryCode_389)
+          json += asString(value_countryCode_406)
         }
         
           }
@@ -7798,7 +8107,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_383) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_400) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7806,7 +8115,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous92 (input) {
+      function anonymous101 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7815,44 +8124,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_424 = obj["amount"]
-      if (value_amount_424 !== undefined) {
+      const value_amount_441 = obj["amount"]
+      if (value_amount_441 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_424 !== 'string') {
-          if (value_amount_424 === null) {
+        if (typeof value_amount_441 !== 'string') {
+          if (value_amount_441 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_424 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_424.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_424 instanceof RegExp) {
-            json += asString(value_amount_424.source)
+          } else if (value_amount_441 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_441.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_441 instanceof RegExp) {
+            json += asString(value_amount_441.source)
           } else {
-            json += asString(value_amount_424.toString())
+            json += asString(value_amount_441.toString())
           }
         } else {
-          json += asString(value_amount_424)
+          json += asString(value_amount_441)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_425 = obj["currency"]
-      if (value_currency_425 !== undefined) {
+      const value_currency_442 = obj["currency"]
+      if (value_currency_442 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_425 !== 'string') {
-          if (value_currency_425 === null) {
+        if (typeof value_currency_442 !== 'string') {
+          if (value_currency_442 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_425 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_425.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_425 instanceof RegExp) {
-            json += asString(value_currency_425.source)
+          } else if (value_currency_442 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_442.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_442 instanceof RegExp) {
+            json += asString(value_currency_442.source)
           } else {
-            json += asString(value_currency_425.toString())
+            json += asString(value_currency_442.toString())
           }
         } else {
-          json += asString(value_currency_425)
+          json += asString(value_currency_442)
         }
         
       } else {
@@ -7865,7 +8174,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous94 (input) {
+      function anonymous103 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7874,126 +8183,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_447 = obj["id"]
-      if (value_id_447 !== undefined) {
+      const value_id_464 = obj["id"]
+      if (value_id_464 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_447 !== 'string') {
-          if (value_id_447 === null) {
+        if (typeof value_id_464 !== 'string') {
+          if (value_id_464 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_447 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_447.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_447 instanceof RegExp) {
-            json += asString(value_id_447.source)
+          } else if (value_id_464 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_464.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_464 instanceof RegExp) {
+            json += asString(value_id_464.source)
           } else {
-            json += asString(value_id_447.toString())
+            json += asString(value_id_464.toString())
           }
         } else {
-          json += asString(value_id_447)
+          json += asString(value_id_464)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_448 = obj["key"]
-      if (value_key_448 !== undefined) {
+      const value_key_465 = obj["key"]
+      if (value_key_465 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_448 !== 'string') {
-          if (value_key_448 === null) {
+        if (typeof value_key_465 !== 'string') {
+          if (value_key_465 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_448 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_448.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_448 instanceof RegExp) {
-            json += asString(value_key_448.source)
+          } else if (value_key_465 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_465.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_465 instanceof RegExp) {
+            json += asString(value_key_465.source)
           } else {
-            json += asString(value_key_448.toString())
+            json += asString(value_key_465.toString())
           }
         } else {
-          json += asString(value_key_448)
+          json += asString(value_key_465)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_449 = obj["name"]
-      if (value_name_449 !== undefined) {
+      const value_name_466 = obj["name"]
+      if (value_name_466 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_449 !== 'string') {
-          if (value_name_449 === null) {
+        if (typeof value_name_466 !== 'string') {
+          if (value_name_466 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_449 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_449.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_449 instanceof RegExp) {
-            json += asString(value_name_449.source)
+          } else if (value_name_466 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_466.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_466 instanceof RegExp) {
+            json += asString(value_name_466.source)
           } else {
-            json += asString(value_name_449.toString())
+            json += asString(value_name_466.toString())
           }
         } else {
-          json += asString(value_name_449)
+          json += asString(value_name_466)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_450 = obj["position"]
-      if (value_position_450 !== undefined) {
+      const value_position_467 = obj["position"]
+      if (value_position_467 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_450)
+        json += asInteger(value_position_467)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_451 = obj["type"]
-      if (value_type_451 !== undefined) {
+      const value_type_468 = obj["type"]
+      if (value_type_468 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_451 !== 'string') {
-          if (value_type_451 === null) {
+        if (typeof value_type_468 !== 'string') {
+          if (value_type_468 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_451 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_451.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_451 instanceof RegExp) {
-            json += asString(value_type_451.source)
+          } else if (value_type_468 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_468.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_468 instanceof RegExp) {
+            json += asString(value_type_468.source)
           } else {
-            json += asString(value_type_451.toString())
+            json += asString(value_type_468.toString())
           }
         } else {
-          json += asString(value_type_451)
+          json += asString(value_type_468)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_452 = obj["probability"]
-      if (value_probability_452 !== undefined) {
+      const value_probability_469 = obj["probability"]
+      if (value_probability_469 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_452)
+        json += asInteger(value_probability_469)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_453 = obj["forecastCategory"]
-      if (value_forecastCategory_453 !== undefined) {
+      const value_forecastCategory_470 = obj["forecastCategory"]
+      if (value_forecastCategory_470 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_453 !== 'string') {
-          if (value_forecastCategory_453 === null) {
+        if (typeof value_forecastCategory_470 !== 'string') {
+          if (value_forecastCategory_470 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_453 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_453.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_453 instanceof RegExp) {
-            json += asString(value_forecastCategory_453.source)
+          } else if (value_forecastCategory_470 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_470.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_470 instanceof RegExp) {
+            json += asString(value_forecastCategory_470.source)
           } else {
-            json += asString(value_forecastCategory_453.toString())
+            json += asString(value_forecastCategory_470.toString())
           }
         } else {
-          json += asString(value_forecastCategory_453)
+          json += asString(value_forecastCategory_470)
         }
         
       } else {
@@ -8006,7 +8315,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous93 (input) {
+      function anonymous102 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8014,68 +8323,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_441 = false
+        let addComma_458 = false
 
-          const value_owner_442 = obj["owner"]
-          if (value_owner_442 !== undefined) {
-            json += addComma_441 ? ",\"owner\":" : ((addComma_441 = true), "{\"owner\":")
+          const value_owner_459 = obj["owner"]
+          if (value_owner_459 !== undefined) {
+            json += addComma_458 ? ",\"owner\":" : ((addComma_458 = true), "{\"owner\":")
             
-      if (value_owner_442 === null) {
+      if (value_owner_459 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_442)
+    json += anonymous20(value_owner_459)
       }
     
           }
 
-          const value_account_443 = obj["account"]
-          if (value_account_443 !== undefined) {
-            json += addComma_441 ? ",\"account\":" : ((addComma_441 = true), "{\"account\":")
+          const value_account_460 = obj["account"]
+          if (value_account_460 !== undefined) {
+            json += addComma_458 ? ",\"account\":" : ((addComma_458 = true), "{\"account\":")
             
-      if (value_account_443 === null) {
+      if (value_account_460 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_443)
+    json += anonymous26(value_account_460)
       }
     
           }
 
-          const value_primaryContact_444 = obj["primaryContact"]
-          if (value_primaryContact_444 !== undefined) {
-            json += addComma_441 ? ",\"primaryContact\":" : ((addComma_441 = true), "{\"primaryContact\":")
+          const value_primaryContact_461 = obj["primaryContact"]
+          if (value_primaryContact_461 !== undefined) {
+            json += addComma_458 ? ",\"primaryContact\":" : ((addComma_458 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_444 === null) {
+      if (value_primaryContact_461 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_primaryContact_444)
+    json += anonymous78(value_primaryContact_461)
       }
     
           }
 
-          const value_stage_445 = obj["stage"]
-          if (value_stage_445 !== undefined) {
-            json += addComma_441 ? ",\"stage\":" : ((addComma_441 = true), "{\"stage\":")
+          const value_stage_462 = obj["stage"]
+          if (value_stage_462 !== undefined) {
+            json += addComma_458 ? ",\"stage\":" : ((addComma_458 = true), "{\"stage\":")
             
-      if (value_stage_445 === null) {
+      if (value_stage_462 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous94(value_stage_445)
+    json += anonymous103(value_stage_462)
       }
     
           }
 
-          const value_originLead_454 = obj["originLead"]
-          if (value_originLead_454 !== undefined) {
-            json += addComma_441 ? ",\"originLead\":" : ((addComma_441 = true), "{\"originLead\":")
+          const value_originLead_471 = obj["originLead"]
+          if (value_originLead_471 !== undefined) {
+            json += addComma_458 ? ",\"originLead\":" : ((addComma_458 = true), "{\"originLead\":")
             
-      if (value_originLead_454 === null) {
+      if (value_originLead_471 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value_originLead_454)
+    json += anonymous95(value_originLead_471)
       }
     
           }
-if (!addComma_441) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_458) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8083,7 +8392,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous91 (input) {
+      function anonymous100 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8092,88 +8401,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_407 = obj["id"]
-      if (value_id_407 !== undefined) {
+      const value_id_424 = obj["id"]
+      if (value_id_424 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_407 !== 'string') {
-          if (value_id_407 === null) {
+        if (typeof value_id_424 !== 'string') {
+          if (value_id_424 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_407 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_407.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_407 instanceof RegExp) {
-            json += asString(value_id_407.source)
+          } else if (value_id_424 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_424.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_424 instanceof RegExp) {
+            json += asString(value_id_424.source)
           } else {
-            json += asString(value_id_407.toString())
+            json += asString(value_id_424.toString())
           }
         } else {
-          json += asString(value_id_407)
+          json += asString(value_id_424)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_408 = obj["version"]
-      if (value_version_408 !== undefined) {
+      const value_version_425 = obj["version"]
+      if (value_version_425 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_408)
+        json += asInteger(value_version_425)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_409 = obj["createdAt"]
-      if (value_createdAt_409 !== undefined) {
+      const value_createdAt_426 = obj["createdAt"]
+      if (value_createdAt_426 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_409)
+        json += asDateTime(value_createdAt_426)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_410 = obj["createdBy"]
-      if (value_createdBy_410 !== undefined) {
+      const value_createdBy_427 = obj["createdBy"]
+      if (value_createdBy_427 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_410)
+        json += anonymous23(value_createdBy_427)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_411 = obj["updatedAt"]
-      if (value_updatedAt_411 !== undefined) {
+      const value_updatedAt_428 = obj["updatedAt"]
+      if (value_updatedAt_428 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_411)
+        json += asDateTime(value_updatedAt_428)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_412 = obj["updatedBy"]
-      if (value_updatedBy_412 !== undefined) {
+      const value_updatedBy_429 = obj["updatedBy"]
+      if (value_updatedBy_429 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_412)
+        json += anonymous23(value_updatedBy_429)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_413 = obj["deletedAt"]
-      if (value_deletedAt_413 !== undefined) {
+      const value_deletedAt_430 = obj["deletedAt"]
+      if (value_deletedAt_430 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_413 === null) {
+          if (value_deletedAt_430 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_413 === "string" ||
-            value_deletedAt_413 === null ||
-            value_deletedAt_413 instanceof Date ||
-            value_deletedAt_413 instanceof RegExp ||
+            typeof value_deletedAt_430 === "string" ||
+            value_deletedAt_430 === null ||
+            value_deletedAt_430 instanceof Date ||
+            value_deletedAt_430 instanceof RegExp ||
             (
-              typeof value_deletedAt_413 === "object" &&
-              typeof value_deletedAt_413.toString === "function" &&
-              value_deletedAt_413.toString !== Object.prototype.toString
+              typeof value_deletedAt_430 === "object" &&
+              typeof value_deletedAt_430.toString === "function" &&
+              value_deletedAt_430.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_413)
+            json += asDateTime(value_deletedAt_430)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8182,60 +8491,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_414 = obj["ownerId"]
-      if (value_ownerId_414 !== undefined) {
+      const value_ownerId_431 = obj["ownerId"]
+      if (value_ownerId_431 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_414 !== 'string') {
-          if (value_ownerId_414 === null) {
+        if (typeof value_ownerId_431 !== 'string') {
+          if (value_ownerId_431 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_414 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_414.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_414 instanceof RegExp) {
-            json += asString(value_ownerId_414.source)
+          } else if (value_ownerId_431 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_431.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_431 instanceof RegExp) {
+            json += asString(value_ownerId_431.source)
           } else {
-            json += asString(value_ownerId_414.toString())
+            json += asString(value_ownerId_431.toString())
           }
         } else {
-          json += asString(value_ownerId_414)
+          json += asString(value_ownerId_431)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_415 = obj["teamId"]
-      if (value_teamId_415 !== undefined) {
+      const value_teamId_432 = obj["teamId"]
+      if (value_teamId_432 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_415 === null) {
+          if (value_teamId_432 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_415 === "string" ||
-            value_teamId_415 === null ||
-            value_teamId_415 instanceof Date ||
-            value_teamId_415 instanceof RegExp ||
+            typeof value_teamId_432 === "string" ||
+            value_teamId_432 === null ||
+            value_teamId_432 instanceof Date ||
+            value_teamId_432 instanceof RegExp ||
             (
-              typeof value_teamId_415 === "object" &&
-              typeof value_teamId_415.toString === "function" &&
-              value_teamId_415.toString !== Object.prototype.toString
+              typeof value_teamId_432 === "object" &&
+              typeof value_teamId_432.toString === "function" &&
+              value_teamId_432.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_415 !== 'string') {
-          if (value_teamId_415 === null) {
+        if (typeof value_teamId_432 !== 'string') {
+          if (value_teamId_432 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_415 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_415.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_415 instanceof RegExp) {
-            json += asString(value_teamId_415.source)
+          } else if (value_teamId_432 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_432.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_432 instanceof RegExp) {
+            json += asString(value_teamId_432.source)
           } else {
-            json += asString(value_teamId_415.toString())
+            json += asString(value_teamId_432.toString())
           }
         } else {
-          json += asString(value_teamId_415)
+          json += asString(value_teamId_432)
         }
         
           }
@@ -8246,76 +8555,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_416 = obj["tags"]
-      if (value_tags_416 !== undefined) {
+      const value_tags_433 = obj["tags"]
+      if (value_tags_433 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_416)
+        json += anonymous27(value_tags_433)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_417 = obj["customFields"]
-      if (value_customFields_417 !== undefined) {
+      const value_customFields_434 = obj["customFields"]
+      if (value_customFields_434 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_417)
+        json += JSON.stringify(value_customFields_434)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_418 = obj["name"]
-      if (value_name_418 !== undefined) {
+      const value_name_435 = obj["name"]
+      if (value_name_435 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_418 !== 'string') {
-          if (value_name_418 === null) {
+        if (typeof value_name_435 !== 'string') {
+          if (value_name_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_418 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_418.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_418 instanceof RegExp) {
-            json += asString(value_name_418.source)
+          } else if (value_name_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_435 instanceof RegExp) {
+            json += asString(value_name_435.source)
           } else {
-            json += asString(value_name_418.toString())
+            json += asString(value_name_435.toString())
           }
         } else {
-          json += asString(value_name_418)
+          json += asString(value_name_435)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_419 = obj["accountId"]
-      if (value_accountId_419 !== undefined) {
+      const value_accountId_436 = obj["accountId"]
+      if (value_accountId_436 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_419 === null) {
+          if (value_accountId_436 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_419 === "string" ||
-            value_accountId_419 === null ||
-            value_accountId_419 instanceof Date ||
-            value_accountId_419 instanceof RegExp ||
+            typeof value_accountId_436 === "string" ||
+            value_accountId_436 === null ||
+            value_accountId_436 instanceof Date ||
+            value_accountId_436 instanceof RegExp ||
             (
-              typeof value_accountId_419 === "object" &&
-              typeof value_accountId_419.toString === "function" &&
-              value_accountId_419.toString !== Object.prototype.toString
+              typeof value_accountId_436 === "object" &&
+              typeof value_accountId_436.toString === "function" &&
+              value_accountId_436.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_419 !== 'string') {
-          if (value_accountId_419 === null) {
+        if (typeof value_accountId_436 !== 'string') {
+          if (value_accountId_436 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_419 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_419.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_419 instanceof RegExp) {
-            json += asString(value_accountId_419.source)
+          } else if (value_accountId_436 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_436.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_436 instanceof RegExp) {
+            json += asString(value_accountId_436.source)
           } else {
-            json += asString(value_accountId_419.toString())
+            json += asString(value_accountId_436.toString())
           }
         } else {
-          json += asString(value_accountId_419)
+          json += asString(value_accountId_436)
         }
         
           }
@@ -8326,38 +8635,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_420 = obj["primaryContactId"]
-      if (value_primaryContactId_420 !== undefined) {
+      const value_primaryContactId_437 = obj["primaryContactId"]
+      if (value_primaryContactId_437 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_420 === null) {
+          if (value_primaryContactId_437 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_420 === "string" ||
-            value_primaryContactId_420 === null ||
-            value_primaryContactId_420 instanceof Date ||
-            value_primaryContactId_420 instanceof RegExp ||
+            typeof value_primaryContactId_437 === "string" ||
+            value_primaryContactId_437 === null ||
+            value_primaryContactId_437 instanceof Date ||
+            value_primaryContactId_437 instanceof RegExp ||
             (
-              typeof value_primaryContactId_420 === "object" &&
-              typeof value_primaryContactId_420.toString === "function" &&
-              value_primaryContactId_420.toString !== Object.prototype.toString
+              typeof value_primaryContactId_437 === "object" &&
+              typeof value_primaryContactId_437.toString === "function" &&
+              value_primaryContactId_437.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_420 !== 'string') {
-          if (value_primaryContactId_420 === null) {
+        if (typeof value_primaryContactId_437 !== 'string') {
+          if (value_primaryContactId_437 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_420 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_420.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_420 instanceof RegExp) {
-            json += asString(value_primaryContactId_420.source)
+          } else if (value_primaryContactId_437 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_437.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_437 instanceof RegExp) {
+            json += asString(value_primaryContactId_437.source)
           } else {
-            json += asString(value_primaryContactId_420.toString())
+            json += asString(value_primaryContactId_437.toString())
           }
         } else {
-          json += asString(value_primaryContactId_420)
+          json += asString(value_primaryContactId_437)
         }
         
           }
@@ -8368,38 +8677,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_421 = obj["stageId"]
-      if (value_stageId_421 !== undefined) {
+      const value_stageId_438 = obj["stageId"]
+      if (value_stageId_438 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_421 !== 'string') {
-          if (value_stageId_421 === null) {
+        if (typeof value_stageId_438 !== 'string') {
+          if (value_stageId_438 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_421 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_421.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_421 instanceof RegExp) {
-            json += asString(value_stageId_421.source)
+          } else if (value_stageId_438 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_438.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_438 instanceof RegExp) {
+            json += asString(value_stageId_438.source)
           } else {
-            json += asString(value_stageId_421.toString())
+            json += asString(value_stageId_438.toString())
           }
         } else {
-          json += asString(value_stageId_421)
+          json += asString(value_stageId_438)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_422 = obj["amount"]
-      if (value_amount_422 !== undefined) {
+      const value_amount_439 = obj["amount"]
+      if (value_amount_439 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_422 === null) {
+          if (value_amount_439 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_422 === "object" && !Array.isArray(value_amount_422)) || value_amount_422 === null) {
-            json += anonymous92(value_amount_422)
+          else if((typeof value_amount_439 === "object" && !Array.isArray(value_amount_439)) || value_amount_439 === null) {
+            json += anonymous101(value_amount_439)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8408,16 +8717,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_426 = obj["probability"]
-      if (value_probability_426 !== undefined) {
+      const value_probability_443 = obj["probability"]
+      if (value_probability_443 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_426 === null) {
+          if (value_probability_443 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_426) || value_probability_426 === null) {
-            json += asInteger(value_probability_426)
+          else if(Number.isInteger(value_probability_443) || value_probability_443 === null) {
+            json += asInteger(value_probability_443)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -8426,26 +8735,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_427 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_427 !== undefined) {
+      const value_expectedCloseDate_444 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_444 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_427 === null) {
+          if (value_expectedCloseDate_444 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_427 === "string" ||
-            value_expectedCloseDate_427 === null ||
-            value_expectedCloseDate_427 instanceof Date ||
-            value_expectedCloseDate_427 instanceof RegExp ||
+            typeof value_expectedCloseDate_444 === "string" ||
+            value_expectedCloseDate_444 === null ||
+            value_expectedCloseDate_444 instanceof Date ||
+            value_expectedCloseDate_444 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_427 === "object" &&
-              typeof value_expectedCloseDate_427.toString === "function" &&
-              value_expectedCloseDate_427.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_444 === "object" &&
+              typeof value_expectedCloseDate_444.toString === "function" &&
+              value_expectedCloseDate_444.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_427)
+            json += asDate(value_expectedCloseDate_444)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -8454,38 +8763,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_428 = obj["lostReason"]
-      if (value_lostReason_428 !== undefined) {
+      const value_lostReason_445 = obj["lostReason"]
+      if (value_lostReason_445 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_428 === null) {
+          if (value_lostReason_445 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_428 === "string" ||
-            value_lostReason_428 === null ||
-            value_lostReason_428 instanceof Date ||
-            value_lostReason_428 instanceof RegExp ||
+            typeof value_lostReason_445 === "string" ||
+            value_lostReason_445 === null ||
+            value_lostReason_445 instanceof Date ||
+            value_lostReason_445 instanceof RegExp ||
             (
-              typeof value_lostReason_428 === "object" &&
-              typeof value_lostReason_428.toString === "function" &&
-              value_lostReason_428.toString !== Object.prototype.toString
+              typeof value_lostReason_445 === "object" &&
+              typeof value_lostReason_445.toString === "function" &&
+              value_lostReason_445.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_428 !== 'string') {
-          if (value_lostReason_428 === null) {
+        if (typeof value_lostReason_445 !== 'string') {
+          if (value_lostReason_445 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_428 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_428.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_428 instanceof RegExp) {
-            json += asString(value_lostReason_428.source)
+          } else if (value_lostReason_445 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_445.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_445 instanceof RegExp) {
+            json += asString(value_lostReason_445.source)
           } else {
-            json += asString(value_lostReason_428.toString())
+            json += asString(value_lostReason_445.toString())
           }
         } else {
-          json += asString(value_lostReason_428)
+          json += asString(value_lostReason_445)
         }
         
           }
@@ -8496,38 +8805,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_429 = obj["type"]
-      if (value_type_429 !== undefined) {
+      const value_type_446 = obj["type"]
+      if (value_type_446 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_429 === null) {
+          if (value_type_446 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_429 === "string" ||
-            value_type_429 === null ||
-            value_type_429 instanceof Date ||
-            value_type_429 instanceof RegExp ||
+            typeof value_type_446 === "string" ||
+            value_type_446 === null ||
+            value_type_446 instanceof Date ||
+            value_type_446 instanceof RegExp ||
             (
-              typeof value_type_429 === "object" &&
-              typeof value_type_429.toString === "function" &&
-              value_type_429.toString !== Object.prototype.toString
+              typeof value_type_446 === "object" &&
+              typeof value_type_446.toString === "function" &&
+              value_type_446.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_429 !== 'string') {
-          if (value_type_429 === null) {
+        if (typeof value_type_446 !== 'string') {
+          if (value_type_446 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_429 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_429.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_429 instanceof RegExp) {
-            json += asString(value_type_429.source)
+          } else if (value_type_446 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_446.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_446 instanceof RegExp) {
+            json += asString(value_type_446.source)
           } else {
-            json += asString(value_type_429.toString())
+            json += asString(value_type_446.toString())
           }
         } else {
-          json += asString(value_type_429)
+          json += asString(value_type_446)
         }
         
           }
@@ -8538,38 +8847,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_430 = obj["source"]
-      if (value_source_430 !== undefined) {
+      const value_source_447 = obj["source"]
+      if (value_source_447 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_430 === null) {
+          if (value_source_447 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_430 === "string" ||
-            value_source_430 === null ||
-            value_source_430 instanceof Date ||
-            value_source_430 instanceof RegExp ||
+            typeof value_source_447 === "string" ||
+            value_source_447 === null ||
+            value_source_447 instanceof Date ||
+            value_source_447 instanceof RegExp ||
             (
-              typeof value_source_430 === "object" &&
-              typeof value_source_430.toString === "function" &&
-              value_source_430.toString !== Object.prototype.toString
+              typeof value_source_447 === "object" &&
+              typeof value_source_447.toString === "function" &&
+              value_source_447.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_430 !== 'string') {
-          if (value_source_430 === null) {
+        if (typeof value_source_447 !== 'string') {
+          if (value_source_447 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_430 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_430.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_430 instanceof RegExp) {
-            json += asString(value_source_430.source)
+          } else if (value_source_447 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_447.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_447 instanceof RegExp) {
+            json += asString(value_source_447.source)
           } else {
-            json += asString(value_source_430.toString())
+            json += asString(value_source_447.toString())
           }
         } else {
-          json += asString(value_source_430)
+          json += asString(value_source_447)
         }
         
           }
@@ -8580,38 +8889,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_431 = obj["nextStep"]
-      if (value_nextStep_431 !== undefined) {
+      const value_nextStep_448 = obj["nextStep"]
+      if (value_nextStep_448 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_431 === null) {
+          if (value_nextStep_448 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_431 === "string" ||
-            value_nextStep_431 === null ||
-            value_nextStep_431 instanceof Date ||
-            value_nextStep_431 instanceof RegExp ||
+            typeof value_nextStep_448 === "string" ||
+            value_nextStep_448 === null ||
+            value_nextStep_448 instanceof Date ||
+            value_nextStep_448 instanceof RegExp ||
             (
-              typeof value_nextStep_431 === "object" &&
-              typeof value_nextStep_431.toString === "function" &&
-              value_nextStep_431.toString !== Object.prototype.toString
+              typeof value_nextStep_448 === "object" &&
+              typeof value_nextStep_448.toString === "function" &&
+              value_nextStep_448.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_431 !== 'string') {
-          if (value_nextStep_431 === null) {
+        if (typeof value_nextStep_448 !== 'string') {
+          if (value_nextStep_448 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_431 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_431.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_431 instanceof RegExp) {
-            json += asString(value_nextStep_431.source)
+          } else if (value_nextStep_448 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_448.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_448 instanceof RegExp) {
+            json += asString(value_nextStep_448.source)
           } else {
-            json += asString(value_nextStep_431.toString())
+            json += asString(value_nextStep_448.toString())
           }
         } else {
-          json += asString(value_nextStep_431)
+          json += asString(value_nextStep_448)
         }
         
           }
@@ -8622,38 +8931,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_432 = obj["competitor"]
-      if (value_competitor_432 !== undefined) {
+      const value_competitor_449 = obj["competitor"]
+      if (value_competitor_449 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_432 === null) {
+          if (value_competitor_449 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_432 === "string" ||
-            value_competitor_432 === null ||
-            value_competitor_432 instanceof Date ||
-            value_competitor_432 instanceof RegExp ||
+            typeof value_competitor_449 === "string" ||
+            value_competitor_449 === null ||
+            value_competitor_449 instanceof Date ||
+            value_competitor_449 instanceof RegExp ||
             (
-              typeof value_competitor_432 === "object" &&
-              typeof value_competitor_432.toString === "function" &&
-              value_competitor_432.toString !== Object.prototype.toString
+              typeof value_competitor_449 === "object" &&
+              typeof value_competitor_449.toString === "function" &&
+              value_competitor_449.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_432 !== 'string') {
-          if (value_competitor_432 === null) {
+        if (typeof value_competitor_449 !== 'string') {
+          if (value_competitor_449 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_432 instanceof RegExp) {
-            json += asString(value_competitor_432.source)
+          } else if (value_competitor_449 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_449.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_449 instanceof RegExp) {
+            json += asString(value_competitor_449.source)
           } else {
-            json += asString(value_competitor_432.toString())
+            json += asString(value_competitor_449.toString())
           }
         } else {
-          json += asString(value_competitor_432)
+          json += asString(value_competitor_449)
         }
         
           }
@@ -8664,38 +8973,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_433 = obj["description"]
-      if (value_description_433 !== undefined) {
+      const value_description_450 = obj["description"]
+      if (value_description_450 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_433 === null) {
+          if (value_description_450 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_433 === "string" ||
-            value_description_433 === null ||
-            value_description_433 instanceof Date ||
-            value_description_433 instanceof RegExp ||
+            typeof value_description_450 === "string" ||
+            value_description_450 === null ||
+            value_description_450 instanceof Date ||
+            value_description_450 instanceof RegExp ||
             (
-              typeof value_description_433 === "object" &&
-              typeof value_description_433.toString === "function" &&
-              value_description_433.toString !== Object.prototype.toString
+              typeof value_description_450 === "object" &&
+              typeof value_description_450.toString === "function" &&
+              value_description_450.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_433 !== 'string') {
-          if (value_description_433 === null) {
+        if (typeof value_description_450 !== 'string') {
+          if (value_description_450 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_433 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_433.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_433 instanceof RegExp) {
-            json += asString(value_description_433.source)
+          } else if (value_description_450 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_450.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_450 instanceof RegExp) {
+            json += asString(value_description_450.source)
           } else {
-            json += asString(value_description_433.toString())
+            json += asString(value_description_450.toString())
           }
         } else {
-          json += asString(value_description_433)
+          json += asString(value_description_450)
         }
         
           }
@@ -8706,78 +9015,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_434 = obj["pipelineId"]
-      if (value_pipelineId_434 !== undefined) {
+      const value_pipelineId_451 = obj["pipelineId"]
+      if (value_pipelineId_451 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_434 !== 'string') {
-          if (value_pipelineId_434 === null) {
+        if (typeof value_pipelineId_451 !== 'string') {
+          if (value_pipelineId_451 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_434 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_434.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_434 instanceof RegExp) {
-            json += asString(value_pipelineId_434.source)
+          } else if (value_pipelineId_451 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_451.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_451 instanceof RegExp) {
+            json += asString(value_pipelineId_451.source)
           } else {
-            json += asString(value_pipelineId_434.toString())
+            json += asString(value_pipelineId_451.toString())
           }
         } else {
-          json += asString(value_pipelineId_434)
+          json += asString(value_pipelineId_451)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_435 = obj["status"]
-      if (value_status_435 !== undefined) {
+      const value_status_452 = obj["status"]
+      if (value_status_452 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_435 !== 'string') {
-          if (value_status_435 === null) {
+        if (typeof value_status_452 !== 'string') {
+          if (value_status_452 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_435 instanceof RegExp) {
-            json += asString(value_status_435.source)
+          } else if (value_status_452 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_452.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_452 instanceof RegExp) {
+            json += asString(value_status_452.source)
           } else {
-            json += asString(value_status_435.toString())
+            json += asString(value_status_452.toString())
           }
         } else {
-          json += asString(value_status_435)
+          json += asString(value_status_452)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_436 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_436 !== undefined) {
+      const value_stageEnteredAt_453 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_453 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_436)
+        json += asDateTime(value_stageEnteredAt_453)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_437 = obj["closedAt"]
-      if (value_closedAt_437 !== undefined) {
+      const value_closedAt_454 = obj["closedAt"]
+      if (value_closedAt_454 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_437 === null) {
+          if (value_closedAt_454 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_437 === "string" ||
-            value_closedAt_437 === null ||
-            value_closedAt_437 instanceof Date ||
-            value_closedAt_437 instanceof RegExp ||
+            typeof value_closedAt_454 === "string" ||
+            value_closedAt_454 === null ||
+            value_closedAt_454 instanceof Date ||
+            value_closedAt_454 instanceof RegExp ||
             (
-              typeof value_closedAt_437 === "object" &&
-              typeof value_closedAt_437.toString === "function" &&
-              value_closedAt_437.toString !== Object.prototype.toString
+              typeof value_closedAt_454 === "object" &&
+              typeof value_closedAt_454.toString === "function" &&
+              value_closedAt_454.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_437)
+            json += asDateTime(value_closedAt_454)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8786,38 +9095,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_438 = obj["originLeadId"]
-      if (value_originLeadId_438 !== undefined) {
+      const value_originLeadId_455 = obj["originLeadId"]
+      if (value_originLeadId_455 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_438 === null) {
+          if (value_originLeadId_455 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_438 === "string" ||
-            value_originLeadId_438 === null ||
-            value_originLeadId_438 instanceof Date ||
-            value_originLeadId_438 instanceof RegExp ||
+            typeof value_originLeadId_455 === "string" ||
+            value_originLeadId_455 === null ||
+            value_originLeadId_455 instanceof Date ||
+            value_originLeadId_455 instanceof RegExp ||
             (
-              typeof value_originLeadId_438 === "object" &&
-              typeof value_originLeadId_438.toString === "function" &&
-              value_originLeadId_438.toString !== Object.prototype.toString
+              typeof value_originLeadId_455 === "object" &&
+              typeof value_originLeadId_455.toString === "function" &&
+              value_originLeadId_455.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_438 !== 'string') {
-          if (value_originLeadId_438 === null) {
+        if (typeof value_originLeadId_455 !== 'string') {
+          if (value_originLeadId_455 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_438 instanceof RegExp) {
-            json += asString(value_originLeadId_438.source)
+          } else if (value_originLeadId_455 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_455.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_455 instanceof RegExp) {
+            json += asString(value_originLeadId_455.source)
           } else {
-            json += asString(value_originLeadId_438.toString())
+            json += asString(value_originLeadId_455.toString())
           }
         } else {
-          json += asString(value_originLeadId_438)
+          json += asString(value_originLeadId_455)
         }
         
           }
@@ -8828,16 +9137,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_439 = obj["externalIds"]
-      if (value_externalIds_439 !== undefined) {
+      const value_externalIds_456 = obj["externalIds"]
+      if (value_externalIds_456 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_439)
+        json += anonymous31(value_externalIds_456)
       }
 
-      const value_expanded_440 = obj["expanded"]
-      if (value_expanded_440 !== undefined) {
+      const value_expanded_457 = obj["expanded"]
+      if (value_expanded_457 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous93(value_expanded_440)
+        json += anonymous102(value_expanded_457)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -8846,7 +9155,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous90 (input) {
+      function anonymous99 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8854,56 +9163,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_401 = false
+        let addComma_418 = false
 
-          const value_owner_402 = obj["owner"]
-          if (value_owner_402 !== undefined) {
-            json += addComma_401 ? ",\"owner\":" : ((addComma_401 = true), "{\"owner\":")
+          const value_owner_419 = obj["owner"]
+          if (value_owner_419 !== undefined) {
+            json += addComma_418 ? ",\"owner\":" : ((addComma_418 = true), "{\"owner\":")
             
-      if (value_owner_402 === null) {
+      if (value_owner_419 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_402)
+    json += anonymous20(value_owner_419)
       }
     
           }
 
-          const value_convertedAccount_403 = obj["convertedAccount"]
-          if (value_convertedAccount_403 !== undefined) {
-            json += addComma_401 ? ",\"convertedAccount\":" : ((addComma_401 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_420 = obj["convertedAccount"]
+          if (value_convertedAccount_420 !== undefined) {
+            json += addComma_418 ? ",\"convertedAccount\":" : ((addComma_418 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_403 === null) {
+      if (value_convertedAccount_420 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_403)
+    json += anonymous26(value_convertedAccount_420)
       }
     
           }
 
-          const value_convertedContact_404 = obj["convertedContact"]
-          if (value_convertedContact_404 !== undefined) {
-            json += addComma_401 ? ",\"convertedContact\":" : ((addComma_401 = true), "{\"convertedContact\":")
+          const value_convertedContact_421 = obj["convertedContact"]
+          if (value_convertedContact_421 !== undefined) {
+            json += addComma_418 ? ",\"convertedContact\":" : ((addComma_418 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_404 === null) {
+      if (value_convertedContact_421 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_convertedContact_404)
+    json += anonymous78(value_convertedContact_421)
       }
     
           }
 
-          const value_convertedOpportunity_405 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_405 !== undefined) {
-            json += addComma_401 ? ",\"convertedOpportunity\":" : ((addComma_401 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_422 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_422 !== undefined) {
+            json += addComma_418 ? ",\"convertedOpportunity\":" : ((addComma_418 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_405 === null) {
+      if (value_convertedOpportunity_422 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_convertedOpportunity_405)
+    json += anonymous100(value_convertedOpportunity_422)
       }
     
           }
-if (!addComma_401) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_418) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8911,7 +9220,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous86 (input) {
+      function anonymous95 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8920,88 +9229,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_345 = obj["id"]
-      if (value_id_345 !== undefined) {
+      const value_id_362 = obj["id"]
+      if (value_id_362 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_345 !== 'string') {
-          if (value_id_345 === null) {
+        if (typeof value_id_362 !== 'string') {
+          if (value_id_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_345 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_345.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_345 instanceof RegExp) {
-            json += asString(value_id_345.source)
+          } else if (value_id_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_362 instanceof RegExp) {
+            json += asString(value_id_362.source)
           } else {
-            json += asString(value_id_345.toString())
+            json += asString(value_id_362.toString())
           }
         } else {
-          json += asString(value_id_345)
+          json += asString(value_id_362)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_346 = obj["version"]
-      if (value_version_346 !== undefined) {
+      const value_version_363 = obj["version"]
+      if (value_version_363 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_346)
+        json += asInteger(value_version_363)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_347 = obj["createdAt"]
-      if (value_createdAt_347 !== undefined) {
+      const value_createdAt_364 = obj["createdAt"]
+      if (value_createdAt_364 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_347)
+        json += asDateTime(value_createdAt_364)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_348 = obj["createdBy"]
-      if (value_createdBy_348 !== undefined) {
+      const value_createdBy_365 = obj["createdBy"]
+      if (value_createdBy_365 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_348)
+        json += anonymous23(value_createdBy_365)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_349 = obj["updatedAt"]
-      if (value_updatedAt_349 !== undefined) {
+      const value_updatedAt_366 = obj["updatedAt"]
+      if (value_updatedAt_366 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_349)
+        json += asDateTime(value_updatedAt_366)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_350 = obj["updatedBy"]
-      if (value_updatedBy_350 !== undefined) {
+      const value_updatedBy_367 = obj["updatedBy"]
+      if (value_updatedBy_367 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_350)
+        json += anonymous23(value_updatedBy_367)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_351 = obj["deletedAt"]
-      if (value_deletedAt_351 !== undefined) {
+      const value_deletedAt_368 = obj["deletedAt"]
+      if (value_deletedAt_368 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_351 === null) {
+          if (value_deletedAt_368 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_351 === "string" ||
-            value_deletedAt_351 === null ||
-            value_deletedAt_351 instanceof Date ||
-            value_deletedAt_351 instanceof RegExp ||
+            typeof value_deletedAt_368 === "string" ||
+            value_deletedAt_368 === null ||
+            value_deletedAt_368 instanceof Date ||
+            value_deletedAt_368 instanceof RegExp ||
             (
-              typeof value_deletedAt_351 === "object" &&
-              typeof value_deletedAt_351.toString === "function" &&
-              value_deletedAt_351.toString !== Object.prototype.toString
+              typeof value_deletedAt_368 === "object" &&
+              typeof value_deletedAt_368.toString === "function" &&
+              value_deletedAt_368.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_351)
+            json += asDateTime(value_deletedAt_368)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9010,60 +9319,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_352 = obj["ownerId"]
-      if (value_ownerId_352 !== undefined) {
+      const value_ownerId_369 = obj["ownerId"]
+      if (value_ownerId_369 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_352 !== 'string') {
-          if (value_ownerId_352 === null) {
+        if (typeof value_ownerId_369 !== 'string') {
+          if (value_ownerId_369 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_352 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_352.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_352 instanceof RegExp) {
-            json += asString(value_ownerId_352.source)
+          } else if (value_ownerId_369 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_369.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_369 instanceof RegExp) {
+            json += asString(value_ownerId_369.source)
           } else {
-            json += asString(value_ownerId_352.toString())
+            json += asString(value_ownerId_369.toString())
           }
         } else {
-          json += asString(value_ownerId_352)
+          json += asString(value_ownerId_369)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_353 = obj["teamId"]
-      if (value_teamId_353 !== undefined) {
+      const value_teamId_370 = obj["teamId"]
+      if (value_teamId_370 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_353 === null) {
+          if (value_teamId_370 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_353 === "string" ||
-            value_teamId_353 === null ||
-            value_teamId_353 instanceof Date ||
-            value_teamId_353 instanceof RegExp ||
+            typeof value_teamId_370 === "string" ||
+            value_teamId_370 === null ||
+            value_teamId_370 instanceof Date ||
+            value_teamId_370 instanceof RegExp ||
             (
-              typeof value_teamId_353 === "object" &&
-              typeof value_teamId_353.toString === "function" &&
-              value_teamId_353.toString !== Object.prototype.toString
+              typeof value_teamId_370 === "object" &&
+              typeof value_teamId_370.toString === "function" &&
+              value_teamId_370.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_353 !== 'string') {
-          if (value_teamId_353 === null) {
+        if (typeof value_teamId_370 !== 'string') {
+          if (value_teamId_370 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_353 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_353.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_353 instanceof RegExp) {
-            json += asString(value_teamId_353.source)
+          } else if (value_teamId_370 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_370.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_370 instanceof RegExp) {
+            json += asString(value_teamId_370.source)
           } else {
-            json += asString(value_teamId_353.toString())
+            json += asString(value_teamId_370.toString())
           }
         } else {
-          json += asString(value_teamId_353)
+          json += asString(value_teamId_370)
         }
         
           }
@@ -9074,54 +9383,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_354 = obj["tags"]
-      if (value_tags_354 !== undefined) {
+      const value_tags_371 = obj["tags"]
+      if (value_tags_371 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_354)
+        json += anonymous27(value_tags_371)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_355 = obj["customFields"]
-      if (value_customFields_355 !== undefined) {
+      const value_customFields_372 = obj["customFields"]
+      if (value_customFields_372 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_355)
+        json += JSON.stringify(value_customFields_372)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_356 = obj["firstName"]
-      if (value_firstName_356 !== undefined) {
+      const value_firstName_373 = obj["firstName"]
+      if (value_firstName_373 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_356 === null) {
+          if (value_firstName_373 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_356 === "string" ||
-            value_firstName_356 === null ||
-            value_firstName_356 instanceof Date ||
-            value_firstName_356 instanceof RegExp ||
+            typeof value_firstName_373 === "string" ||
+            value_firstName_373 === null ||
+            value_firstName_373 instanceof Date ||
+            value_firstName_373 instanceof RegExp ||
             (
-              typeof value_firstName_356 === "object" &&
-              typeof value_firstName_356.toString === "function" &&
-              value_firstName_356.toString !== Object.prototype.toString
+              typeof value_firstName_373 === "object" &&
+              typeof value_firstName_373.toString === "function" &&
+              value_firstName_373.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_356 !== 'string') {
-          if (value_firstName_356 === null) {
+        if (typeof value_firstName_373 !== 'string') {
+          if (value_firstName_373 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_356 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_356.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_356 instanceof RegExp) {
-            json += asString(value_firstName_356.source)
+          } else if (value_firstName_373 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_373.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_373 instanceof RegExp) {
+            json += asString(value_firstName_373.source)
           } else {
-            json += asString(value_firstName_356.toString())
+            json += asString(value_firstName_373.toString())
           }
         } else {
-          json += asString(value_firstName_356)
+          json += asString(value_firstName_373)
         }
         
           }
@@ -9132,38 +9441,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_357 = obj["lastName"]
-      if (value_lastName_357 !== undefined) {
+      const value_lastName_374 = obj["lastName"]
+      if (value_lastName_374 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_357 === null) {
+          if (value_lastName_374 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_357 === "string" ||
-            value_lastName_357 === null ||
-            value_lastName_357 instanceof Date ||
-            value_lastName_357 instanceof RegExp ||
+            typeof value_lastName_374 === "string" ||
+            value_lastName_374 === null ||
+            value_lastName_374 instanceof Date ||
+            value_lastName_374 instanceof RegExp ||
             (
-              typeof value_lastName_357 === "object" &&
-              typeof value_lastName_357.toString === "function" &&
-              value_lastName_357.toString !== Object.prototype.toString
+              typeof value_lastName_374 === "object" &&
+              typeof value_lastName_374.toString === "function" &&
+              value_lastName_374.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_357 !== 'string') {
-          if (value_lastName_357 === null) {
+        if (typeof value_lastName_374 !== 'string') {
+          if (value_lastName_374 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_357 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_357.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_357 instanceof RegExp) {
-            json += asString(value_lastName_357.source)
+          } else if (value_lastName_374 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_374.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_374 instanceof RegExp) {
+            json += asString(value_lastName_374.source)
           } else {
-            json += asString(value_lastName_357.toString())
+            json += asString(value_lastName_374.toString())
           }
         } else {
-          json += asString(value_lastName_357)
+          json += asString(value_lastName_374)
         }
         
           }
@@ -9174,38 +9483,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_358 = obj["companyName"]
-      if (value_companyName_358 !== undefined) {
+      const value_companyName_375 = obj["companyName"]
+      if (value_companyName_375 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_358 === null) {
+          if (value_companyName_375 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_358 === "string" ||
-            value_companyName_358 === null ||
-            value_companyName_358 instanceof Date ||
-            value_companyName_358 instanceof RegExp ||
+            typeof value_companyName_375 === "string" ||
+            value_companyName_375 === null ||
+            value_companyName_375 instanceof Date ||
+            value_companyName_375 instanceof RegExp ||
             (
-              typeof value_companyName_358 === "object" &&
-              typeof value_companyName_358.toString === "function" &&
-              value_companyName_358.toString !== Object.prototype.toString
+              typeof value_companyName_375 === "object" &&
+              typeof value_companyName_375.toString === "function" &&
+              value_companyName_375.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_358 !== 'string') {
-          if (value_companyName_358 === null) {
+        if (typeof value_companyName_375 !== 'string') {
+          if (value_companyName_375 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_358 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_358.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_358 instanceof RegExp) {
-            json += asString(value_companyName_358.source)
+          } else if (value_companyName_375 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_375.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_375 instanceof RegExp) {
+            json += asString(value_companyName_375.source)
           } else {
-            json += asString(value_companyName_358.toString())
+            json += asString(value_companyName_375.toString())
           }
         } else {
-          json += asString(value_companyName_358)
+          json += asString(value_companyName_375)
         }
         
           }
@@ -9216,38 +9525,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_359 = obj["title"]
-      if (value_title_359 !== undefined) {
+      const value_title_376 = obj["title"]
+      if (value_title_376 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_359 === null) {
+          if (value_title_376 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_359 === "string" ||
-            value_title_359 === null ||
-            value_title_359 instanceof Date ||
-            value_title_359 instanceof RegExp ||
+            typeof value_title_376 === "string" ||
+            value_title_376 === null ||
+            value_title_376 instanceof Date ||
+            value_title_376 instanceof RegExp ||
             (
-              typeof value_title_359 === "object" &&
-              typeof value_title_359.toString === "function" &&
-              value_title_359.toString !== Object.prototype.toString
+              typeof value_title_376 === "object" &&
+              typeof value_title_376.toString === "function" &&
+              value_title_376.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_359 !== 'string') {
-          if (value_title_359 === null) {
+        if (typeof value_title_376 !== 'string') {
+          if (value_title_376 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_359 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_359.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_359 instanceof RegExp) {
-            json += asString(value_title_359.source)
+          } else if (value_title_376 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_376.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_376 instanceof RegExp) {
+            json += asString(value_title_376.source)
           } else {
-            json += asString(value_title_359.toString())
+            json += asString(value_title_376.toString())
           }
         } else {
-          json += asString(value_title_359)
+          json += asString(value_title_376)
         }
         
           }
@@ -9258,38 +9567,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_360 = obj["email"]
-      if (value_email_360 !== undefined) {
+      const value_email_377 = obj["email"]
+      if (value_email_377 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_360 === null) {
+          if (value_email_377 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_360 === "string" ||
-            value_email_360 === null ||
-            value_email_360 instanceof Date ||
-            value_email_360 instanceof RegExp ||
+            typeof value_email_377 === "string" ||
+            value_email_377 === null ||
+            value_email_377 instanceof Date ||
+            value_email_377 instanceof RegExp ||
             (
-              typeof value_email_360 === "object" &&
-              typeof value_email_360.toString === "function" &&
-              value_email_360.toString !== Object.prototype.toString
+              typeof value_email_377 === "object" &&
+              typeof value_email_377.toString === "function" &&
+              value_email_377.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_360 !== 'string') {
-          if (value_email_360 === null) {
+        if (typeof value_email_377 !== 'string') {
+          if (value_email_377 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_360 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_360.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_360 instanceof RegExp) {
-            json += asString(value_email_360.source)
+          } else if (value_email_377 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_377.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_377 instanceof RegExp) {
+            json += asString(value_email_377.source)
           } else {
-            json += asString(value_email_360.toString())
+            json += asString(value_email_377.toString())
           }
         } else {
-          json += asString(value_email_360)
+          json += asString(value_email_377)
         }
         
           }
@@ -9300,38 +9609,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_361 = obj["phone"]
-      if (value_phone_361 !== undefined) {
+      const value_phone_378 = obj["phone"]
+      if (value_phone_378 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_361 === null) {
+          if (value_phone_378 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_361 === "string" ||
-            value_phone_361 === null ||
-            value_phone_361 instanceof Date ||
-            value_phone_361 instanceof RegExp ||
+            typeof value_phone_378 === "string" ||
+            value_phone_378 === null ||
+            value_phone_378 instanceof Date ||
+            value_phone_378 instanceof RegExp ||
             (
-              typeof value_phone_361 === "object" &&
-              typeof value_phone_361.toString === "function" &&
-              value_phone_361.toString !== Object.prototype.toString
+              typeof value_phone_378 === "object" &&
+              typeof value_phone_378.toString === "function" &&
+              value_phone_378.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_361 !== 'string') {
-          if (value_phone_361 === null) {
+        if (typeof value_phone_378 !== 'string') {
+          if (value_phone_378 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_361 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_361.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_361 instanceof RegExp) {
-            json += asString(value_phone_361.source)
+          } else if (value_phone_378 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_378.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_378 instanceof RegExp) {
+            json += asString(value_phone_378.source)
           } else {
-            json += asString(value_phone_361.toString())
+            json += asString(value_phone_378.toString())
           }
         } else {
-          json += asString(value_phone_361)
+          json += asString(value_phone_378)
         }
         
           }
@@ -9342,38 +9651,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_362 = obj["mobilePhone"]
-      if (value_mobilePhone_362 !== undefined) {
+      const value_mobilePhone_379 = obj["mobilePhone"]
+      if (value_mobilePhone_379 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_362 === null) {
+          if (value_mobilePhone_379 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_362 === "string" ||
-            value_mobilePhone_362 === null ||
-            value_mobilePhone_362 instanceof Date ||
-            value_mobilePhone_362 instanceof RegExp ||
+            typeof value_mobilePhone_379 === "string" ||
+            value_mobilePhone_379 === null ||
+            value_mobilePhone_379 instanceof Date ||
+            value_mobilePhone_379 instanceof RegExp ||
             (
-              typeof value_mobilePhone_362 === "object" &&
-              typeof value_mobilePhone_362.toString === "function" &&
-              value_mobilePhone_362.toString !== Object.prototype.toString
+              typeof value_mobilePhone_379 === "object" &&
+              typeof value_mobilePhone_379.toString === "function" &&
+              value_mobilePhone_379.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_362 !== 'string') {
-          if (value_mobilePhone_362 === null) {
+        if (typeof value_mobilePhone_379 !== 'string') {
+          if (value_mobilePhone_379 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_362 instanceof RegExp) {
-            json += asString(value_mobilePhone_362.source)
+          } else if (value_mobilePhone_379 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_379.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_379 instanceof RegExp) {
+            json += asString(value_mobilePhone_379.source)
           } else {
-            json += asString(value_mobilePhone_362.toString())
+            json += asString(value_mobilePhone_379.toString())
           }
         } else {
-          json += asString(value_mobilePhone_362)
+          json += asString(value_mobilePhone_379)
         }
         
           }
@@ -9384,38 +9693,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_363 = obj["website"]
-      if (value_website_363 !== undefined) {
+      const value_website_380 = obj["website"]
+      if (value_website_380 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_363 === null) {
+          if (value_website_380 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_363 === "string" ||
-            value_website_363 === null ||
-            value_website_363 instanceof Date ||
-            value_website_363 instanceof RegExp ||
+            typeof value_website_380 === "string" ||
+            value_website_380 === null ||
+            value_website_380 instanceof Date ||
+            value_website_380 instanceof RegExp ||
             (
-              typeof value_website_363 === "object" &&
-              typeof value_website_363.toString === "function" &&
-              value_website_363.toString !== Object.prototype.toString
+              typeof value_website_380 === "object" &&
+              typeof value_website_380.toString === "function" &&
+              value_website_380.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_363 !== 'string') {
-          if (value_website_363 === null) {
+        if (typeof value_website_380 !== 'string') {
+          if (value_website_380 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_363 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_363.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_363 instanceof RegExp) {
-            json += asString(value_website_363.source)
+          } else if (value_website_380 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_380.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_380 instanceof RegExp) {
+            json += asString(value_website_380.source)
           } else {
-            json += asString(value_website_363.toString())
+            json += asString(value_website_380.toString())
           }
         } else {
-          json += asString(value_website_363)
+          json += asString(value_website_380)
         }
         
           }
@@ -9426,38 +9735,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_364 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_364 !== undefined) {
+      const value_unqualifiedReason_381 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_381 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_364 === null) {
+          if (value_unqualifiedReason_381 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_364 === "string" ||
-            value_unqualifiedReason_364 === null ||
-            value_unqualifiedReason_364 instanceof Date ||
-            value_unqualifiedReason_364 instanceof RegExp ||
+            typeof value_unqualifiedReason_381 === "string" ||
+            value_unqualifiedReason_381 === null ||
+            value_unqualifiedReason_381 instanceof Date ||
+            value_unqualifiedReason_381 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_364 === "object" &&
-              typeof value_unqualifiedReason_364.toString === "function" &&
-              value_unqualifiedReason_364.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_381 === "object" &&
+              typeof value_unqualifiedReason_381.toString === "function" &&
+              value_unqualifiedReason_381.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_364 !== 'string') {
-          if (value_unqualifiedReason_364 === null) {
+        if (typeof value_unqualifiedReason_381 !== 'string') {
+          if (value_unqualifiedReason_381 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_364 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_364.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_364 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_364.source)
+          } else if (value_unqualifiedReason_381 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_381.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_381 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_381.source)
           } else {
-            json += asString(value_unqualifiedReason_364.toString())
+            json += asString(value_unqualifiedReason_381.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_364)
+          json += asString(value_unqualifiedReason_381)
         }
         
           }
@@ -9468,38 +9777,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_365 = obj["rating"]
-      if (value_rating_365 !== undefined) {
+      const value_rating_382 = obj["rating"]
+      if (value_rating_382 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_365 === null) {
+          if (value_rating_382 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_365 === "string" ||
-            value_rating_365 === null ||
-            value_rating_365 instanceof Date ||
-            value_rating_365 instanceof RegExp ||
+            typeof value_rating_382 === "string" ||
+            value_rating_382 === null ||
+            value_rating_382 instanceof Date ||
+            value_rating_382 instanceof RegExp ||
             (
-              typeof value_rating_365 === "object" &&
-              typeof value_rating_365.toString === "function" &&
-              value_rating_365.toString !== Object.prototype.toString
+              typeof value_rating_382 === "object" &&
+              typeof value_rating_382.toString === "function" &&
+              value_rating_382.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_365 !== 'string') {
-          if (value_rating_365 === null) {
+        if (typeof value_rating_382 !== 'string') {
+          if (value_rating_382 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_365 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_365.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_365 instanceof RegExp) {
-            json += asString(value_rating_365.source)
+          } else if (value_rating_382 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_382.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_382 instanceof RegExp) {
+            json += asString(value_rating_382.source)
           } else {
-            json += asString(value_rating_365.toString())
+            json += asString(value_rating_382.toString())
           }
         } else {
-          json += asString(value_rating_365)
+          json += asString(value_rating_382)
         }
         
           }
@@ -9510,16 +9819,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_366 = obj["score"]
-      if (value_score_366 !== undefined) {
+      const value_score_383 = obj["score"]
+      if (value_score_383 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_366 === null) {
+          if (value_score_383 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_366) || value_score_366 === null) {
-            json += asInteger(value_score_366)
+          else if(Number.isInteger(value_score_383) || value_score_383 === null) {
+            json += asInteger(value_score_383)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -9528,38 +9837,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_367 = obj["source"]
-      if (value_source_367 !== undefined) {
+      const value_source_384 = obj["source"]
+      if (value_source_384 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_367 === null) {
+          if (value_source_384 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_367 === "string" ||
-            value_source_367 === null ||
-            value_source_367 instanceof Date ||
-            value_source_367 instanceof RegExp ||
+            typeof value_source_384 === "string" ||
+            value_source_384 === null ||
+            value_source_384 instanceof Date ||
+            value_source_384 instanceof RegExp ||
             (
-              typeof value_source_367 === "object" &&
-              typeof value_source_367.toString === "function" &&
-              value_source_367.toString !== Object.prototype.toString
+              typeof value_source_384 === "object" &&
+              typeof value_source_384.toString === "function" &&
+              value_source_384.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_367 !== 'string') {
-          if (value_source_367 === null) {
+        if (typeof value_source_384 !== 'string') {
+          if (value_source_384 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_367 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_367.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_367 instanceof RegExp) {
-            json += asString(value_source_367.source)
+          } else if (value_source_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_384 instanceof RegExp) {
+            json += asString(value_source_384.source)
           } else {
-            json += asString(value_source_367.toString())
+            json += asString(value_source_384.toString())
           }
         } else {
-          json += asString(value_source_367)
+          json += asString(value_source_384)
         }
         
           }
@@ -9570,38 +9879,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_368 = obj["sourceDetail"]
-      if (value_sourceDetail_368 !== undefined) {
+      const value_sourceDetail_385 = obj["sourceDetail"]
+      if (value_sourceDetail_385 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_368 === null) {
+          if (value_sourceDetail_385 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_368 === "string" ||
-            value_sourceDetail_368 === null ||
-            value_sourceDetail_368 instanceof Date ||
-            value_sourceDetail_368 instanceof RegExp ||
+            typeof value_sourceDetail_385 === "string" ||
+            value_sourceDetail_385 === null ||
+            value_sourceDetail_385 instanceof Date ||
+            value_sourceDetail_385 instanceof RegExp ||
             (
-              typeof value_sourceDetail_368 === "object" &&
-              typeof value_sourceDetail_368.toString === "function" &&
-              value_sourceDetail_368.toString !== Object.prototype.toString
+              typeof value_sourceDetail_385 === "object" &&
+              typeof value_sourceDetail_385.toString === "function" &&
+              value_sourceDetail_385.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_368 !== 'string') {
-          if (value_sourceDetail_368 === null) {
+        if (typeof value_sourceDetail_385 !== 'string') {
+          if (value_sourceDetail_385 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_368 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_368.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_368 instanceof RegExp) {
-            json += asString(value_sourceDetail_368.source)
+          } else if (value_sourceDetail_385 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_385.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_385 instanceof RegExp) {
+            json += asString(value_sourceDetail_385.source)
           } else {
-            json += asString(value_sourceDetail_368.toString())
+            json += asString(value_sourceDetail_385.toString())
           }
         } else {
-          json += asString(value_sourceDetail_368)
+          json += asString(value_sourceDetail_385)
         }
         
           }
@@ -9612,16 +9921,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_369 = obj["utm"]
-      if (value_utm_369 !== undefined) {
+      const value_utm_386 = obj["utm"]
+      if (value_utm_386 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_369 === null) {
+          if (value_utm_386 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_369 === "object" && !Array.isArray(value_utm_369)) || value_utm_369 === null) {
-            json += anonymous87(value_utm_369)
+          else if((typeof value_utm_386 === "object" && !Array.isArray(value_utm_386)) || value_utm_386 === null) {
+            json += anonymous96(value_utm_386)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -9630,38 +9939,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_376 = obj["industry"]
-      if (value_industry_376 !== undefined) {
+      const value_industry_393 = obj["industry"]
+      if (value_industry_393 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_376 === null) {
+          if (value_industry_393 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_376 === "string" ||
-            value_industry_376 === null ||
-            value_industry_376 instanceof Date ||
-            value_industry_376 instanceof RegExp ||
+            typeof value_industry_393 === "string" ||
+            value_industry_393 === null ||
+            value_industry_393 instanceof Date ||
+            value_industry_393 instanceof RegExp ||
             (
-              typeof value_industry_376 === "object" &&
-              typeof value_industry_376.toString === "function" &&
-              value_industry_376.toString !== Object.prototype.toString
+              typeof value_industry_393 === "object" &&
+              typeof value_industry_393.toString === "function" &&
+              value_industry_393.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_376 !== 'string') {
-          if (value_industry_376 === null) {
+        if (typeof value_industry_393 !== 'string') {
+          if (value_industry_393 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_376 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_376.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_376 instanceof RegExp) {
-            json += asString(value_industry_376.source)
+          } else if (value_industry_393 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_393.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_393 instanceof RegExp) {
+            json += asString(value_industry_393.source)
           } else {
-            json += asString(value_industry_376.toString())
+            json += asString(value_industry_393.toString())
           }
         } else {
-          json += asString(value_industry_376)
+          json += asString(value_industry_393)
         }
         
           }
@@ -9672,16 +9981,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_377 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_377 !== undefined) {
+      const value_numberOfEmployees_394 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_394 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_377 === null) {
+          if (value_numberOfEmployees_394 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_377) || value_numberOfEmployees_377 === null) {
-            json += asInteger(value_numberOfEmployees_377)
+          else if(Number.isInteger(value_numberOfEmployees_394) || value_numberOfEmployees_394 === null) {
+            json += asInteger(value_numberOfEmployees_394)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -9690,16 +9999,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_378 = obj["annualRevenue"]
-      if (value_annualRevenue_378 !== undefined) {
+      const value_annualRevenue_395 = obj["annualRevenue"]
+      if (value_annualRevenue_395 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_378 === null) {
+          if (value_annualRevenue_395 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_378 === "object" && !Array.isArray(value_annualRevenue_378)) || value_annualRevenue_378 === null) {
-            json += anonymous88(value_annualRevenue_378)
+          else if((typeof value_annualRevenue_395 === "object" && !Array.isArray(value_annualRevenue_395)) || value_annualRevenue_395 === null) {
+            json += anonymous97(value_annualRevenue_395)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -9708,16 +10017,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_382 = obj["address"]
-      if (value_address_382 !== undefined) {
+      const value_address_399 = obj["address"]
+      if (value_address_399 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_382 === null) {
+          if (value_address_399 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_382 === "object" && !Array.isArray(value_address_382)) || value_address_382 === null) {
-            json += anonymous89(value_address_382)
+          else if((typeof value_address_399 === "object" && !Array.isArray(value_address_399)) || value_address_399 === null) {
+            json += anonymous98(value_address_399)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -9726,38 +10035,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_390 = obj["description"]
-      if (value_description_390 !== undefined) {
+      const value_description_407 = obj["description"]
+      if (value_description_407 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_390 === null) {
+          if (value_description_407 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_390 === "string" ||
-            value_description_390 === null ||
-            value_description_390 instanceof Date ||
-            value_description_390 instanceof RegExp ||
+            typeof value_description_407 === "string" ||
+            value_description_407 === null ||
+            value_description_407 instanceof Date ||
+            value_description_407 instanceof RegExp ||
             (
-              typeof value_description_390 === "object" &&
-              typeof value_description_390.toString === "function" &&
-              value_description_390.toString !== Object.prototype.toString
+              typeof value_description_407 === "object" &&
+              typeof value_description_407.toString === "function" &&
+              value_description_407.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_390 !== 'string') {
-          if (value_description_390 === null) {
+        if (typeof value_description_407 !== 'string') {
+          if (value_description_407 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_390 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_390.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_390 instanceof RegExp) {
-            json += asString(value_description_390.source)
+          } else if (value_description_407 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_407.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_407 instanceof RegExp) {
+            json += asString(value_description_407.source)
           } else {
-            json += asString(value_description_390.toString())
+            json += asString(value_description_407.toString())
           }
         } else {
-          json += asString(value_description_390)
+          json += asString(value_description_407)
         }
         
           }
@@ -9768,86 +10077,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_391 = obj["doNotCall"]
-      if (value_doNotCall_391 !== undefined) {
+      const value_doNotCall_408 = obj["doNotCall"]
+      if (value_doNotCall_408 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_391)
+        json += asBoolean(value_doNotCall_408)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_392 = obj["emailOptOut"]
-      if (value_emailOptOut_392 !== undefined) {
+      const value_emailOptOut_409 = obj["emailOptOut"]
+      if (value_emailOptOut_409 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_392)
+        json += asBoolean(value_emailOptOut_409)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_393 = obj["name"]
-      if (value_name_393 !== undefined) {
+      const value_name_410 = obj["name"]
+      if (value_name_410 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_393 !== 'string') {
-          if (value_name_393 === null) {
+        if (typeof value_name_410 !== 'string') {
+          if (value_name_410 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_393 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_393.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_393 instanceof RegExp) {
-            json += asString(value_name_393.source)
+          } else if (value_name_410 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_410.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_410 instanceof RegExp) {
+            json += asString(value_name_410.source)
           } else {
-            json += asString(value_name_393.toString())
+            json += asString(value_name_410.toString())
           }
         } else {
-          json += asString(value_name_393)
+          json += asString(value_name_410)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_394 = obj["status"]
-      if (value_status_394 !== undefined) {
+      const value_status_411 = obj["status"]
+      if (value_status_411 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_394 !== 'string') {
-          if (value_status_394 === null) {
+        if (typeof value_status_411 !== 'string') {
+          if (value_status_411 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_394 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_394.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_394 instanceof RegExp) {
-            json += asString(value_status_394.source)
+          } else if (value_status_411 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_411.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_411 instanceof RegExp) {
+            json += asString(value_status_411.source)
           } else {
-            json += asString(value_status_394.toString())
+            json += asString(value_status_411.toString())
           }
         } else {
-          json += asString(value_status_394)
+          json += asString(value_status_411)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_395 = obj["convertedAt"]
-      if (value_convertedAt_395 !== undefined) {
+      const value_convertedAt_412 = obj["convertedAt"]
+      if (value_convertedAt_412 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_395 === null) {
+          if (value_convertedAt_412 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_395 === "string" ||
-            value_convertedAt_395 === null ||
-            value_convertedAt_395 instanceof Date ||
-            value_convertedAt_395 instanceof RegExp ||
+            typeof value_convertedAt_412 === "string" ||
+            value_convertedAt_412 === null ||
+            value_convertedAt_412 instanceof Date ||
+            value_convertedAt_412 instanceof RegExp ||
             (
-              typeof value_convertedAt_395 === "object" &&
-              typeof value_convertedAt_395.toString === "function" &&
-              value_convertedAt_395.toString !== Object.prototype.toString
+              typeof value_convertedAt_412 === "object" &&
+              typeof value_convertedAt_412.toString === "function" &&
+              value_convertedAt_412.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_395)
+            json += asDateTime(value_convertedAt_412)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9856,38 +10165,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_396 = obj["convertedAccountId"]
-      if (value_convertedAccountId_396 !== undefined) {
+      const value_convertedAccountId_413 = obj["convertedAccountId"]
+      if (value_convertedAccountId_413 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_396 === null) {
+          if (value_convertedAccountId_413 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_396 === "string" ||
-            value_convertedAccountId_396 === null ||
-            value_convertedAccountId_396 instanceof Date ||
-            value_convertedAccountId_396 instanceof RegExp ||
+            typeof value_convertedAccountId_413 === "string" ||
+            value_convertedAccountId_413 === null ||
+            value_convertedAccountId_413 instanceof Date ||
+            value_convertedAccountId_413 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_396 === "object" &&
-              typeof value_convertedAccountId_396.toString === "function" &&
-              value_convertedAccountId_396.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_413 === "object" &&
+              typeof value_convertedAccountId_413.toString === "function" &&
+              value_convertedAccountId_413.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_396 !== 'string') {
-          if (value_convertedAccountId_396 === null) {
+        if (typeof value_convertedAccountId_413 !== 'string') {
+          if (value_convertedAccountId_413 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_396 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_396.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_396 instanceof RegExp) {
-            json += asString(value_convertedAccountId_396.source)
+          } else if (value_convertedAccountId_413 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_413.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_413 instanceof RegExp) {
+            json += asString(value_convertedAccountId_413.source)
           } else {
-            json += asString(value_convertedAccountId_396.toString())
+            json += asString(value_convertedAccountId_413.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_396)
+          json += asString(value_convertedAccountId_413)
         }
         
           }
@@ -9898,38 +10207,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_397 = obj["convertedContactId"]
-      if (value_convertedContactId_397 !== undefined) {
+      const value_convertedContactId_414 = obj["convertedContactId"]
+      if (value_convertedContactId_414 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_397 === null) {
+          if (value_convertedContactId_414 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_397 === "string" ||
-            value_convertedContactId_397 === null ||
-            value_convertedContactId_397 instanceof Date ||
-            value_convertedContactId_397 instanceof RegExp ||
+            typeof value_convertedContactId_414 === "string" ||
+            value_convertedContactId_414 === null ||
+            value_convertedContactId_414 instanceof Date ||
+            value_convertedContactId_414 instanceof RegExp ||
             (
-              typeof value_convertedContactId_397 === "object" &&
-              typeof value_convertedContactId_397.toString === "function" &&
-              value_convertedContactId_397.toString !== Object.prototype.toString
+              typeof value_convertedContactId_414 === "object" &&
+              typeof value_convertedContactId_414.toString === "function" &&
+              value_convertedContactId_414.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_397 !== 'string') {
-          if (value_convertedContactId_397 === null) {
+        if (typeof value_convertedContactId_414 !== 'string') {
+          if (value_convertedContactId_414 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_397 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_397.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_397 instanceof RegExp) {
-            json += asString(value_convertedContactId_397.source)
+          } else if (value_convertedContactId_414 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_414.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_414 instanceof RegExp) {
+            json += asString(value_convertedContactId_414.source)
           } else {
-            json += asString(value_convertedContactId_397.toString())
+            json += asString(value_convertedContactId_414.toString())
           }
         } else {
-          json += asString(value_convertedContactId_397)
+          json += asString(value_convertedContactId_414)
         }
         
           }
@@ -9940,38 +10249,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_398 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_398 !== undefined) {
+      const value_convertedOpportunityId_415 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_415 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_398 === null) {
+          if (value_convertedOpportunityId_415 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_398 === "string" ||
-            value_convertedOpportunityId_398 === null ||
-            value_convertedOpportunityId_398 instanceof Date ||
-            value_convertedOpportunityId_398 instanceof RegExp ||
+            typeof value_convertedOpportunityId_415 === "string" ||
+            value_convertedOpportunityId_415 === null ||
+            value_convertedOpportunityId_415 instanceof Date ||
+            value_convertedOpportunityId_415 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_398 === "object" &&
-              typeof value_convertedOpportunityId_398.toString === "function" &&
-              value_convertedOpportunityId_398.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_415 === "object" &&
+              typeof value_convertedOpportunityId_415.toString === "function" &&
+              value_convertedOpportunityId_415.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_398 !== 'string') {
-          if (value_convertedOpportunityId_398 === null) {
+        if (typeof value_convertedOpportunityId_415 !== 'string') {
+          if (value_convertedOpportunityId_415 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_398 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_398.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_398 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_398.source)
+          } else if (value_convertedOpportunityId_415 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_415.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_415 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_415.source)
           } else {
-            json += asString(value_convertedOpportunityId_398.toString())
+            json += asString(value_convertedOpportunityId_415.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_398)
+          json += asString(value_convertedOpportunityId_415)
         }
         
           }
@@ -9982,16 +10291,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_399 = obj["externalIds"]
-      if (value_externalIds_399 !== undefined) {
+      const value_externalIds_416 = obj["externalIds"]
+      if (value_externalIds_416 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_399)
+        json += anonymous31(value_externalIds_416)
       }
 
-      const value_expanded_400 = obj["expanded"]
-      if (value_expanded_400 !== undefined) {
+      const value_expanded_417 = obj["expanded"]
+      if (value_expanded_417 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous90(value_expanded_400)
+        json += anonymous99(value_expanded_417)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9999,7 +10308,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous85 (obj) {
+    function anonymous94 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -10017,7 +10326,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10027,7 +10336,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         }
@@ -10036,7 +10345,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous84 (input) {
+      function anonymous93 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10045,18 +10354,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_343 = obj["data"]
-      if (value_data_343 !== undefined) {
+      const value_data_360 = obj["data"]
+      if (value_data_360 !== undefined) {
         json += "{\"data\":"
-        json += anonymous85(value_data_343)
+        json += anonymous94(value_data_360)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_455 = obj["page"]
-      if (value_page_455 !== undefined) {
+      const value_page_472 = obj["page"]
+      if (value_page_472 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_455)
+        json += anonymous21(value_page_472)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10067,7 +10376,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous97 (input) {
+      function anonymous106 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10076,58 +10385,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_462 = obj["index"]
-      if (value_index_462 !== undefined) {
+      const value_index_479 = obj["index"]
+      if (value_index_479 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_462)
+        json += asInteger(value_index_479)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_463 = obj["status"]
-      if (value_status_463 !== undefined) {
+      const value_status_480 = obj["status"]
+      if (value_status_480 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_463)
+        json += asInteger(value_status_480)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_464 = obj["etag"]
-      if (value_etag_464 !== undefined) {
+      const value_etag_481 = obj["etag"]
+      if (value_etag_481 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_464 !== 'string') {
-          if (value_etag_464 === null) {
+        if (typeof value_etag_481 !== 'string') {
+          if (value_etag_481 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_464 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_464.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_464 instanceof RegExp) {
-            json += asString(value_etag_464.source)
+          } else if (value_etag_481 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_481.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_481 instanceof RegExp) {
+            json += asString(value_etag_481.source)
           } else {
-            json += asString(value_etag_464.toString())
+            json += asString(value_etag_481.toString())
           }
         } else {
-          json += asString(value_etag_464)
+          json += asString(value_etag_481)
         }
         
       }
 
-      const value_body_465 = obj["body"]
-      if (value_body_465 !== undefined) {
+      const value_body_482 = obj["body"]
+      if (value_body_482 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_465 === null) {
+      if (value_body_482 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value_body_465)
+    json += anonymous95(value_body_482)
       }
     
       }
 
-      const value_problem_466 = obj["problem"]
-      if (value_problem_466 !== undefined) {
+      const value_problem_483 = obj["problem"]
+      if (value_problem_483 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_466)
+        json += anonymous1(value_problem_483)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10135,7 +10444,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous96 (obj) {
+    function anonymous105 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -10149,18 +10458,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous97(value)
+        json += anonymous106(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous97(value)
+          json += anonymous106(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous95 (input) {
+      function anonymous104 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10169,32 +10478,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_459 = obj["outcome"]
-      if (value_outcome_459 !== undefined) {
+      const value_outcome_476 = obj["outcome"]
+      if (value_outcome_476 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_459 !== 'string') {
-          if (value_outcome_459 === null) {
+        if (typeof value_outcome_476 !== 'string') {
+          if (value_outcome_476 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_459 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_459.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_459 instanceof RegExp) {
-            json += asString(value_outcome_459.source)
+          } else if (value_outcome_476 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_476.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_476 instanceof RegExp) {
+            json += asString(value_outcome_476.source)
           } else {
-            json += asString(value_outcome_459.toString())
+            json += asString(value_outcome_476.toString())
           }
         } else {
-          json += asString(value_outcome_459)
+          json += asString(value_outcome_476)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_460 = obj["results"]
-      if (value_results_460 !== undefined) {
+      const value_results_477 = obj["results"]
+      if (value_results_477 !== undefined) {
         json += ",\"results\":"
-        json += anonymous96(value_results_460)
+        json += anonymous105(value_results_477)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10204,7 +10513,99 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous99 (obj) {
+      // "LeadDuplicates#/properties/data/items"
+      function anonymous109 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_record_488 = obj["record"]
+      if (value_record_488 !== undefined) {
+        json += "{\"record\":"
+        
+      if (value_record_488 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous95(value_record_488)
+      }
+    
+      } else {
+        throw new Error('"record" is required!')
+      }
+      
+      const value_score_489 = obj["score"]
+      if (value_score_489 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_489)
+      } else {
+        throw new Error('"score" is required!')
+      }
+      
+      const value_reasons_490 = obj["reasons"]
+      if (value_reasons_490 !== undefined) {
+        json += ",\"reasons\":"
+        json += anonymous46(value_reasons_490)
+      } else {
+        throw new Error('"reasons" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous108 (obj) {
+      // "LeadDuplicates#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'LeadDuplicates#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous109(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous109(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "LeadDuplicates#"
+      function anonymous107 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_486 = obj["data"]
+      if (value_data_486 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous108(value_data_486)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous111 (obj) {
       // "LeadMergeResult#/properties/losers"
       let json = ''
   
@@ -10222,7 +10623,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10232,7 +10633,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         }
@@ -10241,7 +10642,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadMergeResult#"
-      function anonymous98 (input) {
+      function anonymous110 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10250,48 +10651,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_469 = obj["dryRun"]
-      if (value_dryRun_469 !== undefined) {
+      const value_dryRun_493 = obj["dryRun"]
+      if (value_dryRun_493 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_469)
+        json += asBoolean(value_dryRun_493)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_470 = obj["merge"]
-      if (value_merge_470 !== undefined) {
+      const value_merge_494 = obj["merge"]
+      if (value_merge_494 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_470)
+        json += anonymous65(value_merge_494)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_471 = obj["winner"]
-      if (value_winner_471 !== undefined) {
+      const value_winner_495 = obj["winner"]
+      if (value_winner_495 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_471 === null) {
+      if (value_winner_495 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value_winner_471)
+    json += anonymous95(value_winner_495)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_472 = obj["losers"]
-      if (value_losers_472 !== undefined) {
+      const value_losers_496 = obj["losers"]
+      if (value_losers_496 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous99(value_losers_472)
+        json += anonymous111(value_losers_496)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_473 = obj["references"]
-      if (value_references_473 !== undefined) {
+      const value_references_497 = obj["references"]
+      if (value_references_497 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_473)
+        json += anonymous69(value_references_497)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10301,7 +10702,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous101 (obj) {
+    function anonymous113 (obj) {
       // "LeadUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10319,7 +10720,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10329,7 +10730,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     
         }
@@ -10337,7 +10738,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous102 (obj) {
+    function anonymous114 (obj) {
       // "LeadUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10394,7 +10795,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadUnmergeResult#"
-      function anonymous100 (input) {
+      function anonymous112 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10403,56 +10804,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_476 = obj["dryRun"]
-      if (value_dryRun_476 !== undefined) {
+      const value_dryRun_500 = obj["dryRun"]
+      if (value_dryRun_500 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_476)
+        json += asBoolean(value_dryRun_500)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_477 = obj["merge"]
-      if (value_merge_477 !== undefined) {
+      const value_merge_501 = obj["merge"]
+      if (value_merge_501 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_477)
+        json += anonymous65(value_merge_501)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_478 = obj["winner"]
-      if (value_winner_478 !== undefined) {
+      const value_winner_502 = obj["winner"]
+      if (value_winner_502 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_478 === null) {
+      if (value_winner_502 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value_winner_478)
+    json += anonymous95(value_winner_502)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_479 = obj["losers"]
-      if (value_losers_479 !== undefined) {
+      const value_losers_503 = obj["losers"]
+      if (value_losers_503 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous101(value_losers_479)
+        json += anonymous113(value_losers_503)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_480 = obj["kept"]
-      if (value_kept_480 !== undefined) {
+      const value_kept_504 = obj["kept"]
+      if (value_kept_504 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous102(value_kept_480)
+        json += anonymous114(value_kept_504)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_481 = obj["references"]
-      if (value_references_481 !== undefined) {
+      const value_references_505 = obj["references"]
+      if (value_references_505 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_481)
+        json += anonymous69(value_references_505)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10463,7 +10864,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous104 (input) {
+      function anonymous116 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10472,36 +10873,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_488 = obj["outcome"]
-      if (value_outcome_488 !== undefined) {
+      const value_outcome_512 = obj["outcome"]
+      if (value_outcome_512 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_488 !== 'string') {
-          if (value_outcome_488 === null) {
+        if (typeof value_outcome_512 !== 'string') {
+          if (value_outcome_512 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_488 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_488.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_488 instanceof RegExp) {
-            json += asString(value_outcome_488.source)
+          } else if (value_outcome_512 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_512.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_512 instanceof RegExp) {
+            json += asString(value_outcome_512.source)
           } else {
-            json += asString(value_outcome_488.toString())
+            json += asString(value_outcome_512.toString())
           }
         } else {
-          json += asString(value_outcome_488)
+          json += asString(value_outcome_512)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_489 = obj["record"]
-      if (value_record_489 !== undefined) {
+      const value_record_513 = obj["record"]
+      if (value_record_513 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_489 === null) {
+      if (value_record_513 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_489)
+    json += anonymous26(value_record_513)
       }
     
       } else {
@@ -10514,7 +10915,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous105 (input) {
+      function anonymous117 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10523,36 +10924,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_492 = obj["outcome"]
-      if (value_outcome_492 !== undefined) {
+      const value_outcome_516 = obj["outcome"]
+      if (value_outcome_516 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_492 !== 'string') {
-          if (value_outcome_492 === null) {
+        if (typeof value_outcome_516 !== 'string') {
+          if (value_outcome_516 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_492 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_492.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_492 instanceof RegExp) {
-            json += asString(value_outcome_492.source)
+          } else if (value_outcome_516 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_516.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_516 instanceof RegExp) {
+            json += asString(value_outcome_516.source)
           } else {
-            json += asString(value_outcome_492.toString())
+            json += asString(value_outcome_516.toString())
           }
         } else {
-          json += asString(value_outcome_492)
+          json += asString(value_outcome_516)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_493 = obj["record"]
-      if (value_record_493 !== undefined) {
+      const value_record_517 = obj["record"]
+      if (value_record_517 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_493 === null) {
+      if (value_record_517 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value_record_493)
+    json += anonymous78(value_record_517)
       }
     
       } else {
@@ -10565,7 +10966,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous106 (input) {
+      function anonymous118 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10574,36 +10975,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_496 = obj["outcome"]
-      if (value_outcome_496 !== undefined) {
+      const value_outcome_520 = obj["outcome"]
+      if (value_outcome_520 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_496 !== 'string') {
-          if (value_outcome_496 === null) {
+        if (typeof value_outcome_520 !== 'string') {
+          if (value_outcome_520 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_496 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_496.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_496 instanceof RegExp) {
-            json += asString(value_outcome_496.source)
+          } else if (value_outcome_520 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_520.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_520 instanceof RegExp) {
+            json += asString(value_outcome_520.source)
           } else {
-            json += asString(value_outcome_496.toString())
+            json += asString(value_outcome_520.toString())
           }
         } else {
-          json += asString(value_outcome_496)
+          json += asString(value_outcome_520)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_497 = obj["record"]
-      if (value_record_497 !== undefined) {
+      const value_record_521 = obj["record"]
+      if (value_record_521 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_497 === null) {
+      if (value_record_521 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_record_497)
+    json += anonymous100(value_record_521)
       }
     
       } else {
@@ -10616,7 +11017,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous103 (input) {
+      function anonymous115 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10625,54 +11026,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_484 = obj["dryRun"]
-      if (value_dryRun_484 !== undefined) {
+      const value_dryRun_508 = obj["dryRun"]
+      if (value_dryRun_508 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_484)
+        json += asBoolean(value_dryRun_508)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_485 = obj["lead"]
-      if (value_lead_485 !== undefined) {
+      const value_lead_509 = obj["lead"]
+      if (value_lead_509 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_485 === null) {
+      if (value_lead_509 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value_lead_485)
+    json += anonymous95(value_lead_509)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_486 = obj["account"]
-      if (value_account_486 !== undefined) {
+      const value_account_510 = obj["account"]
+      if (value_account_510 !== undefined) {
         json += ",\"account\":"
-        json += anonymous104(value_account_486)
+        json += anonymous116(value_account_510)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_490 = obj["contact"]
-      if (value_contact_490 !== undefined) {
+      const value_contact_514 = obj["contact"]
+      if (value_contact_514 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous105(value_contact_490)
+        json += anonymous117(value_contact_514)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_494 = obj["opportunity"]
-      if (value_opportunity_494 !== undefined) {
+      const value_opportunity_518 = obj["opportunity"]
+      if (value_opportunity_518 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_494 === null) {
+          if (value_opportunity_518 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_494 === "object" && !Array.isArray(value_opportunity_494)) || value_opportunity_494 === null) {
-            json += anonymous106(value_opportunity_494)
+          else if((typeof value_opportunity_518 === "object" && !Array.isArray(value_opportunity_518)) || value_opportunity_518 === null) {
+            json += anonymous118(value_opportunity_518)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -10686,7 +11087,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous108 (obj) {
+    function anonymous120 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -10704,7 +11105,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10714,7 +11115,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         }
@@ -10723,7 +11124,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous107 (input) {
+      function anonymous119 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10732,18 +11133,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_500 = obj["data"]
-      if (value_data_500 !== undefined) {
+      const value_data_524 = obj["data"]
+      if (value_data_524 !== undefined) {
         json += "{\"data\":"
-        json += anonymous108(value_data_500)
+        json += anonymous120(value_data_524)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_501 = obj["page"]
-      if (value_page_501 !== undefined) {
+      const value_page_525 = obj["page"]
+      if (value_page_525 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_501)
+        json += anonymous21(value_page_525)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10754,7 +11155,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous111 (input) {
+      function anonymous123 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10763,58 +11164,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_508 = obj["index"]
-      if (value_index_508 !== undefined) {
+      const value_index_532 = obj["index"]
+      if (value_index_532 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_508)
+        json += asInteger(value_index_532)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_509 = obj["status"]
-      if (value_status_509 !== undefined) {
+      const value_status_533 = obj["status"]
+      if (value_status_533 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_509)
+        json += asInteger(value_status_533)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_510 = obj["etag"]
-      if (value_etag_510 !== undefined) {
+      const value_etag_534 = obj["etag"]
+      if (value_etag_534 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_510 !== 'string') {
-          if (value_etag_510 === null) {
+        if (typeof value_etag_534 !== 'string') {
+          if (value_etag_534 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_510 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_510.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_510 instanceof RegExp) {
-            json += asString(value_etag_510.source)
+          } else if (value_etag_534 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_534.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_534 instanceof RegExp) {
+            json += asString(value_etag_534.source)
           } else {
-            json += asString(value_etag_510.toString())
+            json += asString(value_etag_534.toString())
           }
         } else {
-          json += asString(value_etag_510)
+          json += asString(value_etag_534)
         }
         
       }
 
-      const value_body_511 = obj["body"]
-      if (value_body_511 !== undefined) {
+      const value_body_535 = obj["body"]
+      if (value_body_535 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_511 === null) {
+      if (value_body_535 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_body_511)
+    json += anonymous100(value_body_535)
       }
     
       }
 
-      const value_problem_512 = obj["problem"]
-      if (value_problem_512 !== undefined) {
+      const value_problem_536 = obj["problem"]
+      if (value_problem_536 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_512)
+        json += anonymous1(value_problem_536)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10822,7 +11223,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous110 (obj) {
+    function anonymous122 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -10836,18 +11237,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous111(value)
+        json += anonymous123(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous111(value)
+          json += anonymous123(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous109 (input) {
+      function anonymous121 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10856,32 +11257,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_505 = obj["outcome"]
-      if (value_outcome_505 !== undefined) {
+      const value_outcome_529 = obj["outcome"]
+      if (value_outcome_529 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_505 !== 'string') {
-          if (value_outcome_505 === null) {
+        if (typeof value_outcome_529 !== 'string') {
+          if (value_outcome_529 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_505 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_505.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_505 instanceof RegExp) {
-            json += asString(value_outcome_505.source)
+          } else if (value_outcome_529 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_529.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_529 instanceof RegExp) {
+            json += asString(value_outcome_529.source)
           } else {
-            json += asString(value_outcome_505.toString())
+            json += asString(value_outcome_529.toString())
           }
         } else {
-          json += asString(value_outcome_505)
+          json += asString(value_outcome_529)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_506 = obj["results"]
-      if (value_results_506 !== undefined) {
+      const value_results_530 = obj["results"]
+      if (value_results_530 !== undefined) {
         json += ",\"results\":"
-        json += anonymous110(value_results_506)
+        json += anonymous122(value_results_530)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10891,7 +11292,99 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous113 (obj) {
+      // "OpportunityDuplicates#/properties/data/items"
+      function anonymous126 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_record_541 = obj["record"]
+      if (value_record_541 !== undefined) {
+        json += "{\"record\":"
+        
+      if (value_record_541 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous100(value_record_541)
+      }
+    
+      } else {
+        throw new Error('"record" is required!')
+      }
+      
+      const value_score_542 = obj["score"]
+      if (value_score_542 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_542)
+      } else {
+        throw new Error('"score" is required!')
+      }
+      
+      const value_reasons_543 = obj["reasons"]
+      if (value_reasons_543 !== undefined) {
+        json += ",\"reasons\":"
+        json += anonymous46(value_reasons_543)
+      } else {
+        throw new Error('"reasons" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous125 (obj) {
+      // "OpportunityDuplicates#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'OpportunityDuplicates#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous126(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous126(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OpportunityDuplicates#"
+      function anonymous124 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_539 = obj["data"]
+      if (value_data_539 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous125(value_data_539)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous128 (obj) {
       // "OpportunityMergeResult#/properties/losers"
       let json = ''
   
@@ -10909,7 +11402,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10919,7 +11412,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         }
@@ -10928,7 +11421,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityMergeResult#"
-      function anonymous112 (input) {
+      function anonymous127 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10937,48 +11430,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_515 = obj["dryRun"]
-      if (value_dryRun_515 !== undefined) {
+      const value_dryRun_546 = obj["dryRun"]
+      if (value_dryRun_546 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_515)
+        json += asBoolean(value_dryRun_546)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_516 = obj["merge"]
-      if (value_merge_516 !== undefined) {
+      const value_merge_547 = obj["merge"]
+      if (value_merge_547 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_516)
+        json += anonymous65(value_merge_547)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_517 = obj["winner"]
-      if (value_winner_517 !== undefined) {
+      const value_winner_548 = obj["winner"]
+      if (value_winner_548 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_517 === null) {
+      if (value_winner_548 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_winner_517)
+    json += anonymous100(value_winner_548)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_518 = obj["losers"]
-      if (value_losers_518 !== undefined) {
+      const value_losers_549 = obj["losers"]
+      if (value_losers_549 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous113(value_losers_518)
+        json += anonymous128(value_losers_549)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_519 = obj["references"]
-      if (value_references_519 !== undefined) {
+      const value_references_550 = obj["references"]
+      if (value_references_550 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_519)
+        json += anonymous69(value_references_550)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10988,7 +11481,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous115 (obj) {
+    function anonymous130 (obj) {
       // "OpportunityUnmergeResult#/properties/losers"
       let json = ''
   
@@ -11006,7 +11499,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -11016,7 +11509,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     
         }
@@ -11024,7 +11517,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous116 (obj) {
+    function anonymous131 (obj) {
       // "OpportunityUnmergeResult#/properties/kept"
       let json = ''
   
@@ -11081,7 +11574,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityUnmergeResult#"
-      function anonymous114 (input) {
+      function anonymous129 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11090,56 +11583,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_522 = obj["dryRun"]
-      if (value_dryRun_522 !== undefined) {
+      const value_dryRun_553 = obj["dryRun"]
+      if (value_dryRun_553 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_522)
+        json += asBoolean(value_dryRun_553)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_523 = obj["merge"]
-      if (value_merge_523 !== undefined) {
+      const value_merge_554 = obj["merge"]
+      if (value_merge_554 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous59(value_merge_523)
+        json += anonymous65(value_merge_554)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_524 = obj["winner"]
-      if (value_winner_524 !== undefined) {
+      const value_winner_555 = obj["winner"]
+      if (value_winner_555 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_524 === null) {
+      if (value_winner_555 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value_winner_524)
+    json += anonymous100(value_winner_555)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_525 = obj["losers"]
-      if (value_losers_525 !== undefined) {
+      const value_losers_556 = obj["losers"]
+      if (value_losers_556 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous115(value_losers_525)
+        json += anonymous130(value_losers_556)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_526 = obj["kept"]
-      if (value_kept_526 !== undefined) {
+      const value_kept_557 = obj["kept"]
+      if (value_kept_557 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous116(value_kept_526)
+        json += anonymous131(value_kept_557)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_527 = obj["references"]
-      if (value_references_527 !== undefined) {
+      const value_references_558 = obj["references"]
+      if (value_references_558 !== undefined) {
         json += ",\"references\":"
-        json += anonymous63(value_references_527)
+        json += anonymous69(value_references_558)
       } else {
         throw new Error('"references" is required!')
       }
@@ -11149,7 +11642,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous123 (obj) {
+    function anonymous138 (obj) {
       // "SearchHighlight#/properties/ranges/items"
       let json = ''
   
@@ -11201,7 +11694,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous122 (obj) {
+    function anonymous137 (obj) {
       // "SearchHighlight#/properties/ranges"
       let json = ''
   
@@ -11215,18 +11708,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous123(value)
+        json += anonymous138(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous123(value)
+          json += anonymous138(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchHighlight#"
-      function anonymous121 (input) {
+      function anonymous136 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11235,54 +11728,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_field_538 = obj["field"]
-      if (value_field_538 !== undefined) {
+      const value_field_569 = obj["field"]
+      if (value_field_569 !== undefined) {
         json += "{\"field\":"
         
-        if (typeof value_field_538 !== 'string') {
-          if (value_field_538 === null) {
+        if (typeof value_field_569 !== 'string') {
+          if (value_field_569 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_field_538 instanceof Date) {
-            json += JSON_STR_QUOTE + value_field_538.toISOString() + JSON_STR_QUOTE
-          } else if (value_field_538 instanceof RegExp) {
-            json += asString(value_field_538.source)
+          } else if (value_field_569 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_569.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_569 instanceof RegExp) {
+            json += asString(value_field_569.source)
           } else {
-            json += asString(value_field_538.toString())
+            json += asString(value_field_569.toString())
           }
         } else {
-          json += asString(value_field_538)
+          json += asString(value_field_569)
         }
         
       } else {
         throw new Error('"field" is required!')
       }
       
-      const value_text_539 = obj["text"]
-      if (value_text_539 !== undefined) {
+      const value_text_570 = obj["text"]
+      if (value_text_570 !== undefined) {
         json += ",\"text\":"
         
-        if (typeof value_text_539 !== 'string') {
-          if (value_text_539 === null) {
+        if (typeof value_text_570 !== 'string') {
+          if (value_text_570 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_text_539 instanceof Date) {
-            json += JSON_STR_QUOTE + value_text_539.toISOString() + JSON_STR_QUOTE
-          } else if (value_text_539 instanceof RegExp) {
-            json += asString(value_text_539.source)
+          } else if (value_text_570 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_570.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_570 instanceof RegExp) {
+            json += asString(value_text_570.source)
           } else {
-            json += asString(value_text_539.toString())
+            json += asString(value_text_570.toString())
           }
         } else {
-          json += asString(value_text_539)
+          json += asString(value_text_570)
         }
         
       } else {
         throw new Error('"text" is required!')
       }
       
-      const value_ranges_540 = obj["ranges"]
-      if (value_ranges_540 !== undefined) {
+      const value_ranges_571 = obj["ranges"]
+      if (value_ranges_571 !== undefined) {
         json += ",\"ranges\":"
-        json += anonymous122(value_ranges_540)
+        json += anonymous137(value_ranges_571)
       } else {
         throw new Error('"ranges" is required!')
       }
@@ -11292,7 +11785,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous120 (obj) {
+    function anonymous135 (obj) {
       // "SearchHit#/properties/highlights"
       let json = ''
   
@@ -11306,18 +11799,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous121(value)
+        json += anonymous136(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous121(value)
+          json += anonymous136(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchSummary#/properties/fields"
-      function anonymous125 (input) {
+      function anonymous140 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11325,7 +11818,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_548 = false
+        let addComma_579 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -11336,7 +11829,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_548 ? JSON_STR_COMMA : ((addComma_548 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_579 ? JSON_STR_COMMA : ((addComma_579 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
         if (typeof value !== 'string') {
@@ -11355,7 +11848,7 @@ return json + JSON_STR_END_OBJECT
         
       
     }
-  if (!addComma_548) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_579) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -11363,7 +11856,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchSummary#"
-      function anonymous124 (input) {
+      function anonymous139 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11372,60 +11865,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_ownerId_543 = obj["ownerId"]
-      if (value_ownerId_543 !== undefined) {
+      const value_ownerId_574 = obj["ownerId"]
+      if (value_ownerId_574 !== undefined) {
         json += "{\"ownerId\":"
         
-        if (typeof value_ownerId_543 !== 'string') {
-          if (value_ownerId_543 === null) {
+        if (typeof value_ownerId_574 !== 'string') {
+          if (value_ownerId_574 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_543 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_543.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_543 instanceof RegExp) {
-            json += asString(value_ownerId_543.source)
+          } else if (value_ownerId_574 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_574.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_574 instanceof RegExp) {
+            json += asString(value_ownerId_574.source)
           } else {
-            json += asString(value_ownerId_543.toString())
+            json += asString(value_ownerId_574.toString())
           }
         } else {
-          json += asString(value_ownerId_543)
+          json += asString(value_ownerId_574)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_544 = obj["teamId"]
-      if (value_teamId_544 !== undefined) {
+      const value_teamId_575 = obj["teamId"]
+      if (value_teamId_575 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_544 === null) {
+          if (value_teamId_575 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_544 === "string" ||
-            value_teamId_544 === null ||
-            value_teamId_544 instanceof Date ||
-            value_teamId_544 instanceof RegExp ||
+            typeof value_teamId_575 === "string" ||
+            value_teamId_575 === null ||
+            value_teamId_575 instanceof Date ||
+            value_teamId_575 instanceof RegExp ||
             (
-              typeof value_teamId_544 === "object" &&
-              typeof value_teamId_544.toString === "function" &&
-              value_teamId_544.toString !== Object.prototype.toString
+              typeof value_teamId_575 === "object" &&
+              typeof value_teamId_575.toString === "function" &&
+              value_teamId_575.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_544 !== 'string') {
-          if (value_teamId_544 === null) {
+        if (typeof value_teamId_575 !== 'string') {
+          if (value_teamId_575 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_544 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_544.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_544 instanceof RegExp) {
-            json += asString(value_teamId_544.source)
+          } else if (value_teamId_575 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_575.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_575 instanceof RegExp) {
+            json += asString(value_teamId_575.source)
           } else {
-            json += asString(value_teamId_544.toString())
+            json += asString(value_teamId_575.toString())
           }
         } else {
-          json += asString(value_teamId_544)
+          json += asString(value_teamId_575)
         }
         
           }
@@ -11436,26 +11929,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_createdAt_545 = obj["createdAt"]
-      if (value_createdAt_545 !== undefined) {
+      const value_createdAt_576 = obj["createdAt"]
+      if (value_createdAt_576 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_545)
+        json += asDateTime(value_createdAt_576)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_updatedAt_546 = obj["updatedAt"]
-      if (value_updatedAt_546 !== undefined) {
+      const value_updatedAt_577 = obj["updatedAt"]
+      if (value_updatedAt_577 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_546)
+        json += asDateTime(value_updatedAt_577)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_fields_547 = obj["fields"]
-      if (value_fields_547 !== undefined) {
+      const value_fields_578 = obj["fields"]
+      if (value_fields_578 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous125(value_fields_547)
+        json += anonymous140(value_fields_578)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -11466,7 +11959,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchHit#"
-      function anonymous119 (input) {
+      function anonymous134 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11475,92 +11968,92 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_532 = obj["object"]
-      if (value_object_532 !== undefined) {
+      const value_object_563 = obj["object"]
+      if (value_object_563 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_532 !== 'string') {
-          if (value_object_532 === null) {
+        if (typeof value_object_563 !== 'string') {
+          if (value_object_563 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_532 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_532.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_532 instanceof RegExp) {
-            json += asString(value_object_532.source)
+          } else if (value_object_563 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_563.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_563 instanceof RegExp) {
+            json += asString(value_object_563.source)
           } else {
-            json += asString(value_object_532.toString())
+            json += asString(value_object_563.toString())
           }
         } else {
-          json += asString(value_object_532)
+          json += asString(value_object_563)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_533 = obj["id"]
-      if (value_id_533 !== undefined) {
+      const value_id_564 = obj["id"]
+      if (value_id_564 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_533 !== 'string') {
-          if (value_id_533 === null) {
+        if (typeof value_id_564 !== 'string') {
+          if (value_id_564 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_533 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_533.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_533 instanceof RegExp) {
-            json += asString(value_id_533.source)
+          } else if (value_id_564 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_564.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_564 instanceof RegExp) {
+            json += asString(value_id_564.source)
           } else {
-            json += asString(value_id_533.toString())
+            json += asString(value_id_564.toString())
           }
         } else {
-          json += asString(value_id_533)
+          json += asString(value_id_564)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_title_534 = obj["title"]
-      if (value_title_534 !== undefined) {
+      const value_title_565 = obj["title"]
+      if (value_title_565 !== undefined) {
         json += ",\"title\":"
         
-        if (typeof value_title_534 !== 'string') {
-          if (value_title_534 === null) {
+        if (typeof value_title_565 !== 'string') {
+          if (value_title_565 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_534 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_534.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_534 instanceof RegExp) {
-            json += asString(value_title_534.source)
+          } else if (value_title_565 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_565.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_565 instanceof RegExp) {
+            json += asString(value_title_565.source)
           } else {
-            json += asString(value_title_534.toString())
+            json += asString(value_title_565.toString())
           }
         } else {
-          json += asString(value_title_534)
+          json += asString(value_title_565)
         }
         
       } else {
         throw new Error('"title" is required!')
       }
       
-      const value_score_535 = obj["score"]
-      if (value_score_535 !== undefined) {
+      const value_score_566 = obj["score"]
+      if (value_score_566 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_535)
+        json += asNumber(value_score_566)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_highlights_536 = obj["highlights"]
-      if (value_highlights_536 !== undefined) {
+      const value_highlights_567 = obj["highlights"]
+      if (value_highlights_567 !== undefined) {
         json += ",\"highlights\":"
-        json += anonymous120(value_highlights_536)
+        json += anonymous135(value_highlights_567)
       } else {
         throw new Error('"highlights" is required!')
       }
       
-      const value_summary_541 = obj["summary"]
-      if (value_summary_541 !== undefined) {
+      const value_summary_572 = obj["summary"]
+      if (value_summary_572 !== undefined) {
         json += ",\"summary\":"
-        json += anonymous124(value_summary_541)
+        json += anonymous139(value_summary_572)
       } else {
         throw new Error('"summary" is required!')
       }
@@ -11570,7 +12063,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous118 (obj) {
+    function anonymous133 (obj) {
       // "SearchResult#/properties/data"
       let json = ''
   
@@ -11584,18 +12077,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous119(value)
+        json += anonymous134(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous119(value)
+          json += anonymous134(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchResult#"
-      function anonymous117 (input) {
+      function anonymous132 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11604,10 +12097,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_530 = obj["data"]
-      if (value_data_530 !== undefined) {
+      const value_data_561 = obj["data"]
+      if (value_data_561 !== undefined) {
         json += "{\"data\":"
-        json += anonymous118(value_data_530)
+        json += anonymous133(value_data_561)
       } else {
         throw new Error('"data" is required!')
       }
@@ -11618,7 +12111,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous130 (input) {
+      function anonymous145 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11627,54 +12120,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_570 = obj["value"]
-      if (value_value_570 !== undefined) {
+      const value_value_601 = obj["value"]
+      if (value_value_601 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_570 !== 'string') {
-          if (value_value_570 === null) {
+        if (typeof value_value_601 !== 'string') {
+          if (value_value_601 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_570 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_570.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_570 instanceof RegExp) {
-            json += asString(value_value_570.source)
+          } else if (value_value_601 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_601.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_601 instanceof RegExp) {
+            json += asString(value_value_601.source)
           } else {
-            json += asString(value_value_570.toString())
+            json += asString(value_value_601.toString())
           }
         } else {
-          json += asString(value_value_570)
+          json += asString(value_value_601)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_571 = obj["label"]
-      if (value_label_571 !== undefined) {
+      const value_label_602 = obj["label"]
+      if (value_label_602 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_571 !== 'string') {
-          if (value_label_571 === null) {
+        if (typeof value_label_602 !== 'string') {
+          if (value_label_602 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_571 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_571.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_571 instanceof RegExp) {
-            json += asString(value_label_571.source)
+          } else if (value_label_602 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_602.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_602 instanceof RegExp) {
+            json += asString(value_label_602.source)
           } else {
-            json += asString(value_label_571.toString())
+            json += asString(value_label_602.toString())
           }
         } else {
-          json += asString(value_label_571)
+          json += asString(value_label_602)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_572 = obj["archived"]
-      if (value_archived_572 !== undefined) {
+      const value_archived_603 = obj["archived"]
+      if (value_archived_603 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_572)
+        json += asBoolean(value_archived_603)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -11684,7 +12177,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous129 (obj) {
+    function anonymous144 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -11698,17 +12191,17 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous130(value)
+        json += anonymous145(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous130(value)
+          json += anonymous145(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous134 (obj) {
+    function anonymous149 (obj) {
       // "CustomFieldCheck#/properties/violations/items/properties/examples"
       let json = ''
   
@@ -11761,7 +12254,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "CustomFieldCheck#/properties/violations/items"
-      function anonymous133 (input) {
+      function anonymous148 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11770,40 +12263,40 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_code_588 = obj["code"]
-      if (value_code_588 !== undefined) {
+      const value_code_619 = obj["code"]
+      if (value_code_619 !== undefined) {
         json += "{\"code\":"
         
-        if (typeof value_code_588 !== 'string') {
-          if (value_code_588 === null) {
+        if (typeof value_code_619 !== 'string') {
+          if (value_code_619 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_code_588 instanceof Date) {
-            json += JSON_STR_QUOTE + value_code_588.toISOString() + JSON_STR_QUOTE
-          } else if (value_code_588 instanceof RegExp) {
-            json += asString(value_code_588.source)
+          } else if (value_code_619 instanceof Date) {
+            json += JSON_STR_QUOTE + value_code_619.toISOString() + JSON_STR_QUOTE
+          } else if (value_code_619 instanceof RegExp) {
+            json += asString(value_code_619.source)
           } else {
-            json += asString(value_code_588.toString())
+            json += asString(value_code_619.toString())
           }
         } else {
-          json += asString(value_code_588)
+          json += asString(value_code_619)
         }
         
       } else {
         throw new Error('"code" is required!')
       }
       
-      const value_records_589 = obj["records"]
-      if (value_records_589 !== undefined) {
+      const value_records_620 = obj["records"]
+      if (value_records_620 !== undefined) {
         json += ",\"records\":"
-        json += asInteger(value_records_589)
+        json += asInteger(value_records_620)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_examples_590 = obj["examples"]
-      if (value_examples_590 !== undefined) {
+      const value_examples_621 = obj["examples"]
+      if (value_examples_621 !== undefined) {
         json += ",\"examples\":"
-        json += anonymous134(value_examples_590)
+        json += anonymous149(value_examples_621)
       } else {
         throw new Error('"examples" is required!')
       }
@@ -11813,7 +12306,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous132 (obj) {
+    function anonymous147 (obj) {
       // "CustomFieldCheck#/properties/violations"
       let json = ''
   
@@ -11827,18 +12320,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous133(value)
+        json += anonymous148(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous133(value)
+          json += anonymous148(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldCheck#"
-      function anonymous131 (input) {
+      function anonymous146 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11847,26 +12340,26 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_records_584 = obj["records"]
-      if (value_records_584 !== undefined) {
+      const value_records_615 = obj["records"]
+      if (value_records_615 !== undefined) {
         json += "{\"records\":"
-        json += asInteger(value_records_584)
+        json += asInteger(value_records_615)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_isComplete_585 = obj["isComplete"]
-      if (value_isComplete_585 !== undefined) {
+      const value_isComplete_616 = obj["isComplete"]
+      if (value_isComplete_616 !== undefined) {
         json += ",\"isComplete\":"
-        json += asBoolean(value_isComplete_585)
+        json += asBoolean(value_isComplete_616)
       } else {
         throw new Error('"isComplete" is required!')
       }
       
-      const value_violations_586 = obj["violations"]
-      if (value_violations_586 !== undefined) {
+      const value_violations_617 = obj["violations"]
+      if (value_violations_617 !== undefined) {
         json += ",\"violations\":"
-        json += anonymous132(value_violations_586)
+        json += anonymous147(value_violations_617)
       } else {
         throw new Error('"violations" is required!')
       }
@@ -11877,7 +12370,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomField#"
-      function anonymous128 (input) {
+      function anonymous143 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11886,166 +12379,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_553 = obj["id"]
-      if (value_id_553 !== undefined) {
+      const value_id_584 = obj["id"]
+      if (value_id_584 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_553 !== 'string') {
-          if (value_id_553 === null) {
+        if (typeof value_id_584 !== 'string') {
+          if (value_id_584 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_553 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_553.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_553 instanceof RegExp) {
-            json += asString(value_id_553.source)
+          } else if (value_id_584 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_584.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_584 instanceof RegExp) {
+            json += asString(value_id_584.source)
           } else {
-            json += asString(value_id_553.toString())
+            json += asString(value_id_584.toString())
           }
         } else {
-          json += asString(value_id_553)
+          json += asString(value_id_584)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_554 = obj["version"]
-      if (value_version_554 !== undefined) {
+      const value_version_585 = obj["version"]
+      if (value_version_585 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_554)
+        json += asInteger(value_version_585)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_555 = obj["createdAt"]
-      if (value_createdAt_555 !== undefined) {
+      const value_createdAt_586 = obj["createdAt"]
+      if (value_createdAt_586 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_555)
+        json += asDateTime(value_createdAt_586)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_556 = obj["createdBy"]
-      if (value_createdBy_556 !== undefined) {
+      const value_createdBy_587 = obj["createdBy"]
+      if (value_createdBy_587 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_556)
+        json += anonymous23(value_createdBy_587)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_557 = obj["updatedAt"]
-      if (value_updatedAt_557 !== undefined) {
+      const value_updatedAt_588 = obj["updatedAt"]
+      if (value_updatedAt_588 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_557)
+        json += asDateTime(value_updatedAt_588)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_558 = obj["updatedBy"]
-      if (value_updatedBy_558 !== undefined) {
+      const value_updatedBy_589 = obj["updatedBy"]
+      if (value_updatedBy_589 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_558)
+        json += anonymous23(value_updatedBy_589)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_559 = obj["object"]
-      if (value_object_559 !== undefined) {
+      const value_object_590 = obj["object"]
+      if (value_object_590 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_559 !== 'string') {
-          if (value_object_559 === null) {
+        if (typeof value_object_590 !== 'string') {
+          if (value_object_590 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_559 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_559.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_559 instanceof RegExp) {
-            json += asString(value_object_559.source)
+          } else if (value_object_590 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_590.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_590 instanceof RegExp) {
+            json += asString(value_object_590.source)
           } else {
-            json += asString(value_object_559.toString())
+            json += asString(value_object_590.toString())
           }
         } else {
-          json += asString(value_object_559)
+          json += asString(value_object_590)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_560 = obj["key"]
-      if (value_key_560 !== undefined) {
+      const value_key_591 = obj["key"]
+      if (value_key_591 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_560 !== 'string') {
-          if (value_key_560 === null) {
+        if (typeof value_key_591 !== 'string') {
+          if (value_key_591 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_560 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_560.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_560 instanceof RegExp) {
-            json += asString(value_key_560.source)
+          } else if (value_key_591 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_591.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_591 instanceof RegExp) {
+            json += asString(value_key_591.source)
           } else {
-            json += asString(value_key_560.toString())
+            json += asString(value_key_591.toString())
           }
         } else {
-          json += asString(value_key_560)
+          json += asString(value_key_591)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_561 = obj["type"]
-      if (value_type_561 !== undefined) {
+      const value_type_592 = obj["type"]
+      if (value_type_592 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_561 !== 'string') {
-          if (value_type_561 === null) {
+        if (typeof value_type_592 !== 'string') {
+          if (value_type_592 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_561 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_561.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_561 instanceof RegExp) {
-            json += asString(value_type_561.source)
+          } else if (value_type_592 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_592.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_592 instanceof RegExp) {
+            json += asString(value_type_592.source)
           } else {
-            json += asString(value_type_561.toString())
+            json += asString(value_type_592.toString())
           }
         } else {
-          json += asString(value_type_561)
+          json += asString(value_type_592)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_562 = obj["referenceObject"]
-      if (value_referenceObject_562 !== undefined) {
+      const value_referenceObject_593 = obj["referenceObject"]
+      if (value_referenceObject_593 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_562 === null) {
+          if (value_referenceObject_593 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_562 === "string" ||
-            value_referenceObject_562 === null ||
-            value_referenceObject_562 instanceof Date ||
-            value_referenceObject_562 instanceof RegExp ||
+            typeof value_referenceObject_593 === "string" ||
+            value_referenceObject_593 === null ||
+            value_referenceObject_593 instanceof Date ||
+            value_referenceObject_593 instanceof RegExp ||
             (
-              typeof value_referenceObject_562 === "object" &&
-              typeof value_referenceObject_562.toString === "function" &&
-              value_referenceObject_562.toString !== Object.prototype.toString
+              typeof value_referenceObject_593 === "object" &&
+              typeof value_referenceObject_593.toString === "function" &&
+              value_referenceObject_593.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_562 !== 'string') {
-          if (value_referenceObject_562 === null) {
+        if (typeof value_referenceObject_593 !== 'string') {
+          if (value_referenceObject_593 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_562 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_562.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_562 instanceof RegExp) {
-            json += asString(value_referenceObject_562.source)
+          } else if (value_referenceObject_593 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_593.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_593 instanceof RegExp) {
+            json += asString(value_referenceObject_593.source)
           } else {
-            json += asString(value_referenceObject_562.toString())
+            json += asString(value_referenceObject_593.toString())
           }
         } else {
-          json += asString(value_referenceObject_562)
+          json += asString(value_referenceObject_593)
         }
         
           }
@@ -12056,60 +12549,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_563 = obj["label"]
-      if (value_label_563 !== undefined) {
+      const value_label_594 = obj["label"]
+      if (value_label_594 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_563 !== 'string') {
-          if (value_label_563 === null) {
+        if (typeof value_label_594 !== 'string') {
+          if (value_label_594 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_563 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_563.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_563 instanceof RegExp) {
-            json += asString(value_label_563.source)
+          } else if (value_label_594 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_594.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_594 instanceof RegExp) {
+            json += asString(value_label_594.source)
           } else {
-            json += asString(value_label_563.toString())
+            json += asString(value_label_594.toString())
           }
         } else {
-          json += asString(value_label_563)
+          json += asString(value_label_594)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_564 = obj["description"]
-      if (value_description_564 !== undefined) {
+      const value_description_595 = obj["description"]
+      if (value_description_595 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_564 === null) {
+          if (value_description_595 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_564 === "string" ||
-            value_description_564 === null ||
-            value_description_564 instanceof Date ||
-            value_description_564 instanceof RegExp ||
+            typeof value_description_595 === "string" ||
+            value_description_595 === null ||
+            value_description_595 instanceof Date ||
+            value_description_595 instanceof RegExp ||
             (
-              typeof value_description_564 === "object" &&
-              typeof value_description_564.toString === "function" &&
-              value_description_564.toString !== Object.prototype.toString
+              typeof value_description_595 === "object" &&
+              typeof value_description_595.toString === "function" &&
+              value_description_595.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_564 !== 'string') {
-          if (value_description_564 === null) {
+        if (typeof value_description_595 !== 'string') {
+          if (value_description_595 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_564 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_564.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_564 instanceof RegExp) {
-            json += asString(value_description_564.source)
+          } else if (value_description_595 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_595.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_595 instanceof RegExp) {
+            json += asString(value_description_595.source)
           } else {
-            json += asString(value_description_564.toString())
+            json += asString(value_description_595.toString())
           }
         } else {
-          json += asString(value_description_564)
+          json += asString(value_description_595)
         }
         
           }
@@ -12120,70 +12613,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_565 = obj["required"]
-      if (value_required_565 !== undefined) {
+      const value_required_596 = obj["required"]
+      if (value_required_596 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_565)
+        json += asBoolean(value_required_596)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_566 = obj["unique"]
-      if (value_unique_566 !== undefined) {
+      const value_unique_597 = obj["unique"]
+      if (value_unique_597 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_566)
+        json += asBoolean(value_unique_597)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_567 = obj["defaultValue"]
-      if (value_defaultValue_567 !== undefined) {
+      const value_defaultValue_598 = obj["defaultValue"]
+      if (value_defaultValue_598 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_567)
+        json += JSON.stringify(value_defaultValue_598)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_568 = obj["options"]
-      if (value_options_568 !== undefined) {
+      const value_options_599 = obj["options"]
+      if (value_options_599 !== undefined) {
         json += ",\"options\":"
-        json += anonymous129(value_options_568)
+        json += anonymous144(value_options_599)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_573 = obj["pattern"]
-      if (value_pattern_573 !== undefined) {
+      const value_pattern_604 = obj["pattern"]
+      if (value_pattern_604 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_573 === null) {
+          if (value_pattern_604 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_573 === "string" ||
-            value_pattern_573 === null ||
-            value_pattern_573 instanceof Date ||
-            value_pattern_573 instanceof RegExp ||
+            typeof value_pattern_604 === "string" ||
+            value_pattern_604 === null ||
+            value_pattern_604 instanceof Date ||
+            value_pattern_604 instanceof RegExp ||
             (
-              typeof value_pattern_573 === "object" &&
-              typeof value_pattern_573.toString === "function" &&
-              value_pattern_573.toString !== Object.prototype.toString
+              typeof value_pattern_604 === "object" &&
+              typeof value_pattern_604.toString === "function" &&
+              value_pattern_604.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_573 !== 'string') {
-          if (value_pattern_573 === null) {
+        if (typeof value_pattern_604 !== 'string') {
+          if (value_pattern_604 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_573 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_573.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_573 instanceof RegExp) {
-            json += asString(value_pattern_573.source)
+          } else if (value_pattern_604 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_604.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_604 instanceof RegExp) {
+            json += asString(value_pattern_604.source)
           } else {
-            json += asString(value_pattern_573.toString())
+            json += asString(value_pattern_604.toString())
           }
         } else {
-          json += asString(value_pattern_573)
+          json += asString(value_pattern_604)
         }
         
           }
@@ -12194,16 +12687,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_574 = obj["minimum"]
-      if (value_minimum_574 !== undefined) {
+      const value_minimum_605 = obj["minimum"]
+      if (value_minimum_605 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_574 === null) {
+          if (value_minimum_605 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_574 === "number" || value_minimum_574 === null) {
-            json += asNumber(value_minimum_574)
+          else if(typeof value_minimum_605 === "number" || value_minimum_605 === null) {
+            json += asNumber(value_minimum_605)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -12212,16 +12705,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_575 = obj["maximum"]
-      if (value_maximum_575 !== undefined) {
+      const value_maximum_606 = obj["maximum"]
+      if (value_maximum_606 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_575 === null) {
+          if (value_maximum_606 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_575 === "number" || value_maximum_575 === null) {
-            json += asNumber(value_maximum_575)
+          else if(typeof value_maximum_606 === "number" || value_maximum_606 === null) {
+            json += asNumber(value_maximum_606)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -12230,16 +12723,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_576 = obj["minLength"]
-      if (value_minLength_576 !== undefined) {
+      const value_minLength_607 = obj["minLength"]
+      if (value_minLength_607 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_576 === null) {
+          if (value_minLength_607 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_576) || value_minLength_576 === null) {
-            json += asInteger(value_minLength_576)
+          else if(Number.isInteger(value_minLength_607) || value_minLength_607 === null) {
+            json += asInteger(value_minLength_607)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -12248,16 +12741,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_577 = obj["maxLength"]
-      if (value_maxLength_577 !== undefined) {
+      const value_maxLength_608 = obj["maxLength"]
+      if (value_maxLength_608 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_577 === null) {
+          if (value_maxLength_608 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_577) || value_maxLength_577 === null) {
-            json += asInteger(value_maxLength_577)
+          else if(Number.isInteger(value_maxLength_608) || value_maxLength_608 === null) {
+            json += asInteger(value_maxLength_608)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -12266,56 +12759,56 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_578 = obj["filterable"]
-      if (value_filterable_578 !== undefined) {
+      const value_filterable_609 = obj["filterable"]
+      if (value_filterable_609 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_578)
+        json += asBoolean(value_filterable_609)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_579 = obj["personalData"]
-      if (value_personalData_579 !== undefined) {
+      const value_personalData_610 = obj["personalData"]
+      if (value_personalData_610 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_579)
+        json += asBoolean(value_personalData_610)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_580 = obj["archived"]
-      if (value_archived_580 !== undefined) {
+      const value_archived_611 = obj["archived"]
+      if (value_archived_611 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_580)
+        json += asBoolean(value_archived_611)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_581 = obj["indexState"]
-      if (value_indexState_581 !== undefined) {
+      const value_indexState_612 = obj["indexState"]
+      if (value_indexState_612 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_581 !== 'string') {
-          if (value_indexState_581 === null) {
+        if (typeof value_indexState_612 !== 'string') {
+          if (value_indexState_612 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_581 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_581.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_581 instanceof RegExp) {
-            json += asString(value_indexState_581.source)
+          } else if (value_indexState_612 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_612.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_612 instanceof RegExp) {
+            json += asString(value_indexState_612.source)
           } else {
-            json += asString(value_indexState_581.toString())
+            json += asString(value_indexState_612.toString())
           }
         } else {
-          json += asString(value_indexState_581)
+          json += asString(value_indexState_612)
         }
         
       } else {
         throw new Error('"indexState" is required!')
       }
       
-      const value_check_582 = obj["check"]
-      if (value_check_582 !== undefined) {
+      const value_check_613 = obj["check"]
+      if (value_check_613 !== undefined) {
         json += ",\"check\":"
-        json += anonymous131(value_check_582)
+        json += anonymous146(value_check_613)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -12323,7 +12816,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous127 (obj) {
+    function anonymous142 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -12337,18 +12830,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous128(value)
+        json += anonymous143(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous128(value)
+          json += anonymous143(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous126 (input) {
+      function anonymous141 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12357,18 +12850,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_551 = obj["data"]
-      if (value_data_551 !== undefined) {
+      const value_data_582 = obj["data"]
+      if (value_data_582 !== undefined) {
         json += "{\"data\":"
-        json += anonymous127(value_data_551)
+        json += anonymous142(value_data_582)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_591 = obj["page"]
-      if (value_page_591 !== undefined) {
+      const value_page_622 = obj["page"]
+      if (value_page_622 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_591)
+        json += anonymous21(value_page_622)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12378,7 +12871,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous136 (obj) {
+    function anonymous151 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -12403,7 +12896,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous135 (input) {
+      function anonymous150 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12412,18 +12905,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_596 = obj["data"]
-      if (value_data_596 !== undefined) {
+      const value_data_627 = obj["data"]
+      if (value_data_627 !== undefined) {
         json += "{\"data\":"
-        json += anonymous136(value_data_596)
+        json += anonymous151(value_data_627)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_597 = obj["page"]
-      if (value_page_597 !== undefined) {
+      const value_page_628 = obj["page"]
+      if (value_page_628 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_597)
+        json += anonymous21(value_page_628)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12433,7 +12926,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous138 (obj) {
+    function anonymous153 (obj) {
       // "SegmentList#/properties/data"
       let json = ''
   
@@ -12458,7 +12951,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "SegmentList#"
-      function anonymous137 (input) {
+      function anonymous152 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12467,18 +12960,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_601 = obj["data"]
-      if (value_data_601 !== undefined) {
+      const value_data_632 = obj["data"]
+      if (value_data_632 !== undefined) {
         json += "{\"data\":"
-        json += anonymous138(value_data_601)
+        json += anonymous153(value_data_632)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_602 = obj["page"]
-      if (value_page_602 !== undefined) {
+      const value_page_633 = obj["page"]
+      if (value_page_633 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_602)
+        json += anonymous21(value_page_633)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12489,7 +12982,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SegmentMembersResult#"
-      function anonymous139 (input) {
+      function anonymous154 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12498,18 +12991,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_added_606 = obj["added"]
-      if (value_added_606 !== undefined) {
+      const value_added_637 = obj["added"]
+      if (value_added_637 !== undefined) {
         json += "{\"added\":"
-        json += asInteger(value_added_606)
+        json += asInteger(value_added_637)
       } else {
         throw new Error('"added" is required!')
       }
       
-      const value_removed_607 = obj["removed"]
-      if (value_removed_607 !== undefined) {
+      const value_removed_638 = obj["removed"]
+      if (value_removed_638 !== undefined) {
         json += ",\"removed\":"
-        json += asInteger(value_removed_607)
+        json += asInteger(value_removed_638)
       } else {
         throw new Error('"removed" is required!')
       }
@@ -12519,7 +13012,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous143 (obj) {
+    function anonymous158 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -12537,7 +13030,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous94(value)
+    json += anonymous103(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -12547,7 +13040,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous94(value)
+    json += anonymous103(value)
       }
     
         }
@@ -12556,7 +13049,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous142 (input) {
+      function anonymous157 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12565,70 +13058,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_612 = obj["id"]
-      if (value_id_612 !== undefined) {
+      const value_id_643 = obj["id"]
+      if (value_id_643 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_612 !== 'string') {
-          if (value_id_612 === null) {
+        if (typeof value_id_643 !== 'string') {
+          if (value_id_643 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_612 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_612.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_612 instanceof RegExp) {
-            json += asString(value_id_612.source)
+          } else if (value_id_643 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_643.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_643 instanceof RegExp) {
+            json += asString(value_id_643.source)
           } else {
-            json += asString(value_id_612.toString())
+            json += asString(value_id_643.toString())
           }
         } else {
-          json += asString(value_id_612)
+          json += asString(value_id_643)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_613 = obj["name"]
-      if (value_name_613 !== undefined) {
+      const value_name_644 = obj["name"]
+      if (value_name_644 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_613 !== 'string') {
-          if (value_name_613 === null) {
+        if (typeof value_name_644 !== 'string') {
+          if (value_name_644 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_613 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_613.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_613 instanceof RegExp) {
-            json += asString(value_name_613.source)
+          } else if (value_name_644 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_644.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_644 instanceof RegExp) {
+            json += asString(value_name_644.source)
           } else {
-            json += asString(value_name_613.toString())
+            json += asString(value_name_644.toString())
           }
         } else {
-          json += asString(value_name_613)
+          json += asString(value_name_644)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_614 = obj["isDefault"]
-      if (value_isDefault_614 !== undefined) {
+      const value_isDefault_645 = obj["isDefault"]
+      if (value_isDefault_645 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_614)
+        json += asBoolean(value_isDefault_645)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_615 = obj["position"]
-      if (value_position_615 !== undefined) {
+      const value_position_646 = obj["position"]
+      if (value_position_646 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_615)
+        json += asInteger(value_position_646)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_616 = obj["stages"]
-      if (value_stages_616 !== undefined) {
+      const value_stages_647 = obj["stages"]
+      if (value_stages_647 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous143(value_stages_616)
+        json += anonymous158(value_stages_647)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -12638,7 +13131,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous141 (obj) {
+    function anonymous156 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -12652,18 +13145,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous142(value)
+        json += anonymous157(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous142(value)
+          json += anonymous157(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous140 (input) {
+      function anonymous155 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12672,10 +13165,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_610 = obj["data"]
-      if (value_data_610 !== undefined) {
+      const value_data_641 = obj["data"]
+      if (value_data_641 !== undefined) {
         json += "{\"data\":"
-        json += anonymous141(value_data_610)
+        json += anonymous156(value_data_641)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12686,7 +13179,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous145 (input) {
+      function anonymous160 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12695,44 +13188,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_622 = obj["database"]
-      if (value_database_622 !== undefined) {
+      const value_database_653 = obj["database"]
+      if (value_database_653 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_622 !== 'string') {
-          if (value_database_622 === null) {
+        if (typeof value_database_653 !== 'string') {
+          if (value_database_653 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_622 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_622.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_622 instanceof RegExp) {
-            json += asString(value_database_622.source)
+          } else if (value_database_653 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_653.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_653 instanceof RegExp) {
+            json += asString(value_database_653.source)
           } else {
-            json += asString(value_database_622.toString())
+            json += asString(value_database_653.toString())
           }
         } else {
-          json += asString(value_database_622)
+          json += asString(value_database_653)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_623 = obj["redis"]
-      if (value_redis_623 !== undefined) {
+      const value_redis_654 = obj["redis"]
+      if (value_redis_654 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_623 !== 'string') {
-          if (value_redis_623 === null) {
+        if (typeof value_redis_654 !== 'string') {
+          if (value_redis_654 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_623 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_623.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_623 instanceof RegExp) {
-            json += asString(value_redis_623.source)
+          } else if (value_redis_654 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_654.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_654 instanceof RegExp) {
+            json += asString(value_redis_654.source)
           } else {
-            json += asString(value_redis_623.toString())
+            json += asString(value_redis_654.toString())
           }
         } else {
-          json += asString(value_redis_623)
+          json += asString(value_redis_654)
         }
         
       } else {
@@ -12745,7 +13238,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous144 (input) {
+      function anonymous159 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12754,32 +13247,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_619 = obj["status"]
-      if (value_status_619 !== undefined) {
+      const value_status_650 = obj["status"]
+      if (value_status_650 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_619 !== 'string') {
-          if (value_status_619 === null) {
+        if (typeof value_status_650 !== 'string') {
+          if (value_status_650 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_619 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_619.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_619 instanceof RegExp) {
-            json += asString(value_status_619.source)
+          } else if (value_status_650 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_650.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_650 instanceof RegExp) {
+            json += asString(value_status_650.source)
           } else {
-            json += asString(value_status_619.toString())
+            json += asString(value_status_650.toString())
           }
         } else {
-          json += asString(value_status_619)
+          json += asString(value_status_650)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_620 = obj["dependencies"]
-      if (value_dependencies_620 !== undefined) {
+      const value_dependencies_651 = obj["dependencies"]
+      if (value_dependencies_651 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous145(value_dependencies_620)
+        json += anonymous160(value_dependencies_651)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -12790,7 +13283,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous146 (input) {
+      function anonymous161 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12799,8 +13292,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_626 = obj["status"]
-      if (value_status_626 !== undefined) {
+      const value_status_657 = obj["status"]
+      if (value_status_657 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -12883,49 +13376,54 @@ return {
     json += anonymous37(value)
     return json
   },
-  listAccountHistory_200: (value) => {
+  findAccountDuplicates_200: (value) => {
     let json = ''
     json += anonymous43(value)
     return json
   },
+  listAccountHistory_200: (value) => {
+    let json = ''
+    json += anonymous49(value)
+    return json
+  },
   listAccountTimeline_200: (value) => {
     let json = ''
-    json += anonymous48(value)
+    json += anonymous54(value)
     return json
   },
   purgeAccount_200: (value) => {
     let json = ''
-    json += anonymous51(value)
+    json += anonymous57(value)
     return json
   },
   listAccountFollowers_200: (value) => {
     let json = ''
-    json += anonymous55(value)
+    json += anonymous61(value)
     return json
   },
   mergeAccounts_200: (value) => {
     let json = ''
-    json += anonymous58(value)
+    json += anonymous64(value)
     return json
   },
   listAccountMerges_200: (value) => {
     let json = ''
-    json += anonymous65(value)
+    json += anonymous71(value)
     return json
   },
   getAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous59(value)
+    json += anonymous65(value)
     return json
   },
   undoAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous67(value)
+    json += anonymous73(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous70(value)
+    json += anonymous76(value)
     return json
   },
   createContact_201: (value) => {
@@ -12933,28 +13431,33 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous72(value)
+    json += anonymous78(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous76(value)
+    json += anonymous82(value)
+    return json
+  },
+  findContactDuplicates_200: (value) => {
+    let json = ''
+    json += anonymous85(value)
     return json
   },
   mergeContacts_200: (value) => {
     let json = ''
-    json += anonymous79(value)
+    json += anonymous88(value)
     return json
   },
   undoContactMerge_200: (value) => {
     let json = ''
-    json += anonymous81(value)
+    json += anonymous90(value)
     return json
   },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous84(value)
+    json += anonymous93(value)
     return json
   },
   createLead_201: (value) => {
@@ -12962,33 +13465,38 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous86(value)
+    json += anonymous95(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous95(value)
+    json += anonymous104(value)
+    return json
+  },
+  findLeadDuplicates_200: (value) => {
+    let json = ''
+    json += anonymous107(value)
     return json
   },
   mergeLeads_200: (value) => {
     let json = ''
-    json += anonymous98(value)
+    json += anonymous110(value)
     return json
   },
   undoLeadMerge_200: (value) => {
     let json = ''
-    json += anonymous100(value)
+    json += anonymous112(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous103(value)
+    json += anonymous115(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous107(value)
+    json += anonymous119(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -12996,38 +13504,43 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous91(value)
+    json += anonymous100(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous109(value)
+    json += anonymous121(value)
+    return json
+  },
+  findOpportunityDuplicates_200: (value) => {
+    let json = ''
+    json += anonymous124(value)
     return json
   },
   mergeOpportunities_200: (value) => {
     let json = ''
-    json += anonymous112(value)
+    json += anonymous127(value)
     return json
   },
   undoOpportunityMerge_200: (value) => {
     let json = ''
-    json += anonymous114(value)
+    json += anonymous129(value)
     return json
   },
   searchRecords_200: (value) => {
     let json = ''
-    json += anonymous117(value)
+    json += anonymous132(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous126(value)
+    json += anonymous141(value)
     return json
   },
   createCustomField_200: (value) => {
     let json = ''
-    json += anonymous128(value)
+    json += anonymous143(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -13037,7 +13550,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous135(value)
+    json += anonymous150(value)
     return json
   },
   createView_201: (value) => {
@@ -13047,7 +13560,7 @@ return {
   },
   listSegments_200: (value) => {
     let json = ''
-    json += anonymous137(value)
+    json += anonymous152(value)
     return json
   },
   createSegment_201: (value) => {
@@ -13057,22 +13570,22 @@ return {
   },
   changeSegmentMembers_200: (value) => {
     let json = ''
-    json += anonymous139(value)
+    json += anonymous154(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous140(value)
+    json += anonymous155(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous144(value)
+    json += anonymous159(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous146(value)
+    json += anonymous161(value)
     return json
   },
 }
@@ -13109,12 +13622,14 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   batchAccounts: { 200: bodies.batchAccounts_200 },
   queryAccounts: { 200: bodies.listAccounts_200 },
   aggregateAccounts: { 200: bodies.aggregateAccounts_200 },
+  findAccountDuplicates: { 200: bodies.findAccountDuplicates_200 },
   getAccount: { 200: bodies.createAccount_201 },
   updateAccount: { 200: bodies.createAccount_201 },
   deleteAccount: {},
   restoreAccount: { 200: bodies.createAccount_201 },
   listAccountHistory: { 200: bodies.listAccountHistory_200 },
   listAccountTimeline: { 200: bodies.listAccountTimeline_200 },
+  listAccountDuplicates: { 200: bodies.findAccountDuplicates_200 },
   purgeAccount: { 200: bodies.purgeAccount_200 },
   listAccountFollowers: { 200: bodies.listAccountFollowers_200 },
   followAccount: {},
@@ -13132,12 +13647,14 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   batchContacts: { 200: bodies.batchContacts_200 },
   queryContacts: { 200: bodies.listContacts_200 },
   aggregateContacts: { 200: bodies.aggregateAccounts_200 },
+  findContactDuplicates: { 200: bodies.findContactDuplicates_200 },
   getContact: { 200: bodies.createContact_201 },
   updateContact: { 200: bodies.createContact_201 },
   deleteContact: {},
   restoreContact: { 200: bodies.createContact_201 },
   listContactHistory: { 200: bodies.listAccountHistory_200 },
   listContactTimeline: { 200: bodies.listAccountTimeline_200 },
+  listContactDuplicates: { 200: bodies.findContactDuplicates_200 },
   purgeContact: { 200: bodies.purgeAccount_200 },
   listContactFollowers: { 200: bodies.listAccountFollowers_200 },
   followContact: {},
@@ -13155,12 +13672,14 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   batchLeads: { 200: bodies.batchLeads_200 },
   queryLeads: { 200: bodies.listLeads_200 },
   aggregateLeads: { 200: bodies.aggregateAccounts_200 },
+  findLeadDuplicates: { 200: bodies.findLeadDuplicates_200 },
   getLead: { 200: bodies.createLead_201 },
   updateLead: { 200: bodies.createLead_201 },
   deleteLead: {},
   restoreLead: { 200: bodies.createLead_201 },
   listLeadHistory: { 200: bodies.listAccountHistory_200 },
   listLeadTimeline: { 200: bodies.listAccountTimeline_200 },
+  listLeadDuplicates: { 200: bodies.findLeadDuplicates_200 },
   purgeLead: { 200: bodies.purgeAccount_200 },
   listLeadFollowers: { 200: bodies.listAccountFollowers_200 },
   followLead: {},
@@ -13179,12 +13698,14 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, S
   batchOpportunities: { 200: bodies.batchOpportunities_200 },
   queryOpportunities: { 200: bodies.listOpportunities_200 },
   aggregateOpportunities: { 200: bodies.aggregateAccounts_200 },
+  findOpportunityDuplicates: { 200: bodies.findOpportunityDuplicates_200 },
   getOpportunity: { 200: bodies.createOpportunity_201 },
   updateOpportunity: { 200: bodies.createOpportunity_201 },
   deleteOpportunity: {},
   restoreOpportunity: { 200: bodies.createOpportunity_201 },
   listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
   listOpportunityTimeline: { 200: bodies.listAccountTimeline_200 },
+  listOpportunityDuplicates: { 200: bodies.findOpportunityDuplicates_200 },
   purgeOpportunity: { 200: bodies.purgeAccount_200 },
   listOpportunityFollowers: { 200: bodies.listAccountFollowers_200 },
   followOpportunity: {},

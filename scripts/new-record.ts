@@ -24,6 +24,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
   const files: Record<string, string> = {}
   for (const file of [
     ...['accounts', 'accounts_query', 'accounts_aggregate', 'accounts_batch', 'accounts_{accountId}'],
+    ...['accounts_duplicates', 'accounts_{accountId}_duplicates'],
     ...[
       'accounts_{accountId}_restore',
       'accounts_{accountId}_history',
@@ -47,7 +48,17 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     files[`openapi/components/links/${verb}${names.type}.yaml`] = retold(source, names, properties)
   }
   const batch = ['', 'Create', 'Item', 'Result', 'Update', 'Upsert'].map((part) => `Batch${part}`)
-  const own = ['MatchOn', 'Upsert', 'Aggregation', 'Measure', 'Merge', 'MergeFields', 'MergeResult', 'UnmergeResult']
+  const own = [
+    'MatchOn',
+    'Upsert',
+    'Aggregation',
+    'Measure',
+    'Merge',
+    'MergeFields',
+    'MergeResult',
+    'UnmergeResult',
+    'Duplicates',
+  ]
   for (const part of [...batch, ...own]) {
     const source = await readFile(`openapi/components/schemas/Account${part}.yaml`, 'utf8')
     files[`openapi/components/schemas/${names.type}${part}.yaml`] = renamedText(source, names)

@@ -238,7 +238,7 @@ def with_known_values(operation, body):
         record = {"lastName": "Lovelace", **known(body["record"])} if operation == "upsertLead" else known(body["record"])
         ids = [{"system": "erp", "externalId": str(uuid.uuid4())}]
         return {"matchOn": "externalIds.erp", "record": {**record, "externalIds": ids}}
-    if operation in ("createLead", "putLeadByExternalId") and not body.get("lastName"):
+    if operation in ("createLead", "findLeadDuplicates", "putLeadByExternalId") and not body.get("lastName"):
         body = {**body, "lastName": "Lovelace"}
     return known(body)
 

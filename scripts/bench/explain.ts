@@ -252,15 +252,22 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
   const live = (table: string) =>
     one(`select id from ${table} where organization_id = $1 and deleted_at is null limit 1`)
   const teamId = await any('crm_teams')
+  const phones = { phone: '+494012345678', mobilePhone: '+494012345679' }
   const accountId = await live('crm_accounts')
   const contactId = await live('crm_contacts')
   const stageId = await any('crm_stages')
   const unique = randomBytes(8).toString('hex')
   const all = { ownerId, teamId, tags: ['vip'], customFields: { tier: 'gold' } }
   const records: [string, Record<string, unknown>][] = [
-    ['accounts', { ...all, name: 'Explained', domain: `${unique}.example`, parentAccountId: accountId }],
-    ['contacts', { ...all, lastName: 'Explained', email: `${unique}@mail.example`, accountId, reportsToId: contactId }],
-    ['leads', { ...all, lastName: 'Explained', email: `${unique}@lead.example` }],
+    [
+      'accounts',
+      { ...all, name: 'Explained', domain: `${unique}.example`, phone: phones.phone, parentAccountId: accountId },
+    ],
+    [
+      'contacts',
+      { ...all, ...phones, lastName: 'Explained', email: `${unique}@mail.example`, accountId, reportsToId: contactId },
+    ],
+    ['leads', { ...all, ...phones, lastName: 'Explained', email: `${unique}@lead.example` }],
     ['opportunities', { ...all, name: 'Explained', accountId, primaryContactId: contactId, stageId }],
   ]
   for (const [plural, body] of records) {
@@ -287,6 +294,8 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     for (const filter of FILTERS[plural] ?? []) await send(caller, 'POST', `${path}/query`, { filter })
     for (const body of aggregations(plural)) await send(caller, 'POST', `${path}/aggregate`, body)
     await sendRecovery(send, caller, plural, String(id))
+    await send(caller, 'GET', `${path}/${id}/duplicates`)
+    await send(caller, 'POST', `${path}/duplicates`, body)
     await send(caller, 'PUT', `${path}/${id}/followers/me`)
     await send(caller, 'GET', `${path}/${id}/followers`)
     await send(caller, 'DELETE', `${path}/${id}/followers/me`)

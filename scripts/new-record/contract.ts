@@ -76,6 +76,8 @@ const OWNER = '01935f39-1b2c-7d4e-8f60-718293a4b5c6'
 function example(value: Json, names: Names, properties: readonly Property[]): Json {
   const before = Object.fromEntries(properties.map((property) => [property.name, samplesOf(property)[0]]))
   const change = changeOf(properties)
+  if ('reasons' in value) return { ...value, record: example(value.record as Json, names, properties), ...LIKE }
+  if (isOfDuplicates(value) && !properties.some(({ name }) => name === 'name')) return { data: [] }
   if (Array.isArray(value.data))
     return { ...value, data: value.data.map((item: Json) => example(item, names, properties)) }
   if (Array.isArray(value.items))
@@ -129,6 +131,11 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   }
   return 'name' in value ? bodyOf(properties) : change
 }
+
+/** What tells that two records with the same name are alike. */
+const LIKE = { score: 0.7, reasons: [{ rule: 'name', fields: ['name'] }] }
+
+const isOfDuplicates = ({ data }: Json): boolean => Array.isArray(data) && data.some((item: Json) => 'reasons' in item)
 
 /** A merge, or what is to be merged. */
 function mergeExample(value: Json, names: Names, properties: readonly Property[]): Json {
@@ -372,11 +379,12 @@ export function rootFile(source: string, names: Names): string {
     [
       ...[`/${tag}:`, `  $ref: paths/${tag}.yaml`, `/${tag}/query:`, `  $ref: paths/${tag}_query.yaml`],
       ...[`/${tag}/aggregate:`, `  $ref: paths/${tag}_aggregate.yaml`],
+      ...[`/${tag}/duplicates:`, `  $ref: paths/${tag}_duplicates.yaml`],
       ...[`/${tag}/upsert:`, `  $ref: paths/${tag}_upsert.yaml`],
       ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
-      ...['restore', 'history', 'timeline', 'purge', 'followers', 'followers/me'].flatMap((verb) => [
+      ...['restore', 'history', 'timeline', 'duplicates', 'purge', 'followers', 'followers/me'].flatMap((verb) => [
         `${path}/${verb}:`,
         `  $ref: ${file}_${verb.replace('/', '_')}.yaml`,
       ]),

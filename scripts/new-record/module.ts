@@ -111,6 +111,7 @@ const casesFile = ({ object, singular, table, tag, type, types }: Names, propert
   `import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { likenessCases } from '../../testing/likeness-cases.js'
 import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
@@ -124,7 +125,7 @@ const ${singular} = {
   patch: ${JSON.stringify(changeOf(properties))},
 }
 
-const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}), ...upsertCases(${singular}), ...mergeCases(${singular}) }
+const verbs = { ...recordCases(${singular}), ...recoveryCases(${singular}), ...upsertCases(${singular}), ...mergeCases(${singular}), ...likenessCases(${singular}) }
 const duplicate = externalIdCases(${singular})
 
 export const cases = {
@@ -133,6 +134,7 @@ export const cases = {
   listView${types}: verbs.view,
   aggregate${types}: verbs.aggregate,
   listSegment${types}: verbs.segment,
+  find${type}Duplicates: verbs.findDuplicates,
   create${type}: { ...verbs.create, 409: duplicate.create },
   batch${types}: batchCases(${singular}),
   upsert${type}: verbs.upsert,
@@ -147,6 +149,7 @@ export const cases = {
   unfollow${type}: verbs.unfollow,
   list${type}History: verbs.history,
   list${type}Timeline: verbs.timeline,
+  list${type}Duplicates: verbs.listDuplicates,
   listDeleted${types}: verbs.bin,
   purge${type}: verbs.purge,
   merge${types}: verbs.merge,

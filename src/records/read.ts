@@ -36,25 +36,34 @@ export const get = <Resource extends { version: number }>(
 /** What one resource is looked up by; `name` stands for the condition, and `values` are its parameters. */
 type LookUp = { name: string; condition: SQL; values: Record<string, unknown> }
 
-/** Like `get`, by whatever is unique. */
-export async function getBy<Resource extends { version: number }>(
+/** One resource that the caller may read. */
+export async function find<Resource>(
   scope: Scope,
   type: Readable<Resource>,
   { name, condition, values }: LookUp,
-  ifNoneMatch?: string,
-  paths: readonly ExpandPath<Resource>[] = [],
-) {
+): Promise<Resource | undefined> {
   const level = requireLevel(scope, `${type.plural}:read`)
-  const find = type.prepared(`${name} ${level}`, () =>
+  const read = type.prepared(`${name} ${level}`, () =>
     statement<Row>(
       `${type.plural}.${name}`,
       sql`select ${columnsOf(type)} from ${type.from} where ${type.visible(level)} and ${condition}`,
       { columns: keysOf(type) },
     ),
   )
-  const [row] = await scope.db.run(find({ ...scopeParameters(scope), ...values }))
-  if (!row) return problem(404, 'not_found')
-  const record = type.toResource(row)
+  const [row] = await scope.db.run(read({ ...scopeParameters(scope), ...values }))
+  return row && type.toResource(row)
+}
+
+/** Like `get`, by whatever is unique. */
+export async function getBy<Resource extends { version: number }>(
+  scope: Scope,
+  type: Readable<Resource>,
+  lookUp: LookUp,
+  ifNoneMatch?: string,
+  paths: readonly ExpandPath<Resource>[] = [],
+) {
+  const record = await find(scope, type, lookUp)
+  if (!record) return problem(404, 'not_found')
   await expand(scope, type, [record], paths)
   const headers = { ETag: etagOf(record) }
   return ifNoneMatchHits(ifNoneMatch, headers.ETag)

@@ -109,12 +109,22 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
    * record; null where it stays, or `compute` sets it.
    */
   follows?: { readonly [Name in keyof Own<Resource> & string]?: (keyof Own<Resource> & string) | null }
+  /** What makes it likely that two records are the same, beside a similar name. */
+  duplicates?: DuplicateRules<keyof Own<Resource> & string>
   /** What references lead to: where `expand` follows them, and filters that the contract declares. */
   relations: { [Name in keyof Expanded<Resource>]-?: Relation<NonNullable<Expanded<Resource>[Name]>> }
   /** Sets the properties that follow from others. */
   compute?(next: Resource): Partial<Resource>
   /** Like `compute`, when that takes a look at other rows; the change then runs in a transaction. */
   resolve?(tx: Executor, scope: Scope, next: Resource, before: Resource | undefined): Promise<Partial<Resource>>
+}
+
+/** For each rule the properties that have the same value in two records, each served by an index on its column. */
+export type DuplicateRules<Name extends string> = {
+  readonly [Rule in 'email' | 'domain' | 'phone']?: readonly Name[]
+} & {
+  /** A property that has to be the same, or null in both. */
+  readonly within?: Name
 }
 
 /** What a column refers to. A function, because two kinds of records may refer to each other. */
@@ -160,6 +170,8 @@ export type RecordType<
   > & {
     /** The properties that only the server writes, and what they go with. */
     follows: Readonly<Record<string, string | null | undefined>>
+    /** What makes it likely that two records are the same, beside a similar name. */
+    duplicates: DuplicateRules<string>
     /** Properties that are unique among live records. */
     unique: Record<Unique, PgColumn>
     /** The deleted records that the caller may restore. */
@@ -294,6 +306,7 @@ export function defineRecord<Resource extends RecordMeta>() {
       ...readable,
       ...definition,
       follows: (definition.follows ?? {}) as Record<string, string | null | undefined>,
+      duplicates: definition.duplicates ?? {},
       fields: readable.fields,
       sorts: readable.sorts,
       bin,

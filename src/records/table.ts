@@ -112,6 +112,12 @@ export const orMissing = (column: string, missing: string): SQL =>
 export const uniqueWhileLive = (name: string, t: { organizationId: AnyPgColumn }, column: AnyPgColumn) =>
   uniqueIndex(name).on(t.organizationId, column).where(live)
 
+/** The live records that have a value in a column, the youngest last; most records have none. */
+export const lookUpIndex = (name: string, t: RecordTable, column: AnyPgColumn) =>
+  index(name)
+    .on(t.organizationId, column, t.createdAt, t.id)
+    .where(sql`${live} and ${sql.raw(column.name)} is not null`)
+
 /** A reference within the tenant, and the index by which a purge finds whatever still refers to a record, deleted or not. */
 export const referenceWithin = (
   name: string,

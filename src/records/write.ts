@@ -153,6 +153,20 @@ export async function prepareInsert<Resource extends RecordMeta>(
   input: Input<Resource>,
 ): Promise<NewRecord<Resource>> {
   requireLevel(scope, type.permission('create'))
+  return draft(scope, db, type, definitions, input)
+}
+
+/**
+ * The part of `prepareInsert` that does not ask whether the caller may create a record.
+ * @throws InvalidRequest
+ */
+export async function draft<Resource extends RecordMeta>(
+  scope: Scope,
+  db: Executor,
+  type: AnyType<Resource>,
+  definitions: Definitions,
+  input: Input<Resource>,
+): Promise<NewRecord<Resource>> {
   const now = scope.clock().toISOString()
   const actor = { type: 'user' as const, id: scope.principal.userId }
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))

@@ -65,17 +65,22 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     if (reply.statusCode === 201 && operations[step].method === 'POST') made.push(reply.json<{ id: string }>().id)
     scene.pathId = made.at(-1) ?? scene.pathId
   }
+  /** Creates a second record, without the value that is unique. */
+  const createSecond = async (creating: OperationId): Promise<string> => {
+    const [example] = requestExamples(creating)
+    if (!example) throw new Error(`the contract does not show how ${creating} goes`)
+    const { domain: _domain, email: _email, ...value } = example.value as Record<string, unknown>
+    return (await perform(creating, { ...example, value })).json<{ id: string }>().id
+  }
+  if (operations[id].path.endsWith('}/duplicates')) for (const step of stepsBefore(id)) await createSecond(step)
   const merging = mergingOf(id)
   if (merging) {
     const [shown] = requestExamples(merging)
     const [creating] = stepsBefore(merging)
-    const [example] = creating ? requestExamples(creating) : []
-    if (!creating || !example || !shown) throw new Error(`the contract does not show how ${merging} goes`)
+    if (!creating || !shown) throw new Error(`the contract does not show how ${merging} goes`)
     const { winnerId, loserIds } = shown.value as { winnerId: string; loserIds: string[] }
-    // Without the value that is unique, which it gets from the other one.
-    const { domain: _domain, email: _email, ...value } = example.value as Record<string, unknown>
-    const winner = (await perform(creating, { ...example, value })).json<{ id: string }>()
-    scene.ids = { [winnerId]: winner.id, [loserIds[0] ?? '']: scene.pathId }
+    // It gets the value that is unique from the other one.
+    scene.ids = { [winnerId]: await createSecond(creating), [loserIds[0] ?? '']: scene.pathId }
     if (id !== merging) scene.pathId = (await perform(merging)).json<{ merge: { id: string } }>().merge.id
   }
   // A batch names its records in its body.
@@ -109,7 +114,9 @@ function stepsBefore(id: OperationId): OperationId[] {
     path === operations.searchRecords.path && 'createAccount',
     at(
       'POST',
-      path.replace(/\/(\{.*|accept$|batch$|query$|aggregate$|merge$)/, '').replace(/\/(recycle-bin|merges)/, ''),
+      path
+        .replace(/\/(\{.*|accept$|batch$|query$|aggregate$|duplicates$|merge$)/, '')
+        .replace(/\/(recycle-bin|merges)/, ''),
     ),
     /\/(restore|purge)$/.test(path) && at('DELETE', path.replace(/\/\w+$/, '')),
     path.includes('/recycle-bin/') &&

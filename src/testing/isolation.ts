@@ -267,6 +267,40 @@ export function isolationSuite(sabotage: (harness: Harness) => Promise<void> = a
     })
   })
 
+  describe('a look for duplicates', () => {
+    const findsNothingForeign = async () => {
+      for (const { tag, collection } of recordKinds) {
+        const id = operationAt('POST', `${collection}/duplicates`) as OperationId
+        const example = requestExamples(id)[0]?.value as Record<string, unknown>
+        const theirs = foreignRecords[tag] ?? {}
+        // All that was given to the records of the other tenant, but for what belongs to it.
+        const given = Object.keys(example).filter((name) => theirs[name] != null)
+        const body = { ...example, ...Object.fromEntries(given.map((name) => [name, theirs[name]])) }
+        expect(JSON.stringify(body)).toContain(CANARY)
+        const reply = await send(requestOf(id, mine.token, { body, query: { limit: '20' } }))
+        expect(reply.statusCode, reply.payload).toBe(200)
+      }
+    }
+
+    test('finds nothing of another tenant', findsNothingForeign)
+
+    test('nor does it when the function that finds similar names forgets the tenant', async () => {
+      const { rows } = await harness.sql.query<{ definition: string }>(
+        `select pg_get_functiondef('app.similar_records(text, text, real, integer)'::regprocedure) as definition`,
+      )
+      await harness.sql.query(
+        `create or replace function app.similar_records(object text, name text, threshold real, max integer)
+         returns table (record_id uuid, score real) language sql stable security definer rows 20
+         as $$ select d.record_id, 1::real from app.search_documents d where d.object = similar_records.object $$`,
+      )
+      try {
+        await findsNothingForeign()
+      } finally {
+        await harness.sql.query(String(rows[0]?.definition))
+      }
+    })
+  })
+
   test('a unique value of another tenant is free', async () => {
     const { domain } = foreignRecords.accounts as { domain: string }
     const { email } = foreignRecords.contacts as { email: string }

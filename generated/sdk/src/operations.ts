@@ -142,6 +142,11 @@ export function aggregateAccounts(client: Client, options: Options<'aggregateAcc
   return call(client, { method: 'POST', path: '/api/v1/accounts/aggregate', mediaType: 'application/json' }, options)
 }
 
+/** Find possible duplicates of an account to create. `POST /api/v1/accounts/duplicates` */
+export function findAccountDuplicates(client: Client, options: Options<'findAccountDuplicates'>): Promise<Result<'findAccountDuplicates'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/duplicates', mediaType: 'application/json' }, options)
+}
+
 /** Get an account. `GET /api/v1/accounts/{accountId}` */
 export function getAccount(client: Client, options: Options<'getAccount'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getAccount', Exclude<Result<'getAccount'>['status'], 304>>>
 export function getAccount(client: Client, options: Options<'getAccount'>): Promise<Result<'getAccount'>>
@@ -172,6 +177,11 @@ export function listAccountHistory(client: Client, options: Options<'listAccount
 /** List the timeline of an account. `GET /api/v1/accounts/{accountId}/timeline` */
 export function listAccountTimeline(client: Client, options: Options<'listAccountTimeline'>): Promise<Result<'listAccountTimeline'>> {
   return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/timeline' }, options)
+}
+
+/** List the possible duplicates of an account. `GET /api/v1/accounts/{accountId}/duplicates` */
+export function listAccountDuplicates(client: Client, options: Options<'listAccountDuplicates'>): Promise<Result<'listAccountDuplicates'>> {
+  return call(client, { method: 'GET', path: '/api/v1/accounts/{accountId}/duplicates' }, options)
 }
 
 /** Delete an account for good. `POST /api/v1/accounts/{accountId}/purge` */
@@ -263,6 +273,11 @@ export function aggregateContacts(client: Client, options: Options<'aggregateCon
   return call(client, { method: 'POST', path: '/api/v1/contacts/aggregate', mediaType: 'application/json' }, options)
 }
 
+/** Find possible duplicates of a contact to create. `POST /api/v1/contacts/duplicates` */
+export function findContactDuplicates(client: Client, options: Options<'findContactDuplicates'>): Promise<Result<'findContactDuplicates'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/duplicates', mediaType: 'application/json' }, options)
+}
+
 /** Get a contact. `GET /api/v1/contacts/{contactId}` */
 export function getContact(client: Client, options: Options<'getContact'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getContact', Exclude<Result<'getContact'>['status'], 304>>>
 export function getContact(client: Client, options: Options<'getContact'>): Promise<Result<'getContact'>>
@@ -293,6 +308,11 @@ export function listContactHistory(client: Client, options: Options<'listContact
 /** List the timeline of a contact. `GET /api/v1/contacts/{contactId}/timeline` */
 export function listContactTimeline(client: Client, options: Options<'listContactTimeline'>): Promise<Result<'listContactTimeline'>> {
   return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/timeline' }, options)
+}
+
+/** List the possible duplicates of a contact. `GET /api/v1/contacts/{contactId}/duplicates` */
+export function listContactDuplicates(client: Client, options: Options<'listContactDuplicates'>): Promise<Result<'listContactDuplicates'>> {
+  return call(client, { method: 'GET', path: '/api/v1/contacts/{contactId}/duplicates' }, options)
 }
 
 /** Delete a contact for good. `POST /api/v1/contacts/{contactId}/purge` */
@@ -384,6 +404,11 @@ export function aggregateLeads(client: Client, options: Options<'aggregateLeads'
   return call(client, { method: 'POST', path: '/api/v1/leads/aggregate', mediaType: 'application/json' }, options)
 }
 
+/** Find possible duplicates of a lead to create. `POST /api/v1/leads/duplicates` */
+export function findLeadDuplicates(client: Client, options: Options<'findLeadDuplicates'>): Promise<Result<'findLeadDuplicates'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/duplicates', mediaType: 'application/json' }, options)
+}
+
 /** Get a lead. `GET /api/v1/leads/{leadId}` */
 export function getLead(client: Client, options: Options<'getLead'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getLead', Exclude<Result<'getLead'>['status'], 304>>>
 export function getLead(client: Client, options: Options<'getLead'>): Promise<Result<'getLead'>>
@@ -414,6 +439,11 @@ export function listLeadHistory(client: Client, options: Options<'listLeadHistor
 /** List the timeline of a lead. `GET /api/v1/leads/{leadId}/timeline` */
 export function listLeadTimeline(client: Client, options: Options<'listLeadTimeline'>): Promise<Result<'listLeadTimeline'>> {
   return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/timeline' }, options)
+}
+
+/** List the possible duplicates of a lead. `GET /api/v1/leads/{leadId}/duplicates` */
+export function listLeadDuplicates(client: Client, options: Options<'listLeadDuplicates'>): Promise<Result<'listLeadDuplicates'>> {
+  return call(client, { method: 'GET', path: '/api/v1/leads/{leadId}/duplicates' }, options)
 }
 
 /** Delete a lead for good. `POST /api/v1/leads/{leadId}/purge` */
@@ -510,6 +540,11 @@ export function aggregateOpportunities(client: Client, options: Options<'aggrega
   return call(client, { method: 'POST', path: '/api/v1/opportunities/aggregate', mediaType: 'application/json' }, options)
 }
 
+/** Find possible duplicates of an opportunity to create. `POST /api/v1/opportunities/duplicates` */
+export function findOpportunityDuplicates(client: Client, options: Options<'findOpportunityDuplicates'>): Promise<Result<'findOpportunityDuplicates'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/duplicates', mediaType: 'application/json' }, options)
+}
+
 /** Get an opportunity. `GET /api/v1/opportunities/{opportunityId}` */
 export function getOpportunity(client: Client, options: Options<'getOpportunity'> & { headers?: { 'If-None-Match'?: never } }): Promise<Result<'getOpportunity', Exclude<Result<'getOpportunity'>['status'], 304>>>
 export function getOpportunity(client: Client, options: Options<'getOpportunity'>): Promise<Result<'getOpportunity'>>
@@ -540,6 +575,11 @@ export function listOpportunityHistory(client: Client, options: Options<'listOpp
 /** List the timeline of an opportunity. `GET /api/v1/opportunities/{opportunityId}/timeline` */
 export function listOpportunityTimeline(client: Client, options: Options<'listOpportunityTimeline'>): Promise<Result<'listOpportunityTimeline'>> {
   return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/timeline' }, options)
+}
+
+/** List the possible duplicates of an opportunity. `GET /api/v1/opportunities/{opportunityId}/duplicates` */
+export function listOpportunityDuplicates(client: Client, options: Options<'listOpportunityDuplicates'>): Promise<Result<'listOpportunityDuplicates'>> {
+  return call(client, { method: 'GET', path: '/api/v1/opportunities/{opportunityId}/duplicates' }, options)
 }
 
 /** Delete an opportunity for good. `POST /api/v1/opportunities/{opportunityId}/purge` */

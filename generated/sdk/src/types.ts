@@ -495,6 +495,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find possible duplicates of an account to create
+         * @description The live accounts that the caller may see and that may be the same as an account that is not there yet, the likeliest first. Changes nothing. Refuses what a creation would refuse, but for values that are taken.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        post: operations["findAccountDuplicates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{accountId}": {
         parameters: {
             query?: never;
@@ -587,6 +609,28 @@ export interface paths {
          *     Requires the scope `accounts:read`.
          */
         get: operations["listAccountTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{accountId}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the possible duplicates of an account
+         * @description The other live accounts that the caller may see and that may be the same as an account, the likeliest first.
+         *
+         *     Requires the scope `accounts:read`.
+         */
+        get: operations["listAccountDuplicates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -955,6 +999,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find possible duplicates of a contact to create
+         * @description The live contacts that the caller may see and that may be the same as a contact that is not there yet, the likeliest first. Changes nothing. Refuses what a creation would refuse, but for values that are taken.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        post: operations["findContactDuplicates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{contactId}": {
         parameters: {
             query?: never;
@@ -1047,6 +1113,28 @@ export interface paths {
          *     Requires the scope `contacts:read`.
          */
         get: operations["listContactTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/{contactId}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the possible duplicates of a contact
+         * @description The other live contacts that the caller may see and that may be the same as a contact, the likeliest first.
+         *
+         *     Requires the scope `contacts:read`.
+         */
+        get: operations["listContactDuplicates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1415,6 +1503,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/leads/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find possible duplicates of a lead to create
+         * @description The live leads that the caller may see and that may be the same as a lead that is not there yet, the likeliest first. Changes nothing. Refuses what a creation would refuse, but for values that are taken.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        post: operations["findLeadDuplicates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/leads/{leadId}": {
         parameters: {
             query?: never;
@@ -1507,6 +1617,28 @@ export interface paths {
          *     Requires the scope `leads:read`.
          */
         get: operations["listLeadTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/{leadId}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the possible duplicates of a lead
+         * @description The other live leads that the caller may see and that may be the same as a lead, the likeliest first.
+         *
+         *     Requires the scope `leads:read`.
+         */
+        get: operations["listLeadDuplicates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1897,6 +2029,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/opportunities/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find possible duplicates of an opportunity to create
+         * @description The live opportunities that the caller may see and that may be the same as an opportunity that is not there yet, the likeliest first. Changes nothing. Refuses what a creation would refuse, but for values that are taken.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        post: operations["findOpportunityDuplicates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/opportunities/{opportunityId}": {
         parameters: {
             query?: never;
@@ -1989,6 +2143,28 @@ export interface paths {
          *     Requires the scope `opportunities:read`.
          */
         get: operations["listOpportunityTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/{opportunityId}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the possible duplicates of an opportunity
+         * @description The other live opportunities that the caller may see and that may be the same as an opportunity, the likeliest first.
+         *
+         *     Requires the scope `opportunities:read`.
+         */
+        get: operations["listOpportunityDuplicates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3571,6 +3747,31 @@ export interface components {
             /** @description Whether there are more groups than `limit`. */
             hasMore: boolean;
         };
+        /**
+         * Format: double
+         * @description How likely it is that two records are the same, from 0 to 1. Each reason weighs something: the same e-mail address 0.95, domain 0.9 or telephone number 0.8, and a name 0.7 times its similarity. Together they leave the product of their doubts: 0.8 and 0.7 come to 0.94.
+         */
+        DuplicateScore: number;
+        /** @description A rule by which two records may be the same, and the properties of the one that was found by which they are. */
+        DuplicateReason: {
+            /**
+             * @description `email` and `domain`: the same address or domain, without regard to case. `phone`: the same telephone number, also if it is the mobile one of the other. `name`: a similar name, from half of its trigrams on; of opportunities only those of the same account.
+             * @enum {string}
+             */
+            rule: "email" | "domain" | "phone" | "name";
+            /** @description The properties. */
+            fields: string[];
+        };
+        /** @description Why two records may be the same, the weightiest rule first. */
+        DuplicateReasons: components["schemas"]["DuplicateReason"][];
+        /** @description The accounts that may be the same as an account, the likeliest first. */
+        AccountDuplicates: {
+            data: {
+                record: components["schemas"]["Account"];
+                score: components["schemas"]["DuplicateScore"];
+                reasons: components["schemas"]["DuplicateReasons"];
+            }[];
+        };
         /** @description A value of any property of a record, or null. */
         PropertyValue: string | number | boolean | (string | number | boolean | {
             [key: string]: unknown;
@@ -4233,6 +4434,14 @@ export interface components {
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
         };
+        /** @description The contacts that may be the same as a contact, the likeliest first. */
+        ContactDuplicates: {
+            data: {
+                record: components["schemas"]["Contact"];
+                score: components["schemas"]["DuplicateScore"];
+                reasons: components["schemas"]["DuplicateReasons"];
+            }[];
+        };
         /** @description For each property whose value shall not be the default one, the id of the contact whose value wins, even where that is none. */
         ContactMergeFields: {
             ownerId?: components["schemas"]["Id"];
@@ -4811,6 +5020,14 @@ export interface components {
             sort?: components["schemas"]["AggregationSort"];
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
+        };
+        /** @description The leads that may be the same as a lead, the likeliest first. */
+        LeadDuplicates: {
+            data: {
+                record: components["schemas"]["Lead"];
+                score: components["schemas"]["DuplicateScore"];
+                reasons: components["schemas"]["DuplicateReasons"];
+            }[];
         };
         /** @description For each property whose value shall not be the default one, the id of the lead whose value wins, even where that is none. */
         LeadMergeFields: {
@@ -5440,6 +5657,14 @@ export interface components {
             sort?: components["schemas"]["AggregationSort"];
             /** @default 100 */
             limit?: components["schemas"]["AggregationLimit"];
+        };
+        /** @description The opportunities that may be the same as an opportunity, the likeliest first. */
+        OpportunityDuplicates: {
+            data: {
+                record: components["schemas"]["Opportunity"];
+                score: components["schemas"]["DuplicateScore"];
+                reasons: components["schemas"]["DuplicateReasons"];
+            }[];
         };
         /** @description For each property whose value shall not be the default one, the id of the opportunity whose value wins, even where that is none. */
         OpportunityMergeFields: {
@@ -6786,6 +7011,8 @@ export interface components {
         System: components["schemas"]["System"];
         /** @description The id there, percent-encoded. */
         ExternalId: components["schemas"]["ExternalIdValue"];
+        /** @description How many possible duplicates to find. */
+        DuplicateLimit: number;
         /** @description The id of the account. */
         AccountId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
@@ -7850,6 +8077,42 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    findAccountDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountCreate"];
+            };
+        };
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDuplicates"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: {
@@ -8082,6 +8345,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineEntryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listAccountDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the account. */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDuplicates"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8785,6 +9082,42 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    findContactDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactCreate"];
+            };
+        };
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactDuplicates"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getContact: {
         parameters: {
             query?: {
@@ -9017,6 +9350,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineEntryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listContactDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the contact. */
+                contactId: components["parameters"]["ContactId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactDuplicates"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -9722,6 +10089,42 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    findLeadDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadCreate"];
+            };
+        };
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadDuplicates"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getLead: {
         parameters: {
             query?: {
@@ -9954,6 +10357,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineEntryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listLeadDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the lead. */
+                leadId: components["parameters"]["LeadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadDuplicates"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -10711,6 +11148,42 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    findOpportunityDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpportunityCreate"];
+            };
+        };
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityDuplicates"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getOpportunity: {
         parameters: {
             query?: {
@@ -10943,6 +11416,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineEntryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listOpportunityDuplicates: {
+        parameters: {
+            query?: {
+                /** @description How many possible duplicates to find. */
+                limit?: components["parameters"]["DuplicateLimit"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the opportunity. */
+                opportunityId: components["parameters"]["OpportunityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The possible duplicates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpportunityDuplicates"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { likenessCases } from '../../testing/likeness-cases.js'
 import { mergeCases } from '../../testing/merge-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
@@ -22,7 +23,13 @@ const account = {
   patch: { industry: 'Logistics', numberOfEmployees: null },
 }
 
-const verbs = { ...recordCases(account), ...recoveryCases(account), ...upsertCases(account), ...mergeCases(account) }
+const verbs = {
+  ...recordCases(account),
+  ...recoveryCases(account),
+  ...upsertCases(account),
+  ...mergeCases(account),
+  ...likenessCases(account),
+}
 const duplicate = duplicateCases(account, 'domain', 'northwind.example', 'NorthWind.example')
 const employee = {
   object: 'contact',
@@ -38,6 +45,7 @@ export const cases = {
   listViewAccounts: verbs.view,
   aggregateAccounts: verbs.aggregate,
   listSegmentAccounts: verbs.segment,
+  findAccountDuplicates: verbs.findDuplicates,
   createAccount: { ...verbs.create, 409: duplicate.create },
   batchAccounts: batchCases(account),
   upsertAccount: verbs.upsert,
@@ -52,6 +60,7 @@ export const cases = {
   unfollowAccount: verbs.unfollow,
   listAccountHistory: verbs.history,
   listAccountTimeline: verbs.timeline,
+  listAccountDuplicates: verbs.listDuplicates,
   listDeletedAccounts: verbs.bin,
   purgeAccount: { ...verbs.purge, 409: referredCase(account, employee, 'accountId') },
   mergeAccounts: verbs.merge,

@@ -1,6 +1,7 @@
 import type { AccountsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
+import { findDuplicates, listDuplicates } from '../../records/duplicates.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
@@ -20,6 +21,7 @@ export const handlers: AccountsHandlers = {
   listAccounts: ({ query }, { scope }) => list(scope, accounts, query),
   queryAccounts: ({ body }, { scope }) => query(scope, accounts, body),
   aggregateAccounts: ({ body }, { scope }) => aggregate(scope, accounts, body),
+  findAccountDuplicates: ({ body, query }, { scope }) => findDuplicates(scope, accounts, body, query.limit),
   createAccount: ({ body }, { scope }) => create(scope, accounts, body),
   batchAccounts: ({ body }, { scope }) => batch(scope, accounts, body),
   upsertAccount: ({ body }, { scope }) => upsert(scope, accounts, body),
@@ -40,6 +42,8 @@ export const handlers: AccountsHandlers = {
   restoreAccount: ({ params, headers }, { scope }) => restore(scope, accounts, params.accountId, headers['if-match']),
   listAccountHistory: ({ params, query }, { scope }) => history(scope, accounts, params.accountId, query),
   listAccountTimeline: ({ params, query }, { scope }) => timeline(scope, accounts, params.accountId, query),
+  listAccountDuplicates: ({ params, query }, { scope }) =>
+    listDuplicates(scope, accounts, params.accountId, query.limit),
   listDeletedAccounts: ({ query }, { scope }) => list(scope, accounts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeAccount: ({ params, query, headers }, { scope }) =>
     purge(scope, accounts, params.accountId, query.dryRun, headers['if-match']),

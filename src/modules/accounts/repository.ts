@@ -40,6 +40,7 @@ export const accounts = defineRecord<Account>()({
   defaults: {},
   sorts: { name: sortBy(t.name) },
   unique: { domain: t.domain },
+  duplicates: { domain: ['domain'], phone: ['phone'] },
   relations: {
     owner: { by: t.ownerId, to: () => users },
     parentAccount: { by: t.parentAccountId, to: (): Readable<Account> => accounts },

@@ -1,7 +1,7 @@
 import { integer, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
 import { int64, json } from '../../db/columns.js'
-import { recordColumns, recordConstraints, referenceWithin, uniqueWhileLive } from '../../records/table.js'
+import { lookUpIndex, recordColumns, recordConstraints, referenceWithin, uniqueWhileLive } from '../../records/table.js'
 
 type Account = components['schemas']['Account']
 
@@ -36,6 +36,7 @@ export const crmAccounts = pgTable(
       filters: { industry: t.industry, type: t.type, parent_account_id: t.parentAccountId },
     }),
     uniqueWhileLive('crm_accounts_domain_key', t, t.domain),
+    lookUpIndex('crm_accounts_phone_idx', t, t.phone),
     ...referenceWithin('crm_accounts_parent_account_fk', [t.organizationId, t.parentAccountId], t),
   ],
 )

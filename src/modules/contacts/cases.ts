@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { likenessCases } from '../../testing/likeness-cases.js'
 import { mergeCases } from '../../testing/merge-cases.js'
 import { duplicateCases, recordCases } from '../../testing/record-cases.js'
 import { recoveryCases, referredCase } from '../../testing/recovery-cases.js'
@@ -14,7 +15,13 @@ const contact = {
   patch: { title: 'Chief Technology Officer', birthdate: null },
 }
 
-const verbs = { ...recordCases(contact), ...recoveryCases(contact), ...upsertCases(contact), ...mergeCases(contact) }
+const verbs = {
+  ...recordCases(contact),
+  ...recoveryCases(contact),
+  ...upsertCases(contact),
+  ...mergeCases(contact),
+  ...likenessCases(contact),
+}
 const duplicate = duplicateCases(contact, 'email', 'ada@northwind.example', 'Ada@Northwind.example')
 
 export const cases = {
@@ -23,6 +30,7 @@ export const cases = {
   listViewContacts: verbs.view,
   aggregateContacts: verbs.aggregate,
   listSegmentContacts: verbs.segment,
+  findContactDuplicates: verbs.findDuplicates,
   createContact: { ...verbs.create, 409: duplicate.create },
   batchContacts: batchCases(contact),
   upsertContact: verbs.upsert,
@@ -37,6 +45,7 @@ export const cases = {
   unfollowContact: verbs.unfollow,
   listContactHistory: verbs.history,
   listContactTimeline: verbs.timeline,
+  listContactDuplicates: verbs.listDuplicates,
   listDeletedContacts: verbs.bin,
   purgeContact: { ...verbs.purge, 409: referredCase(contact, contact, 'reportsToId') },
   mergeContacts: verbs.merge,

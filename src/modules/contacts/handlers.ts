@@ -1,6 +1,7 @@
 import type { ContactsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
+import { findDuplicates, listDuplicates } from '../../records/duplicates.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
@@ -20,6 +21,7 @@ export const handlers: ContactsHandlers = {
   listContacts: ({ query }, { scope }) => list(scope, contacts, query),
   queryContacts: ({ body }, { scope }) => query(scope, contacts, body),
   aggregateContacts: ({ body }, { scope }) => aggregate(scope, contacts, body),
+  findContactDuplicates: ({ body, query }, { scope }) => findDuplicates(scope, contacts, body, query.limit),
   createContact: ({ body }, { scope }) => create(scope, contacts, body),
   batchContacts: ({ body }, { scope }) => batch(scope, contacts, body),
   upsertContact: ({ body }, { scope }) => upsert(scope, contacts, body),
@@ -40,6 +42,8 @@ export const handlers: ContactsHandlers = {
   restoreContact: ({ params, headers }, { scope }) => restore(scope, contacts, params.contactId, headers['if-match']),
   listContactHistory: ({ params, query }, { scope }) => history(scope, contacts, params.contactId, query),
   listContactTimeline: ({ params, query }, { scope }) => timeline(scope, contacts, params.contactId, query),
+  listContactDuplicates: ({ params, query }, { scope }) =>
+    listDuplicates(scope, contacts, params.contactId, query.limit),
   listDeletedContacts: ({ query }, { scope }) => list(scope, contacts.bin, { ...query, sort: ['-deletedAt'] }),
   purgeContact: ({ params, query, headers }, { scope }) =>
     purge(scope, contacts, params.contactId, query.dryRun, headers['if-match']),

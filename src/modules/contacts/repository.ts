@@ -44,6 +44,7 @@ export const contacts = defineRecord<Contact>()({
   defaults: { additionalEmails: [], doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name) },
   unique: { email: t.emailKey },
+  duplicates: { email: ['email'], phone: ['phone', 'mobilePhone'] },
   follows: { name: null },
   relations: {
     owner: { by: t.ownerId, to: () => users },

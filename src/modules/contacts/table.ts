@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { boolean, date, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
 import { json } from '../../db/columns.js'
-import { recordColumns, recordConstraints, referenceWithin, uniqueWhileLive } from '../../records/table.js'
+import { lookUpIndex, recordColumns, recordConstraints, referenceWithin, uniqueWhileLive } from '../../records/table.js'
 import { crmAccounts } from '../accounts/table.js'
 
 type Contact = components['schemas']['Contact']
@@ -41,6 +41,8 @@ export const crmContacts = pgTable(
       filters: { account_id: t.accountId, lifecycle_stage: t.lifecycleStage },
     }),
     uniqueWhileLive('crm_contacts_email_key', t, t.emailKey),
+    lookUpIndex('crm_contacts_phone_idx', t, t.phone),
+    lookUpIndex('crm_contacts_mobile_phone_idx', t, t.mobilePhone),
     ...referenceWithin('crm_contacts_account_fk', [t.organizationId, t.accountId], crmAccounts),
     ...referenceWithin('crm_contacts_reports_to_fk', [t.organizationId, t.reportsToId], t),
   ],

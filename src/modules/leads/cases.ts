@@ -5,6 +5,7 @@ import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
 import { eventsOf, type Reply, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 import { uniqueFieldCases } from '../../testing/custom-field-cases.js'
+import { likenessCases } from '../../testing/likeness-cases.js'
 import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
@@ -25,7 +26,13 @@ const lead = {
   patch: { status: 'qualified', rating: 'hot', score: null },
 }
 
-const verbs = { ...recordCases(lead), ...recoveryCases(lead), ...upsertCases(lead), ...mergeCases(lead) }
+const verbs = {
+  ...recordCases(lead),
+  ...recoveryCases(lead),
+  ...upsertCases(lead),
+  ...mergeCases(lead),
+  ...likenessCases(lead),
+}
 const duplicate = uniqueFieldCases(lead)
 
 const newLead = async ({ owner }: World) => (await owner.post(path, body)).json<{ id: string }>()
@@ -40,6 +47,7 @@ export const cases = {
   listViewLeads: verbs.view,
   aggregateLeads: verbs.aggregate,
   listSegmentLeads: verbs.segment,
+  findLeadDuplicates: verbs.findDuplicates,
   createLead: { ...verbs.create, 409: duplicate.create },
   batchLeads: batchCases(lead),
   upsertLead: verbs.upsert,
@@ -54,6 +62,7 @@ export const cases = {
   unfollowLead: verbs.unfollow,
   listLeadHistory: verbs.history,
   listLeadTimeline: verbs.timeline,
+  listLeadDuplicates: verbs.listDuplicates,
   listDeletedLeads: verbs.bin,
   purgeLead: verbs.purge,
   convertLead: {

@@ -1,6 +1,7 @@
 import type { LeadsHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
+import { findDuplicates, listDuplicates } from '../../records/duplicates.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
@@ -21,6 +22,7 @@ export const handlers: LeadsHandlers = {
   listLeads: ({ query }, { scope }) => list(scope, leads, query),
   queryLeads: ({ body }, { scope }) => query(scope, leads, body),
   aggregateLeads: ({ body }, { scope }) => aggregate(scope, leads, body),
+  findLeadDuplicates: ({ body, query }, { scope }) => findDuplicates(scope, leads, body, query.limit),
   createLead: ({ body }, { scope }) => create(scope, leads, body),
   batchLeads: ({ body }, { scope }) => batch(scope, leads, body),
   upsertLead: ({ body }, { scope }) => upsert(scope, leads, body),
@@ -37,6 +39,7 @@ export const handlers: LeadsHandlers = {
   restoreLead: ({ params, headers }, { scope }) => restore(scope, leads, params.leadId, headers['if-match']),
   listLeadHistory: ({ params, query }, { scope }) => history(scope, leads, params.leadId, query),
   listLeadTimeline: ({ params, query }, { scope }) => timeline(scope, leads, params.leadId, query),
+  listLeadDuplicates: ({ params, query }, { scope }) => listDuplicates(scope, leads, params.leadId, query.limit),
   listDeletedLeads: ({ query }, { scope }) => list(scope, leads.bin, { ...query, sort: ['-deletedAt'] }),
   purgeLead: ({ params, query, headers }, { scope }) =>
     purge(scope, leads, params.leadId, query.dryRun, headers['if-match']),

@@ -50,6 +50,7 @@ export const leads = defineRecord<Lead>()({
   defaults: { status: 'open', doNotCall: false, emailOptOut: false },
   sorts: { name: sortBy(t.name), score: sortByOptional(t.score, leadScoreKey, -1) },
   unique: {},
+  duplicates: { email: ['email'], phone: ['phone', 'mobilePhone'] },
   follows: {
     name: null,
     convertedAt: 'status',

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { boolean, integer, type PgTableExtraConfigValue, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { components } from '../../../generated/types.js'
 import { instant, int64, json } from '../../db/columns.js'
-import { orMissing, recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
+import { lookUpIndex, orMissing, recordColumns, recordConstraints, referenceWithin } from '../../records/table.js'
 import { crmAccounts } from '../accounts/table.js'
 import { crmContacts } from '../contacts/table.js'
 // biome-ignore lint/suspicious/noImportCycles: the two tables refer to each other, and Drizzle follows that only later.
@@ -53,6 +53,8 @@ export const crmLeads = pgTable(
       sorts: { name: t.name, score: leadScoreKey },
       filters: { status: t.status, rating: t.rating, source: t.source, email: t.emailKey },
     }),
+    lookUpIndex('crm_leads_phone_idx', t, t.phone),
+    lookUpIndex('crm_leads_mobile_phone_idx', t, t.mobilePhone),
     ...referenceWithin('crm_leads_converted_account_fk', [t.organizationId, t.convertedAccountId], crmAccounts),
     ...referenceWithin('crm_leads_converted_contact_fk', [t.organizationId, t.convertedContactId], crmContacts),
     ...referenceWithin(

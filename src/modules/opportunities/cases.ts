@@ -1,6 +1,7 @@
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
 import { batchCases } from '../../testing/batch-cases.js'
+import { likenessCases } from '../../testing/likeness-cases.js'
 import { mergeCases } from '../../testing/merge-cases.js'
 import { recordCases } from '../../testing/record-cases.js'
 import { recoveryCases } from '../../testing/recovery-cases.js'
@@ -25,6 +26,7 @@ const verbs = {
   ...recoveryCases(opportunity),
   ...upsertCases(opportunity),
   ...mergeCases(opportunity),
+  ...likenessCases(opportunity),
 }
 const duplicate = externalIdCases(opportunity)
 
@@ -34,6 +36,7 @@ export const cases = {
   listViewOpportunities: verbs.view,
   aggregateOpportunities: verbs.aggregate,
   listSegmentOpportunities: verbs.segment,
+  findOpportunityDuplicates: verbs.findDuplicates,
   createOpportunity: { ...verbs.create, 409: duplicate.create },
   batchOpportunities: batchCases(opportunity),
   upsertOpportunity: verbs.upsert,
@@ -48,6 +51,7 @@ export const cases = {
   unfollowOpportunity: verbs.unfollow,
   listOpportunityHistory: verbs.history,
   listOpportunityTimeline: verbs.timeline,
+  listOpportunityDuplicates: verbs.listDuplicates,
   listDeletedOpportunities: verbs.bin,
   purgeOpportunity: verbs.purge,
   mergeOpportunities: verbs.merge,

@@ -1,6 +1,7 @@
 import type { OpportunitiesHandlers } from '../../../generated/handlers.js'
 import { aggregate } from '../../records/aggregate.js'
 import { batch } from '../../records/batch.js'
+import { findDuplicates, listDuplicates } from '../../records/duplicates.js'
 import { getByExternalId } from '../../records/external-ids.js'
 import { follow, listFollowers, unfollow } from '../../records/followers.js'
 import { history } from '../../records/history.js'
@@ -20,6 +21,7 @@ export const handlers: OpportunitiesHandlers = {
   listOpportunities: ({ query }, { scope }) => list(scope, opportunities, query),
   queryOpportunities: ({ body }, { scope }) => query(scope, opportunities, body),
   aggregateOpportunities: ({ body }, { scope }) => aggregate(scope, opportunities, body),
+  findOpportunityDuplicates: ({ body, query }, { scope }) => findDuplicates(scope, opportunities, body, query.limit),
   createOpportunity: ({ body }, { scope }) => create(scope, opportunities, body),
   batchOpportunities: ({ body }, { scope }) => batch(scope, opportunities, body),
   upsertOpportunity: ({ body }, { scope }) => upsert(scope, opportunities, body),
@@ -43,6 +45,8 @@ export const handlers: OpportunitiesHandlers = {
   listOpportunityHistory: ({ params, query }, { scope }) => history(scope, opportunities, params.opportunityId, query),
   listOpportunityTimeline: ({ params, query }, { scope }) =>
     timeline(scope, opportunities, params.opportunityId, query),
+  listOpportunityDuplicates: ({ params, query }, { scope }) =>
+    listDuplicates(scope, opportunities, params.opportunityId, query.limit),
   listDeletedOpportunities: ({ query }, { scope }) =>
     list(scope, opportunities.bin, { ...query, sort: ['-deletedAt'] }),
   purgeOpportunity: ({ params, query, headers }, { scope }) =>

@@ -111,6 +111,7 @@ export const opportunities = defineRecord<Opportunity>()({
     expectedCloseDate: sortByOptional(t.expectedCloseDate, expectedCloseDateKey, '-infinity'),
   },
   unique: {},
+  duplicates: { within: 'accountId' },
   follows: {
     pipelineId: 'stageId',
     status: 'stageId',

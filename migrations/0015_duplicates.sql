@@ -1,0 +1,5 @@
+CREATE INDEX "crm_accounts_phone_idx" ON "crm_accounts" USING btree ("organization_id","phone","created_at","id") WHERE deleted_at is null and phone is not null;--> statement-breakpoint
+CREATE INDEX "crm_contacts_phone_idx" ON "crm_contacts" USING btree ("organization_id","phone","created_at","id") WHERE deleted_at is null and phone is not null;--> statement-breakpoint
+CREATE INDEX "crm_contacts_mobile_phone_idx" ON "crm_contacts" USING btree ("organization_id","mobile_phone","created_at","id") WHERE deleted_at is null and mobile_phone is not null;--> statement-breakpoint
+CREATE INDEX "crm_leads_phone_idx" ON "crm_leads" USING btree ("organization_id","phone","created_at","id") WHERE deleted_at is null and phone is not null;--> statement-breakpoint
+CREATE INDEX "crm_leads_mobile_phone_idx" ON "crm_leads" USING btree ("organization_id","mobile_phone","created_at","id") WHERE deleted_at is null and mobile_phone is not null;
