@@ -120,7 +120,7 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
 }
 
 /** For each rule the properties that have the same value in two records, each served by an index on its column. */
-export type DuplicateRules<Name extends string> = {
+type DuplicateRules<Name extends string> = {
   readonly [Rule in 'email' | 'domain' | 'phone']?: readonly Name[]
 } & {
   /** A property that has to be the same, or null in both. */

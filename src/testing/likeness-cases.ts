@@ -3,8 +3,11 @@ import { type Case, type Reply, unchanged } from './case.js'
 import { create, hidden, type RecordFacts, remove, strangerTo } from './record-cases.js'
 
 /** The cases of finding possible duplicates: of records with the same name, in each of which the name is a reason. */
-export function likenessCases(facts: RecordFacts) {
-  const { path, body } = facts
+export function likenessCases(given: RecordFacts) {
+  // The address would be another reason.
+  const { email: _email, ...body } = given.body
+  const facts = { ...given, body }
+  const { path } = facts
   const idsOf = (reply: Reply) =>
     reply.json<{ data: { record: { id: string } }[] }>().data.map(({ record }) => record.id)
   const named = 'name' in body || 'lastName' in body
