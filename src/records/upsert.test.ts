@@ -174,6 +174,17 @@ describe('an external id', () => {
     expect(reply.json()).toMatchObject({ errors: [{ pointer: '/externalIds', code: 'max_items' }] })
   })
 
+  it('that another record has in the same system is refused, although the body is matched on that system', async () => {
+    const { id } = (await must(put('1', { name: 'First' }))).json<Stored>()
+    for (const mine of ['2', '3']) {
+      const reply = await refused(world(), 'duplicate_value', () =>
+        put(mine, { name: 'Second', externalIds: [erp('1')] }),
+      )
+      expect(reply.json()).toMatchObject({ conflicts: [{ object: 'account', id, matchedOn: ['externalIds.erp'] }] })
+      if (mine === '2') await must(put('3', { name: 'Third' }))
+    }
+  })
+
   it('that another record has is refused where the caller gave it', async () => {
     const shop = { system: 'shop', externalId: '7' }
     const { id } = (await must(owner.post(accounts, { name: 'A', externalIds: [shop] }))).json<Stored>()

@@ -130,12 +130,17 @@ export async function put<Resource extends RecordMeta>(
       if (!(error instanceof DuplicateValue)) throw error
       const reply = await describeDuplicate(scope, error)
       const { errors = [], conflicts = [] } = reply.body
+      const isMatch = conflicts.some(({ matchedOn }) => matchedOn.includes(matchOn)) && !isAnotherId(error, options)
       // Nobody has the value any more, or a record that the caller sees: then that one is to be changed.
-      if (errors.length > 0 && !conflicts.some(({ matchedOn }) => matchedOn.includes(matchOn))) return reply
+      if (errors.length > 0 && !isMatch) return reply
     }
   }
   throw new DatabaseUnavailable(`what ${type.plural} have in ${matchOn} does not stand still`)
 }
+
+/** Of several ids in one system, another than the one to look for is taken. */
+const isAnotherId = ({ taken: { externalIds } }: DuplicateValue, { wanted }: Options): boolean =>
+  wanted !== undefined && externalIds.length > 0 && !externalIds.some(({ externalId }) => externalId === wanted)
 
 const putOnce = <Resource extends RecordMeta>(
   scope: Scope,
