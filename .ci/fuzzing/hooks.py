@@ -282,6 +282,7 @@ def tell_answered():
 
 # What a schema cannot say: that a thing exists, that names and codes are real ones, that values go together.
 MEANING = {
+    "archived_custom_field", "index_not_ready", "max_words", "no_words", "not_filterable", "unknown_custom_field",
     "ambiguous", "characters", "currency", "cursor", "decimals", "duplicate_value", "incorrect", "lead_identity", "max_conditions",
     "max_depth", "max_items", "missing_reference", "missing_value", "not_new", "not_of_kind", "not_of_sharing", "not_unique",
     "number_range", "object_mismatch", "repeated", "team_required", "time_zone", "unknown_field", "unknown_name", "version_mismatch",
@@ -299,6 +300,9 @@ def filter_failure(context, failure, case, response):
     """Lets a request that meets its schema be refused for its meaning, and only for that."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True
-    defines = case.operation.definition.raw["operationId"] in DEFINITIONS
+    operation = case.operation.definition.raw["operationId"]
+    defines = operation in DEFINITIONS
+    # Which operators and values a custom field takes, its definition says; which kinds a timeline can show, the kind of record.
+    defines = defines or re.search(r"^query|^aggregate|Timeline$|View|Segment", operation)
     allowed = MEANING | MEANING_OF_DEFINITIONS if defines else MEANING
     return not {error["code"] for error in response.json()["errors"]} <= allowed
